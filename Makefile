@@ -1,0 +1,43 @@
+# From nothing to a chat model: `make demo`. Everything lives in .venv; PYTHON picks the interpreter that makes it.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check slow bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/.demo: pyproject.toml constraints.txt | $(BIN)/pip
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt | $(BIN)/pip
+	$(INSTALL) -e ".[dev,track]"
+	@touch $@ .venv/.demo
+
+demo: .venv/.demo ## the whole way on the embedded corpus; ARGS="--minutes 2" sizes it
+	$(BIN)/trivium demo $(ARGS)
+
+test: .venv/.dev ## the fast tests, on two processes
+	$(BIN)/pytest -q -n 2 -m "not slow and not gpu"
+
+check: .venv/.dev ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+slow: .venv/.dev ## the heavy proofs
+	$(BIN)/pytest -q -m slow
+
+bench: .venv/.dev ## every side-by-side measurement
+	@set -e; for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python $$script; done
+
+clean: ## remove the virtual environment and caches; runs/ stays
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,242 @@
+"""A model in few names: load or build one, look at what it computes, let it write, save it.
+
+m = trivium.load("folder")
+m = trivium.build("llama", layers=6, hidden_size=384, heads=6)
+m.generate("Once upon a time")
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from trivium.base.batch import Batch, Stream
+from trivium.base.config import dump, merge, parse
+from trivium.base.errors import ConfigError, ModelError
+from trivium.base.types import Message
+from trivium.infer.chat import Chat, messages
+from trivium.infer.generate import Generation, check
+from trivium.infer.generate import generate as run_all
+from trivium.infer.sampling import Sampling
+from trivium.infer.write import write
+from trivium.interop import hub
+from trivium.model.config import ModelConfig
+from trivium.model.presets import PRESETS
+from trivium.model.stack import StackConfig
+from trivium.model.transformer import Transformer
+from trivium.text.template import stop_ids
+from trivium.text.tokenizer import Tokenizer
+
+Prompts = TypeVar("Prompts", str, list[str], list[int], list[list[int]])
+Ids = Tensor | Sequence[Sequence[int]]
+
+
+class Model:
+    """A config, a tokenizer (or None) and a transformer, with what one does to them."""
+
+    def __init__(
+        self,
+        transformer: Transformer,
+        tokenizer: Tokenizer | None = None,
+        stops: Sequence[int] | None = None,
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`stops` are the ids that end a text (None: the tokenizer's); `record` is kept in trivium.json."""
+        self.transformer, self.tokenizer, self.record = transformer, tokenizer, dict(record or {})
+        self.stops = tuple(stops if stops is not None else stop_ids(tokenizer) if tokenizer else ())
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's config, frozen."""
+        return self.transformer.config
+
+    def hidden(
+        self,
+        input_ids: Ids,
+        attention_mask: Ids | None = None,
+        decoder_input_ids: Ids | None = None,
+        token_type_ids: Ids | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """The last hidden states, of the decoder where there is one.
+
+        `attention_mask` is 1 for tokens and 0 for padding. As in the stock classes, positions count columns, padding
+        included; `generate` counts tokens.
+        """
+        device, config = self.transformer.tokens.weight.device, self.config
+        main = self._stream(input_ids, attention_mask, token_type_ids, device)
+        if config.encoder is None:
+            batch = Batch(None, main, {})
+        elif config.decoder is None:
+            batch = Batch(main, None, {})
+        elif decoder_input_ids is None:
+            raise ModelError("decoder_input_ids: an encoder-decoder model needs them beside input_ids")
+        else:
+            batch = Batch(main, self._stream(decoder_input_ids, None, None, device), {})
+        training = self.transformer.training
+        try:
+            with torch.no_grad():
+                return self.transformer.eval()(batch)
+        finally:
+            self.transformer.train(training)
+
+    def logits(
+        self,
+        input_ids: Ids,
+        attention_mask: Ids | None = None,
+        decoder_input_ids: Ids | None = None,
+        token_type_ids: Ids | None = None,
+    ) -> Float[Tensor, "B T V"]:
+        """The scores over the vocabulary, float32; arguments as in `hidden`."""
+        with torch.no_grad():
+            return self.transformer.logits(self.hidden(input_ids, attention_mask, decoder_input_ids, token_type_ids))
+
+    def _stream(self, ids: Ids, mask: Ids | None, types: Ids | None, device: torch.device) -> Stream:
+        table = _table(ids, "input_ids", device)
+        check(table.tolist(), self.config.vocab_size, self.config.limit)
+        documents = torch.ones_like(table) if mask is None else _table(mask, "attention_mask", device)
+        for name, other in (("attention_mask", documents), ("token_type_ids", types)):
+            if other is not None and _table(other, name, device).shape != table.shape:
+                raise ModelError(f"{name}: expected the shape {list(table.shape)} of input_ids")
+        positions = torch.arange(table.shape[1], device=device).expand_as(table)
+        kinds = None if types is None else _table(types, "token_type_ids", device)
+        return Stream(table, positions, (documents != 0).long(), bool((documents != 0).all()), kinds)
+
+    def generate(
+        self,
+        prompts: Prompts,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+    ) -> Prompts:
+        """Continue prompts: a text or a list of them gives the same of texts, ids give ids; prompts are not repeated.
+
+        A text gets the tokenizer's BOS in front, once. `stop` texts are cut off and need a tokenizer.
+        """
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+        sampling = sample(**options, repetition_penalty=repetition_penalty, seed=seed)
+        single, rows = _rows(prompts)
+        texts = bool(rows) and isinstance(rows[0], str)
+        if stop and not texts:
+            raise ConfigError("stop: stop texts need prompts that are texts")
+        ids = [self._encode(row) for row in rows] if texts else rows
+        size = self.tokenizer.size if self.tokenizer else None
+        if texts:
+            run = Generation(self.transformer, ids, sampling, max_new_tokens, self.stops, size)
+            out = [""] * len(ids)
+            for row, piece in write(run, self._need_tokenizer(), _texts(stop)):
+                out[row] += piece
+            return cast(Prompts, out[0] if single else out)
+        found = [list(c.ids) for c in run_all(self.transformer, ids, sampling, max_new_tokens, self.stops, size)]
+        return cast(Prompts, found[0] if single else found)
+
+    def stream(
+        self, prompt: str, max_new_tokens: int = 64, stop: str | Sequence[str] | None = None, **sampling: Any
+    ) -> Iterator[str]:
+        """Continue one text, piece by piece; options as in `generate`."""
+        tokenizer = self._need_tokenizer()
+        ids = [self._encode(prompt)]
+        run = Generation(self.transformer, ids, sample(**sampling), max_new_tokens, self.stops, tokenizer.size)
+        return (piece for _, piece in write(run, tokenizer, _texts(stop)))
+
+    def conversation(
+        self,
+        max_new_tokens: int = 256,
+        stop: str | Sequence[str] | None = None,
+        system: str | None = None,
+        **sampling: Any,
+    ) -> Chat:
+        """Begin a conversation; options as in `generate`."""
+        tokenizer = self._need_tokenizer()
+        stops = tuple(dict.fromkeys((*self.stops, *stop_ids(tokenizer))))
+        return Chat(self.transformer, tokenizer, sample(**sampling), max_new_tokens, stops, _texts(stop), system)
+
+    def chat(self, messages_: Sequence[Message | dict[str, str]], max_new_tokens: int = 256, **options: Any) -> str:
+        """Answer a conversation, a list of `{"role": ..., "content": ...}`; options as in `generate`."""
+        chat = self.conversation(max_new_tokens, **options)
+        chat.history = messages(messages_)
+        return "".join(chat.answer())
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a model folder, whole or not at all."""
+        return hub.save(folder, self.transformer, self.tokenizer, self.record)
+
+    def _encode(self, text: Any) -> list[int]:
+        if not isinstance(text, str):
+            raise ModelError(f"prompts: expected texts only or ids only, found {type(text).__name__} among texts")
+        tokenizer = self._need_tokenizer()
+        bos = tokenizer.vocabulary.bos
+        return [*([] if bos is None else [bos]), *tokenizer.encode(text)]
+
+    def _need_tokenizer(self) -> Tokenizer:
+        if self.tokenizer is None:
+            raise ModelError("this model has no tokenizer (no tokenizer.json): give ids, or set model.tokenizer")
+        return self.tokenizer
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Model:
+    """Load our model folder or any supported Hugging Face folder."""
+    found = hub.load(folder, dtype)
+    return Model(found.transformer.to(device), found.tokenizer, found.stops, found.record)
+
+
+def build(preset: str = "llama", **overrides: Any) -> Model:
+    """Make a preset with random weights. A field of a stack (layers=, heads=, pattern=, ...) sets every stack."""
+    return Model(Transformer(configure(preset, **overrides)).eval())
+
+
+def configure(preset: str, **overrides: Any) -> ModelConfig:
+    """The config of a preset with flat overrides; an unknown one is a ConfigError that says which was meant."""
+    top, stack = {*ModelConfig.model_fields, "depth"}, set(StackConfig.model_fields)
+    tree: dict[str, Any] = {"preset": preset}
+    flat: dict[str, Any] = {}
+    for key, value in overrides.items():
+        if key in top:
+            tree[key] = dump(value)
+        elif key in stack:
+            flat[key] = dump(value)
+        elif key == "ffn_size":
+            flat = merge(flat, {"ffn": {"size": value}})
+        else:
+            close = get_close_matches(key, [*sorted(top | stack), "ffn_size"], n=1, cutoff=0.5)
+            raise ConfigError(f"build: {key}: unknown keyword" + (f"; did you mean '{close[0]}'?" if close else ""))
+    for name in ("encoder", "decoder"):
+        if flat and (name in tree or (preset in PRESETS and name in PRESETS[preset]())):
+            tree[name] = merge(tree.get(name), flat)
+    return parse(ModelConfig, tree, "build")
+
+
+def sample(**options: Any) -> Sampling:
+    """Sampling options, checked."""
+    return parse(Sampling, {key: value for key, value in options.items() if value is not None}, "generate")
+
+
+def _texts(stop: str | Sequence[str] | None) -> list[str]:
+    return [stop] if isinstance(stop, str) else list(stop or [])
+
+
+def _rows(prompts: Any) -> tuple[bool, list[Any]]:
+    """Whether there is a single prompt, and the prompts as a list."""
+    if isinstance(prompts, str):
+        return True, [prompts]
+    rows = prompts.tolist() if hasattr(prompts, "tolist") else list(prompts)
+    single = bool(rows) and isinstance(rows[0], int)
+    return single, [rows] if single else rows
+
+
+def _table(values: Ids, name: str, device: torch.device) -> Tensor:
+    try:
+        table = torch.as_tensor(values, dtype=torch.long, device=device)
+    except (ValueError, TypeError) as wrong:
+        raise ModelError(f"{name}: expected rows of ids of one length: {wrong}") from wrong
+    if table.dim() != 2 or not table.numel():
+        raise ModelError(f"{name}: expected a table [B, T], found the shape {list(table.shape)}")
+    return table

@@ -1,0 +1,1 @@
+"""The ground floor: standard library, numpy and pydantic; never torch."""

@@ -1,0 +1,108 @@
+"""The packed batch: rows of examples as numpy arrays, and nothing else about them.
+
+Letters: B rows, T positions. Every mask of every family (padding, packing, self, cross) derives from
+`documents` and the pattern: 0 is padding, then 1, 2, ... in row order, and the same number in `enc` and
+`dec` is the same example.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trivium.base.types import IGNORE, Example
+
+Array = Any
+"""A numpy array in the loader, a torch tensor once `model/device.place` has moved it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What one stack reads: ids, positions and documents, each [B, T].
+
+    `plain` promises that every row is one whole document from its first column to its last, so a kernel
+    may drop the mask. `types` (BERT's token types) is optional.
+    """
+
+    ids: Array
+    positions: Array
+    documents: Array
+    plain: bool = False
+    types: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One micro-batch: the streams, the targets by head, and the weight of each token target."""
+
+    enc: Stream | None
+    dec: Stream | None
+    targets: dict[str, Array]
+    weights: Array | None = None
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that the targets are aligned to."""
+        stream = self.dec if self.dec is not None else self.enc
+        assert stream is not None
+        return stream
+
+    def count(self) -> float:
+        """The weight of all valid token targets: this batch's share of the step's denominator."""
+        valid = self.targets["token"] != IGNORE
+        return float(valid.sum() if self.weights is None else self.weights[valid].sum())
+
+
+def stream(rows: Sequence[Sequence[np.ndarray]], length: int, pad: int) -> Stream:
+    """Lay the id runs of each row side by side, padded to `length`."""
+    ids = np.full((len(rows), length), pad, dtype=np.int64)
+    positions = np.zeros((len(rows), length), dtype=np.int64)
+    documents = np.zeros((len(rows), length), dtype=np.int64)
+    for r, runs in enumerate(rows):
+        at = 0
+        for d, run in enumerate(runs, start=1):
+            end = at + len(run)
+            assert end <= length, f"row of {end} tokens does not fit {length}"
+            ids[r, at:end], positions[r, at:end], documents[r, at:end] = run, np.arange(len(run)), d
+            at = end
+    return Stream(ids, positions, documents, plain=bool((documents == 1).all()))
+
+
+def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = None, multiple: int = 1) -> Batch:
+    """Join rows of examples into one Batch, `length` wide, or as wide as the longest row and a `multiple`."""
+
+    def width(side: str) -> int:
+        return max((sum(len(getattr(e, side)) for e in row if getattr(e, side) is not None) for row in rows), default=0)
+
+    def build(side: str) -> Stream | None:
+        widest = width(side)
+        if not widest:
+            return None
+        runs = [[getattr(e, side) for e in row if getattr(e, side) is not None] for row in rows]
+        # `length` is the width of the target side; an encoder beside a decoder is as wide as it must be.
+        fixed = length if length and (side == "dec" or not width("dec")) else widest
+        return stream(runs, -(-max(fixed, widest) // multiple) * multiple, pad)
+
+    enc, dec = build("enc"), build("dec")
+    if enc is None and dec is None:  # a rank without rows still takes part, with padding alone
+        dec = stream([[] for _ in rows], length or multiple, pad)
+    shape = (dec or enc).ids.shape  # type: ignore[union-attr]
+    targets: dict[str, Array] = {}
+    weights: np.ndarray | None = None
+    heads = sorted({head for row in rows for example in row for head in example.targets})
+    for head in heads:
+        if head != "token":
+            targets[head] = np.stack([np.asarray(e.targets[head]) for row in rows for e in row if head in e.targets])
+    token = np.full(shape, IGNORE, dtype=np.int64)
+    for r, row in enumerate(rows):
+        at = 0
+        for example in row:
+            if "token" in example.targets:
+                token[r, at : at + len(example)] = example.targets["token"]
+                if example.weights is not None:
+                    weights = np.ones(shape, dtype=np.float32) if weights is None else weights
+                    weights[r, at : at + len(example)] = example.weights
+            at += len(example)
+    targets["token"] = token
+    return Batch(enc, dec, targets, weights)

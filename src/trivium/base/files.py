@@ -1,0 +1,126 @@
+"""Files that appear whole or not at all, and the hashes that tell one from another.
+
+Every file is written under a temporary name, flushed to the disk, and renamed; a folder is committed by the
+manifest that is written last. A reader therefore never meets a half-written file under its final name.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import xxhash
+
+from trivium.base.errors import DataError, TriviumError
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp-{os.getpid()}")
+
+
+def sync_folder(path: Path) -> None:
+    """Make a rename inside `path` survive a power cut (a no-op where folders cannot be opened)."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def writing(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path`; on success it becomes `path`, on any error it is removed.
+
+    A full disk or a read-only folder becomes a TriviumError that names the file.
+    """
+    path = Path(path)
+    temporary = _temporary(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise TriviumError(f"{path}: cannot write: {error.strerror or error}; nothing was changed") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text as UTF-8, whole or not at all."""
+    with writing(path, "w") as handle:
+        handle.write(text)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: str | Path, error: type[TriviumError] = DataError) -> Any:
+    """Read a JSON file; what cannot be read or parsed is an error that names file and position."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as missing:
+        raise error(f"{path}: no such file") from missing
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as broken:
+        raise error(f"{path}: not a JSON file: {broken}") from broken
+    except OSError as failed:
+        raise error(f"{path}: cannot read: {failed.strerror or failed}") from failed
+
+
+@contextmanager
+def publishing(folder: str | Path) -> Iterator[Path]:
+    """Fill a temporary folder that becomes `folder` (replacing an older one) once all of it is on the disk."""
+    folder = Path(folder)
+    temporary, old = _temporary(folder), folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for inner in [*(path for path in temporary.rglob("*") if path.is_dir()), temporary]:
+            sync_folder(inner)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(temporary, folder)
+        sync_folder(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise TriviumError(f"{folder}: cannot write: {error.strerror or error}; nothing was changed") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+
+
+def xxh3(path: str | Path) -> str:
+    """xxh3_128 of a file: fast, for telling that a shard is the one the manifest means."""
+    digest = xxhash.xxh3_128()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256(value: bytes | str | Path) -> str:
+    """sha256 of bytes, of a string's UTF-8, or of a file's content: for identity."""
+    if isinstance(value, Path):
+        with open(value, "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value).hexdigest()
+
+
+def fingerprint(value: Any) -> str:
+    """A short identity of a plain tree (a configuration, a list of sources)."""
+    return sha256(json.dumps(value, sort_keys=True, ensure_ascii=True, default=str))[:16]

@@ -1,0 +1,79 @@
+"""What a person sees while something long runs: a live bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+PLAIN_EVERY_SECONDS = 10.0
+
+
+def say(text: str = "") -> None:
+    """Print a line for people."""
+    print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning to the error stream."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person writes them: 42s, 3m05s, 2h10m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+class Progress:
+    """How far a known amount of work has come, with its rate and the time that is left."""
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done = self.skipped = 0
+        self.start = self.shown = time.monotonic()
+        self.live: Any = None
+
+    def update(self, done: int, note: str = "") -> None:
+        """Say that `done` units of work are finished in all."""
+        self.done = done
+        now = time.monotonic()
+        if self.live is not None:
+            self.live.update(0, completed=done, note=note, rate=self._rate(now))
+        elif now - self.shown >= PLAIN_EVERY_SECONDS:
+            self.shown = now
+            say(f"{self.label}: {done:,}/{self.total:,} {self.unit}, {self._rate(now)}, "
+                f"{self._left(now)} left{', ' + note if note else ''}")  # fmt: skip
+
+    def begin(self, done: int) -> None:
+        """Start from work that was done before: it does not count into the rate."""
+        self.skipped = self.done = done
+
+    def _rate(self, now: float) -> str:
+        return f"{(self.done - self.skipped) / max(now - self.start, 1e-9):,.0f} {self.unit}/s"
+
+    def _left(self, now: float) -> str:
+        made = self.done - self.skipped
+        return duration((now - self.start) / made * (self.total - self.done)) if made else "?"
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str = "items") -> Iterator[Progress]:
+    """Show the progress of a block of work."""
+    bar = Progress(label, total, unit)
+    if not sys.stdout.isatty():
+        yield bar
+        return
+    from rich import progress as rich
+
+    columns = (
+        rich.TextColumn("{task.description}"), rich.BarColumn(), rich.TaskProgressColumn(),
+        rich.TextColumn("{task.fields[rate]}"), rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[note]}"),
+    )  # fmt: skip
+    with rich.Progress(*columns, transient=True) as live:
+        live.add_task(label, total=total, note="", rate="")
+        bar.live = live
+        yield bar

@@ -1,0 +1,72 @@
+"""The records that cross rooms. Nothing here knows what a model, a tokenizer or a file is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+IGNORE = -100
+"""The target of a position that carries no loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text with its address: `id` is unique in its source, `source` names the file."""
+
+    text: str
+    id: str
+    source: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. `train=None` leaves the choice to the recipe (assistant turns train)."""
+
+    role: str
+    content: str
+    train: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of ids rendered together: either every id in it is trained or none is."""
+
+    ids: tuple[int, ...]
+    train: bool
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What an objective may know of a tokenizer: its size and the ids of its control tokens."""
+
+    size: int
+    pad: int
+    bos: int | None = None
+    eos: int | None = None
+    mask: int | None = None
+    sentinels: tuple[int, ...] = ()
+    special: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a model reads and what it must predict, already aligned: nobody downstream shifts anything.
+
+    `targets["token"][t]` is what position t of `dec` (else of `enc`) must predict; IGNORE carries no loss.
+    `weights[t]` scales the loss of that target (default 1). Examples with one `group` stay in one micro-batch.
+    """
+
+    enc: np.ndarray | None = None
+    dec: np.ndarray | None = None
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weights: np.ndarray | None = None
+    group: int | None = None
+
+    def __len__(self) -> int:
+        """Positions of the side that the targets are aligned to."""
+        side = self.enc if self.dec is None else self.dec
+        assert side is not None
+        return len(side)

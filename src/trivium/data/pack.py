@@ -1,0 +1,93 @@
+"""Which pieces of which documents share a row: a plan of indices, tokens are never copied.
+
+Best-fit decreasing as in Ding et al. 2024, "Fewer Truncations Improve Language Modeling" (arXiv:2404.10830).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Row r holds pieces rows[r] ... rows[r+1] - 1; a piece is `length` tokens of `document` from `start`."""
+
+    document: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    rows: np.ndarray
+    room: int
+
+    def __len__(self) -> int:
+        return len(self.rows) - 1
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the plan places."""
+        return int(self.length.sum())
+
+    @property
+    def waste(self) -> float:
+        """The share of all places that stay empty."""
+        return 1.0 - self.tokens / max(1, len(self) * self.room)
+
+    @property
+    def cut(self) -> int:
+        """Documents that are cut into several pieces."""
+        return int((np.bincount(self.document, minlength=1) > 1).sum()) if len(self.document) else 0
+
+
+def _split(lengths: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut every document into pieces of at most `room` tokens."""
+    lengths = np.asarray(lengths, dtype=np.int64)
+    pieces = -(-lengths // room)
+    document = np.repeat(np.arange(len(lengths)), pieces)
+    number = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    start = number * room
+    return document, start, np.minimum(room, lengths[document] - start)
+
+
+def concat(lengths: np.ndarray, room: int) -> Plan:
+    """Fill rows in the order of the documents, cutting where a row ends. Only the last row may have space left."""
+    lengths = np.asarray(lengths, dtype=np.int64)
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    # Pieces end where a document ends or a row ends.
+    cuts = np.unique(np.concatenate([[0], ends, np.arange(room, total, room)])).astype(np.int64)
+    begin, length = cuts[:-1], np.diff(cuts)
+    document = np.searchsorted(ends, begin, side="right")
+    start = begin - (ends[document] - lengths[document]) if len(begin) else begin
+    rows = np.searchsorted(begin // room, np.arange(-(-total // room) + 1))
+    return Plan(document, start, length, rows, room)
+
+
+def best_fit(lengths: np.ndarray, room: int) -> Plan:
+    """Put each piece, longest first, into the fullest row that still takes it: next to no space is left.
+
+    A document is cut only where it is longer than a row. The free spaces there are stand as bits of one
+    integer, so the best fit is its lowest bit above the piece's length.
+    """
+    document, start, length = _split(lengths, room)
+    order = np.argsort(-length, kind="stable")
+    row_of = np.empty(len(length), dtype=np.int64)
+    open_rows: list[list[int]] = [[] for _ in range(room + 1)]
+    free, count = 0, 0
+    for piece in order.tolist():
+        size = int(length[piece])
+        if fits := free >> size:
+            space = size + (fits & -fits).bit_length() - 1
+            row = open_rows[space].pop()
+            if not open_rows[space]:
+                free ^= 1 << space
+        else:
+            space, row, count = room, count, count + 1
+        row_of[piece] = row
+        if left := space - size:
+            open_rows[left].append(row)
+            free |= 1 << left
+    order = np.argsort(row_of, kind="stable")
+    rows = np.searchsorted(row_of[order], np.arange(count + 1))
+    return Plan(document[order], start[order], length[order], rows, room)
+
+
+PLANNERS = {"concat": concat, "bestfit": best_fit}

@@ -1,0 +1,241 @@
+"""From sources to a data folder: read, clean, filter, dedup, split, tokenizer, encode, publish.
+
+The folder appears whole, its manifest last; preparing the same sources the same way again does nothing. Every
+document that is left out is counted under a reason. All cleaned text is held in memory once, so a corpus should
+fit there.
+"""
+
+import hashlib
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from trivium.base.config import Config, dump
+from trivium.base.errors import DataError
+from trivium.base.files import fingerprint, publishing, write_json, xxh3
+from trivium.base.types import Document
+from trivium.data.shards import FORMAT, dtype_for, read_manifest, write_shard
+from trivium.text import sentences
+from trivium.text.clean import Cleaning, Filter, Light, clean
+from trivium.text.dedup import Near, duplicates
+from trivium.text.sources import EMBEDDED, Counts, Reading, files, read
+from trivium.text.template import CHAT_TEMPLATE
+from trivium.text.tokenizer import Tokenizer
+
+BATCH_DOCUMENTS = 512
+"""Documents that are encoded in one call."""
+
+
+class Preparation(Config):
+    """What is done to a corpus on its way to ids."""
+
+    reading: Reading = Reading()
+    cleaning: Cleaning = Cleaning()
+    filter: Filter = Light()
+    near: Near | None = Near()
+    """How near duplicates are found; None leaves only exact ones out."""
+    sentence_lines: bool = False
+    """Whether every sentence gets a line of its own."""
+    tokenizer: str | None = None
+    """A tokenizer folder or file to use, or `bytes`; None trains one."""
+    vocab_size: int = Field(8192, gt=0)
+    valid_share: float = Field(0.05, ge=0, lt=1)
+    """The share of documents that is held out."""
+    shard_tokens: int = Field(1 << 26, gt=0)
+
+
+@dataclass
+class Report:
+    """What happened at each step; kept in the manifest."""
+
+    steps: list[dict[str, Any]]
+    dropped: Counter[str]
+    mended: Counter[str]
+    facts: dict[str, Any]
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time a step and keep what it says of itself."""
+        start = time.perf_counter()
+        entry: dict[str, Any] = {"step": name}
+        yield entry
+        entry["seconds"] = round(time.perf_counter() - start, 2)
+        self.steps.append(entry)
+
+    def record(self) -> dict[str, Any]:
+        """The report as plain data."""
+        return {"steps": self.steps, "dropped": dict(self.dropped), "mended": dict(self.mended), **self.facts}
+
+
+def prepare(
+    sources: Sequence[str | Path],
+    folder: str | Path,
+    preparation: Preparation | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> dict[str, Any]:
+    """Make a data folder and give its manifest; one that is there and still fits is left as it is."""
+    preparation, folder = preparation or Preparation(), Path(folder)
+    inputs = {"sources": identify(sources), "preparation": dump(preparation), "version": version("trivium")}
+    if preparation.tokenizer not in (None, "bytes"):
+        inputs["tokenizer"] = Tokenizer.load(preparation.tokenizer).identity
+    if (folder / "manifest.json").is_file():
+        manifest = read_manifest(folder)
+        if manifest["inputs_hash"] == fingerprint(inputs):
+            return {**manifest, "fresh": False}
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: exists and is not a data folder; name another one")
+    report = Report([], Counter(), Counter(), {})
+    progress("reading and cleaning")
+    documents = _read(sources, preparation, report)
+    progress("dropping duplicates")
+    documents = _dedup(documents, preparation, report)
+    train, valid = _split(documents, preparation.valid_share, report)
+    progress("making the tokenizer")
+    with report.step("tokenizer") as entry:
+        tokenizer = _tokenizer(train, preparation)
+        entry["vocabulary"] = tokenizer.vocabulary.size
+    progress("encoding")
+    with publishing(folder) as temporary:
+        splits = _encode({"train": train, "valid": valid}, temporary, tokenizer, preparation, report)
+        tokenizer.save(temporary / "tokenizer", chat_template=tokenizer.chat_template or CHAT_TEMPLATE)
+        vocabulary = tokenizer.vocabulary
+        manifest = {
+            "format": FORMAT,
+            "dtype": dtype_for(vocabulary.size).str,
+            "vocab_size": vocabulary.size,
+            "special": {"pad": vocabulary.pad, "bos": vocabulary.bos, "eos": vocabulary.eos, "mask": vocabulary.mask},
+            "tokenizer": tokenizer.identity,
+            "shards": sum(map(len, splits.values())),
+            "splits": splits,
+            "inputs": inputs,
+            "inputs_hash": fingerprint(inputs),
+            "dataset_id": fingerprint([splits, tokenizer.identity]),
+            "report": report.record(),
+        }
+        write_json(temporary / "manifest.json", manifest)
+    return {**manifest, "fresh": True}
+
+
+def identify(sources: Sequence[str | Path]) -> list[Any]:
+    """What tells these sources from others: name, size and hash of every file, versions of what is embedded."""
+    found: list[Any] = [[path.name, size, xxh3(path)] for path, size in files(sources)]
+    if EMBEDDED in map(str, sources):
+        found.append([EMBEDDED, platform.python_version(), version("torch"), version("numpy")])
+    return found
+
+
+def _read(sources: Sequence[str | Path], preparation: Preparation, report: Report) -> list[Document]:
+    kept: list[Document] = []
+    counts: Counts = Counter()
+    read_bytes = count = lines = 0
+    with report.step("read, clean, filter") as entry:
+        for document in read(sources, preparation.reading, counts):
+            count += 1
+            read_bytes += len(document.text.encode("utf-8", "replace"))
+            text = clean(document.text, preparation.cleaning)
+            if reason := preparation.filter.reason(text):
+                report.dropped[reason] += 1
+                continue
+            parts = sentences.spans(text, sentences.language(text))
+            lines += len(parts)
+            if preparation.sentence_lines:
+                text = "\n".join(" ".join(text[a:b].split()) for a, b in parts)
+            kept.append(replace(document, text=text))
+        report.mended.update(counts)
+        entry.update(documents_in=count, documents_out=len(kept), bytes_in=read_bytes, sentences=lines)
+        entry["bytes_out"] = sum(len(document.text.encode()) for document in kept)
+    if not kept:
+        raise DataError(f"{', '.join(map(str, sources))}: no document left of {count}"
+                        + "".join(f"; {reason}: {n}" for reason, n in report.dropped.items()))  # fmt: skip
+    return kept
+
+
+def _dedup(documents: list[Document], preparation: Preparation, report: Report) -> list[Document]:
+    with report.step("dedup") as entry:
+        found = duplicates((((d.source, d.id), d.text) for d in documents), preparation.near)
+        report.dropped.update(" ".join(reason.split()[:2]) for reason in found.values())
+        kept = [document for document in documents if (document.source, document.id) not in found]
+        entry.update(documents_in=len(documents), documents_out=len(kept))
+    return kept
+
+
+def _split(documents: list[Document], share: float, report: Report) -> tuple[list[Document], list[Document]]:
+    """Hold out a share of the documents, chosen by a hash of their address so that it never depends on the others.
+
+    A single document is cut in two at a line end; its last part is held out.
+    """
+    if not share:
+        return documents, []
+    if len(documents) == 1:
+        document = documents[0]
+        cut = document.text.rfind("\n", 0, int(len(document.text) * (1 - share))) + 1
+        report.facts["split"] = "one document, cut at a line end"
+        if not cut:
+            return documents, []
+        return [replace(document, text=document.text[:cut])], [replace(document, text=document.text[cut:])]
+    train: list[Document] = []
+    valid: list[Document] = []
+    for document in documents:
+        address = hashlib.sha256(f"{Path(document.source).name}\0{document.id}".encode("utf-8", "replace")).digest()
+        (valid if int.from_bytes(address[:8], "big") < share * 2**64 else train).append(document)
+    report.facts["split"] = "by document"
+    return (train, valid) if train else (documents, [])
+
+
+def _tokenizer(documents: list[Document], preparation: Preparation) -> Tokenizer:
+    if preparation.tokenizer == "bytes":
+        return Tokenizer.bytes()
+    if preparation.tokenizer is not None:
+        return Tokenizer.load(preparation.tokenizer)
+    return Tokenizer.train((document.text for document in documents), preparation.vocab_size)
+
+
+def _encode(
+    splits: dict[str, list[Document]], folder: Path, tokenizer: Tokenizer, preparation: Preparation, report: Report
+) -> dict[str, list[dict[str, Any]]]:
+    lines: dict[str, list[dict[str, Any]]] = {}
+    size = tokenizer.vocabulary.size
+    with report.step("encode") as entry:
+        for split, documents in splits.items():
+            lines[split] = []
+            for ids, offsets, text_bytes in _shards(documents, tokenizer, preparation.shard_tokens):
+                name = f"{split}-{len(lines[split]):05d}"
+                lines[split].append(write_shard(folder, name, ids, offsets, size, text_bytes))
+            entry[f"{split}_documents"] = sum(line["documents"] for line in lines[split])
+            entry[f"{split}_tokens"] = sum(line["tokens"] for line in lines[split])
+            entry[f"{split}_bytes"] = sum(line["bytes"] for line in lines[split])
+        tokens = sum(line["tokens"] for part in lines.values() for line in part)
+        entry["bytes_per_token"] = round(
+            sum(line["bytes"] for part in lines.values() for line in part) / max(tokens, 1), 3
+        )
+    return lines
+
+
+def _shards(
+    documents: list[Document], tokenizer: Tokenizer, shard_tokens: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """(ids, document offsets, bytes of text) of each shard; a document is never cut."""
+    ids: list[np.ndarray] = []
+    lengths: list[np.ndarray] = []
+    text_bytes = held = 0
+    for at in range(0, len(documents), BATCH_DOCUMENTS):
+        texts = [document.text for document in documents[at : at + BATCH_DOCUMENTS]]
+        flat, offsets = tokenizer.encode_batch(texts)
+        ids.append(flat)
+        lengths.append(np.diff(offsets))
+        held += len(flat)
+        text_bytes += sum(len(text.encode()) for text in texts)
+        if held >= shard_tokens:
+            yield np.concatenate(ids), np.concatenate([[0], *lengths]).cumsum(), text_bytes
+            ids, lengths, text_bytes, held = [], [], 0, 0
+    if lengths:
+        yield np.concatenate(ids), np.concatenate([[0], *lengths]).cumsum(), text_bytes

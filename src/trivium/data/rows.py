@@ -1,0 +1,130 @@
+"""Rows of Examples by index: from the shards of a corpus, or from conversations that were rendered.
+
+Both give the same thing, so the loader knows neither: how many rows an epoch has, and the examples of one row as
+a pure function of (seed, epoch, index).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, Protocol
+
+import numpy as np
+
+from trivium.base.errors import DataError
+from trivium.base.seeds import generator
+from trivium.base.types import Example, Vocabulary
+from trivium.data.pack import PLANNERS, Plan, best_fit
+from trivium.data.shards import Corpus
+from trivium.objective.objective import Objective
+
+Packing = Literal["bestfit", "concat", "pad"]
+
+
+class Rows(Protocol):
+    """What a loader reads."""
+
+    length: int | None
+    """How wide a row is; None is as wide as its longest neighbour."""
+
+    def size(self, epoch: int) -> int:
+        """How many rows an epoch has."""
+        ...
+
+    def row(self, epoch: int, index: int) -> list[Example]:
+        """The examples that share a row."""
+        ...
+
+
+class DocumentRows:
+    """Rows of running text: pieces of documents by a plan that is made once.
+
+    `isolate=False` is the literal GPT-2 form: a row is one run of text in which EOS predicts the next BOS and
+    attention crosses documents; it needs the `concat` plan.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        objective: Objective,
+        vocabulary: Vocabulary,
+        length: int,
+        seed: int = 0,
+        packing: Packing = "bestfit",
+        isolate: bool = True,
+    ) -> None:
+        if packing not in PLANNERS or (not isolate and packing != "concat"):
+            raise DataError(f"packing {packing!r} with isolate={isolate} cannot be: documents are packed by bestfit or "
+                            "concat, and crossing documents needs concat")  # fmt: skip
+        self.corpus, self.objective, self.vocabulary = corpus, objective, vocabulary
+        self.length, self.seed, self.isolate = length, seed, isolate
+        self.before, self.after = (np.array(ids, dtype=np.int64) for ids in objective.frame(vocabulary))
+        self.lengths = np.where(corpus.lengths > 0, corpus.lengths + len(self.before) + len(self.after), 0)
+        self.plan: Plan = PLANNERS[packing](self.lengths, objective.room(length))
+        if not len(self.plan):
+            raise DataError(f"{corpus.folder}: no {corpus.split} tokens: expected at least one document")
+
+    def size(self, epoch: int) -> int:
+        return len(self.plan)
+
+    def row(self, epoch: int, index: int) -> list[Example]:
+        rng = generator(self.seed, epoch, index)
+        first, last = int(self.plan.rows[index]), int(self.plan.rows[index + 1])
+        pieces = [self._piece(piece) for piece in range(first, last)]
+        if not self.isolate:
+            following = pieces[-1][1]
+            if following is None and last < len(self.plan.document):
+                following = int(self._piece(last)[0][0])
+            pieces = [(np.concatenate([ids for ids, _ in pieces]), following)]
+        return [self.objective.piece(ids, following, self.vocabulary, rng) for ids, following in pieces]
+
+    def _piece(self, piece: int) -> tuple[np.ndarray, int | None]:
+        """The ids of a piece, framed, and the id that follows it in its document."""
+        document = int(self.plan.document[piece])
+        start, count = int(self.plan.start[piece]), int(self.plan.length[piece])
+        ids = self.framed(document, start, start + count + 1)
+        return ids[:count], int(ids[count]) if len(ids) > count else None
+
+    def framed(self, document: int, start: int, stop: int) -> np.ndarray:
+        """Ids [start, stop) of a document with its frame around it."""
+        content, left = int(self.corpus.lengths[document]), len(self.before)
+        middle = self.corpus.read(document, max(0, start - left), max(0, stop - left))
+        after = slice(max(0, start - left - content), max(0, stop - left - content))
+        return np.concatenate([self.before[start:stop], middle, self.after[after]])
+
+
+class ExampleRows:
+    """Rows of rendered examples. `choices[n]` are the alternatives of item n: one is drawn anew in each epoch.
+
+    `packing` pad gives each example a row of its own; bestfit joins those of an epoch, documents isolated.
+    """
+
+    def __init__(
+        self, choices: Sequence[Sequence[Example]], length: int, seed: int = 0, packing: Packing = "bestfit"
+    ) -> None:
+        if not choices:
+            raise DataError("no rows to train on: every one was dropped, or there were none")
+        if packing == "concat":
+            raise DataError("packing 'concat' would cut examples; expected bestfit or pad")
+        self.choices, self.seed, self.packed = choices, seed, packing == "bestfit"
+        self.length = length if self.packed else None
+        self._room = length
+        self._plan = lru_cache(maxsize=2)(self._make_plan)
+
+    def _drawn(self, epoch: int) -> list[Example]:
+        rng = generator(self.seed, epoch)
+        draws = rng.random(len(self.choices))
+        return [options[int(draw * len(options))] for options, draw in zip(self.choices, draws, strict=True)]
+
+    def _make_plan(self, epoch: int) -> tuple[list[Example], Plan]:
+        examples = self._drawn(epoch)
+        lengths = np.array([len(example) for example in examples])
+        return examples, best_fit(lengths, self._room)
+
+    def size(self, epoch: int) -> int:
+        return len(self._plan(epoch)[1]) if self.packed else len(self.choices)
+
+    def row(self, epoch: int, index: int) -> list[Example]:
+        examples, plan = self._plan(epoch)
+        if not self.packed:
+            return [examples[index]]
+        return [examples[int(item)] for item in plan.document[plan.rows[index] : plan.rows[index + 1]]]

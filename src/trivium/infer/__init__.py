@@ -1,0 +1,1 @@
+"""Using a model: sampling, generation with a cache, conversations."""

@@ -1,0 +1,78 @@
+"""From scores to the next id: pure functions of the logits, with the meaning these names have in the field.
+
+Order: repetition penalty, temperature, top-k, top-p, min-p, one draw per row. Knows no model and no text.
+Nucleus sampling: Holtzman et al. 2019 (arXiv:1904.09751). Min-p: Nguyen et al. 2024 (arXiv:2407.01082). Repetition
+penalty: Keskar et al. 2019 (arXiv:1909.05858).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from trivium.base.config import Config
+from trivium.base.seeds import mix
+
+
+class Sampling(Config):
+    """How the next token is chosen; the default is greedy."""
+
+    temperature: float = Field(0.0, ge=0)
+    """What logits are divided by; 0 takes the most likely token."""
+    top_k: int | None = Field(None, gt=0)
+    """Keep the k most likely tokens."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Keep the fewest tokens whose probabilities reach p together."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Keep tokens at least min_p times as likely as the most likely one."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Above 1, tokens that are already there become less likely."""
+    seed: int | None = None
+    """The same seed gives the same text; row r of a batch draws from (seed, r)."""
+
+    def generators(self, rows: int) -> list[torch.Generator]:
+        """One source of randomness for each row."""
+        made = [torch.Generator() for _ in range(rows)]
+        for row, generator in enumerate(made):
+            if self.seed is None:
+                generator.seed()
+            else:
+                generator.manual_seed(mix(self.seed, row))
+        return made
+
+
+def penalise(logits: Float[Tensor, "B V"], seen: Bool[Tensor, "B V"], penalty: float) -> Float[Tensor, "B V"]:
+    """Divide the positive logits of seen tokens by the penalty and multiply the negative ones."""
+    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+
+def narrow(logits: Float[Tensor, "B V"], sampling: Sampling) -> Float[Tensor, "B V"]:
+    """Apply temperature and set what top-k, top-p and min-p leave out to -inf; at least one token stays."""
+    logits = (logits - logits.amax(dim=-1, keepdim=True)) / sampling.temperature  # finite at any temperature
+    if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
+        least = logits.topk(sampling.top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    if sampling.top_p < 1:
+        ordered, order = logits.sort(dim=-1, descending=True)
+        p = ordered.softmax(dim=-1)
+        before = p.cumsum(dim=-1) - p  # what the more likely tokens have together: 0 for the first
+        kept = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before < sampling.top_p)
+        logits = logits.masked_fill(~kept, -torch.inf)
+    if sampling.min_p > 0:
+        p = logits.softmax(dim=-1)
+        logits = logits.masked_fill(p < sampling.min_p * p.amax(dim=-1, keepdim=True), -torch.inf)
+    return logits
+
+
+def pick(logits: Float[Tensor, "B V"], sampling: Sampling, generators: Sequence[torch.Generator]) -> Int[Tensor, " B"]:
+    """Choose one id for each row; a greedy choice draws nothing."""
+    if sampling.temperature == 0:
+        return logits.argmax(dim=-1)
+    cumulative = narrow(logits.float(), sampling).softmax(dim=-1).double().cumsum(dim=-1)
+    draws = [torch.rand(1, generator=generator, dtype=torch.float64) for generator in generators]
+    total = cumulative[:, -1:]
+    drawn = torch.searchsorted(cumulative, torch.stack(draws).to(total.device) * total, right=True)
+    # A draw that rounds up to the total would fall off the end: the last token that has any probability.
+    return torch.minimum(drawn, (cumulative < total).sum(dim=-1, keepdim=True))[:, 0]

@@ -1,0 +1,62 @@
+"""Texts from ids as they are generated: no half characters, no control tokens, and nothing of a stop string."""
+
+from collections.abc import Iterator, Sequence
+
+from trivium.infer.generate import Generation
+from trivium.text.tokenizer import Tokenizer
+
+
+class TextStream:
+    """Ids in, text out. What may be the beginning of a stop string is held back until it is certain that it is not.
+
+    All pieces joined are the decoding of all ids, cut before the first stop string.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
+        self._pieces, self._special = tokenizer.stream(), tokenizer.special
+        self._stop = [text for text in stop if text]
+        self._held = ""
+        self.stopped = False
+        """Whether a stop string has appeared."""
+
+    def push(self, index: int) -> str:
+        """Take one id; return the text that is now certain."""
+        return "" if index in self._special else self._show(self._pieces.push(index))
+
+    def flush(self) -> str:
+        """Return what is still held back, once there are no more ids."""
+        text = self._show(self._pieces.flush()) + self._held
+        self._held = ""
+        return text
+
+    def _show(self, text: str) -> str:
+        if self.stopped:
+            return ""
+        self._held += text
+        if found := [at for stop in self._stop if (at := self._held.find(stop)) >= 0]:
+            self.stopped = True
+            text, self._held = self._held[: min(found)], ""
+            return text
+        held = max((_overlap(self._held, stop) for stop in self._stop), default=0)
+        cut = len(self._held) - held
+        text, self._held = self._held[:cut], self._held[cut:]
+        return text
+
+
+def _overlap(text: str, stop: str) -> int:
+    """The length of the longest end of `text` that begins `stop`."""
+    return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def write(run: Generation, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> Iterator[tuple[int, str]]:
+    """Run a generation to its end and give (row, piece of text) as they come."""
+    streams = [TextStream(tokenizer, stop) for _ in run.ids]
+    while run.live:
+        for row, index in run.step():
+            if piece := streams[row].push(index):
+                yield row, piece
+            if streams[row].stopped:
+                run.finish(row)
+    for row, text in enumerate(streams):
+        if piece := text.flush():
+            yield row, piece

@@ -1,0 +1,1 @@
+"""Model folders: ours and Hugging Face's, which are the same."""

@@ -1,0 +1,188 @@
+"""The only writer and reader of model folders.
+
+A model folder is a Hugging Face folder plus trivium.json. Where a stock class computes what the model computes, the
+folder is that class's, name for name, and stock tools load it as it is. Where none does, the weights keep our names
+and trivium.json alone describes them, with the reason. Nothing here trains, generates or runs a folder's code.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trivium.base import files
+from trivium.base.config import dump, parse
+from trivium.base.errors import ConfigError, ModelError
+from trivium.interop import rules, weights
+from trivium.interop.card import card
+from trivium.interop.families import Family, by_type, difference, stock
+from trivium.model.config import ModelConfig
+from trivium.model.transformer import Transformer
+from trivium.text.template import stop_ids
+from trivium.text.tokenizer import Tokenizer
+
+FORMAT = 1
+OWN = "trivium"
+"""The model_type of a folder that no stock class can load."""
+WRITTEN = re.compile(
+    r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
+    r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja"
+)
+"""The files of a model folder; one that holds others is never replaced."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a model folder holds."""
+
+    transformer: Transformer
+    tokenizer: Tokenizer | None = None
+    stops: tuple[int, ...] = ()
+    """The ids that end a generated text."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """What trivium.json says besides the model: recipe, data, evaluation."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's config."""
+        return self.transformer.config
+
+
+def save(
+    folder: str | Path,
+    transformer: torch.nn.Module,
+    tokenizer: Tokenizer | None = None,
+    record: Mapping[str, Any] | None = None,
+    shard_bytes: int = 5_000_000_000,
+) -> Path:
+    """Write a model folder, whole or not at all, in place of an older one.
+
+    `record` is kept in trivium.json (recipe, data manifest hash, evaluation); `name` and `evaluation` stand in the
+    model card too. A folder that holds anything but a model is a ModelError.
+    """
+    folder = Path(folder).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f"{folder}: expected a folder, found a file")
+    if folder.is_dir() and (other := next((f for f in folder.iterdir() if not WRITTEN.fullmatch(f.name)), None)):
+        raise ModelError(f"{folder}: holds {other.name}, which is no part of a model; choose another folder")
+    config = unwrap(transformer).config
+    if tokenizer and tokenizer.size > config.vocab_size:
+        raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {config.vocab_size}")
+    vocabulary = tokenizer.vocabulary if tokenizer else None
+    family, reasons = stock(config)
+    state = weights.collect(transformer)
+    parameters = sum(tensor.numel() for tensor in state.values())
+    tree = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
+    if family:
+        tree, state = family.write(config, vocabulary), rules.to_theirs(state, family.rules(config))
+    dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
+    about: dict[str, Any] = {**(record or {}), "format": FORMAT, "model": dump(config), "parameters": parameters}
+    about["stock"] = tree["architectures"][0] if family else None
+    if reasons:
+        about["reasons"] = reasons
+    with files.publishing(folder) as new:
+        weights.write(new, state, shard_bytes)
+        files.write_json(new / "config.json", {**tree, "dtype": dtype, "torch_dtype": dtype})
+        if config.decoder:
+            files.write_json(new / "generation_config.json", _generation(tokenizer))
+        if tokenizer:
+            tokenizer.save(new, model_max_length=config.context)
+        files.write_text(new / "README.md", card(config, about["stock"], parameters, about))
+        files.write_json(new / "trivium.json", about)
+    return folder
+
+
+def _generation(tokenizer: Tokenizer | None) -> dict[str, Any]:
+    if tokenizer is None:
+        return {}
+    ids = {"bos_token_id": tokenizer.vocabulary.bos, "pad_token_id": tokenizer.vocabulary.pad}
+    return {**ids, "eos_token_id": list(stop_ids(tokenizer)) or None}
+
+
+def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folder:
+    """Read a model folder, ours or any that a family of ours can read; floating weights become `dtype`.
+
+    A file or key that is missing, truncated, unknown or of the wrong shape is one ModelError that names it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such model folder")
+    tree = files.read_json(folder / "config.json", ModelError)
+    if not isinstance(tree, dict):
+        raise ModelError(f"{folder / 'config.json'}: expected an object, found {type(tree).__name__}")
+    about = files.read_json(folder / "trivium.json", ModelError) if (folder / "trivium.json").is_file() else {}
+    config, family = _describe(folder, tree, about)
+    tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
+    if tokenizer and tokenizer.size > config.vocab_size:
+        raise ModelError(
+            f"{folder / 'tokenizer.json'}: has {tokenizer.size} tokens, config.json says {config.vocab_size}"
+        )
+    transformer = weights.empty(config)
+    state, wanted = weights.read(folder, dtype), weights.shapes(transformer)
+    table: rules.Table = [rules.Rule(name, name) for name in wanted]
+    if family:
+        table = family.rules(config)
+        if not any(key.startswith(family.prefix) for key in state):
+            state = {family.prefix + key: tensor for key, tensor in state.items()}
+    try:
+        weights.fill(transformer, rules.to_ours(state, table, wanted))
+    except ModelError as wrong:
+        raise ModelError(f"{folder}: {wrong}") from wrong
+    record = {
+        key: value for key, value in about.items() if key not in ("format", "model", "stock", "reasons", "parameters")
+    }
+    return Folder(transformer.eval(), tokenizer, _stops(folder, tree, tokenizer), record)
+
+
+def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tuple[ModelConfig, Family | None]:
+    """The config of a folder. trivium.json says more than config.json (dropout, kernel), and must not say otherwise."""
+    ours, theirs = folder / "trivium.json", folder / "config.json"
+    own = tree.get("model_type") == OWN
+    if own and not about:
+        raise ModelError(f"{ours}: no such file, and config.json says the model is described there")
+    if about and (
+        not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("model"), dict)
+    ):
+        raise ModelError(f"{ours}: expected format {FORMAT} with a model; this file is damaged or from another version")
+    try:
+        written = parse(ModelConfig, about["model"], "model") if about else None
+    except ConfigError as wrong:
+        raise ModelError(f"{ours}: {_line(wrong)}") from wrong
+    if own and written:
+        return written, None
+    try:
+        family = by_type(tree.get("model_type"))
+        config = family.read(tree)
+    except (ModelError, ConfigError, TypeError, ValueError) as wrong:
+        raise ModelError(f"{theirs}: {_line(wrong)}") from wrong
+    if written and (found := difference(written, config)):
+        name, a, b = found
+        raise ModelError(f"{ours}: {name} is {a}, but config.json says {b}; delete the file that is out of date")
+    return written or config, family
+
+
+def _stops(folder: Path, tree: dict[str, Any], tokenizer: Tokenizer | None) -> tuple[int, ...]:
+    """Every id that some file of the folder calls an end."""
+    file = folder / "generation_config.json"
+    generation = files.read_json(file, ModelError) if file.is_file() else {}
+    found: list[Any] = []
+    for source in (generation.get("eos_token_id"), tree.get("eos_token_id")):
+        found += source if isinstance(source, list) else [source]
+    found += stop_ids(tokenizer) if tokenizer else ()
+    return tuple(dict.fromkeys(i for i in found if isinstance(i, int)))
+
+
+def unwrap(transformer: torch.nn.Module) -> Transformer:
+    """The Transformer inside compilation and data-parallel wrappers."""
+    while not isinstance(transformer, Transformer):
+        inner = next((getattr(transformer, name) for name in weights.WRAPPERS if hasattr(transformer, name)), None)
+        assert inner is not None, f"expected a Transformer, found {type(transformer).__name__}"
+        transformer = inner
+    return transformer
+
+
+def _line(error: Exception) -> str:
+    return "; ".join(str(error).splitlines())

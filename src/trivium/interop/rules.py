@@ -1,0 +1,125 @@
+"""One table per family that says what each weight is called on either side; it is read both ways, and it is total.
+
+    Rule    our weight is theirs: transposed, or several of ours stacked into one of theirs, if it says so
+    Copy    a second name under which some files store the same weight; must be equal, is never written
+    Drop    what some files carry beside the weights (masks, frequencies), which we compute
+
+A key that no entry takes and an entry that finds no key are errors that name the key. Nothing here knows a family,
+a file or a config.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from trivium.base.errors import ModelError
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Stack `ours` along the first axis, transpose, and it is `theirs`."""
+
+    ours: str | tuple[str, ...]
+    theirs: str
+    transpose: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names on our side, in order."""
+        return (self.ours,) if isinstance(self.ours, str) else self.ours
+
+    def at(self, layer: int) -> "Rule":
+        """The rule of one layer: `{i}` in every name becomes its number."""
+        parts = tuple(part.replace("{i}", str(layer)) for part in self.parts)
+        return replace(self, ours=parts, theirs=self.theirs.replace("{i}", str(layer)))
+
+    def join(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Make theirs of ours."""
+        tensor = torch.cat(list(tensors)) if len(tensors) > 1 else tensors[0]
+        return tensor.t().contiguous() if self.transpose else tensor
+
+    def split(self, tensor: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+        """Make ours of theirs, each in its own memory."""
+        tensor = tensor.t() if self.transpose else tensor
+        if len(sizes) == 1:
+            return [tensor.contiguous()]
+        return [part.clone(memory_format=torch.contiguous_format) for part in tensor.split(list(sizes))]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """`theirs` is stored again what `of` (their name too) holds."""
+
+    theirs: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Keys that match this pattern wholly carry nothing."""
+
+    theirs: str
+
+
+Table = Sequence[Rule | Copy | Drop]
+
+
+def each(layers: int, rules: Iterable[Rule]) -> list[Rule]:
+    """The rules of every layer of a stack."""
+    rules = list(rules)
+    return [rule.at(layer) for layer in range(layers) for rule in rules]
+
+
+def linear(ours: str | tuple[str, ...], theirs: str, bias: bool, transpose: bool = False) -> list[Rule]:
+    """The weight of a linear layer or norm and, if it has one, its bias."""
+    parts = (ours,) if isinstance(ours, str) else ours
+    rules = [Rule(tuple(f"{part}.weight" for part in parts), f"{theirs}.weight", transpose)]
+    return [*rules, Rule(tuple(f"{part}.bias" for part in parts), f"{theirs}.bias")] if bias else rules
+
+
+def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequence[int]]) -> State:
+    """Give every weight of `shapes` (our names) from what a file holds (their names)."""
+    rules = [entry for entry in table if isinstance(entry, Rule)]
+    left = dict(state)
+    _complain("missing", [rule.theirs for rule in rules if rule.theirs not in state])
+    ours: State = {}
+    for rule in rules:
+        tensor = left.pop(rule.theirs)
+        wanted = [tuple(shapes[part]) for part in rule.parts]
+        expected = [sum(shape[0] for shape in wanted), *wanted[0][1:]]
+        expected = expected[::-1] if rule.transpose else expected
+        if list(tensor.shape) != expected:
+            raise ModelError(f"{rule.theirs}: expected the shape {expected} of config.json, found {list(tensor.shape)}")
+        ours.update(zip(rule.parts, rule.split(tensor, [shape[0] for shape in wanted]), strict=True))
+    for entry in table:
+        if isinstance(entry, Copy) and (copy := left.pop(entry.theirs, None)) is not None:
+            if copy.shape != state[entry.of].shape or not torch.equal(copy, state[entry.of]):
+                raise ModelError(
+                    f"{entry.theirs}: expected the same numbers as {entry.of}, to which config.json ties it"
+                )
+        elif isinstance(entry, Drop):
+            left = {key: value for key, value in left.items() if not re.fullmatch(entry.theirs, key)}
+    _complain("unexpected", left)
+    _complain("no rule gives", [key for key in shapes if key not in ours])
+    return ours
+
+
+def to_theirs(state: Mapping[str, Tensor], table: Table) -> State:
+    """Give every weight under the name that a file of this family stores it by."""
+    rules = [entry for entry in table if isinstance(entry, Rule)]
+    taken = [part for rule in rules for part in rule.parts]
+    _complain("missing", [part for part in taken if part not in state])
+    _complain("no rule takes", sorted(set(state) - set(taken)))
+    return {rule.theirs: rule.join([state[part] for part in rule.parts]) for rule in rules}
+
+
+def _complain(what: str, keys: Iterable[str]) -> None:
+    keys = list(keys)
+    if keys:
+        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+        raise ModelError(f"{what} weights: {', '.join(keys[:3])}{more}")

@@ -1,0 +1,143 @@
+"""Weights between a Transformer and safetensors files, single or sharded; and a Transformer that costs nothing to make.
+
+Knows names, shapes and files; refuses to know families and configs' spelling. Nothing here unpickles.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from trivium.base import files
+from trivium.base.errors import ModelError, TriviumError
+from trivium.interop.rules import State
+from trivium.model.config import ModelConfig
+from trivium.model.transformer import Transformer
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+WRAPPERS = {"_orig_mod", "module", "_checkpoint_wrapped_module"}
+"""What compilation, data parallelism and checkpointing put into names."""
+
+
+@contextmanager
+def _hollow() -> Iterator[None]:
+    """Let modules that are built meanwhile have parameters without memory, but real buffers."""
+
+    def hollow(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
+        if parameter is None or parameter.is_meta:
+            return parameter
+        return nn.Parameter(parameter.data.to("meta"), parameter.requires_grad)
+
+    hook = register_module_parameter_registration_hook(hollow)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def empty(config: ModelConfig) -> Transformer:
+    """A Transformer whose parameters are still to be given by `fill`."""
+    with _hollow():
+        return Transformer(config)
+
+
+def shapes(transformer: Transformer) -> dict[str, torch.Size]:
+    """Every weight that a file must hold, by name; a shared one counts once."""
+    return {name: parameter.shape for name, parameter in transformer.named_parameters()}
+
+
+def fill(transformer: Transformer, state: State) -> None:
+    """Give a Transformer its weights; parameters that were one stay one."""
+    tied: dict[int, list[str]] = {}
+    for name, parameter in transformer.named_parameters(remove_duplicate=False):
+        tied.setdefault(id(parameter), []).append(name)
+    full = {name: state[names[0]] for names in tied.values() for name in names}
+    transformer.load_state_dict(full, strict=True, assign=True)
+    for first, *others in tied.values():
+        for other in others:
+            path, _, leaf = other.rpartition(".")
+            setattr(transformer.get_submodule(path), leaf, transformer.get_parameter(first))
+
+
+def collect(transformer: nn.Module) -> State:
+    """The weights of a Transformer by name, wrappers left out, each shared one once, on the CPU."""
+    state: State = {}
+    for name, parameter in transformer.named_parameters():
+        clean = ".".join(part for part in name.split(".") if part not in WRAPPERS)
+        state[clean] = parameter.detach().cpu()
+    return state
+
+
+def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> State:
+    """Read every tensor of a folder, floating ones as `dtype` (None: as stored)."""
+    state: State = {}
+    for file in _files(folder):
+        try:
+            with safe_open(file, framework="pt") as handle:
+                for key in handle.keys():  # noqa: SIM118  (not a dict)
+                    tensor = handle.get_tensor(key)
+                    state[key] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+        except FileNotFoundError as missing:
+            raise ModelError(f"{file}: no such file, but {INDEX} names it") from missing
+        except (SafetensorError, OSError) as broken:
+            raise ModelError(f"{file}: not a whole safetensors file: {broken}; download or save it again") from broken
+    return state
+
+
+def _files(folder: Path) -> list[Path]:
+    if (folder / INDEX).is_file():
+        index = files.read_json(folder / INDEX, ModelError)
+        table = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
+            raise ModelError(f"{folder / INDEX}: expected a weight_map from keys to files")
+        names = sorted(set(table.values()))
+        if strange := [name for name in names if Path(name).name != name]:
+            raise ModelError(f"{folder / INDEX}: expected plain file names, found {strange[0]!r}")
+        return [folder / name for name in names]
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
+    if pickled:
+        raise ModelError(f"{pickled[0]}: pickled weights are never read, they can run code; convert to {SINGLE}")
+    raise ModelError(f"{folder / SINGLE}: no such file, and no {INDEX} either")
+
+
+def write(folder: Path, state: State, shard_bytes: int) -> None:
+    """Write a state as one file, or as several of at most `shard_bytes` (a tensor is never cut) and their index."""
+    groups: list[State] = [{}]
+    size = 0
+    for name, tensor in state.items():
+        if groups[-1] and size + tensor.nbytes > shard_bytes:
+            groups.append({})
+            size = 0
+        groups[-1][name] = tensor
+        size += tensor.nbytes
+    if len(groups) == 1:
+        _save(folder / SINGLE, state)
+        return
+    table: dict[str, str] = {}
+    for number, group in enumerate(groups, start=1):
+        name = f"model-{number:05d}-of-{len(groups):05d}.safetensors"
+        _save(folder / name, group)
+        table.update(dict.fromkeys(group, name))
+    total: dict[str, Any] = {"total_size": sum(tensor.nbytes for tensor in state.values())}
+    files.write_json(folder / INDEX, {"metadata": total, "weight_map": table})
+
+
+def _save(file: Path, state: dict[str, Tensor]) -> None:
+    try:
+        file.touch()
+        mode = file.stat().st_mode  # safetensors would make it unreadable to others
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, file, metadata={"format": "pt"})
+        file.chmod(mode)
+        with open(file, "rb+") as handle:
+            os.fsync(handle.fileno())
+    except (SafetensorError, OSError) as failed:
+        raise TriviumError(f"{file}: cannot write: {failed}; nothing was changed") from failed

@@ -1,0 +1,1 @@
+"""The laboratory: the demo, and what shows, compares and explains; may import every room below."""

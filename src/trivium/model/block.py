@@ -1,0 +1,32 @@
+"""One layer: self-attention, cross-attention where there is a memory, feed-forward."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trivium.model.attention import Attention
+from trivium.model.cache import Cache
+from trivium.model.residual import Stream, Sublayer
+from trivium.model.view import View
+
+
+class Block(nn.Module):
+    """Sublayers in order, joined by the residual stream."""
+
+    def __init__(self, attention: Attention, cross: Attention | None, ffn: nn.Module, residual: Stream) -> None:
+        super().__init__()
+        self.attention, self.cross, self.ffn, self.residual = attention, cross, ffn, residual
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        view: View,
+        memory: Float[Tensor, "B S D"] | None = None,
+        across: View | None = None,
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """`view` is for the positions themselves, `across` for the memory."""
+        sublayers: list[Sublayer] = [lambda h: self.attention(h, view, cache=cache)]
+        if (cross := self.cross) is not None:
+            assert memory is not None and across is not None, "a block with cross-attention needs a memory"
+            sublayers.append(lambda h: cross(h, across, memory, cache))
+        return self.residual(x, [*sublayers, self.ffn])

@@ -1,0 +1,73 @@
+"""The tree that describes a model: which stacks there are and what they choose.
+
+`preset` and `depth` are one way to fill it (see presets); every field may then be set by hand.
+"""
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from trivium.base.config import Config, dump, merge
+from trivium.model.embed import Embed, Tokens
+from trivium.model.head import LM, Head
+from trivium.model.init import Init, Normal
+from trivium.model.kernel import Auto, Kernel
+from trivium.model.stack import StackConfig
+
+
+class ModelConfig(Config):
+    """A Transformer."""
+
+    preset: str | None = None
+    """A named set of choices that the other fields change."""
+    vocab_size: int = Field(gt=0)
+    hidden_size: int = Field(gt=0)
+    context: int = Field(gt=0)
+    """Positions the model is made for."""
+    tie: bool = True
+    """Whether the head's matrix is the token table."""
+    embed: Embed = Tokens()
+    encoder: StackConfig | None = None
+    decoder: StackConfig | None = None
+    head: Head = LM()
+    init: Init = Normal()
+    kernel: Kernel = Auto()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, data: Any) -> Any:
+        """Fill the tree from its preset, which reads the size fields, and lay the given fields over it."""
+        if not isinstance(data, dict) or data.get("preset") is None:
+            return data
+        from trivium.model.presets import expand  # presets build on this file
+
+        below, above = expand(data)
+        return merge(below, {key: dump(value) for key, value in above.items()})
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.stacks:
+            raise ValueError("expected an encoder, a decoder or both, found neither")
+        for name, stack in self.stacks.items():
+            if stack.head_size is None and self.hidden_size % stack.heads:
+                raise ValueError(f"{name}: hidden_size {self.hidden_size} is not a multiple of heads {stack.heads}")
+            if stack.heads % (stack.kv_heads or 1):
+                raise ValueError(f"{name}: heads {stack.heads} is not a multiple of kv_heads {stack.kv_heads}")
+        return self
+
+    @property
+    def stacks(self) -> dict[str, StackConfig]:
+        """The stacks there are, by name."""
+        both = {"encoder": self.encoder, "decoder": self.decoder}
+        return {name: stack for name, stack in both.items() if stack is not None}
+
+    @property
+    def family(self) -> str:
+        """`encoder`, `decoder` or `encoder_decoder`."""
+        return "_".join(self.stacks)
+
+    @property
+    def limit(self) -> int | None:
+        """The longest input there can be, where positions are a table."""
+        limits = [position.limit(self.context) for stack in self.stacks.values() for position in stack.position]
+        return min((limit for limit in limits if limit is not None), default=None)

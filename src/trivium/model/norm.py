@@ -1,0 +1,67 @@
+"""Norms of the last axis; statistics are float32 whatever the input is.
+
+LayerNorm: Ba et al. 2016 (arXiv:1607.06450). RMSNorm: Zhang and Sennrich 2019 (arXiv:1910.07467).
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trivium.base.config import Choice
+
+
+class Norm(Choice):
+    """How a sublayer's input or output is normalised."""
+
+    def build(self, size: int) -> nn.Module:
+        """Make the module that maps [..., size] to [..., size]."""
+        raise NotImplementedError
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root mean square, scale by `offset + weight`."""
+
+    def __init__(self, size: int, eps: float, offset: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((size,), 1.0 - offset))
+        self.eps, self.offset = eps, offset
+
+    def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        weight = self.weight + self.offset if self.offset else self.weight
+        return F.rms_norm(x.float(), weight.shape, weight.float(), self.eps).to(x.dtype)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Subtract the mean, divide by the standard deviation, scale and shift."""
+
+    def forward(self, input: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        bias = None if self.bias is None else self.bias.float()
+        return F.layer_norm(input.float(), self.normalized_shape, self.weight.float(), bias, self.eps).to(input.dtype)
+
+
+class RMS(Norm, kind="rms"):
+    """Root mean square, without mean or shift (LLaMA, T5). `offset` 1 stores weights around 0 (Gemma)."""
+
+    eps: float = 1e-6
+    offset: float = 0.0
+
+    def build(self, size: int) -> nn.Module:
+        return RMSNorm(size, self.eps, self.offset)
+
+
+class Layer(Norm, kind="layer"):
+    """Mean and variance (BERT, GPT-2, BART); without `bias` in ModernBERT."""
+
+    eps: float = 1e-5
+    bias: bool = True
+
+    def build(self, size: int) -> nn.Module:
+        return LayerNorm(size, self.eps, bias=self.bias)
+
+
+class NoNorm(Norm, kind="none"):
+    """The identity."""
+
+    def build(self, size: int) -> nn.Module:
+        return nn.Identity()

@@ -1,0 +1,117 @@
+"""A stack of blocks: an encoder, or a decoder, or a decoder that reads an encoder's output."""
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from trivium.base.config import Config, Tiled
+from trivium.model.attention import AttentionConfig
+from trivium.model.block import Block
+from trivium.model.cache import Cache
+from trivium.model.ffn import FFN, MLP
+from trivium.model.norm import Layer, NoNorm, Norm
+from trivium.model.pattern import Full, Pattern, Where
+from trivium.model.position import Learned, Position, Relative
+from trivium.model.residual import Pre, Residual
+from trivium.model.view import View
+
+
+class StackConfig(Config):
+    """The choices of one stack. `pattern` and `position` are tiled over its layers."""
+
+    layers: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    kv_heads: int | None = Field(None, gt=0)
+    """Heads of keys and values; None is one for each query head, 1 is multi-query attention."""
+    head_size: int | None = Field(None, gt=0)
+    """Width of a head; None is hidden_size / heads."""
+    norm: Norm = Layer()
+    ffn: FFN = MLP()
+    position: Tiled[Position] = (Learned(),)
+    pattern: Tiled[Pattern] = (Full(),)
+    residual: Residual = Pre()
+    bias: bool = True
+    """Whether queries, keys and values have a bias."""
+    output_bias: bool | None = None
+    """Whether the output projection has one; None is as `bias`."""
+    qk_norm: Norm = NoNorm()
+    score_scale: float | None = None
+    """What scores are multiplied by; None is head_size ** -0.5."""
+    softcap: float | None = None
+    dropout: float = Field(0.0, ge=0, lt=1)
+    attention_dropout: float = Field(0.0, ge=0, lt=1)
+
+    def kind(self, layer: int) -> tuple[Pattern, Position]:
+        """The pattern and position of a layer."""
+        return self.pattern[layer % len(self.pattern)], self.position[layer % len(self.position)]
+
+    def head_width(self, hidden_size: int) -> int:
+        """E, the width of one head."""
+        return self.head_size or hidden_size // self.heads
+
+    def attention(self, hidden_size: int) -> AttentionConfig:
+        """The numbers of an attention sublayer."""
+        width = self.head_width(hidden_size)
+        return AttentionConfig(
+            hidden_size=hidden_size,
+            heads=self.heads,
+            kv_heads=self.kv_heads or self.heads,
+            head_size=width,
+            bias=self.bias,
+            output_bias=self.bias if self.output_bias is None else self.output_bias,
+            scale=width**-0.5 if self.score_scale is None else self.score_scale,
+            norm=self.qk_norm,
+            softcap=self.softcap,
+            dropout=self.attention_dropout,
+        )
+
+
+class Stack(nn.Module):
+    """Blocks in order and the norm they end with. Layers of one kind share one View."""
+
+    def __init__(self, config: StackConfig, hidden_size: int, cross: bool) -> None:
+        super().__init__()
+        self.config = config
+        attention = config.attention(hidden_size)
+        self.blocks = nn.ModuleList(
+            Block(
+                attention.build(layer),
+                attention.replace(norm=NoNorm()).build(layer) if cross else None,
+                config.ffn.build(hidden_size),
+                config.residual.build(config.norm, hidden_size, 3 if cross else 2, config.dropout),
+            )
+            for layer in range(config.layers)
+        )
+        self.norm = config.norm.build(hidden_size) if config.residual.final else nn.Identity()
+        self.relative = nn.ModuleList(
+            position.relative(config.heads, config.head_width(hidden_size)) for position in config.position
+        )
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        where: Where,
+        plain: bool = False,
+        memory: Float[Tensor, "B S D"] | None = None,
+        source: Where | None = None,
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Run the blocks over x; `source` says where the positions of `memory` sit."""
+        keys = cache.extend(where, plain) if cache else {}
+        plain = cache.plain if cache else plain
+        views: dict[tuple[int, int], View] = {}
+        across = View(Full(), where, source) if source is not None else None
+        for layer, block in enumerate(self.blocks):
+            kind = layer % len(self.config.pattern), layer % len(self.config.position)
+            if kind not in views:
+                pattern, relative = self.config.pattern[kind[0]], self.relative[kind[1]]
+                k = keys.get(pattern.keep, where)
+                assert isinstance(relative, Relative)
+                bias = relative.bias(where.position, k.position)
+                views[kind] = View(pattern, where, k, plain, bias, relative.rotation(where.position))
+            x = block(x, views[kind], memory, across, cache)
+        return self.norm(x)
+
+    def cache(self, capacity: int) -> Cache:
+        """Make an empty cache for `capacity` positions."""
+        return Cache(capacity, [self.config.kind(layer)[0].keep for layer in range(self.config.layers)])

@@ -1,0 +1,71 @@
+"""The whole model: embed -> encoder stack? -> decoder stack? -> head.
+
+An encoder alone is BERT's family, a decoder alone GPT's and LLaMA's, both together T5's and BART's.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trivium.base.batch import Batch, Stream
+from trivium.model.attention import Attention
+from trivium.model.cache import Cache
+from trivium.model.config import ModelConfig
+from trivium.model.init import initialise
+from trivium.model.pattern import Where
+from trivium.model.stack import Stack
+
+
+def where(stream: Stream) -> Where:
+    """The places of a stream's tokens."""
+    return Where(stream.positions, stream.documents)
+
+
+class Transformer(nn.Module):
+    """Maps a Batch to hidden states, and hidden states to scores."""
+
+    encoder: Stack
+    decoder: Stack
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.inputs = nn.ModuleDict()
+        for name, stack in config.stacks.items():
+            self.inputs[name] = config.embed.build(config.hidden_size, config.context, stack.position[0], stack.dropout)
+            cross = name == "decoder" and config.encoder is not None
+            setattr(self, name, Stack(stack, config.hidden_size, cross))
+        table = self.tokens.weight if config.tie else None
+        self.head = config.head.build(config.hidden_size, config.vocab_size, table)  # type: ignore[arg-type]
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.kernel = config.kernel
+        initialise(self)
+
+    def forward(self, batch: Batch, cache: Cache | None = None) -> Float[Tensor, "B T D"]:
+        """Last hidden states: of the decoder where there is one, else of the encoder."""
+        memory = None if batch.enc is None else self.encode(batch.enc)
+        if batch.dec is None:
+            assert memory is not None, "a batch without any stream"
+            return memory
+        return self.decode(batch.dec, memory, batch.enc, cache)
+
+    def encode(self, stream: Stream) -> Float[Tensor, "B S D"]:
+        """The encoder's hidden states."""
+        x = self.inputs["encoder"](self.tokens(stream.ids), stream.positions, stream.types)
+        return self.encoder(x, where(stream), stream.plain)
+
+    def decode(
+        self,
+        stream: Stream,
+        memory: Float[Tensor, "B S D"] | None = None,
+        source: Stream | None = None,
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """The decoder's hidden states; `memory` is what `encode` gave for `source`."""
+        x = self.inputs["decoder"](self.tokens(stream.ids), stream.positions, stream.types)
+        return self.decoder(x, where(stream), stream.plain, memory, where(source) if source else None, cache)
+
+    def logits(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
+        """Scores over the vocabulary, float32."""
+        return self.head(hidden)

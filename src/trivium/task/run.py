@@ -1,0 +1,141 @@
+"""A recipe becomes a run folder with a model in it: pretraining, going on, and supervised rows alike."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trivium import api
+from trivium.base.config import dump
+from trivium.base.errors import ConfigError, DataError
+from trivium.base.files import fingerprint, sha256
+from trivium.base.log import say
+from trivium.data.conversation import conversation_rows
+from trivium.data.loader import Loader, in_order
+from trivium.data.rows import DocumentRows, Rows
+from trivium.data.shards import Corpus, read_manifest
+from trivium.model.transformer import Transformer
+from trivium.objective.instruct import Instruct
+from trivium.text.tokenizer import Tokenizer
+from trivium.train.evaluate import Score, evaluate
+from trivium.train.loop import autocast_dtype, train
+from trivium.train.parallel import World, world
+from trivium.train.recipe import Recipe
+from trivium.train.run import open_run
+
+
+def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
+    """Train what a recipe says into `folder`; give its model folder."""
+    with world() as ranks:
+        model = start_model(recipe)
+        tokenizer = model.tokenizer
+        assert tokenizer is not None
+        length = row_length(recipe, model)
+        rows, valid = open_rows(recipe, tokenizer, length)
+        transformer = model.transformer.to(ranks.device).train()
+        loader = Loader(
+            rows, recipe.step_rows(length), recipe.micro_rows, tokenizer.vocabulary.pad,
+            recipe.seed, ranks.rank, ranks.size,
+        )  # fmt: skip
+        steps = count_steps(recipe, loader)
+        score = None
+        if valid is not None:
+            score = partial(score_rows, transformer, *valid, tokenizer, recipe, ranks)
+        facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
+        with open_run(folder, recipe, facts, resume, writes=ranks.first):
+            last = train(transformer, loader, recipe, steps, folder, ranks, score)
+            if ranks.first:
+                model.save(folder / "model", {"recipe": dump(recipe), **facts, "result": last})
+    return folder / "model"
+
+
+def start_model(recipe: Recipe) -> api.Model:
+    """The model a run begins with: loaded from `init`, or fresh with the tokenizer of its data folder."""
+    if recipe.init is not None:
+        model = api.load(recipe.init)
+        if model.tokenizer is None:
+            raise DataError(f"{recipe.init}: has no tokenizer.json; training needs one")
+        return model
+    assert recipe.model is not None
+    tokenizer = Tokenizer.load(Path(recipe.data.path[0]) / "tokenizer") if reads_folder(recipe) else None
+    if tokenizer is None:
+        raise DataError(f"{recipe.data.path[0]}: a fresh model takes its tokenizer from a data folder; give `init` "
+                        "to train on rows")  # fmt: skip
+    if tokenizer.vocabulary.size != recipe.model.vocab_size:
+        raise ConfigError(f"model.vocab_size: expected the tokenizer's {tokenizer.vocabulary.size}, "
+                          f"found {recipe.model.vocab_size}; leave it out to take the tokenizer's")  # fmt: skip
+    api.seed(recipe.seed)
+    return api.Model(recipe.model, tokenizer, Transformer(recipe.model))
+
+
+def reads_folder(recipe: Recipe) -> bool:
+    """Whether the recipe reads documents from a data folder, which must then be there."""
+    if recipe.objective.reads == "documents":
+        read_manifest(recipe.data.path[0])
+        return True
+    return False
+
+
+def row_length(recipe: Recipe, model: api.Model) -> int:
+    """Tokens in a row: as asked, else the model's context."""
+    length = recipe.data.length or model.config.context
+    if model.config.limit is not None and length > model.config.limit:
+        raise ConfigError(f"data.length: expected at most the model's {model.config.limit} positions, found {length}")
+    return length
+
+
+def open_rows(recipe: Recipe, tokenizer: Tokenizer, length: int) -> tuple[Rows, tuple[Rows, int | None] | None]:
+    """The rows to train on, and those to score on with the bytes of text they stand for, if there are any."""
+    data, objective, vocabulary = recipe.data, recipe.objective, tokenizer.vocabulary
+    if isinstance(objective, Instruct):
+        rows, dropped = conversation_rows(data.path, tokenizer, objective, length, recipe.seed, data.packing)
+        for reason, count in dropped.items():
+            say(f"dropped {count:,} rows: {reason}")
+        if not data.valid:
+            return rows, None
+        held, _ = conversation_rows(data.valid, tokenizer, objective, length, recipe.seed, data.packing)
+        return rows, (held, None)
+    if len(data.path) != 1:
+        raise ConfigError(f"data.path: expected one data folder, found {len(data.path)} paths")
+    splits = [Corpus(data.path[0], split) for split in ("train", "valid")]
+    for corpus in splits:
+        if corpus.manifest["tokenizer"] != tokenizer.identity:
+            raise DataError(f"{data.path[0]}: was encoded with another tokenizer than the model's; prepare it again "
+                            "with `--tokenizer` and the model folder")  # fmt: skip
+    make = partial(
+        DocumentRows, objective=objective, vocabulary=vocabulary, length=length, seed=recipe.seed,
+        packing=data.packing, isolate=data.isolate,
+    )  # fmt: skip
+    return make(splits[0]), (make(splits[1]), splits[1].bytes) if len(splits[1]) else None
+
+
+def count_steps(recipe: Recipe, loader: Loader) -> int:
+    """How many optimizer steps the budget buys; one in epochs ends exactly with its last row."""
+    if recipe.budget_steps is not None:
+        return recipe.budget_steps
+    if recipe.budget_epochs is not None:
+        loader.samples = max(1, loader.epochs(recipe.budget_epochs))
+        return -(-loader.samples // loader.step_rows)
+    assert recipe.budget_tokens is not None
+    return max(1, recipe.budget_tokens // recipe.batch_tokens)
+
+
+def score_rows(
+    transformer: Transformer, rows: Rows, text_bytes: int | None, tokenizer: Tokenizer, recipe: Recipe, ranks: World
+) -> Score:
+    """Evaluate on held-out rows."""
+    vocabulary = tokenizer.vocabulary
+    batches = in_order(rows, recipe.micro_rows, vocabulary.pad, ranks.rank, ranks.size)
+    precision = autocast_dtype(recipe, ranks.device)
+    return evaluate(transformer, batches, ranks, text_bytes, vocabulary.special, precision)
+
+
+def data_identity(recipe: Recipe) -> str:
+    """What the run was trained on: the hash of its manifest, or of its files."""
+    if recipe.objective.reads == "documents":
+        return str(read_manifest(recipe.data.path[0])["dataset_id"])
+    files: list[Any] = []
+    for path in map(Path, recipe.data.path):
+        if not path.is_file():
+            raise DataError(f"{path}: no such file of rows")
+        files.append([path.name, sha256(path)])
+    return fingerprint(files)

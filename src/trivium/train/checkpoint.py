@@ -1,0 +1,132 @@
+"""Checkpoints that are whole or not there: weights and optimizer as safetensors, the rest as JSON, all hashed.
+
+    checkpoints/step-00001000/   model.safetensors  optim.safetensors  state.json  manifest.json
+
+A checkpoint is filled under a temporary name and renamed when all of it is on the disk. `latest` is computed from
+what verifies, never read from a pointer. No pickle anywhere.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from trivium.base.errors import ModelError, TriviumError
+from trivium.base.files import publishing, read_json, write_json, writing, xxh3
+from trivium.base.log import warn
+
+FILES = ("model.safetensors", "optim.safetensors", "state.json")
+_NAME = re.compile(r"step-(\d{8})")
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state of a model with tied weights once, contiguous, on the CPU."""
+    seen: set[int] = set()
+    out = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            out[name] = tensor.detach().cpu().contiguous()
+    return out
+
+
+def load_weights(model: nn.Module, state: dict[str, torch.Tensor], where: str) -> None:
+    """Fill a model from `weights`; a missing or unexpected key is an error."""
+    alias = {id(tensor): name for name, tensor in reversed(list(model.state_dict(keep_vars=True).items()))}
+    expected = set(alias.values())
+    if wrong := sorted(expected ^ set(state)):
+        what = "missing" if wrong[0] in expected else "unexpected"
+        raise ModelError(f"{where}: {what} weight {wrong[0]!r} ({len(wrong)} keys differ); is it another model's?")
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        source = state[alias[id(tensor)]]
+        if source.shape != tensor.shape:
+            raise ModelError(f"{where}: {name}: expected shape {list(tensor.shape)}, found {list(source.shape)}")
+        with torch.no_grad():
+            tensor.copy_(source)
+
+
+def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    state = optimizer.state_dict()
+    tensors, plain = {}, {}
+    for index, entries in state["state"].items():
+        for key, value in entries.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"{index}.{key}"] = value.detach().cpu().contiguous()
+            else:
+                plain[f"{index}.{key}"] = value
+    return tensors, plain
+
+
+def save_checkpoint(
+    root: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], keep: int
+) -> Path:
+    """Write the checkpoint of a step and, once it verifies, remove all but the `keep` newest."""
+    folder = root / f"step-{step:08d}"
+    tensors, plain = _flatten(optimizer)
+    with publishing(folder) as temporary:
+        for name, content in (("model.safetensors", weights(model)), ("optim.safetensors", tensors)):
+            with writing(temporary / name) as handle:
+                handle.write(save(content, metadata={"format": "pt"}))
+        write_json(temporary / "state.json", {**state, "step": step, "optim": plain})
+        hashes = {name: xxh3(temporary / name) for name in FILES}
+        write_json(temporary / "manifest.json", {"format": 1, "step": step, "xxh3_128": hashes})
+    verify(folder)
+    for old in sorted(checkpoints(root))[: -max(keep, 1)]:
+        shutil.rmtree(root / f"step-{old:08d}", ignore_errors=True)
+    return folder
+
+
+def checkpoints(root: Path) -> Iterator[int]:
+    """The steps that have a checkpoint folder, valid or not."""
+    if root.is_dir():
+        for folder in root.iterdir():
+            if match := _NAME.fullmatch(folder.name):
+                yield int(match[1])
+
+
+def verify(folder: Path) -> None:
+    """Check every file of a checkpoint against its manifest; raise ModelError naming the first that is wrong."""
+    manifest = read_json(folder / "manifest.json", ModelError)
+    hashes = manifest.get("xxh3_128") if isinstance(manifest, dict) else None
+    for name in FILES:
+        path = folder / name
+        if not isinstance(hashes, dict) or not path.is_file() or xxh3(path) != hashes.get(name):
+            raise ModelError(f"{path}: not what its manifest describes")
+
+
+def latest(root: Path) -> Path | None:
+    """The newest checkpoint that verifies; a damaged one is set aside with a warning."""
+    for step in sorted(checkpoints(root), reverse=True):
+        folder = root / f"step-{step:08d}"
+        try:
+            verify(folder)
+            return folder
+        except TriviumError as error:
+            aside = folder.with_name(f"damaged-{folder.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+            warn(f"{error}; set aside as {aside.name}, going on from the one before")
+    return None
+
+
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Fill model and optimizer from a checkpoint; give its state."""
+    state = read_json(folder / "state.json", ModelError)
+    try:
+        model_state, tensors = load_file(folder / "model.safetensors"), load_file(folder / "optim.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{folder}: cannot read: {error}") from error
+    load_weights(model, model_state, str(folder))
+    entries: dict[int, dict[str, Any]] = {}
+    for key, value in [*tensors.items(), *state["optim"].items()]:
+        index, name = key.split(".", 1)
+        entries.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": entries, "param_groups": groups})
+    return state

@@ -1,0 +1,48 @@
+"""How gradients become steps."""
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from trivium.base.config import Choice
+
+
+class Optim(Choice):
+    """An optimizer. `lr` is the peak that the schedule scales."""
+
+    lr: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Make the optimizer of a model's trainable parameters."""
+        raise NotImplementedError
+
+
+class AdamW(Optim, kind="adamw"):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101), fused."""
+
+    beta1: float = 0.9
+    beta2: float = 0.95
+    eps: float = 1e-8
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        decayed, spared = groups(model)
+        tables = [
+            {"params": decayed, "weight_decay": self.weight_decay},
+            {"params": spared, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(
+            [table for table in tables if table["params"]],
+            lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, fused=True,
+        )  # fmt: skip
+
+
+def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The trainable parameters with weight decay, and those without: norms, biases and embeddings."""
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            (spared if parameter.ndim < 2 or id(parameter) in tables else decayed).append(parameter)
+    return decayed, spared

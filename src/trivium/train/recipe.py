@@ -1,0 +1,102 @@
+"""One run as one frozen tree: what the file, the command line and the saved recipe.json all mean."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trivium.base.config import Config, Seq, load_plugins, override, parse, read_toml
+from trivium.data.rows import Packing
+from trivium.data.shards import read_manifest
+from trivium.model.config import ModelConfig
+from trivium.objective.causal import Causal
+from trivium.objective.objective import Objective
+from trivium.train.loss import LossConfig
+from trivium.train.optim import AdamW, Optim
+from trivium.train.schedule import Cosine, Schedule
+
+
+class DataConfig(Config):
+    """What is read. `path` is a data folder of `trivium prepare`, or files of conversation rows."""
+
+    path: Seq[str]
+    valid: Seq[str] = ()
+    """Files of rows to evaluate on; a data folder has its own held-out documents."""
+    length: int | None = Field(None, gt=1)
+    """Tokens in a row; None is the model's context."""
+    packing: Packing = "bestfit"
+    isolate: bool = True
+    """Whether documents that share a row are kept from seeing each other."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, data: Any) -> Any:
+        """A single path may stand without brackets."""
+        if isinstance(data, dict):
+            return {k: [v] if k in ("path", "valid") and isinstance(v, str) else v for k, v in data.items()}
+        return data
+
+
+class Recipe(Config):
+    """A run: what is read, what is learned from it, by which model, how, and for how long."""
+
+    data: DataConfig
+    objective: Objective = Causal()
+    model: ModelConfig | None = None
+    """A fresh model; leave it out to go on from `init`."""
+    init: str | None = None
+    """A model folder to go on from."""
+    optim: Optim = AdamW()
+    schedule: Schedule = Cosine()
+    loss: LossConfig = LossConfig()
+    batch_tokens: int = Field(16384, gt=0)
+    """Positions in a global step, over all micro-batches and ranks."""
+    micro_rows: int = Field(16, gt=0)
+    """Rows that are computed at a time on one rank."""
+    budget_tokens: int | None = Field(None, gt=0)
+    budget_steps: int | None = Field(None, gt=0)
+    budget_epochs: float | None = Field(None, gt=0)
+    clip: float = Field(1.0, ge=0)
+    """The largest gradient norm; 0 is no limit."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` times one matrix product in each and takes bf16 where it is faster."""
+    compile: bool = False
+    """Compile the model first: costs tens of seconds, so it pays in runs of many minutes."""
+    seed: int = 0
+    eval_every_steps: int = Field(200, gt=0)
+    save_every_steps: int = Field(200, gt=0)
+    log_every_steps: int = Field(10, gt=0)
+    keep_checkpoints: int = Field(2, gt=0)
+    imports: Seq[str] = ()
+    """Your own Python files whose kinds join the families."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.model is None) == (self.init is None):
+            raise ValueError("expected either model (a fresh one) or init (a model folder to go on from)")
+        budgets = [self.budget_tokens, self.budget_steps, self.budget_epochs]
+        if sum(budget is not None for budget in budgets) != 1:
+            raise ValueError("expected one of budget_tokens, budget_steps, budget_epochs")
+        return self
+
+    def step_rows(self, length: int) -> int:
+        """Rows of a global step."""
+        return max(1, self.batch_tokens // length)
+
+
+def read_recipe(path: str | Path | None, words: Iterable[str] = ()) -> Recipe:
+    """Read a recipe file and lay `key=value` words over it.
+
+    Where a fresh model leaves its vocabulary open, the data folder decides it, if it is there already.
+    """
+    where = str(path) if path else "recipe"
+    tree = override(read_toml(path) if path else {}, words)
+    imports = tree.get("imports", [])
+    load_plugins(imports if isinstance(imports, list) else [imports], where)
+    model, data = tree.get("model"), tree.get("data")
+    if isinstance(model, dict) and isinstance(data, dict) and isinstance(data.get("path"), str):
+        folder = Path(data["path"])
+        if (folder / "manifest.json").is_file():
+            tree["model"] = {"vocab_size": read_manifest(folder)["vocab_size"], **model}
+    return parse(Recipe, tree, where)

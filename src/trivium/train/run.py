@@ -1,0 +1,136 @@
+"""The folder of a run: its recipe, its environment, its metrics, and a lock so that two runs never share it."""
+
+import fcntl
+import json
+import os
+import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from trivium.base.config import dump
+from trivium.base.errors import ConfigError, TriviumError
+from trivium.base.files import read_json, write_json, write_text
+from trivium.train.recipe import Recipe
+
+EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs", "eval_every_steps", "save_every_steps",
+             "log_every_steps", "keep_checkpoints"}  # fmt: skip
+"""What may change between a run and its resumption: how long it goes and what it writes."""
+
+
+class Interrupted(TriviumError):
+    """The run was asked to stop, and saved what it had."""
+
+    exit_code = 75
+
+
+class Metrics:
+    """`metrics.jsonl`, one JSON object a line; a resumed run drops the lines after the step it goes on from."""
+
+    def __init__(self, path: Path, start: int, enabled: bool = True) -> None:
+        self.path, self.enabled = path, enabled
+        if enabled and path.exists():
+            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step(line) <= start]
+            write_text(path, "".join(f"{line}\n" for line in kept))
+
+    def write(self, **facts: Any) -> None:
+        """Append one line."""
+        if self.enabled:
+            with open(self.path, "a", encoding="utf-8") as handle:
+                handle.write(json.dumps(facts) + "\n")
+
+
+def _step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # half a line, from a run that was killed
+
+
+def environment() -> dict[str, Any]:
+    """What a result may depend on besides the recipe."""
+    return {
+        "trivium": version("trivium"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+    }
+
+
+@contextmanager
+def open_run(folder: Path, recipe: Recipe, facts: dict[str, Any], resume: bool, writes: bool = True) -> Iterator[None]:
+    """Hold a run folder. A folder that has a run is refused unless `resume`, and then if the recipe is another.
+
+    Of several processes one writes; the others only read what it made.
+    """
+    if not writes:
+        yield
+        return
+    record = {"recipe": dump(recipe), **facts}
+    with _locked(folder):
+        path = folder / "recipe.json"
+        if path.exists():
+            if not resume:
+                raise TriviumError(f"{folder}: holds a run already; add --resume to go on, or name another folder")
+            _compare(read_json(path), record, path)
+        write_json(path, record)
+        write_json(folder / "environment.json", environment())
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise TriviumError(f"{folder}: cannot write: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise TriviumError(f"{folder}: another run is writing here; wait for it or name another folder") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+def _compare(old: Any, new: Any, path: Path, key: str = "") -> None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted({*old, *new}):
+            if name not in EXTENDING:
+                _compare(old.get(name), new.get(name), path, f"{key}.{name}" if key else name)
+    elif old != new:
+        raise ConfigError(f"{path}: {key} was {old!r} and is now {new!r}; a resumed run must be the same run")
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set, so that a step ends before the run does; a second one ends at once."""
+    asked = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -1,0 +1,21 @@
+"""What every test stands on: one thread per process, and marks that say why they skip."""
+
+import os
+
+import pytest
+
+# Torch and BLAS read these when they are imported, which is later: tests run side by side, and no sum may depend on
+# how many threads a process got.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip heavy proofs nobody asked for, and GPU tests where there is none; torch is imported by the latter only."""
+    if item.get_closest_marker("slow") and "slow" not in item.config.getoption("markexpr"):
+        pytest.skip("a heavy proof: run it with `make slow`")
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device, and torch sees none")

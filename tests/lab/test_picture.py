@@ -1,0 +1,93 @@
+"""The picture shows what the metrics say, and a run cut short can still be drawn."""
+
+import json
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from trivium.base.errors import DataError, TriviumError
+from trivium.lab import picture
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    path = tmp_path / "run" / "metrics.jsonl"
+    path.parent.mkdir()
+    rows = [{"step": step, "tokens": step * 4096, "loss": 8 / step + 1, "lr": 1e-3} for step in range(1, 51)]
+    rows += [{"step": step, "valid_loss": 8 / step + 1.2} for step in (25, 50)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_reads_training_and_validation(metrics):
+    curve = picture.read(metrics)
+    assert curve.steps == list(range(1, 51)) and curve.losses[0] == 9 and curve.tokens[-1] == 50 * 4096
+    assert curve.valid_steps == [25, 50] and curve.valid_losses == [8 / 25 + 1.2, 8 / 50 + 1.2]
+
+
+def test_resumed_steps_and_bad_numbers(metrics):
+    with metrics.open("a", encoding="utf-8") as handle:
+        handle.write('{"step": 50, "loss": 0.5}\n{"step": 51, "loss": NaN}\n{"step": 52, "loss": null}\n')
+    curve = picture.read(metrics)
+    assert curve.steps[-1] == 50 and curve.losses[-1] == 0.5
+
+
+def test_half_written_last_line_is_skipped(metrics):
+    whole = picture.read(metrics)
+    with metrics.open("a", encoding="utf-8") as handle:
+        handle.write('{"step": 51, "lo')
+    assert picture.read(metrics) == whole
+
+
+def test_broken_line_in_the_middle_is_an_error_with_its_number(metrics):
+    metrics.write_text('{"step": 1, "loss": 2}\n{"st\n{"step": 2, "loss": 1}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"metrics\.jsonl: line 2: expected a JSON object"):
+        picture.read(metrics)
+
+
+def test_missing_or_empty_metrics(tmp_path):
+    with pytest.raises(DataError, match="cannot read metrics"):
+        picture.loss_curve(tmp_path / "metrics.jsonl", tmp_path / "loss.png")
+    (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(DataError, match="no loss to draw yet"):
+        picture.loss_curve(tmp_path / "metrics.jsonl", tmp_path / "loss.png")
+    assert not (tmp_path / "loss.png").exists()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 40])
+def test_smoothing_keeps_lines_and_means(n):
+    line = np.arange(n, dtype=float)
+    assert picture.smooth(np.full(n, 3.0), 4) == pytest.approx(np.full(n, 3.0))
+    smooth = picture.smooth(line, 4)
+    assert smooth[: n - 4] == pytest.approx(line[: n - 4])  # no lag
+    assert smooth[-1] == pytest.approx(line[-5:].mean())  # the end is an average, not a single noisy step
+
+
+@pytest.mark.parametrize("floors", [None, {"unigram": 6.0, "trigram": 4.0}])
+def test_draws_one_run_or_several(metrics, tmp_path, floors):
+    for source in (metrics, [metrics, metrics]):
+        out = tmp_path / "loss.png"
+        picture.loss_curve(source, out, floors, "a title")
+        head = out.read_bytes()[:24]
+        assert head.startswith(b"\x89PNG") and struct.unpack(">II", head[16:]) == (1200, 720)
+
+
+def test_window_holds_floors_and_cuts_spikes():
+    curve = picture.Curve(list(range(1000)), [2.0] * 999 + [500.0], [0] * 1000)
+    low, high = picture._window([curve], {"unigram": 6.0, "trigram": 1.0})
+    assert low < 1 and 6 < high < 10
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(metrics, tmp_path):
+    (tmp_path / "loss.png").mkdir()
+    with pytest.raises(TriviumError, match="cannot write"):
+        picture.loss_curve(metrics, tmp_path / "loss.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["loss.png", "run"]
+
+
+def test_importing_costs_no_matplotlib():
+    code = "import sys, trivium.lab.picture; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from trivium.base.errors import DataError
+from trivium.base.types import Message
+from trivium.text.rows import Conversation, Row, parse, read_rows
+
+QUESTION = {"question": "What?", "context": "", "answer": "That."}
+DIALOGUE = {"dialogue": [{"speaker": "user", "text": "hi"}], "response": "hello"}
+INSTRUCTION = {"instruction": "Add.", "input": "1 2", "outputs": ["3", "three"]}
+
+
+def say(role, content):
+    return Message(role, content)
+
+
+def dialogue(*turns, response="ok"):
+    return {"dialogue": [{"speaker": who, "text": text} for who, text in turns], "response": response}
+
+
+def test_the_three_formats_become_conversations():
+    assert parse(QUESTION, "f:1") == Conversation((say("user", "What?"),), ("That.",))
+    assert parse({**QUESTION, "context": "C"}, "f:1").messages == (say("user", "C\n\nWhat?"),)
+    assert parse(DIALOGUE, "f:1") == Conversation((say("user", "hi"),), ("hello",))
+    assert parse(INSTRUCTION, "f:1") == Conversation((say("user", "Add.\n\n1 2"),), ("3", "three"))
+    assert parse({**INSTRUCTION, "input": ""}, "f:1").messages == (say("user", "Add."),)
+    assert parse(INSTRUCTION, "f:1").complete(1) == (say("user", "Add.\n\n1 2"), say("assistant", "three"))
+    assert parse({"id": 7, **QUESTION, "level": None}, "f:1") == parse(QUESTION, "f:1")
+    assert set(Row.kinds) == {"question", "instruction", "dialogue"}
+
+
+def test_speakers_have_several_names():
+    row = dialogue(("System", "s"), ("Human", "u"), ("bot", "a"), ("USER ", "v"))
+    assert [message.role for message in parse(row, "f:1").messages] == ["system", "user", "assistant", "user"]
+    with pytest.raises(DataError, match=r"f:1: dialogue\[1\].speaker: expected one of user, .*, found 'narrator'"):
+        parse(dialogue(("user", "a"), ("narrator", "b")), "f:1")
+
+
+def test_a_leading_assistant_and_a_system_turn_in_the_middle_are_kept():
+    row = dialogue(("assistant", "Hello!"), ("user", "q"), ("system", "note"), ("user", "r"))
+    assert [message.role for message in parse(row, "f:1").messages] == ["assistant", "user", "system", "user"]
+
+
+def test_turns_in_a_row_by_one_speaker_are_joined():
+    row = parse(dialogue(("user", "a"), ("user", "b"), ("bot", "c"), ("assistant", "d"), response="e"), "f:1")
+    assert row.messages == (say("user", "a\nb"), say("assistant", "c\nd"))
+    assert row.complete() == (say("user", "a\nb"), say("assistant", "c\nd\ne"))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (dialogue(response="ok"), "dialogue: expected at least one turn, found none"),
+        (dialogue(("user", "a"), response=" \n"), "response: expected some text, found ' \\n'"),
+        (dialogue(("user", "")), "dialogue[0].text: expected some text, found ''"),
+        ({**QUESTION, "answer": ""}, "answer: expected some text"),
+        ({**QUESTION, "question": "\t"}, "question: expected some text"),
+        ({**QUESTION, "answer": 3}, "answer: input should be a valid string, found 3"),
+        ({**QUESTION, "context": None}, "context: input should be a valid string, found None"),
+        ({**INSTRUCTION, "outputs": []}, "outputs: expected at least one, found none"),
+        ({**INSTRUCTION, "outputs": "three"}, "outputs: input should be a valid list, found 'three'"),
+        ({**INSTRUCTION, "outputs": ["a", 2]}, "outputs[1]: input should be a valid string, found 2"),
+        ({**INSTRUCTION, "outputs": ["a", ""]}, "outputs[1]: expected some text"),
+        ({"dialogue": "hi", "response": "x"}, "dialogue: input should be a valid list"),
+        ({"dialogue": [{"speaker": "user"}], "response": "x"}, "dialogue[0].text: field required"),
+        ({"dialogue": ["hi"], "response": "x"}, "dialogue[0]: input should be a valid dictionary"),
+        ({"question": "q", "answer": "a"}, "expected the keys {question, context, answer} or {"),
+        ({}, "found {}"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_one_line_with_file_and_row(row, message):
+    with pytest.raises(DataError) as error:
+        parse(row, "rows.jsonl:12")
+    assert str(error.value).startswith("rows.jsonl:12: ") and message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_equal_outputs_count_once():
+    assert parse({**INSTRUCTION, "outputs": ["3", "three", "3"]}, "f:1").references == ("3", "three")
+
+
+def test_rows_are_read_from_files_with_their_numbers(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        "\n".join(json.dumps(row) for row in (QUESTION, DIALOGUE, INSTRUCTION)) + "\n\n" + json.dumps({"a": 1})
+    )
+    table = tmp_path / "rows.csv"
+    table.write_text("question,context,answer\nWhat?,,That.\n")
+    rows = read_rows([table, file])
+    assert next(rows) == (f"{table}:1", parse(QUESTION, ""))
+    assert [where for where, _ in (next(rows), next(rows), next(rows))] == [f"{file}:{i}" for i in (1, 2, 3)]
+    with pytest.raises(DataError, match=r"rows\.jsonl:5: expected the keys .*, found {a}"):
+        next(rows)
