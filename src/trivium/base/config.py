@@ -25,6 +25,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandle
 from pydantic_core import PydanticCustomError, core_schema
 
 from trivium.base.errors import ConfigError
+from trivium.base.files import fingerprint
 
 T = TypeVar("T")
 Seq = Annotated[tuple[T, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
@@ -150,6 +151,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     tree = read(path)
     if (base := tree.pop("base", None)) is None:
         return tree
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base: expected the name of a TOML file, found {base!r}")
     below = read(path.parent / base)
     if "base" in below:
         raise ConfigError(f"{path}: its base {base} has a base itself; one level is all there is")
@@ -185,7 +188,7 @@ def parse(cls: type[T], tree: dict[str, Any], where: str = "config") -> T:
 def load_plugins(paths: Iterable[str], where: str = "config") -> None:
     """Run a person's own Python files so that the kinds they define join their families."""
     for path in paths:
-        name = f"trivium_plugin_{Path(path).stem}"
+        name = f"trivium_plugin_{Path(path).stem}_{fingerprint(str(Path(path).resolve()))}"
         spec = importlib.util.spec_from_file_location(name, path)
         if not Path(path).is_file() or spec is None or spec.loader is None:
             raise ConfigError(f"{where}: imports: {path}: no such Python file")

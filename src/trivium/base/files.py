@@ -4,6 +4,7 @@ Every file is written under a temporary name, flushed to the disk, and renamed; 
 manifest that is written last. A reader therefore never meets a half-written file under its final name.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -20,6 +21,31 @@ from trivium.base.errors import DataError, TriviumError
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp-{os.getpid()}")
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (PermissionError, ValueError):
+        pass
+    return True
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that died left beside `path`; a folder one of them had moved aside comes back."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*-*"):
+        kind, _, process = left.name.removeprefix(f".{path.name}.").partition("-")
+        if kind not in ("tmp", "old") or _alive(process):
+            continue
+        with suppress(OSError):
+            if kind == "old" and not path.exists():
+                os.replace(left, path)
+            elif left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
 
 
 def sync_folder(path: Path) -> None:
@@ -44,6 +70,7 @@ def writing(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
             yield handle
             handle.flush()
@@ -86,6 +113,7 @@ def publishing(folder: str | Path) -> Iterator[Path]:
     folder = Path(folder)
     temporary, old = _temporary(folder), folder.with_name(f".{folder.name}.old-{os.getpid()}")
     try:
+        _sweep(folder)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
@@ -100,8 +128,8 @@ def publishing(folder: str | Path) -> Iterator[Path]:
         raise TriviumError(f"{folder}: cannot write: {error.strerror or error}; nothing was changed") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        if old.exists() and not folder.exists():
-            os.replace(old, folder)
+        if old.exists():
+            shutil.rmtree(old, ignore_errors=True) if folder.exists() else os.replace(old, folder)
 
 
 def xxh3(path: str | Path) -> str:

@@ -21,11 +21,11 @@ def chat(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same conversation.")] = None,
 ) -> None:
     """Talk to a model."""
-    import trivium
+    from trivium.api import load
     from trivium.base.errors import TriviumError
     from trivium.model.device import pick
 
-    talk = trivium.load(model, device=pick()).conversation(
+    talk = load(model, device=pick()).conversation(
         max_new_tokens,
         system=system,
         temperature=temperature,

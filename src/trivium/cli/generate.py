@@ -19,10 +19,10 @@ def generate(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same text.")] = None,
 ) -> None:
     """Continue a prompt."""
-    import trivium
+    from trivium.api import load
     from trivium.model.device import pick
 
-    pieces = trivium.load(model, device=pick()).stream(
+    pieces = load(model, device=pick()).stream(
         prompt,
         max_new_tokens,
         stop,

@@ -23,8 +23,10 @@ Packing = Literal["bestfit", "concat", "pad"]
 class Rows(Protocol):
     """What a loader reads."""
 
-    length: int | None
-    """How wide a row is; None is as wide as its longest neighbour."""
+    @property
+    def length(self) -> int | None:
+        """How wide a row is; None is as wide as its longest neighbour."""
+        ...
 
     def size(self, epoch: int) -> int:
         """How many rows an epoch has."""
@@ -105,6 +107,8 @@ class ExampleRows:
             raise DataError("no rows to train on: every one was dropped, or there were none")
         if packing == "concat":
             raise DataError("packing 'concat' would cut examples; expected bestfit or pad")
+        longest = max(len(example) for options in choices for example in options)
+        assert longest <= length, f"an example of {longest} tokens does not fit rows of {length}"
         self.choices, self.seed, self.packed = choices, seed, packing == "bestfit"
         self.length = length if self.packed else None
         self._room = length

@@ -17,6 +17,8 @@ from trivium.base.errors import DataError
 from trivium.base.files import read_json, writing, xxh3
 
 FORMAT = 1
+KEYS = ("dtype", "vocab_size", "tokenizer", "splits", "inputs_hash", "dataset_id")
+"""What every reader of a manifest may rely on."""
 
 
 def dtype_for(vocab_size: int) -> np.dtype:
@@ -53,6 +55,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     manifest = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise DataError(f"{path}: expected data format {FORMAT}; prepare the folder again")
+    if missing := [key for key in KEYS if key not in manifest]:
+        raise DataError(f"{path}: expected a manifest with {', '.join(missing)}; prepare the folder again")
     return manifest
 
 
@@ -63,6 +67,8 @@ class Corpus:
         self.folder, self.split = Path(folder), split
         self.manifest = read_manifest(folder)
         dtype = np.dtype(self.manifest["dtype"])
+        self._vocab_size = int(self.manifest["vocab_size"])
+        self._paths: list[Path] = []
         self._tokens: list[np.ndarray] = []
         self._offsets: list[np.ndarray] = []
         self.bytes = 0
@@ -72,8 +78,11 @@ class Corpus:
             offsets = np.fromfile(idx, dtype="<u8").astype(np.int64)
             if len(offsets) != shard["documents"] + 1 or offsets[-1] * dtype.itemsize != tok.stat().st_size:
                 raise self._broken(tok, f"{int(offsets[-1]) if len(offsets) else 0} tokens by its index")
+            if offsets[0] or (np.diff(offsets) < 0).any():
+                raise self._broken(idx, "offsets that do not rise from 0")
             self._tokens.append(np.memmap(tok, dtype=dtype, mode="r") if offsets[-1] else np.empty(0, dtype))
             self._offsets.append(offsets)
+            self._paths.append(tok)
         self.lengths = np.concatenate([np.diff(o) for o in self._offsets] or [np.empty(0, np.int64)])
         self._first = np.cumsum([0, *(len(o) - 1 for o in self._offsets)])
 
@@ -92,13 +101,16 @@ class Corpus:
         return len(self.lengths)
 
     def read(self, document: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Ids [start, stop) of a document, as int64."""
+        """Ids [start, stop) of a document, as int64; one outside the vocabulary is a DataError."""
         shard = int(np.searchsorted(self._first, document, side="right")) - 1
         offsets = self._offsets[shard]
         local = document - int(self._first[shard])
         begin, end = int(offsets[local]), int(offsets[local + 1])
         stop = end - begin if stop is None else min(stop, end - begin)
-        return self._tokens[shard][begin + start : begin + stop].astype(np.int64)
+        ids = self._tokens[shard][begin + start : begin + stop].astype(np.int64)
+        if len(ids) and ids.max() >= self._vocab_size:
+            raise self._broken(self._paths[shard], f"id {ids.max()} in a vocabulary of {self._vocab_size}")
+        return ids
 
     def documents(self) -> Iterable[np.ndarray]:
         """Every document's ids in order."""

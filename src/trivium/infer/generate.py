@@ -56,14 +56,16 @@ class Generation:
         self._stream = self._pad(prompts)
         capacity = max(self._lengths, default=0) + max_new_tokens
         self._cache = transformer.decoder.cache(capacity if self.limit is None else min(capacity, self.limit))
-        self._seen = None
+        self._seen: torch.Tensor | None = None
         if sampling.repetition_penalty != 1:
             self._seen = torch.zeros(len(prompts), config.vocab_size, dtype=torch.bool, device=self._device)
             for row, prompt in enumerate(prompts):
                 self._seen[row, list(prompt)] = True
-        self._source = self._memory = None
+        self._source: Stream | None = None
+        self._memory: torch.Tensor | None = None
         if config.encoder is not None:
-            assert sources is not None and len(sources) == len(prompts), "an encoder needs a source for each prompt"
+            if sources is None or len(sources) != len(prompts):
+                raise ModelError("an encoder-decoder model needs a source for each prompt")
             check(sources, config.vocab_size, config.limit)
             self._source = self._pad(sources)
 

@@ -75,7 +75,7 @@ def save(
     family, reasons = stock(config)
     state = weights.collect(transformer)
     parameters = sum(tensor.numel() for tensor in state.values())
-    tree = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
+    tree: dict[str, Any] = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
     if family:
         tree, state = family.write(config, vocabulary), rules.to_theirs(state, family.rules(config))
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")

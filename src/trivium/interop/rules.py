@@ -22,11 +22,12 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Stack `ours` along the first axis, transpose, and it is `theirs`."""
+    """Stack `ours` along the first axis, transpose, and it is `theirs`; a vector may be a matrix of one `row` there."""
 
     ours: str | tuple[str, ...]
     theirs: str
     transpose: bool = False
+    row: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -41,11 +42,13 @@ class Rule:
     def join(self, tensors: Sequence[Tensor]) -> Tensor:
         """Make theirs of ours."""
         tensor = torch.cat(list(tensors)) if len(tensors) > 1 else tensors[0]
+        tensor = tensor[None] if self.row else tensor
         return tensor.t().contiguous() if self.transpose else tensor
 
     def split(self, tensor: Tensor, sizes: Sequence[int]) -> list[Tensor]:
         """Make ours of theirs, each in its own memory."""
         tensor = tensor.t() if self.transpose else tensor
+        tensor = tensor[0] if self.row else tensor
         if len(sizes) == 1:
             return [tensor.contiguous()]
         return [part.clone(memory_format=torch.contiguous_format) for part in tensor.split(list(sizes))]
@@ -92,6 +95,7 @@ def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequ
         tensor = left.pop(rule.theirs)
         wanted = [tuple(shapes[part]) for part in rule.parts]
         expected = [sum(shape[0] for shape in wanted), *wanted[0][1:]]
+        expected = [1, *expected] if rule.row else expected
         expected = expected[::-1] if rule.transpose else expected
         if list(tensor.shape) != expected:
             raise ModelError(f"{rule.theirs}: expected the shape {expected} of config.json, found {list(tensor.shape)}")

@@ -7,10 +7,11 @@ write all of them and read any.
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from trivium.base.config import Choice
+from trivium.base.config import Choice, parse
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
-from trivium.model.position import Linear, Llama3, NoScaling, RoPE
+from trivium.model.position import RoPE
+from trivium.model.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
 
 Tree = dict[str, Any]
 Kind = TypeVar("Kind", bound=Choice)
@@ -22,6 +23,24 @@ ACTIVATIONS = {
     "relu": "relu", "relu2": "relu2", "tanh": "tanh",
 }  # fmt: skip
 """Their name -> ours; of several, the first is the one we write."""
+
+
+SCALINGS: dict[str, tuple[type[Scaling], dict[str, str]]] = {
+    "default": (NoScaling, {}),
+    "linear": (Linear, {"factor": "factor"}),
+    "dynamic": (Dynamic, {"factor": "factor", "original_context": ""}),
+    "yarn": (YaRN, {
+        "factor": "factor", "original_context": "original_max_position_embeddings", "beta_fast": "beta_fast",
+        "beta_slow": "beta_slow", "attention_factor": "attention_factor", "truncate": "truncate",
+    }),
+    "llama3": (Llama3, {
+        "factor": "factor", "low_frequency_factor": "low_freq_factor", "high_frequency_factor": "high_freq_factor",
+        "original_context": "original_max_position_embeddings",
+    }),
+}  # fmt: skip
+"""Their rope_type -> our kind and what its fields are called; an original context not given is the context."""
+KEYS = {theirs for _, fields in SCALINGS.values() for theirs in fields.values()}
+REQUIRED = {"factor", "low_freq_factor", "high_freq_factor"}
 
 
 def read_activation(name: Any, key: str) -> str:
@@ -44,52 +63,39 @@ def expect(value: Any, kind: type[Kind], field: str, architecture: str) -> Kind:
 
 
 def read_rope(config: Mapping[str, Any]) -> RoPE:
-    """RoPE from either spelling; a type that we do not have is a ModelError."""
+    """RoPE from either spelling; what we do not have is a ModelError."""
     table = {**(config.get("rope_parameters") or {}), **(config.get("rope_scaling") or {})}
-    theta = float(table.get("rope_theta") or config.get("rope_theta") or 10000.0)
-    if (fraction := table.get("partial_rotary_factor", config.get("partial_rotary_factor"))) not in (None, 1, 1.0):
+    table = {"rope_theta": config.get("rope_theta"), **table}
+    fraction = table.pop("partial_rotary_factor", config.get("partial_rotary_factor"))
+    if fraction not in (None, 1):
         raise ModelError(f"partial_rotary_factor: {fraction} is not supported here, expected 1.0")
-    kind = table.get("rope_type") or table.get("type") or "default"
-    try:
-        if kind == "default":
-            return RoPE(theta=theta)
-        if kind == "linear":
-            return RoPE(theta=theta, scaling=Linear(factor=float(table["factor"])))
-        if kind == "llama3":
-            scaling = Llama3(
-                factor=float(table["factor"]),
-                low_frequency_factor=float(table["low_freq_factor"]),
-                high_frequency_factor=float(table["high_freq_factor"]),
-                original_context=int(
-                    table.get("original_max_position_embeddings") or config["max_position_embeddings"]
-                ),
-            )
-            return RoPE(theta=theta, scaling=scaling)
-    except KeyError as missing:
-        raise ModelError(f"rope_parameters: {kind} needs {missing.args[0]}, which is not given") from missing
-    raise ModelError(f"rope_parameters: rope_type {kind!r} is not supported; known: default, linear, llama3")
+    theta, old, new = table.pop("rope_theta"), table.pop("type", None), table.pop("rope_type", None)
+    if (name := new or old or "default") not in SCALINGS:
+        raise ModelError(f"rope_parameters: rope_type {name!r} is not supported; known: {', '.join(SCALINGS)}")
+    if strange := [key for key in table if key not in KEYS]:
+        raise ModelError(f"rope_parameters: {strange[0]} is not supported")
+    kind, fields = SCALINGS[name]
+    scaling = {ours: table.get(theirs) for ours, theirs in fields.items()}
+    if "original_context" in scaling:
+        scaling["original_context"] = scaling["original_context"] or config.get("max_position_embeddings")
+    if missing := [fields[ours] for ours, value in scaling.items() if value is None and fields[ours] in REQUIRED]:
+        raise ModelError(f"rope_parameters: {name} needs {missing[0]}, which is not given")
+    given = {ours: value for ours, value in scaling.items() if value is not None}
+    return parse(RoPE, {"theta": theta or 10000.0, "scaling": {"kind": kind.kind, **given}}, "rope_parameters")
 
 
 def write_rope(rope: RoPE) -> Tree:
     """RoPE in both spellings."""
-    scaling: Tree | None
-    match rope.scaling:
-        case NoScaling():
-            scaling = None
-        case Linear(factor=factor):
-            scaling = {"rope_type": "linear", "factor": factor}
-        case Llama3() as stretch:
-            scaling = {
-                "rope_type": "llama3",
-                "factor": stretch.factor,
-                "low_freq_factor": stretch.low_frequency_factor,
-                "high_freq_factor": stretch.high_frequency_factor,
-                "original_max_position_embeddings": stretch.original_context,
-            }
-        case other:
-            raise ModelError(f"position.scaling: {other.kind} has no name in config.json")
-    parameters = {"rope_theta": rope.theta, **(scaling or {"rope_type": "default"})}
-    return {"rope_theta": rope.theta, "rope_scaling": scaling, "rope_parameters": parameters}
+    name = next((name for name, (kind, _) in SCALINGS.items() if type(rope.scaling) is kind), None)
+    if name is None:
+        raise ModelError(f"position.scaling: {rope.scaling.kind} has no name in config.json")
+    values = {theirs: getattr(rope.scaling, ours) for ours, theirs in SCALINGS[name][1].items() if theirs}
+    table = {"rope_type": name, **{theirs: value for theirs, value in values.items() if value is not None}}
+    return {
+        "rope_theta": rope.theta,
+        "rope_scaling": None if name == "default" else table,
+        "rope_parameters": {"rope_theta": rope.theta, **table},
+    }
 
 
 def write_ids(vocabulary: Vocabulary | None) -> Tree:

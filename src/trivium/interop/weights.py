@@ -35,7 +35,7 @@ def _hollow() -> Iterator[None]:
             return parameter
         return nn.Parameter(parameter.data.to("meta"), parameter.requires_grad)
 
-    hook = register_module_parameter_registration_hook(hollow)
+    hook = register_module_parameter_registration_hook(hollow)  # type: ignore[arg-type]
     try:
         yield
     finally:

@@ -39,7 +39,8 @@ class TokenInput(nn.Module):
         positions: Int[Tensor, "B T"],
         types: Int[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        x = tokens * self.scale if self.scale != 1.0 else tokens
+        # The factor is rounded to the model's dtype, as where such models were trained.
+        x = tokens * tokens.new_full((), self.scale) if self.scale != 1.0 else tokens
         if self.types is not None:
             x = x + self.types(positions * 0 if types is None else types)
         if self.position is not None:

@@ -2,10 +2,13 @@
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.base.config import Choice
+from trivium.model.ffn import ACTIVATIONS, Activation
+from trivium.model.norm import Layer, Norm
 
 
 class Head(Choice):
@@ -19,11 +22,13 @@ class Head(Choice):
 class VocabularyHead(nn.Module):
     """Scores over the vocabulary: softcap(features(h) @ weight^T + bias)."""
 
-    def __init__(self, config: "LM", hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> None:
+    def __init__(
+        self, vocab_size: int, hidden_size: int, table: nn.Parameter | None, bias: bool, softcap: float | None
+    ) -> None:
         super().__init__()
-        self.softcap = config.softcap
+        self.softcap = softcap
         self.weight = nn.Parameter(torch.empty(vocab_size, hidden_size)) if table is None else table
-        self.bias = nn.Parameter(torch.zeros(vocab_size)) if config.bias else None
+        self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
 
     def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """What the matrix is applied to."""
@@ -34,11 +39,45 @@ class VocabularyHead(nn.Module):
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
 
+class ScaledHead(VocabularyHead):
+    """Hidden states divided by sqrt(D) first."""
+
+    def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return hidden * hidden.shape[-1] ** -0.5
+
+
+class MaskedHead(VocabularyHead):
+    """Hidden states through a layer of their own first: norm(act(dense(h)))."""
+
+    def __init__(self, config: "MLM", hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> None:
+        super().__init__(vocab_size, hidden_size, table, config.bias, None)
+        self.dense = nn.Linear(hidden_size, hidden_size, bias=config.dense_bias)
+        self.act = ACTIVATIONS[config.activation]
+        self.norm = config.norm.build(hidden_size)
+
+    def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return self.norm(self.act(self.dense(hidden)))
+
+
 class LM(Head, kind="lm"):
-    """The next token (or, for an encoder, the token itself)."""
+    """The next token. `scale` divides hidden states by sqrt(D), for a tied table of unit variance (T5)."""
 
     bias: bool = False
-    softcap: float | None = None
+    softcap: float | None = Field(None, gt=0)
+    scale: bool = False
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
-        return VocabularyHead(self, hidden_size, vocab_size, table)
+        head = ScaledHead if self.scale else VocabularyHead
+        return head(vocab_size, hidden_size, table, self.bias, self.softcap)
+
+
+class MLM(Head, kind="mlm"):
+    """The token itself, where it was masked (BERT, RoBERTa); without `dense_bias` in ModernBERT."""
+
+    activation: Activation = "gelu"
+    norm: Norm = Layer(eps=1e-12)
+    dense_bias: bool = True
+    bias: bool = True
+
+    def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
+        return MaskedHead(self, hidden_size, vocab_size, table)

@@ -28,8 +28,8 @@ class RMSNorm(nn.Module):
         self.eps, self.offset = eps, offset
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        weight = self.weight + self.offset if self.offset else self.weight
-        return F.rms_norm(x.float(), weight.shape, weight.float(), self.eps).to(x.dtype)
+        weight = self.weight.float() + self.offset  # in bfloat16 the sum would lose the weight's last bits
+        return F.rms_norm(x.float(), weight.shape, weight, self.eps).to(x.dtype)
 
 
 class LayerNorm(nn.LayerNorm):

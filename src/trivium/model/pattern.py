@@ -1,9 +1,13 @@
 """Who may look at whom, as one predicate over positions. Nothing here knows of kernels, padding or packing.
 
 `allow(q, k)` works on anything that broadcasts. That documents of a packed row never see each other, and that
-padding is never seen, is added to every pattern in one place: `View.mask`.
+padding is never seen, is added to every pattern in one place: `View.mask`. A pattern is complete with `allow` alone;
+`reach` and `cover` let a kernel skip whole blocks of pairs, and `keep` lets a cache forget. Sparser kinds are in
+`sparse`.
 """
 
+from functools import reduce
+from operator import and_, or_
 from typing import Literal, NamedTuple
 
 from pydantic import Field
@@ -11,12 +15,23 @@ from torch import Tensor
 
 from trivium.base.config import Choice, Seq
 
+Shape = Literal["full", "causal"]
+
 
 class Where(NamedTuple):
-    """Where tokens sit: position inside their document, and the document (0 is padding)."""
+    """Where tokens sit: position inside their document, the document (0 is padding), whether in its prefix."""
 
     position: Tensor
     document: Tensor
+    prefix: Tensor | None = None
+
+
+class Span(NamedTuple):
+    """Blocks of neighbouring tokens: their lowest and highest positions, and whether one is in a prefix."""
+
+    low: Tensor
+    high: Tensor
+    prefix: Tensor | None = None
 
 
 class Pattern(Choice):
@@ -26,8 +41,16 @@ class Pattern(Choice):
         """Say for each pair whether the query may see the key."""
         raise NotImplementedError
 
-    def shape(self, length: int) -> Literal["full", "causal"] | None:
-        """What the pattern comes down to for one document of this length; None where it needs a mask."""
+    def reach(self, q: Span, k: Span) -> Tensor:
+        """Say for each pair of blocks whether any of its pairs may be allowed; True costs time, never truth."""
+        return _always(q.low, k.low)
+
+    def cover(self, q: Span, k: Span) -> Tensor:
+        """Say for each pair of blocks whether all of its pairs are allowed for sure; False costs time alone."""
+        return ~_always(q.low, k.low)
+
+    def shape(self, length: int) -> Shape | None:
+        """What the pattern comes down to among any `length` neighbouring tokens; None where it needs a mask."""
         return None
 
     @property
@@ -46,9 +69,12 @@ class Full(Pattern, kind="full"):
     """Everybody sees everybody (encoders)."""
 
     def allow(self, q: Where, k: Where) -> Tensor:
-        return (q.position >= 0) & (k.position >= 0)  # always true, in the broadcast shape
+        return _always(q.position, k.position)
 
-    def shape(self, length: int) -> Literal["full", "causal"] | None:
+    def cover(self, q: Span, k: Span) -> Tensor:
+        return _always(q.low, k.low)
+
+    def shape(self, length: int) -> Shape | None:
         return "full"
 
 
@@ -58,8 +84,32 @@ class Causal(Pattern, kind="causal"):
     def allow(self, q: Where, k: Where) -> Tensor:
         return k.position <= q.position
 
-    def shape(self, length: int) -> Literal["full", "causal"] | None:
+    def reach(self, q: Span, k: Span) -> Tensor:
+        return k.low <= q.high
+
+    def cover(self, q: Span, k: Span) -> Tensor:
+        return k.high <= q.low
+
+    def shape(self, length: int) -> Shape | None:
         return "causal"
+
+
+class Prefix(Pattern, kind="prefix"):
+    """Causal, but everybody sees the tokens that the batch marks as a prefix, so that those are read both ways.
+
+    Raffel et al. 2020 (arXiv:1910.10683). A batch that marks none makes it causal.
+    """
+
+    def allow(self, q: Where, k: Where) -> Tensor:
+        past = k.position <= q.position
+        return past if k.prefix is None else past | k.prefix
+
+    def reach(self, q: Span, k: Span) -> Tensor:
+        past = k.low <= q.high
+        return past if k.prefix is None else past | k.prefix
+
+    def cover(self, q: Span, k: Span) -> Tensor:
+        return k.high <= q.low
 
 
 class Window(Pattern, kind="window"):
@@ -72,24 +122,39 @@ class Window(Pattern, kind="window"):
         distance = q.position - k.position
         return distance.abs() < self.size if self.both else (distance >= 0) & (distance < self.size)
 
-    def shape(self, length: int) -> Literal["full", "causal"] | None:
+    def reach(self, q: Span, k: Span) -> Tensor:
+        near = q.low - k.high < self.size
+        return near & (k.low - q.high < (self.size if self.both else 1))
+
+    def cover(self, q: Span, k: Span) -> Tensor:
+        near = q.high - k.low < self.size
+        return near & (k.high - q.low < (self.size if self.both else 1))
+
+    def shape(self, length: int) -> Shape | None:
         return None if length > self.size else "full" if self.both else "causal"
 
     @property
     def keep(self) -> int | None:
-        return None if self.both else self.size - 1
+        return self.size - 1
 
 
 class And(Pattern, kind="and"):
     """Pairs that every part allows."""
 
-    of: Seq[Pattern]
+    of: Seq[Pattern] = Field(min_length=1)
 
     def allow(self, q: Where, k: Where) -> Tensor:
-        allowed = self.of[0].allow(q, k)
-        for part in self.of[1:]:
-            allowed = allowed & part.allow(q, k)
-        return allowed
+        return reduce(and_, (part.allow(q, k) for part in self.of))
+
+    def reach(self, q: Span, k: Span) -> Tensor:
+        return reduce(and_, (part.reach(q, k) for part in self.of))
+
+    def cover(self, q: Span, k: Span) -> Tensor:
+        return reduce(and_, (part.cover(q, k) for part in self.of))
+
+    def shape(self, length: int) -> Shape | None:
+        shapes = [part.shape(length) for part in self.of]
+        return None if None in shapes else "causal" if "causal" in shapes else "full"
 
     @property
     def keep(self) -> int | None:
@@ -99,15 +164,27 @@ class And(Pattern, kind="and"):
 class Or(Pattern, kind="or"):
     """Pairs that some part allows."""
 
-    of: Seq[Pattern]
+    of: Seq[Pattern] = Field(min_length=1)
 
     def allow(self, q: Where, k: Where) -> Tensor:
-        allowed = self.of[0].allow(q, k)
-        for part in self.of[1:]:
-            allowed = allowed | part.allow(q, k)
-        return allowed
+        return reduce(or_, (part.allow(q, k) for part in self.of))
+
+    def reach(self, q: Span, k: Span) -> Tensor:
+        return reduce(or_, (part.reach(q, k) for part in self.of))
+
+    def cover(self, q: Span, k: Span) -> Tensor:
+        return reduce(or_, (part.cover(q, k) for part in self.of))
+
+    def shape(self, length: int) -> Shape | None:
+        shapes = [part.shape(length) for part in self.of]
+        return "full" if "full" in shapes else None if None in shapes else "causal"
 
     @property
     def keep(self) -> int | None:
         kept = [part.keep for part in self.of]
         return None if None in kept else max(keep for keep in kept if keep is not None)
+
+
+def _always(q: Tensor, k: Tensor) -> Tensor:
+    """True, in the broadcast shape."""
+    return (q == q) & (k == k)

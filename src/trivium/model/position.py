@@ -1,17 +1,23 @@
 """How a model knows where a token stands: added to the input, turned into queries and keys, or added to scores.
 
-Sinusoid: Vaswani et al. 2017 (arXiv:1706.03762). RoPE: Su et al. 2021 (arXiv:2104.09864), in the half-split layout
-of Hugging Face, so that their weights need no permutation. Tables are float32 whatever the model computes in.
+Nothing here knows of masks or kernels. Tables are float32 whatever the model computes in.
+
+Sinusoid: Vaswani et al. 2017 (arXiv:1706.03762). Buckets: Raffel et al. 2020 (arXiv:1910.10683). ALiBi: Press et al.
+2022 (arXiv:2108.12409). RoPE: Su et al. 2021 (arXiv:2104.09864), in the half-split layout of Hugging Face, so that
+their weights need no permutation; how its frequencies are stretched is in `scaling`.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from trivium.base.config import Choice
+from trivium.model.scaling import NoScaling, Scaling
 
 
 class Rotation(NamedTuple):
@@ -21,7 +27,18 @@ class Rotation(NamedTuple):
     sin: Tensor
 
 
-class Relative(nn.Module):
+class Exact(nn.Module):
+    """A module whose buffers follow the model to another device, but stay float32 when it becomes bfloat16."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        tables = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)
+        for name, table in tables.items():
+            setattr(self, name, table.to(getattr(self, name).device))
+        return self
+
+
+class Relative(Exact):
     """What a position kind gives to attention; the default gives nothing."""
 
     def rotation(self, positions: Int[Tensor, "B T"]) -> Rotation | None:
@@ -76,7 +93,7 @@ class Learned(Position, kind="learned"):
         return context
 
 
-class SinusoidTable(nn.Module):
+class SinusoidTable(Exact):
     """Sines in the first half of the width, cosines in the second."""
 
     frequency: Tensor
@@ -102,42 +119,6 @@ class Sinusoid(Position, kind="sinusoid"):
         return SinusoidTable(hidden_size, self.theta)
 
 
-class Scaling(Choice):
-    """How RoPE's frequencies are stretched for contexts longer than those trained on."""
-
-    def scale(self, frequency: Float[Tensor, " R/2"]) -> Float[Tensor, " R/2"]:
-        """Give the frequencies that are used in place of `frequency`."""
-        return frequency
-
-
-class NoScaling(Scaling, kind="none"):
-    """As trained."""
-
-
-class Linear(Scaling, kind="linear"):
-    """Every position divided by `factor` (Chen et al. 2023, arXiv:2306.15595)."""
-
-    factor: float = 2.0
-
-    def scale(self, frequency: Float[Tensor, " R/2"]) -> Float[Tensor, " R/2"]:
-        return frequency / self.factor
-
-
-class Llama3(Scaling, kind="llama3"):
-    """Long wavelengths divided by `factor`, short ones kept, those between blended (Llama 3.1)."""
-
-    factor: float = 8.0
-    low_frequency_factor: float = 1.0
-    high_frequency_factor: float = 4.0
-    original_context: int = 8192
-
-    def scale(self, frequency: Float[Tensor, " R/2"]) -> Float[Tensor, " R/2"]:
-        turns = self.original_context * frequency / (2 * math.pi)
-        low, high = self.low_frequency_factor, self.high_frequency_factor
-        kept = ((turns - low) / (high - low)).clamp(0, 1)
-        return (1 - kept) * frequency / self.factor + kept * frequency
-
-
 class Rotary(Relative):
     """Turns dimension pairs (i, i + R/2) by position times frequency i."""
 
@@ -145,20 +126,21 @@ class Rotary(Relative):
 
     def __init__(self, width: int, theta: float, scaling: Scaling) -> None:
         super().__init__()
-        exponent = torch.arange(0, width, 2, dtype=torch.float32) / width
-        self.register_buffer("frequency", scaling.scale(1.0 / theta**exponent), persistent=False)
+        self.scaling = scaling
+        self.register_buffer("frequency", scaling.frequency(theta, width), persistent=False)
 
     def rotation(self, positions: Int[Tensor, "B T"]) -> Rotation:
-        angle = positions[:, None, :, None].float() * self.frequency.float()  # B 1 T R/2
+        frequency = self.scaling.adapt(self.frequency, positions)
+        angle = positions[:, None, :, None].float() * frequency  # B 1 T R/2
         angle = torch.cat([angle, angle], dim=-1)  # B 1 T R
-        return Rotation(angle.cos(), angle.sin())
+        return Rotation(angle.cos() * self.scaling.magnitude, angle.sin() * self.scaling.magnitude)
 
 
 class RoPE(Position, kind="rope"):
     """Rotary: scores depend on distance alone. `fraction` < 1 turns only the first part of each head."""
 
-    theta: float = 10000.0
-    fraction: float = 1.0
+    theta: float = Field(10000.0, gt=1)
+    fraction: float = Field(1.0, gt=0, le=1)
     scaling: Scaling = NoScaling()
 
     def relative(self, heads: int, head_size: int) -> Relative:
@@ -173,3 +155,72 @@ def rotate(x: Float[Tensor, "B H T E"], rotation: Rotation) -> Float[Tensor, "B 
     left, right = part.chunk(2, dim=-1)
     turned = (part * cos + torch.cat([-right, left], dim=-1) * sin).to(x.dtype)
     return turned if width == x.shape[-1] else torch.cat([turned, x[..., width:]], dim=-1)
+
+
+class BucketTable(Relative):
+    """A trained number for each head and bucket of distances, owned once by a stack and shared by its layers."""
+
+    def __init__(self, config: "Bucket", heads: int) -> None:
+        super().__init__()
+        self.config = config
+        self.table = nn.Embedding(config.num_buckets, heads)
+
+    def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"]:
+        return self.table(self.config.bucket(k[:, None, :] - q[:, :, None])).permute(0, 3, 1, 2)
+
+
+class Bucket(Position, kind="bucket"):
+    """A trained bias by bucket of distance (T5): short distances each their own, longer ones on a log scale.
+
+    Distances from `max_distance` on share the last bucket. `bidirectional` halves the buckets between the past and
+    the future (encoders); without it the whole future counts as distance 0 (decoders).
+    """
+
+    num_buckets: int = Field(32, ge=4)
+    max_distance: int = Field(128, gt=1)
+    bidirectional: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        exact = self.num_buckets // (4 if self.bidirectional else 2)
+        if self.max_distance <= exact:
+            raise ValueError(f"max_distance {self.max_distance}: expected more than {exact}, the exact distances")
+        return self
+
+    def relative(self, heads: int, head_size: int) -> Relative:
+        return BucketTable(self, heads)
+
+    def bucket(self, ahead: Int[Tensor, "*B"]) -> Int[Tensor, "*B"]:
+        """The bucket of a key that stands `ahead` positions after its query."""
+        count = self.num_buckets // 2 if self.bidirectional else self.num_buckets
+        exact = count // 2
+        distance = ahead.abs() if self.bidirectional else (-ahead).clamp(min=0)
+        octave = torch.log(distance.clamp(min=1).float() / exact) / math.log(self.max_distance / exact)
+        far = (exact + (octave * (count - exact)).long()).clamp(max=count - 1)
+        bucket = torch.where(distance < exact, distance, far)
+        return bucket + count * (ahead > 0) if self.bidirectional else bucket
+
+
+class Slopes(Relative):
+    """A fixed penalty on distance, steeper from head to head."""
+
+    slope: Tensor
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        power = 2 ** int(math.log2(heads))
+        exponents = [8 * (i + 1) / power for i in range(power)]
+        # Heads beyond a power of two take every other slope of the series for twice as many.
+        exponents += [4 * (2 * i + 1) / power for i in range(heads - power)]
+        self.register_buffer("slope", 2.0 ** -torch.tensor(exponents), persistent=False)
+
+    def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"]:
+        distance = (q[:, None, :, None] - k[:, None, None, :]).abs()  # B 1 T S
+        return -self.slope[:, None, None] * distance
+
+
+class ALiBi(Position, kind="alibi"):
+    """Scores fall in proportion to distance, in each head at its own rate; nothing is learned, no length is special."""
+
+    def relative(self, heads: int, head_size: int) -> Relative:
+        return Slopes(heads)

@@ -16,13 +16,35 @@ SIZES = ("vocab_size", "hidden_size", "context")
 DEFAULT_DEPTH = 12
 
 
-def preset(build: Callable[[], Tree]) -> Callable[[], Tree]:
-    """Register a function under its own name."""
-    PRESETS[build.__name__.replace("_", "-")] = build
-    return build
+def preset(name: str) -> Callable[[Callable[[], Tree]], Callable[[], Tree]]:
+    """Register a function that gives a preset's tree."""
+
+    def register(build: Callable[[], Tree]) -> Callable[[], Tree]:
+        PRESETS[name] = build
+        return build
+
+    return register
 
 
-@preset
+@preset("gpt2")
+def gpt2() -> Tree:
+    """GPT-2: pre-LayerNorm, learned positions, GELU, causal, biases, tied (Radford et al. 2019)."""
+    return {
+        "vocab_size": 50257,
+        "context": 1024,
+        "tie": True,
+        "decoder": {
+            "norm": {"kind": "layer", "eps": 1e-5},
+            "ffn": {"kind": "mlp", "activation": "gelu_tanh"},
+            "position": [{"kind": "learned"}],
+            "pattern": ["causal"],
+            "residual": "pre",
+            "bias": True,
+        },
+    }
+
+
+@preset("llama")
 def llama() -> Tree:
     """LLaMA: pre-RMSNorm, RoPE, SwiGLU, causal, no bias, no dropout (Touvron et al. 2023, arXiv:2302.13971)."""
     return {
@@ -40,22 +62,166 @@ def llama() -> Tree:
     }
 
 
-@preset
-def gpt2() -> Tree:
-    """GPT-2: pre-LayerNorm, learned positions, GELU, causal, biases, tied (Radford et al. 2019)."""
+@preset("llama3")
+def llama3() -> Tree:
+    """Llama 3.1: LLaMA with slow rotations that are stretched to a long context (arXiv:2407.21783)."""
+    rope = {"kind": "rope", "theta": 500000.0, "scaling": "llama3"}
+    decoder = {**llama()["decoder"], "norm": {"kind": "rms", "eps": 1e-5}, "position": [rope]}
+    return {**llama(), "vocab_size": 128256, "context": 131072, "decoder": decoder}
+
+
+@preset("mistral")
+def mistral() -> Tree:
+    """Mistral: LLaMA that looks back a window (Jiang et al. 2023, arXiv:2310.06825)."""
+    decoder = {**llama()["decoder"], "pattern": [{"kind": "window", "size": 4096}]}
+    return {**llama(), "context": 32768, "decoder": decoder}
+
+
+@preset("qwen3")
+def qwen3() -> Tree:
+    """Qwen3: LLaMA with normalised queries and keys (Yang et al. 2025, arXiv:2505.09388)."""
+    rope = {"kind": "rope", "theta": 1e6}
+    decoder = {**llama()["decoder"], "position": [rope], "qk_norm": {"kind": "rms", "eps": 1e-6}}
+    return {**llama(), "vocab_size": 151936, "context": 32768, "tie": True, "decoder": decoder}
+
+
+@preset("gemma2")
+def gemma2() -> Tree:
+    """Gemma 2: norms on both sides, capped scores, every other layer a window (arXiv:2408.00118)."""
     return {
-        "vocab_size": 50257,
-        "context": 1024,
+        "vocab_size": 256000,
+        "context": 8192,
         "tie": True,
+        "embed": {"kind": "tokens", "scale": True},
         "decoder": {
-            "norm": {"kind": "layer", "eps": 1e-5},
-            "ffn": {"kind": "mlp", "activation": "gelu_tanh"},
+            "norm": {"kind": "rms", "eps": 1e-6, "offset": 1.0},
+            "ffn": {"kind": "glu", "activation": "gelu_tanh"},
+            "position": [{"kind": "rope"}],
+            "pattern": [{"kind": "window", "size": 4096}, "causal"],
+            "residual": "sandwich",
+            "bias": False,
+            "softcap": 50.0,
+        },
+        "head": {"kind": "lm", "softcap": 30.0},
+    }
+
+
+@preset("bert")
+def bert() -> Tree:
+    """BERT: post-LayerNorm, learned positions, token types, GELU (Devlin et al. 2018, arXiv:1810.04805)."""
+    norm = {"kind": "layer", "eps": 1e-12}
+    return {
+        "vocab_size": 30522,
+        "context": 512,
+        "tie": True,
+        "embed": {"kind": "tokens", "types": 2, "norm": norm},
+        "encoder": {
+            "norm": norm,
+            "ffn": {"kind": "mlp", "activation": "gelu"},
             "position": [{"kind": "learned"}],
-            "pattern": ["causal"],
-            "residual": "pre",
+            "pattern": ["full"],
+            "residual": "post",
             "bias": True,
         },
+        "head": {"kind": "mlm", "activation": "gelu", "norm": norm},
     }
+
+
+@preset("roberta")
+def roberta() -> Tree:
+    """RoBERTa: BERT with one token type, its position table after the padding id (Liu et al. 2019, arXiv:1907.11692).
+
+    The stock class counts positions from the padding id + 1: with the 0 of our tokenizers that is 1.
+    """
+    norm = {"kind": "layer", "eps": 1e-5}
+    return {
+        **bert(),
+        "vocab_size": 50265,
+        "embed": {"kind": "tokens", "types": 1, "norm": norm},
+        "encoder": {**bert()["encoder"], "norm": norm, "position": [{"kind": "learned", "offset": 1}]},
+        "head": {"kind": "mlm", "activation": "gelu", "norm": norm},
+    }
+
+
+@preset("modernbert")
+def modernbert() -> Tree:
+    """ModernBERT: pre-norm, RoPE, GEGLU, no biases, two windows to a global layer (arXiv:2412.13663)."""
+    norm = {"kind": "layer", "eps": 1e-5, "bias": False}
+    near, far = {"kind": "rope", "theta": 10000.0}, {"kind": "rope", "theta": 160000.0}
+    window = {"kind": "window", "size": 65, "both": True}  # 64 to each side and oneself
+    return {
+        "vocab_size": 50368,
+        "context": 8192,
+        "tie": True,
+        "embed": {"kind": "tokens", "norm": norm},
+        "encoder": {
+            "norm": norm,
+            "ffn": {"kind": "glu", "activation": "gelu"},
+            "position": [far, near, near],
+            "pattern": ["full", window, window],
+            "residual": {"kind": "pre", "first": False},
+            "bias": False,
+        },
+        "head": {"kind": "mlm", "activation": "gelu", "norm": norm, "dense_bias": False},
+    }
+
+
+@preset("t5")
+def t5() -> Tree:
+    """T5: pre-RMSNorm, distances in buckets, unscaled scores, ReLU, tied (Raffel et al. 2019, arXiv:1910.10683)."""
+    stack = {
+        "norm": {"kind": "rms", "eps": 1e-6},
+        "ffn": {"kind": "mlp", "activation": "relu", "bias": False},
+        "residual": "pre",
+        "bias": False,
+        "score_scale": 1.0,
+    }
+    return {
+        "vocab_size": 32128,
+        "context": 512,
+        "tie": True,
+        "encoder": {**stack, "position": [{"kind": "bucket", "bidirectional": True}], "pattern": ["full"]},
+        "decoder": {**stack, "position": [{"kind": "bucket"}], "pattern": ["causal"]},
+        "head": {"kind": "lm", "scale": True},
+        "init": "fan_in",
+    }
+
+
+@preset("t5-v1.1")
+def t5_gated() -> Tree:
+    """T5 v1.1 and FLAN-T5: GEGLU and a head of its own (Shazeer 2020, arXiv:2002.05202)."""
+    ffn = {"kind": "glu", "activation": "gelu_tanh", "bias": False}
+    stacks = {name: {**t5()[name], "ffn": ffn} for name in ("encoder", "decoder")}
+    return {**t5(), **stacks, "tie": False, "head": "lm"}
+
+
+@preset("bart")
+def bart() -> Tree:
+    """BART: post-LayerNorm, learned positions, GELU, tied (Lewis et al. 2019, arXiv:1910.13461)."""
+    norm = {"kind": "layer", "eps": 1e-5}
+    stack = {
+        "norm": norm,
+        "ffn": {"kind": "mlp", "activation": "gelu"},
+        "position": [{"kind": "learned", "offset": 2}],
+        "residual": "post",
+        "bias": True,
+    }
+    return {
+        "vocab_size": 50265,
+        "context": 1024,
+        "tie": True,
+        "embed": {"kind": "tokens", "norm": norm},
+        "encoder": {**stack, "pattern": ["full"]},
+        "decoder": {**stack, "pattern": ["causal"]},
+        "head": {"kind": "lm", "bias": True},
+    }
+
+
+@preset("mbart")
+def mbart() -> Tree:
+    """mBART: BART with pre-norm and scaled embeddings (Liu et al. 2020, arXiv:2001.08210)."""
+    stacks = {name: {**bart()[name], "residual": "pre"} for name in ("encoder", "decoder")}
+    return {**bart(), **stacks, "vocab_size": 250027, "embed": {**bart()["embed"], "scale": True}}
 
 
 def expand(data: Tree) -> tuple[Tree, Tree]:

@@ -2,8 +2,11 @@
 
     pre       x = x + f(norm(x))             learns at any depth (GPT-2, LLaMA, T5)
     post      x = norm(x + f(x))             the form of 2017 (BERT, BART)
+    sandwich  x = x + norm(f(norm(x)))       keeps what is added small too (Gemma-2)
+    parallel  x = x + f(norm(x)) + g(norm(x))   one norm, the sublayers side by side (GPT-J, PaLM)
 
-Pre and post: Xiong et al. 2020 (arXiv:2002.04745).
+Pre and post: Xiong et al. 2020 (arXiv:2002.04745). Sandwich: Ding et al. 2021 (arXiv:2105.13290). Parallel:
+Chowdhery et al. 2022 (arXiv:2204.02311).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +27,8 @@ class Residual(Choice):
     final: ClassVar[bool] = True
     """Whether the stack ends with a norm of its own."""
 
-    def build(self, norm: Norm, size: int, sublayers: int, dropout: float) -> "Stream":
-        """Make the module that runs `sublayers` of them."""
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> "Stream":
+        """Make the module that runs the `sublayers` of one layer."""
         raise NotImplementedError
 
 
@@ -56,11 +59,34 @@ class PostStream(Stream):
         return x
 
 
-class Pre(Residual, kind="pre"):
-    """Norm before each sublayer; the stream itself is never normalised."""
+class SandwichStream(Stream):
+    def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
+        for before, after, sublayer in zip(self.norms[::2], self.norms[1::2], sublayers, strict=True):
+            x = x + self.dropout(after(sublayer(before(x))))
+        return x
 
-    def build(self, norm: Norm, size: int, sublayers: int, dropout: float) -> Stream:
-        return PreStream([norm.build(size) for _ in range(sublayers)], dropout)
+
+class ParallelStream(Stream):
+    def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
+        h = self.norms[0](x)
+        for sublayer in sublayers:
+            x = x + self.dropout(sublayer(h))
+        return x
+
+
+class Pre(Residual, kind="pre"):
+    """Norm before each sublayer; the stream itself is never normalised.
+
+    `first` says whether the very first sublayer of a stack has its norm: an embedding that is normalised needs none.
+    """
+
+    first: bool = True
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+        norms = [norm.build(size) for _ in range(sublayers)]
+        if layer == 0 and not self.first:
+            norms[0] = nn.Identity()
+        return PreStream(norms, dropout)
 
 
 class Post(Residual, kind="post"):
@@ -68,5 +94,19 @@ class Post(Residual, kind="post"):
 
     final: ClassVar[bool] = False
 
-    def build(self, norm: Norm, size: int, sublayers: int, dropout: float) -> Stream:
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
         return PostStream([norm.build(size) for _ in range(sublayers)], dropout)
+
+
+class Sandwich(Residual, kind="sandwich"):
+    """Norm before each sublayer and of what it gives."""
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+        return SandwichStream([norm.build(size) for _ in range(2 * sublayers)], dropout)
+
+
+class Parallel(Residual, kind="parallel"):
+    """All sublayers read the same normalised stream: one norm a block, and products that run side by side."""
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+        return ParallelStream([norm.build(size)], dropout)

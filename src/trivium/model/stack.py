@@ -37,7 +37,8 @@ class StackConfig(Config):
     qk_norm: Norm = NoNorm()
     score_scale: float | None = None
     """What scores are multiplied by; None is head_size ** -0.5."""
-    softcap: float | None = None
+    softcap: float | None = Field(None, gt=0)
+    """The size that scores cannot pass: softcap * tanh(score / softcap)."""
     dropout: float = Field(0.0, ge=0, lt=1)
     attention_dropout: float = Field(0.0, ge=0, lt=1)
 
@@ -78,7 +79,7 @@ class Stack(nn.Module):
                 attention.build(layer),
                 attention.replace(norm=NoNorm()).build(layer) if cross else None,
                 config.ffn.build(hidden_size),
-                config.residual.build(config.norm, hidden_size, 3 if cross else 2, config.dropout),
+                config.residual.build(config.norm, hidden_size, 3 if cross else 2, layer, config.dropout),
             )
             for layer in range(config.layers)
         )

@@ -4,6 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from trivium import api
 from trivium.base.config import dump
 from trivium.base.errors import ConfigError, DataError
@@ -44,7 +46,8 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
         with open_run(folder, recipe, facts, resume, writes=ranks.first):
             last = train(transformer, loader, recipe, steps, folder, ranks, score)
             if ranks.first:
-                model.save(folder / "model", {"recipe": dump(recipe), **facts, "result": last})
+                model.record = {"recipe": dump(recipe), **facts, "result": last}
+                model.save(folder / "model")
     return folder / "model"
 
 
@@ -63,8 +66,8 @@ def start_model(recipe: Recipe) -> api.Model:
     if tokenizer.vocabulary.size != recipe.model.vocab_size:
         raise ConfigError(f"model.vocab_size: expected the tokenizer's {tokenizer.vocabulary.size}, "
                           f"found {recipe.model.vocab_size}; leave it out to take the tokenizer's")  # fmt: skip
-    api.seed(recipe.seed)
-    return api.Model(recipe.model, tokenizer, Transformer(recipe.model))
+    torch.manual_seed(recipe.seed)
+    return api.Model(Transformer(recipe.model), tokenizer)
 
 
 def reads_folder(recipe: Recipe) -> bool:

@@ -26,6 +26,8 @@ from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted, Metrics, stopping
 
 BAD_STEPS_LIMIT = 10
+BF16_WORTH = 1.2
+"""How many times faster bf16 must be: its casts cost something too."""
 
 
 def train(
@@ -44,7 +46,7 @@ def train(
     """
     optimizer = recipe.optim.build(model)
     root, start, bad = folder / "checkpoints", 0, 0
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"tokens": 0}
     if (newest := latest(root)) is not None:
         state = load_checkpoint(newest, model, optimizer)
         start, facts = state["step"], state["facts"]
@@ -58,11 +60,13 @@ def train(
         for step, batches in enumerate(loader.stream(start, steps), start):
             began = time.perf_counter()
             lr = recipe.optim.lr * recipe.schedule.factor(step, steps)
+            seen = facts["tokens"]
             facts = train_step(forward, model, optimizer, batches, lr, recipe, step, precision, world, stop.is_set())
             done, asked = step + 1, facts.pop("asked")
             last = done == steps
             bad = 0 if facts["finite"] else bad + 1
-            facts = {"step": done, **facts, "seconds": round(time.perf_counter() - began, 4)}
+            facts = {"step": done, "tokens": seen + facts["targets"], **facts}
+            facts["seconds"] = round(time.perf_counter() - began, 4)
             bar.update(done, f"loss {facts['loss']:.3f}")
             if last or done % recipe.log_every_steps == 0 or not facts["finite"]:
                 metrics.write(**facts)
@@ -118,5 +122,5 @@ def train_step(
 def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     """The type matrix products are computed in; `auto` is decided by timing one, never by hope."""
     if recipe.precision == "auto":
-        return torch.bfloat16 if bf16_gain(device.type) > 1.2 else torch.float32
+        return torch.bfloat16 if bf16_gain(device.type) > BF16_WORTH else torch.float32
     return torch.bfloat16 if recipe.precision == "bf16" else torch.float32

@@ -95,8 +95,9 @@ def read_recipe(path: str | Path | None, words: Iterable[str] = ()) -> Recipe:
     imports = tree.get("imports", [])
     load_plugins(imports if isinstance(imports, list) else [imports], where)
     model, data = tree.get("model"), tree.get("data")
-    if isinstance(model, dict) and isinstance(data, dict) and isinstance(data.get("path"), str):
-        folder = Path(data["path"])
-        if (folder / "manifest.json").is_file():
-            tree["model"] = {"vocab_size": read_manifest(folder)["vocab_size"], **model}
+    path = data.get("path") if isinstance(data, dict) else None
+    if isinstance(path, list) and len(path) == 1:
+        path = path[0]
+    if isinstance(model, dict) and isinstance(path, str) and (Path(path) / "manifest.json").is_file():
+        tree["model"] = {"vocab_size": read_manifest(path)["vocab_size"], **model}
     return parse(Recipe, tree, where)

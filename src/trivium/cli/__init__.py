@@ -1,0 +1,42 @@
+"""The command line: each file parses, calls one function and prints; torch is imported only where it is needed."""
+
+import os
+import sys
+
+import typer
+
+from trivium.base.errors import TriviumError
+from trivium.cli.chat import chat
+from trivium.cli.demo import demo
+from trivium.cli.evaluate import evaluate
+from trivium.cli.generate import generate
+from trivium.cli.hub import import_
+from trivium.cli.inspect import inspect
+from trivium.cli.prepare import prepare
+from trivium.cli.show import show
+from trivium.cli.tokenizer import tokenizer
+from trivium.cli.train import train
+
+app = typer.Typer(
+    name="trivium",
+    help="From a folder of raw text to a trained, fine-tuned and exported Transformer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, prepare, train, evaluate, generate, chat, inspect, show):
+    app.command()(command)
+app.command("import")(import_)
+app.add_typer(tokenizer)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user is one clear line and its exit code."""
+    try:
+        app()
+    except TriviumError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

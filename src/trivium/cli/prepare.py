@@ -1,0 +1,41 @@
+"""`trivium prepare`: sources become a data folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def prepare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders, files (.txt .md .jsonl .csv .tsv .parquet, also .gz .zst .xz), or the word `embedded`."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The data folder to make.")],
+    tokenizer: Annotated[str | None, typer.Option(help="A tokenizer or model folder to use, or `bytes`.")] = None,
+    vocab_size: Annotated[int, typer.Option(help="Tokens of the tokenizer that is trained.")] = 8192,
+    valid_share: Annotated[float, typer.Option(help="The share of documents that is held out.")] = 0.05,
+    filter: Annotated[str, typer.Option(help="What is dropped: light or none.")] = "light",
+    near: Annotated[bool, typer.Option(help="Drop near duplicates too.")] = True,
+    sentence_lines: Annotated[bool, typer.Option(help="Give every sentence a line of its own.")] = False,
+    text_key: Annotated[str | None, typer.Option(help="The key of the text in rows [text or content].")] = None,
+    invalid: Annotated[str, typer.Option(help="Invalid UTF-8: replace, strict or drop.")] = "replace",
+) -> None:
+    """Clean, split, dedup and encode text into a data folder."""
+    from trivium.base.config import parse
+    from trivium.base.log import say
+    from trivium.data.prepare import Preparation, prepare
+    from trivium.data.report import lines
+
+    tree = {
+        "tokenizer": tokenizer, "vocab_size": vocab_size, "valid_share": valid_share, "filter": filter,
+        "sentence_lines": sentence_lines, "reading": {"text_key": text_key, "invalid": invalid},
+    }  # fmt: skip
+    if not near:
+        tree["near"] = None
+    manifest = prepare(sources, out, parse(Preparation, tree, "prepare"), progress=lambda step: say(f"{step} ..."))
+    for line in lines(manifest):
+        say(line)
+    say(f"the data is in {out}" if manifest["fresh"] else f"{out} is up to date; nothing was done")

@@ -1,0 +1,81 @@
+"""What a recipe, a model folder or a data folder comes to: its resolved tree, its size and its costs, as lines."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trivium import api
+from trivium.base.config import dump, fields
+from trivium.base.errors import ConfigError
+from trivium.data.report import lines as report_lines
+from trivium.data.shards import read_manifest
+from trivium.model.config import ModelConfig
+from trivium.model.device import bf16_gain, pick
+from trivium.model.size import ADAM_BYTES, activations, flops, parameters
+from trivium.train.loop import BF16_WORTH
+from trivium.train.recipe import Recipe, read_recipe
+
+TOML_OF = {True: "true", False: "false"}
+
+
+def describe(what: Path, overrides: list[str]) -> Iterator[str]:
+    """Lines about a recipe, a model folder or a data folder."""
+    if what.is_dir() and (what / "manifest.json").is_file():
+        yield from report_lines(read_manifest(what))
+    elif what.is_dir():
+        config = api.load(what).config
+        yield from _tree(dump(config))
+        yield from _model(config, config.context)
+    else:
+        recipe = read_recipe(what, overrides)
+        yield from _tree(dump(recipe))
+        model = recipe.model or api.load(str(recipe.init)).config
+        length = recipe.data.length or model.context
+        yield from _model(model, length)
+        yield from _run(recipe, model, length)
+
+
+def list_keys(path: str) -> Iterator[str]:
+    """Every field below a dotted path with its type and default."""
+    for name, kind, default in fields(Recipe, path):
+        yield f"{name:<44} {kind:<36} {default}"
+
+
+def _tree(tree: Any, path: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        name = f"{path}{key}"
+        if isinstance(value, dict) and value:
+            yield from _tree(value, f"{name}.")
+        elif value is not None:
+            yield f"{name:<44} {TOML_OF.get(value) if isinstance(value, bool) else json.dumps(value)}"
+
+
+def _model(config: ModelConfig, length: int) -> Iterator[str]:
+    parts = parameters(config)
+    yield ""
+    yield f"parameters              {sum(parts.values()):>14,}"
+    for part, count in parts.items():
+        yield f"  {part:<22} {count:>13,}"
+    cost = f"{flops(config, length):>13,.0f}"
+    yield f"training FLOPs per token {cost}   at rows of {length:,} (two for a multiply-add; x3 for backward)"
+    yield f"kernel                   {config.kernel.kind}: {config.kernel.reason()}"
+
+
+def _run(recipe: Recipe, config: ModelConfig, length: int) -> Iterator[str]:
+    count = sum(parameters(config).values())
+    rows = recipe.step_rows(length)
+    micro = min(recipe.micro_rows, rows)
+    logits = 8 * recipe.loss.chunk_rows * config.vocab_size
+    memory = ADAM_BYTES * count + activations(config, length, micro) + logits
+    device = pick()
+    if config.limit is not None and length > config.limit:
+        raise ConfigError(f"data.length: expected at most the model's {config.limit} positions, found {length}")
+    split = f"{rows} rows of {length}, {-(-rows // micro)} micro-batches of {micro}"
+    yield f"tokens per step          {rows * length:>13,}   {split}"
+    parts = f"{ADAM_BYTES} bytes a parameter, activations, a chunk of scores"
+    yield f"memory while training    {memory / 2**20:>13,.0f}   MiB, estimated: {parts}"
+    if recipe.precision == "auto":
+        gain = bf16_gain(device.type)
+        choice = "bf16" if gain > BF16_WORTH else "fp32"
+        yield f"precision                {choice:>13}   a bf16 product runs {gain:.2f} times as fast as fp32 here"

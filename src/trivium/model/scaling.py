@@ -1,0 +1,116 @@
+"""How RoPE's frequencies are stretched for contexts longer than those trained on.
+
+A frequency is the angle that one position turns a pair of dimensions by; nothing here turns anything.
+Linear: Chen et al. 2023 (arXiv:2306.15595). NTK and YaRN: Peng et al. 2023 (arXiv:2309.00071).
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from trivium.base.config import Choice
+
+
+class Scaling(Choice):
+    """One way of stretching."""
+
+    def frequency(self, theta: float, width: int) -> Float[Tensor, " R/2"]:
+        """The frequencies of a rotated width R: theta ** (-2i / R), stretched."""
+        exponent = torch.arange(0, width, 2, dtype=torch.float32) / width
+        return self.scale(1.0 / theta**exponent, theta)
+
+    def scale(self, frequency: Float[Tensor, " R/2"], theta: float) -> Float[Tensor, " R/2"]:
+        """Give the frequencies that are used in place of `frequency`, once."""
+        return frequency
+
+    def adapt(self, frequency: Float[Tensor, " R/2"], positions: Int[Tensor, "B T"]) -> Float[Tensor, " R/2"]:
+        """Give those of one pass, where they depend on how far it reaches."""
+        return frequency
+
+    @property
+    def magnitude(self) -> float:
+        """What sines and cosines are multiplied by; scores get its square."""
+        return 1.0
+
+
+class NoScaling(Scaling, kind="none"):
+    """As trained."""
+
+
+class Linear(Scaling, kind="linear"):
+    """Every position divided by `factor`."""
+
+    factor: float = Field(2.0, ge=1)
+
+    def scale(self, frequency: Float[Tensor, " R/2"], theta: float) -> Float[Tensor, " R/2"]:
+        return frequency / self.factor
+
+
+class Dynamic(Scaling, kind="dynamic"):
+    """NTK-aware: theta grows with the length of the pass once it exceeds `original_context`.
+
+    Past that length a cache holds keys turned at the frequencies of their own step, as in Hugging Face, so that
+    decoding step by step and one long pass differ there.
+    """
+
+    factor: float = Field(2.0, ge=1)
+    original_context: int = Field(4096, gt=0)
+
+    def adapt(self, frequency: Float[Tensor, " R/2"], positions: Int[Tensor, "B T"]) -> Float[Tensor, " R/2"]:
+        width = 2 * len(frequency)
+        reach = (positions.max() + 1).clamp(min=self.original_context)
+        growth = self.factor * reach / self.original_context - (self.factor - 1)
+        # theta * growth ** (R / (R - 2)), pulled out of the frequencies
+        exponent = torch.arange(0, width, 2, device=frequency.device) / max(width - 2, 1)
+        return frequency * growth**-exponent
+
+
+class YaRN(Scaling, kind="yarn"):
+    """Pairs that turn often keep their frequency, those that hardly turn are divided by `factor`, a ramp between.
+
+    A pair that turns more than `beta_fast` times in `original_context` is often, fewer than `beta_slow` hardly.
+    `attention_factor` None is the paper's 0.1 ln(factor) + 1. `truncate` rounds the ramp's ends to whole pairs.
+    """
+
+    factor: float = Field(4.0, ge=1)
+    original_context: int = Field(4096, gt=0)
+    beta_fast: float = Field(32.0, gt=0)
+    beta_slow: float = Field(1.0, gt=0)
+    attention_factor: float | None = Field(None, gt=0)
+    truncate: bool = True
+
+    def scale(self, frequency: Float[Tensor, " R/2"], theta: float) -> Float[Tensor, " R/2"]:
+        pairs = len(frequency)
+        low, high = self._pair(self.beta_fast, theta, pairs), self._pair(self.beta_slow, theta, pairs)
+        if self.truncate:
+            low, high = math.floor(low), math.ceil(high)
+        low, high = max(low, 0), min(high, 2 * pairs - 1)
+        width = high - low or 0.001  # a ramp without width is a step
+        ramp = ((torch.arange(pairs, dtype=torch.float32) - low) / width).clamp(0, 1)
+        return ramp * frequency / self.factor + (1 - ramp) * frequency
+
+    def _pair(self, turns: float, theta: float, pairs: int) -> float:
+        """Which pair turns this often in the original context."""
+        return pairs * math.log(self.original_context / (turns * 2 * math.pi)) / math.log(theta)
+
+    @property
+    def magnitude(self) -> float:
+        return self.attention_factor or 0.1 * math.log(self.factor) + 1.0
+
+
+class Llama3(Scaling, kind="llama3"):
+    """Long wavelengths divided by `factor`, short ones kept, those between blended (Llama 3.1)."""
+
+    factor: float = Field(8.0, ge=1)
+    low_frequency_factor: float = 1.0
+    high_frequency_factor: float = 4.0
+    original_context: int = Field(8192, gt=0)
+
+    def scale(self, frequency: Float[Tensor, " R/2"], theta: float) -> Float[Tensor, " R/2"]:
+        turns = self.original_context * frequency / (2 * math.pi)
+        low, high = self.low_frequency_factor, self.high_frequency_factor
+        kept = ((turns - low) / (high - low)).clamp(0, 1)
+        return (1 - kept) * frequency / self.factor + kept * frequency

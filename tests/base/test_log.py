@@ -1,0 +1,54 @@
+import pytest
+
+from trivium.base import log
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (185, "3m05s"), (3600, "1h00m"), (7830, "2h10m")]
+)
+def test_durations_read_well(seconds, text):
+    assert log.duration(seconds) == text
+
+
+def test_warnings_go_to_the_error_stream(capsys):
+    log.warn("careful")
+    assert capsys.readouterr() == ("", "warning: careful\n")
+
+
+def test_without_a_terminal_progress_is_a_plain_line_now_and_then(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(log.time, "monotonic", lambda: now[0])
+    with log.progress("training", 100, "steps") as bar:
+        bar.update(1)
+        now[0] = 20.0
+        bar.update(40, "loss 2.0")
+        bar.update(41)
+    assert capsys.readouterr().out == "training: 40/100 steps, 2 steps/s, 30s left, loss 2.0\n"
+
+
+def test_work_that_was_done_before_does_not_count_into_the_rate(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(log.time, "monotonic", lambda: now[0])
+    with log.progress("training", 100, "steps") as bar:
+        bar.begin(50)
+        now[0] = 10.0
+        bar.update(60)
+    assert "1 steps/s, 40s left" in capsys.readouterr().out
+
+
+def test_no_rate_is_known_before_the_first_unit(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(log.time, "monotonic", lambda: now[0])
+    with log.progress("reading", 10) as bar:
+        now[0] = 11.0
+        bar.update(0)
+    assert "? left" in capsys.readouterr().out
+
+
+def test_a_terminal_gets_a_live_bar(monkeypatch):
+    monkeypatch.setattr(log.sys.stdout, "isatty", lambda: True, raising=False)
+    with log.progress("training", 2, "steps") as bar:
+        assert bar.live is not None
+        bar.update(1, "loss 1.0")
+        task = bar.live.tasks[0]
+        assert (task.completed, task.fields["note"]) == (1, "loss 1.0")

@@ -1,0 +1,123 @@
+"""Sampling: what each knob keeps, at its edges too, and equal to the field's reference where that is installed."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from trivium.infer.sampling import Sampling, narrow, penalise, pick
+
+V = 50
+
+
+def logits(rows: int = 4, seed: int = 0) -> torch.Tensor:
+    return 3 * torch.randn(rows, V, generator=torch.Generator().manual_seed(seed))
+
+
+def kept(scores: torch.Tensor, **options) -> torch.Tensor:
+    """How many tokens of each row can still be drawn."""
+    return torch.isfinite(narrow(scores, Sampling(temperature=1.0, **options))).sum(dim=-1)
+
+
+def draw(scores: torch.Tensor, **options) -> list[int]:
+    sampling = Sampling(**options)
+    return pick(scores, sampling, sampling.generators(len(scores))).tolist()
+
+
+def test_zero_temperature_is_the_argmax() -> None:
+    for options in ({}, {"seed": 1}, {"top_k": 3}, {"top_p": 0.1}, {"min_p": 0.9}):
+        assert draw(logits(), temperature=0.0, **options) == logits().argmax(dim=-1).tolist()
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-44])
+def test_a_tiny_temperature_is_nearly_that(temperature: float) -> None:
+    assert draw(logits(), temperature=temperature) == logits().argmax(dim=-1).tolist()
+
+
+@pytest.mark.parametrize(("top_k", "left"), [(1, 1), (7, 7), (V - 1, V - 1), (V, V), (10 * V, V)])
+def test_top_k(top_k: int, left: int) -> None:
+    assert kept(logits(), top_k=top_k).tolist() == [left] * 4
+
+
+def test_top_p_at_its_ends() -> None:
+    assert kept(logits(), top_p=1.0).tolist() == [V] * 4
+    assert kept(logits(), top_p=1e-9).tolist() == [1] * 4
+    assert draw(logits(), temperature=1.0, top_p=1e-9) == logits().argmax(dim=-1).tolist()
+
+
+def test_top_p_keeps_the_fewest_that_reach_it() -> None:
+    scores = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    assert [kept(scores, top_p=p).item() for p in (0.4, 0.6, 0.79, 0.9, 0.96)] == [1, 2, 2, 3, 4]
+
+
+def test_min_p() -> None:
+    scores = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    assert [kept(scores, min_p=p).item() for p in (0.0, 0.09, 0.2, 0.5, 1.0)] == [4, 4, 3, 2, 1]
+
+
+def test_what_is_cut_is_never_drawn() -> None:
+    scores = logits(1).expand(2000, V)
+    assert set(draw(scores, temperature=2.0, top_k=3, seed=0)) == set(scores[0].topk(3).indices.tolist())
+
+
+def test_draws_follow_the_probabilities() -> None:
+    p = torch.tensor([0.5, 0.3, 0.15, 0.05])
+    drawn = torch.bincount(torch.tensor(draw(p.log().expand(20000, 4), temperature=1.0, seed=3)), minlength=4) / 20000
+    assert (drawn - p).abs().max() < 0.015
+
+
+def test_the_same_seed_gives_the_same_draw_and_rows_differ() -> None:
+    scores = torch.zeros(64, V)
+    first = draw(scores, temperature=1.0, seed=5)
+    assert draw(scores, temperature=1.0, seed=5) == first != draw(scores, temperature=1.0, seed=6)
+    assert len(set(first)) > 20
+    assert draw(scores, temperature=1.0) != draw(scores, temperature=1.0)
+    assert draw(scores[:3], temperature=1.0, seed=5) == first[:3], "a row's draw does not depend on the others"
+
+
+def test_repetition_penalty() -> None:
+    scores, seen = torch.tensor([[2.0, -2.0, 1.0, 0.0]]), torch.tensor([[True, True, False, True]])
+    assert penalise(scores, seen, 2.0).tolist() == [[1.0, -4.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": -1.0},
+        {"top_k": 0},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"min_p": -0.1},
+        {"repetition_penalty": 0.0},
+        {"temperature": float("nan")},
+    ],
+)
+def test_what_makes_no_sense_is_refused(options: dict) -> None:
+    with pytest.raises(ValidationError):
+        Sampling(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"top_k": 5}, {"top_p": 0.8}, {"min_p": 0.1}, {"top_k": 20, "top_p": 0.7, "min_p": 0.05}, {"top_p": 0.999}],
+)
+def test_as_in_transformers(options: dict) -> None:
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.LogitsProcessorList([transformers.TemperatureLogitsWarper(0.7)])
+    if "top_k" in options:
+        theirs.append(transformers.TopKLogitsWarper(options["top_k"]))
+    if "top_p" in options:
+        theirs.append(transformers.TopPLogitsWarper(options["top_p"]))
+    if "min_p" in options:
+        theirs.append(transformers.MinPLogitsWarper(options["min_p"]))
+    scores = logits(32)
+    expected = theirs(torch.zeros(32, 1, dtype=torch.long), scores.clone()).softmax(dim=-1)
+    found = narrow(scores, Sampling(temperature=0.7, **options)).softmax(dim=-1)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_repetition_penalty_as_in_transformers() -> None:
+    transformers = pytest.importorskip("transformers")
+    ids = torch.randint(V, (4, 9), generator=torch.Generator().manual_seed(1))
+    seen = torch.zeros(4, V, dtype=torch.bool).scatter(1, ids, True)
+    expected = transformers.RepetitionPenaltyLogitsProcessor(1.7)(ids, logits())
+    assert torch.equal(penalise(logits(), seen, 1.7), expected)

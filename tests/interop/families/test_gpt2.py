@@ -1,0 +1,31 @@
+"""GPT2LMHeadModel: which settings of either side the other does not have. That the rest is equal: test_parity."""
+
+import pytest
+
+import trivium
+from trivium.base.errors import ModelError
+from trivium.interop.families import gpt2, obstacle
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"norm": "rms"}, "decoder.norm: rms, GPT2LMHeadModel has layer"),
+        ({"norm": {"kind": "layer", "bias": False}}, "decoder.norm.bias: False, GPT2LMHeadModel has True"),
+        ({"position": "sinusoid"}, "decoder.position.0: sinusoid, GPT2LMHeadModel has learned"),
+        ({"kv_heads": 1}, "decoder.kv_heads: 1, GPT2LMHeadModel has 2"),
+        ({"head_size": 8}, "decoder.head_size: 8, GPT2LMHeadModel has 16"),
+        ({"ffn": "glu"}, "decoder.ffn: glu, GPT2LMHeadModel has mlp"),
+        ({"score_scale": 0.5}, "decoder.scale: 0.5, GPT2LMHeadModel has 0.25"),
+        ({"bias": False}, "decoder.bias: False, GPT2LMHeadModel has True"),
+    ],
+)
+def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: str) -> None:
+    config = trivium.build("gpt2", **{"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64, **changes}).config
+    assert obstacle(gpt2, config) == reason
+
+
+@pytest.mark.parametrize("key", ["add_cross_attention", "scale_attn_by_inverse_layer_idx"])
+def test_a_stock_setting_that_we_do_not_have_is_named(key: str) -> None:
+    with pytest.raises(ModelError, match=f"{key}: true is not supported"):
+        gpt2.read({key: True})

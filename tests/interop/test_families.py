@@ -1,0 +1,35 @@
+"""Which stock class carries a config."""
+
+import pytest
+
+import trivium
+from trivium.base.errors import ModelError
+from trivium.interop.families import by_type, families, stock
+from trivium.model.presets import PRESETS
+
+TINY = {"layers": 1, "hidden_size": 32, "heads": 2, "vocab_size": 64}
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name in families()])
+def test_a_preset_is_its_stock_class(name: str) -> None:
+    family, reasons = stock(trivium.build(name, depth=1, vocab_size=64).config)
+    assert family is families()[name] and reasons == {}
+
+
+def test_without_a_stock_class_every_one_has_its_reason() -> None:
+    family, reasons = stock(trivium.build("llama", **TINY, norm="layer", residual="post").config)
+    assert family is None and set(reasons) == {family.architecture for family in families().values()}
+    assert all(reasons.values())
+
+
+def test_what_does_not_change_a_trained_model_is_no_obstacle() -> None:
+    assert stock(trivium.build("llama", **TINY, dropout=0.1, init="scaled", kernel="eager").config)[0] is by_type(
+        "llama"
+    )
+
+
+def test_an_unknown_type_is_named_with_the_known() -> None:
+    with pytest.raises(ModelError, match=r"model_type 'zebra' is not supported; known: .*gpt2.*llama"):
+        by_type("zebra")
+    with pytest.raises(ModelError, match="model_type None"):
+        by_type(None)
