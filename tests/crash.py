@@ -74,11 +74,11 @@ def full_disk() -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def deaths(action: Callable[[], None]) -> Iterator[int]:
-    """Run `action` in a child that is gone at step 1, then in one that is gone at step 2, ... until one lives."""
-    at, code = 0, 9
+def deaths(action: Callable[[], object], every: int = 1) -> Iterator[int]:
+    """Run `action` in a child that is gone at step 1, then in one that is gone `every` later, ... until one lives."""
+    at, code = 1 - every, 9
     while code == 9:
-        at += 1
+        at += every
         if (child := os.fork()) == 0:
             code = 1
             try:

@@ -83,17 +83,18 @@ def example_rows(examples: Sequence[Example]) -> ExampleRows:
 
 
 def model(preset: str = "llama", seed: int = 0, tree: dict[str, Any] | None = None, **decoder: Any) -> Transformer:
-    """A preset of two layers of width 32."""
-    small = {"preset": preset, "vocab_size": 64, "hidden_size": 32, "context": 64, "decoder": {"layers": 2, "heads": 2}}
+    """A preset of two layers and two heads, 32 wide."""
+    small = {"preset": preset, "depth": 2, "vocab_size": 64, "hidden_size": 32, "context": 64}
+    given = merge(tree or {}, {"decoder": decoder} if decoder else {})
     torch.manual_seed(seed)
-    return Transformer(parse(ModelConfig, merge(merge(small, tree or {}), {"decoder": decoder})))
+    return Transformer(parse(ModelConfig, merge(small, given)))
 
 
 def recipe(**changes: Any) -> Recipe:
     """A recipe for `model`, in float32."""
     tree: dict[str, Any] = {
         "data": {"path": ["nowhere"]},
-        "model": {"preset": "llama", "vocab_size": 64, "hidden_size": 32, "decoder": {"layers": 2, "heads": 2}},
+        "model": {"preset": "llama", "depth": 2, "vocab_size": 64, "hidden_size": 32, "context": 64},
         "optim": {"lr": 1e-2},
         "precision": "fp32",
         "batch_tokens": 64,

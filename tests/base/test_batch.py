@@ -53,9 +53,18 @@ def test_the_same_number_is_the_same_example_in_both_streams():
     ]
     batch = collate([both], pad=0, length=8)
     assert batch.stream is batch.dec
-    assert batch.enc.documents.tolist() == [[1, 1, 1, 2]]
-    assert batch.dec.documents.tolist() == [[1, 1, 2, 2, 2, 0, 0, 0]]
-    assert batch.targets["token"].tolist() == [[2, 3, 4, 5, 6, -100, -100, -100]]
+    assert batch.enc.documents.tolist() == [[1, 1, 1, 2, 0, 0, 0, 0]]
+    assert batch.dec.documents.tolist() == [[1, 1, 2, 2, 2]]
+    assert batch.targets["token"].tolist() == [[2, 3, 4, 5, 6]]
+
+
+def test_a_prefix_is_counted_from_the_start_of_each_document():
+    def prefixed(count: int, prefix: int) -> Example:
+        return Example(dec=np.arange(count), targets={"token": np.full(count, IGNORE)}, prefix=prefix)
+
+    batch = collate([[prefixed(3, 2), prefixed(2, 1)], [prefixed(2, 0)]], pad=0)
+    assert batch.dec.prefix.tolist() == [[True, True, False, True, False], [False] * 5]
+    assert collate([[prefixed(3, 0)]], pad=0).dec.prefix is None
 
 
 def test_the_count_is_the_number_of_valid_targets():
@@ -70,7 +79,9 @@ def test_the_count_is_the_weight_of_valid_targets_where_there_are_weights():
 
 def test_a_rank_without_rows_still_gets_a_batch():
     batch = collate([[]], pad=0, length=8)
-    assert batch.dec.ids.shape == (1, 8) and not batch.dec.documents.any() and batch.count() == 0.0
+    assert (
+        batch.enc.ids.shape == batch.dec.ids.shape == (1, 8) and not batch.dec.documents.any() and batch.count() == 0.0
+    )
 
 
 def test_targets_of_other_heads_are_stacked():

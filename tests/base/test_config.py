@@ -2,8 +2,8 @@ import json
 import sys
 
 import pytest
-import tiny
 
+import tiny
 from trivium.base.config import (
     Choice,
     Config,

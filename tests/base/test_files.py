@@ -3,8 +3,8 @@ import os
 from pathlib import Path
 
 import pytest
-from crash import WRITING, deaths, faults, full_disk
 
+from crash import WRITING, deaths, faults, full_disk
 from trivium.base import files
 from trivium.base.errors import ConfigError, DataError, TriviumError
 

@@ -6,7 +6,9 @@ import pytest
 from trivium.base.types import IGNORE, Document, Example, Message, Segment, Vocabulary
 
 
-@pytest.mark.parametrize("record", [Document("text", "1"), Message("user", "hi"), Segment((1,), True), Vocabulary(8, 0)])
+@pytest.mark.parametrize(
+    "record", [Document("text", "1"), Message("user", "hi"), Segment((1,), True), Vocabulary(8, 0)]
+)
 def test_records_are_frozen(record):
     name = dataclasses.fields(record)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):

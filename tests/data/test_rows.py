@@ -2,10 +2,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tiny
 from trivium.base.errors import DataError
 from trivium.base.types import IGNORE, Vocabulary
 from trivium.data.rows import DocumentRows, ExampleRows
@@ -167,7 +167,7 @@ def test_padded_examples_have_a_row_each_in_order():
 
 
 def test_one_alternative_is_drawn_for_each_seed_and_epoch():
-    make = lambda seed: packed([5, 6, 7, 8, 9, 10], alternatives=4, seed=seed)  # noqa: E731
+    make = lambda seed: packed([5, 6, 7, 8, 9, 10], alternatives=4, seed=seed)
     rows = make(0)
     first = drawn(rows, 0)
     assert len(first) == 6

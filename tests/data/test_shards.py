@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 import pytest
-import tiny
 
+import tiny
 from trivium.base.errors import DataError
 from trivium.data.shards import Corpus, dtype_for, read_manifest, write_shard
 

@@ -25,7 +25,8 @@ def test_a_piece_that_was_cut_predicts_what_follows_it():
 
 
 @pytest.mark.parametrize(
-    ("bos", "eos", "frame"), [(1, 2, ((1,), (2,))), (None, 2, ((), (2,))), (0, None, ((0,), ())), (None, None, ((), ()))]
+    ("bos", "eos", "frame"),
+    [(1, 2, ((1,), (2,))), (None, 2, ((), (2,))), (0, None, ((0,), ())), (None, None, ((), ()))],
 )
 def test_the_frame_is_what_the_vocabulary_has(bos, eos, frame):
     assert Causal().frame(replace(VOCABULARY, bos=bos, eos=eos)) == frame

@@ -6,7 +6,7 @@ Letters: B rows, T positions. Every mask of every family (padding, packing, self
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ class Stream:
     """What one stack reads: ids, positions and documents, each [B, T].
 
     `plain` promises that every row is one whole document from its first column to its last, so a kernel
-    may drop the mask. `types` (BERT's token types) is optional.
+    may drop the mask. `types` (BERT's token types) is optional, and so is `prefix`: whether a token is in the part
+    of its document that is read both ways.
     """
 
     ids: Array
@@ -30,6 +31,7 @@ class Stream:
     documents: Array
     plain: bool = False
     types: Array | None = None
+    prefix: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,19 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
         if not widest:
             return None
         runs = [[getattr(e, side) for e in row if getattr(e, side) is not None] for row in rows]
-        # `length` is the width of the target side; an encoder beside a decoder is as wide as it must be.
-        fixed = length if length and (side == "dec" or not width("dec")) else widest
+        # `length` is the width of what is read first; a decoder beside an encoder is as wide as it must be.
+        fixed = length if length and (side == "enc" or not width("enc")) else widest
         return stream(runs, -(-max(fixed, widest) // multiple) * multiple, pad)
 
     enc, dec = build("enc"), build("dec")
+    if dec is not None and any(e.prefix for row in rows for e in row):
+        places = [[e.prefix for e in row if e.dec is not None for _ in e.dec] for row in rows]
+        before = np.zeros_like(dec.positions)
+        for r, prefixes in enumerate(places):
+            before[r, : len(prefixes)] = prefixes
+        dec = replace(dec, prefix=dec.positions < before)
     if enc is None and dec is None:  # a rank without rows still takes part, with padding alone
-        dec = stream([[] for _ in rows], length or multiple, pad)
+        enc = dec = stream([[] for _ in rows], length or multiple, pad)
     shape = (dec or enc).ids.shape  # type: ignore[union-attr]
     targets: dict[str, Array] = {}
     weights: np.ndarray | None = None

@@ -49,6 +49,10 @@ class Vocabulary:
     mask: int | None = None
     sentinels: tuple[int, ...] = ()
     special: frozenset[int] = frozenset()
+    word_start: np.ndarray | None = field(default=None, compare=False, repr=False)
+    """For each id, whether it begins a word."""
+    sentence_end: np.ndarray | None = field(default=None, compare=False, repr=False)
+    """For each id, whether it ends a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Example:
 
     `targets["token"][t]` is what position t of `dec` (else of `enc`) must predict; IGNORE carries no loss.
     `weights[t]` scales the loss of that target (default 1). Examples with one `group` stay in one micro-batch.
+    The first `prefix` tokens of `dec` may be read both ways, by a model whose pattern lets it.
     """
 
     enc: np.ndarray | None = None
@@ -64,6 +69,7 @@ class Example:
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
     weights: np.ndarray | None = None
     group: int | None = None
+    prefix: int = 0
 
     def __len__(self) -> int:
         """Positions of the side that the targets are aligned to."""

@@ -28,6 +28,8 @@ class Rule:
     theirs: str
     transpose: bool = False
     row: bool = False
+    optional: bool = False
+    """Whether a file may leave it out, which means zeros."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -89,9 +91,12 @@ def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequ
     """Give every weight of `shapes` (our names) from what a file holds (their names)."""
     rules = [entry for entry in table if isinstance(entry, Rule)]
     left = dict(state)
-    _complain("missing", [rule.theirs for rule in rules if rule.theirs not in state])
+    _complain("missing", [rule.theirs for rule in rules if rule.theirs not in state and not rule.optional])
     ours: State = {}
     for rule in rules:
+        if rule.theirs not in state:
+            ours.update({part: torch.zeros(tuple(shapes[part])) for part in rule.parts})
+            continue
         tensor = left.pop(rule.theirs)
         wanted = [tuple(shapes[part]) for part in rule.parts]
         expected = [sum(shape[0] for shape in wanted), *wanted[0][1:]]

@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.base.config import Config
+from trivium.model import sparse  # noqa: F401  its patterns join the family
+from trivium.model.auto import Auto
 from trivium.model.cache import Cache
-from trivium.model.kernel import Auto, Kernel
+from trivium.model.kernel import Kernel
 from trivium.model.norm import Norm
 from trivium.model.position import rotate
 from trivium.model.view import View

@@ -13,7 +13,7 @@ from trivium.model.pattern import Where
 class Tape:
     """A tensor that grows along one axis, in a buffer that is made once; the oldest part falls off.
 
-    At most `capacity` entries are ever appended; with `keep`, only the last `keep` of the past are promised.
+    At most `capacity` entries are ever appended; with `keep`, only the last `keep` of the past are given back.
     """
 
     def __init__(self, capacity: int, keep: int | None, dim: int) -> None:
@@ -24,14 +24,15 @@ class Tape:
         self.buffer: Tensor | None = None
 
     def append(self, new: Tensor) -> Tensor:
-        """Add entries and return all that are held, the new ones last."""
+        """Add entries and return what is kept of the past, and after it the new ones."""
         count = new.shape[self.dim]
         if self.buffer is None:
             shape = list(new.shape)
             shape[self.dim] = self.size
             self.buffer = new.new_empty(shape)
+        kept = min(self.keep, self.length)
         if self.length + count > self.size:
-            past = self.buffer.narrow(self.dim, max(0, self.length - self.keep), min(self.keep, self.length))
+            past = self.buffer.narrow(self.dim, self.length - kept, kept)
             held = torch.cat([past, new], dim=self.dim)
             self.length = min(self.keep, held.shape[self.dim])
             tail = held.narrow(self.dim, held.shape[self.dim] - self.length, self.length)
@@ -39,7 +40,7 @@ class Tape:
             return held
         self.buffer.narrow(self.dim, self.length, count).copy_(new)
         self.length += count
-        return self.buffer.narrow(self.dim, 0, self.length)
+        return self.buffer.narrow(self.dim, self.length - kept - count, kept + count)
 
     def select(self, rows: Tensor) -> None:
         """Keep these rows of the batch, in this order (beam search, finished rows)."""
@@ -51,9 +52,9 @@ class Cache:
     """The past of one stack: `capacity` positions, and for every layer how many of them it must keep."""
 
     def __init__(self, capacity: int, keeps: list[int | None]) -> None:
-        self.seen, self.plain = 0, True
+        self.seen, self.plain, self.marked = 0, True, False
         self.tapes = [(Tape(capacity, keep, dim=2), Tape(capacity, keep, dim=2)) for keep in keeps]
-        self.places = {keep: (Tape(capacity, keep, dim=1), Tape(capacity, keep, dim=1)) for keep in keeps}
+        self.places = {keep: tuple(Tape(capacity, keep, dim=1) for _ in Where._fields) for keep in keeps}
         self.memory: dict[int, tuple[Tensor, Tensor]] = {}
         """Keys and values of an encoder's output, by layer: computed once."""
 
@@ -61,9 +62,14 @@ class Cache:
         """Note where new tokens sit; give for every `keep` where all held keys sit."""
         self.plain = self.plain and plain
         self.seen += where.position.shape[1]
+        if where.prefix is not None:
+            assert self.marked or self.seen == where.position.shape[1], "a prefix is read before anything else"
+            self.marked = True
+        elif self.marked:
+            where = where._replace(prefix=torch.zeros_like(where.document).bool())
         return {
-            keep: Where(position.append(where.position), document.append(where.document))
-            for keep, (position, document) in self.places.items()
+            keep: Where(*(tape.append(new) for tape, new in zip(tapes, where, strict=True) if new is not None))
+            for keep, tapes in self.places.items()
         }
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,10 +8,11 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from trivium.base.config import Config, dump, merge
+from trivium.model.auto import Auto
 from trivium.model.embed import Embed, Tokens
 from trivium.model.head import LM, Head
 from trivium.model.init import Init, Normal
-from trivium.model.kernel import Auto, Kernel
+from trivium.model.kernel import Kernel
 from trivium.model.stack import StackConfig
 
 

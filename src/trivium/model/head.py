@@ -81,3 +81,17 @@ class MLM(Head, kind="mlm"):
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
         return MaskedHead(self, hidden_size, vocab_size, table)
+
+
+class HiddenHead(nn.Module):
+    """No scores: hidden states are what is wanted."""
+
+    def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return hidden
+
+
+class Hidden(Head, kind="none"):
+    """Nothing: the model is there for its hidden states (embeddings)."""
+
+    def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
+        return HiddenHead()

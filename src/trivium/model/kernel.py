@@ -1,7 +1,10 @@
 """How scores become outputs. Every kernel computes the same function; they differ in speed and memory.
 
-softmax(q k^T * scale + view) v, with grouped heads: query head h reads key/value head h // (H / K).
+softmax(q k^T * scale + view) v, with grouped heads: query head h reads key/value head h // (H / K). Here are the two
+that write the whole score matrix or leave it to PyTorch; `tiled`, `flex` and `flash` have files of their own.
 """
+
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -9,7 +12,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.base.config import Choice
+from trivium.base.errors import ConfigError
 from trivium.model.view import View
+
+
+class Case(NamedTuple):
+    """What a call asks for besides its numbers: enough to tell which kernels can do it, and which is best."""
+
+    view: View
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    grad: bool = True
+    dropout: float = 0.0
+    softcap: float | None = None
 
 
 class Kernel(Choice):
@@ -26,6 +41,18 @@ class Kernel(Choice):
         softcap: float | None = None,
     ) -> Float[Tensor, "B H T E"]:
         """Mix the values each query may see; a query that sees none gets zeros."""
+        grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+        case = Case(view, q.device.type, q.dtype, grad, dropout, softcap)
+        if (why := self.refuse(case)) is not None:
+            raise ConfigError(f"kernel: {self.kind} {why}; kernel = 'auto' takes one that fits")
+        return self.mix(q, k, v, scale, case)
+
+    def refuse(self, case: Case) -> str | None:
+        """Say why this kernel cannot do what is asked for, or nothing."""
+        return None
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
+        """Do what `attend` says, for a case that was not refused."""
         raise NotImplementedError
 
     def reason(self) -> str:
@@ -34,44 +61,35 @@ class Kernel(Choice):
 
 
 class Eager(Kernel, kind="eager"):
-    """The reference: writes the whole score matrix, takes any bias and softcap."""
+    """The reference: writes the whole score matrix, takes any bias, softcap and dropout."""
 
-    def attend(self, q, k, v, view, scale, dropout=0.0, softcap=None):  # type: ignore[no-untyped-def]
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
         groups = q.shape[1] // k.shape[1]
         k, v = (x.repeat_interleave(groups, dim=1) if groups > 1 else x for x in (k, v))
-        scores = (q @ k.transpose(-1, -2)).float() * scale  # B H T S
-        if softcap is not None:
-            scores = softcap * torch.tanh(scores / softcap)
-        weight = (scores + view.scores(torch.float32)).softmax(dim=-1)
-        weight = F.dropout(weight, dropout).to(v.dtype) if dropout else weight.to(v.dtype)
-        return (weight @ v).masked_fill(view.empty, 0.0)
+        wide = torch.promote_types(q.dtype, torch.float32)
+        scores = (q @ k.mT).to(wide) * scale  # B H T S
+        if case.softcap is not None:
+            scores = case.softcap * torch.tanh(scores / case.softcap)
+        weight = (scores + case.view.scores(wide)).softmax(dim=-1)
+        weight = F.dropout(weight, case.dropout) if case.dropout else weight
+        return (weight.to(v.dtype) @ v).masked_fill(case.view.empty, 0.0)
 
 
 class SDPA(Kernel, kind="sdpa"):
     """PyTorch's scaled_dot_product_attention: flash where the device has it, no mask where the pattern needs none."""
 
-    def attend(self, q, k, v, view, scale, dropout=0.0, softcap=None):  # type: ignore[no-untyped-def]
-        if softcap is not None:
-            raise NotImplementedError("sdpa has no softcap")
-        shape, grouped = view.shape, q.shape[1] != k.shape[1]
-        mask = None if shape else view.scores(q.dtype)
+    def refuse(self, case: Case) -> str | None:
+        return "has no softcap" if case.softcap is not None else None
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
+        shape, grouped = case.view.shape, q.shape[1] != k.shape[1]
+        mask = None if shape else case.view.scores(q.dtype)
         if mask is not None:
             mask = mask.expand(q.shape[0], -1, -1, -1)
-        out = F.scaled_dot_product_attention(
-            q, k, v, mask, dropout, is_causal=shape == "causal", scale=scale, enable_gqa=grouped
+        out: Any = F.scaled_dot_product_attention(
+            q, k, v, mask, case.dropout, is_causal=shape == "causal", scale=scale, enable_gqa=grouped
         )
-        return out if shape else out.masked_fill(view.empty, 0.0)
+        return out if shape else out.masked_fill(case.view.empty, 0.0)
 
     def reason(self) -> str:
         return "fused, and without a mask wherever the rows are whole documents"
-
-
-class Auto(Kernel, kind="auto"):
-    """sdpa wherever it computes the same thing, eager where it cannot."""
-
-    def attend(self, q, k, v, view, scale, dropout=0.0, softcap=None):  # type: ignore[no-untyped-def]
-        kernel = Eager() if softcap is not None else SDPA()
-        return kernel.attend(q, k, v, view, scale, dropout, softcap)
-
-    def reason(self) -> str:
-        return "sdpa: " + SDPA().reason() + "; eager where scores are capped"

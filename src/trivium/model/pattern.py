@@ -6,6 +6,7 @@ padding is never seen, is added to every pattern in one place: `View.mask`. A pa
 `sparse`.
 """
 
+from collections.abc import Callable
 from functools import reduce
 from operator import and_, or_
 from typing import Literal, NamedTuple
@@ -24,6 +25,11 @@ class Where(NamedTuple):
     position: Tensor
     document: Tensor
     prefix: Tensor | None = None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Where":
+        """Do the same to everything that is known."""
+        prefix = None if self.prefix is None else change(self.prefix)
+        return Where(change(self.position), change(self.document), prefix)
 
 
 class Span(NamedTuple):

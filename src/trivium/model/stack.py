@@ -108,8 +108,7 @@ class Stack(nn.Module):
                 pattern, relative = self.config.pattern[kind[0]], self.relative[kind[1]]
                 k = keys.get(pattern.keep, where)
                 assert isinstance(relative, Relative)
-                bias = relative.bias(where.position, k.position)
-                views[kind] = View(pattern, where, k, plain, bias, relative.rotation(where.position))
+                views[kind] = View(pattern, where, k, plain, relative)
             x = block(x, views[kind], memory, across, cache)
         return self.norm(x)
 

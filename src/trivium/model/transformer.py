@@ -17,7 +17,7 @@ from trivium.model.stack import Stack
 
 def where(stream: Stream) -> Where:
     """The places of a stream's tokens."""
-    return Where(stream.positions, stream.documents)
+    return Where(stream.positions, stream.documents, stream.prefix)
 
 
 class Transformer(nn.Module):
@@ -44,11 +44,14 @@ class Transformer(nn.Module):
 
     def forward(self, batch: Batch, cache: Cache | None = None) -> Float[Tensor, "B T D"]:
         """Last hidden states: of the decoder where there is one, else of the encoder."""
-        memory = None if batch.enc is None else self.encode(batch.enc)
-        if batch.dec is None:
-            assert memory is not None, "a batch without any stream"
-            return memory
-        return self.decode(batch.dec, memory, batch.enc, cache)
+        memory = None
+        if self.config.encoder is not None:
+            assert batch.enc is not None, "a batch for an encoder needs `enc`"
+            memory = self.encode(batch.enc)
+            if self.config.decoder is None:
+                return memory
+        assert batch.dec is not None, "a batch for a decoder needs `dec`"
+        return self.decode(batch.dec, memory, batch.enc if memory is not None else None, cache)
 
     def encode(self, stream: Stream) -> Float[Tensor, "B S D"]:
         """The encoder's hidden states."""

@@ -30,6 +30,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 from trivium.base import files
 from trivium.base.errors import DataError
 from trivium.base.types import Vocabulary
+from trivium.text.boundary import plain_pieces, sentence_ends, word_starts
 from trivium.text.fast import fast
 
 SPLIT = (
@@ -229,6 +230,7 @@ class Tokenizer:
         sentinels: list[int] = []
         while (name := f"<extra_id_{len(sentinels)}>") in self._ids:
             sentinels.append(self._ids[name])
+        pieces = self.pieces if self._byte_level else plain_pieces(self._ids)
         return Vocabulary(
             size=self.size,
             pad=role("pad_token", "eos_token", "sep_token", "unk_token") or 0,
@@ -237,6 +239,8 @@ class Tokenizer:
             mask=role("mask_token"),
             sentinels=tuple(sentinels),
             special=self.special,
+            word_start=word_starts(pieces),
+            sentence_end=sentence_ends(pieces),
         )
 
     @cached_property

@@ -107,7 +107,7 @@ def latest(root: Path) -> Path | None:
         try:
             verify(folder)
             return folder
-        except TriviumError as error:
+        except (TriviumError, OSError) as error:
             aside = folder.with_name(f"damaged-{folder.name}")
             shutil.rmtree(aside, ignore_errors=True)
             folder.rename(aside)
@@ -128,5 +128,8 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         index, name = key.split(".", 1)
         entries.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
+    if unknown := set(entries) - {index for group in groups for index in group["params"]}:
+        raise ModelError(f"{folder / 'optim.safetensors'}: state of {len(unknown)} more parameters than are trained; "
+                         "is it another optimizer's?")  # fmt: skip
     optimizer.load_state_dict({"state": entries, "param_groups": groups})
     return state

@@ -17,7 +17,7 @@ from trivium.base.errors import NumericsError
 from trivium.base.log import progress
 from trivium.base.seeds import mix
 from trivium.data.loader import Loader
-from trivium.model.device import bf16_gain, place
+from trivium.model.device import bf16_gain, place, reuse_memory
 from trivium.train.checkpoint import latest, load_checkpoint, save_checkpoint
 from trivium.train.evaluate import Score
 from trivium.train.loss import token_loss
@@ -41,16 +41,24 @@ def train(
 ) -> dict[str, Any]:
     """Train until `steps` are done, from the newest checkpoint in `folder` if it has one; give the last facts.
 
-    Saves before it gives in to SIGINT or SIGTERM (Interrupted, exit code 75). A non-finite step changes nothing
-    but a counter; ten in a row are a NumericsError.
+    Saves before it gives in to SIGINT or SIGTERM (Interrupted, exit code 75). A step that is not finite or has no
+    targets changes nothing but the counter `skipped`; ten in a row that are not finite are a NumericsError.
     """
+    reuse_memory()
     optimizer = recipe.optim.build(model)
     root, start, bad = folder / "checkpoints", 0, 0
-    facts: dict[str, Any] = {"tokens": 0}
-    if (newest := latest(root)) is not None:
+    facts: dict[str, Any] = {"tokens": 0, "skipped": 0}
+    precision = autocast_dtype(recipe, world.device)
+    newest = latest(root) if world.first else None  # which sets damaged ones aside, so one process looks first
+    world.wait()
+    newest = newest or latest(root)
+    if newest is not None:
         state = load_checkpoint(newest, model, optimizer)
         start, facts = state["step"], state["facts"]
-    precision = autocast_dtype(recipe, world.device)
+        precision = torch.bfloat16 if state["bf16"] else torch.float32
+    # Each process has timed for itself; all must compute in the same type, and so must a resumed run.
+    bf16 = world.sum(float(precision == torch.bfloat16))[0] == world.size
+    precision = torch.bfloat16 if bf16 else torch.float32
     metrics = Metrics(folder / "metrics.jsonl", start, world.first)
     if recipe.compile:
         model.compile()  # in place, so that no key changes its name
@@ -60,12 +68,13 @@ def train(
         for step, batches in enumerate(loader.stream(start, steps), start):
             began = time.perf_counter()
             lr = recipe.optim.lr * recipe.schedule.factor(step, steps)
-            seen = facts["tokens"]
+            seen, skipped = facts["tokens"], facts["skipped"]
             facts = train_step(forward, model, optimizer, batches, lr, recipe, step, precision, world, stop.is_set())
             done, asked = step + 1, facts.pop("asked")
             last = done == steps
             bad = 0 if facts["finite"] else bad + 1
             facts = {"step": done, "tokens": seen + facts["targets"], **facts}
+            facts["skipped"] += skipped
             facts["seconds"] = round(time.perf_counter() - began, 4)
             bar.update(done, f"loss {facts['loss']:.3f}")
             if last or done % recipe.log_every_steps == 0 or not facts["finite"]:
@@ -73,7 +82,7 @@ def train(
             if score is not None and (last or done % recipe.eval_every_steps == 0):
                 metrics.write(step=done, **{f"valid_{key}": value for key, value in score().record().items()})
             if world.first and (last or asked or done % recipe.save_every_steps == 0):
-                save_checkpoint(root, done, model, optimizer, {"facts": facts}, recipe.keep_checkpoints)
+                save_checkpoint(root, done, model, optimizer, {"facts": facts, "bf16": bf16}, recipe.keep_checkpoints)
             if bad >= BAD_STEPS_LIMIT:
                 raise NumericsError(f"step {done}: {bad} steps in a row were not finite; lower optim.lr or use fp32")
             if asked and not last:
@@ -111,12 +120,16 @@ def train_step(
     loss_mean = world.sum(total)[0] / count if count else 0.0
     norm = float(nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or float("inf")))
     finite = math.isfinite(loss_mean) and math.isfinite(norm)
-    if finite and count:
+    steps = finite and count > 0
+    if steps:
         for group in optimizer.param_groups:
             group["lr"] = lr
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {"loss": loss_mean, "lr": lr, "norm": norm, "targets": int(count), "finite": finite, "asked": stops > 0}
+    return {
+        "loss": loss_mean, "lr": lr, "norm": norm, "targets": int(count),
+        "finite": finite, "skipped": int(not steps), "asked": stops > 0,
+    }  # fmt: skip
 
 
 def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:

@@ -22,7 +22,7 @@ class LossConfig(Config):
     label_smoothing: float = 0.0
     z_loss: float = 0.0
     """The weight of the squared log of the softmax's denominator (PaLM, arXiv:2204.02311)."""
-    chunk_rows: int = 1024
+    chunk_rows: int = 512
     """Rows of the score matrix that exist at a time."""
 
 

@@ -67,7 +67,6 @@ def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
     windows = decoder.windows(stack)
     return {
         **decoder.write(config, architecture, model_type, "hidden_activation", vocabulary),
-        "hidden_act": "gelu_pytorch_tanh",  # a second name of hidden_activation that some readers want
         "attention_bias": stack.bias,
         "layer_types": types,
         "sliding_window": one(windows, "decoder.pattern", architecture) if windows else None,

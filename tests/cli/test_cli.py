@@ -1,0 +1,83 @@
+"""The commands as a person types them: one clear line for a mistake, exit code 2, nothing left half-written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def trivium(*words: str, cwd: Path, code: int = 0, given: str = "") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "trivium", *words], cwd=cwd, capture_output=True, text=True, timeout=120, input=given
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with some text, its data folder, a recipe and a trained model."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "text").mkdir()
+    for name in "abcdefgh":
+        (folder / "text" / f"{name}.txt").write_text(f"The {name} fox jumps over the lazy {name} dog.\n" * 40)
+    trivium("prepare", "text", "-o", "data", "--tokenizer", "bytes", "--no-near", "--valid-share", "0.3", cwd=folder)
+    (folder / "r.toml").write_text(
+        "budget_steps = 3\nbatch_tokens = 128\nsave_every_steps = 1\n[data]\npath = 'data'\nlength = 32\n"
+        "[model]\npreset = 'llama'\ndepth = 1\ncontext = 64\n"
+    )
+    trivium("train", "r.toml", "-o", "run", cwd=folder)
+    return folder
+
+
+def test_a_trained_model_generates_chats_and_is_evaluated(here: Path) -> None:
+    assert trivium("generate", "run/model", "--prompt", "The", "--max-new-tokens", "3", cwd=here).stdout
+    assert trivium("chat", "run/model", "--max-new-tokens", "3", cwd=here, given="hi\n/reset\n/save c.jsonl\n").stdout
+    assert (here / "c.jsonl").exists()
+    assert "bits per byte" in trivium("evaluate", "run/model", "--data", "data", cwd=here).stdout
+    assert "parameters" in trivium("show", "run/model", cwd=here).stdout
+    assert "train" in trivium("show", "data", cwd=here).stdout
+
+
+def test_a_model_folder_is_fine_tuned_on_rows(here: Path) -> None:
+    (here / "rows.jsonl").write_text(json.dumps({"question": "a?", "context": "", "answer": "b"}) + "\n")
+    words = ("objective=instruct", "data.path=rows.jsonl", "data.length=32", "budget_epochs=1", "-o", "tuned")
+    (here / "chat.toml").write_text("init = 'run/model'\nbatch_tokens = 64\n[data]\npath = 'x'\n")
+    trivium("train", "chat.toml", *words, cwd=here)
+    assert (here / "tuned" / "model" / "chat_template.jinja").exists()
+    shown = trivium("inspect", "chat.toml", *words[:-2], cwd=here).stdout
+    assert "must predict" in shown
+
+
+def test_an_imported_folder_is_the_same_model(here: Path) -> None:
+    trivium("import", "run/model", "-o", "copy", cwd=here)
+    assert (here / "copy" / "model.safetensors").read_bytes() == (here / "run/model/model.safetensors").read_bytes()
+
+
+def test_preparing_again_does_nothing(here: Path) -> None:
+    words = ("text", "-o", "data", "--tokenizer", "bytes", "--no-near", "--valid-share", "0.3")
+    assert "up to date" in trivium("prepare", *words, cwd=here).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "none.toml"], "none.toml: no such recipe"),
+        (["train", "r.toml", "optim.lrr=1", "model.decoder.norm=rsm"], "did you mean 'lr'"),
+        (["train", "r.toml", "-o", "run"], "holds a run already"),
+        (["train", "r.toml", "data.path=nowhere", "model.vocab_size=384", "-o", "new"], "no such folder"),
+        (["prepare", "nowhere", "-o", "new"], "no such file or folder"),
+        (["prepare", "text", "-o", "text"], "not a data folder"),
+        (["prepare", "text", "-o", "new", "--vocab-size", "100"], "multiple of 64"),
+        (["generate", "text", "--prompt", "x"], "config.json"),
+        (["evaluate", "run/model", "--data", "text"], "not a data folder"),
+        (["show", "r.toml", "--keys", "model.decodr"], "did you mean 'decoder'"),
+        (["tokenizer", "eval", "text", "text"], "tokenizer.json"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(here: Path, words: list[str], said: str) -> None:
+    done = trivium(*words, cwd=here, code=2)
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert not (here / "new").exists()

@@ -1,0 +1,139 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import tiny
+from trivium.base.types import IGNORE, Example
+from trivium.data.loader import in_order
+
+
+class Numbered:
+    """Rows whose only token is their number; an epoch may have another size than the one before."""
+
+    def __init__(self, *sizes, broken=None):
+        self.sizes, self.broken, self.length = sizes, broken, 8
+
+    def size(self, epoch):
+        return self.sizes[epoch % len(self.sizes)]
+
+    def row(self, epoch, index):
+        if (epoch, index) == self.broken:
+            raise ValueError(f"row {index} of epoch {epoch} is broken")
+        return [Example(dec=np.array([epoch, index]), targets={"token": np.array([index, IGNORE])})]
+
+
+def rows_in(batches):
+    """(epoch, row) of every row of micro-batches, padding left out."""
+    return [
+        (int(ids[0]), int(ids[1])) for b in batches for ids, d in zip(b.dec.ids, b.dec.documents, strict=True) if d[0]
+    ]
+
+
+def order(rows, first, last, worlds=lambda step: 1, **options):
+    """The global order of samples in steps [first, last), put together from all ranks."""
+    found = []
+    for step in range(first, last):
+        size = worlds(step)
+        parts = [rows_in(tiny.loader(rows, rank=rank, world=size, **options).step(step)) for rank in range(size)]
+        whole = [None] * sum(map(len, parts))
+        for rank, part in enumerate(parts):
+            whole[rank::size] = part
+        found += whole
+    return found
+
+
+def test_every_epoch_has_every_row_once():
+    rows = Numbered(10, 7, 13)
+    found = order(rows, 0, 15, step_rows=2)
+    assert sorted(found[:10]) == [(0, i) for i in range(10)]
+    assert sorted(found[10:17]) == [(1, i) for i in range(7)]
+    assert sorted(found[17:30]) == [(2, i) for i in range(13)]
+
+
+def test_the_order_changes_with_epoch_and_seed():
+    shuffles = {
+        tuple(row for _, row in order(Numbered(40), 10 * epoch, 10 * epoch + 10, seed=seed))
+        for epoch in range(3)
+        for seed in range(3)
+    }
+    assert len(shuffles) == 9 and tuple(range(40)) not in shuffles
+
+
+@pytest.mark.parametrize("world", [2, 3, 4, 7])
+def test_the_global_order_does_not_know_how_many_ranks_there_are(world):
+    rows = Numbered(11, 9)
+    assert order(rows, 0, 12, lambda step: world) == order(rows, 0, 12)
+
+
+def test_the_order_goes_on_where_the_number_of_ranks_changes():
+    rows = Numbered(11, 9)
+    assert order(rows, 0, 12, lambda step: [1, 2, 1, 4][step // 3]) == order(rows, 0, 12)
+
+
+def test_a_step_does_not_depend_on_the_steps_before_it():
+    rows = Numbered(11, 9)
+    one = tiny.loader(rows)
+    list(one.stream(0, 7))
+    assert rows_in(one.step(7)) == rows_in(tiny.loader(rows).step(7))
+
+
+def test_micro_batches_split_a_step():
+    batches = tiny.loader(Numbered(50), step_rows=7, micro_rows=3).step(0)
+    assert [len(batch.dec.ids) for batch in batches] == [3, 3, 1]
+    assert rows_in(batches) == rows_in(tiny.loader(Numbered(50), step_rows=7, micro_rows=7).step(0))
+
+
+def test_a_budget_of_samples_ends_exactly():
+    rows = Numbered(5)
+    assert [len(rows_in(tiny.loader(rows, samples=10).step(step))) for step in range(4)] == [4, 4, 2, 0]
+    assert len(order(rows, 0, 3, lambda step: 3, samples=10)) == 10
+
+
+def test_a_rank_without_rows_gets_padding():
+    (batch,) = tiny.loader(Numbered(5), samples=1, rank=3, world=4).step(0)
+    assert batch.count() == 0 and not batch.dec.documents.any()
+
+
+def test_epochs_are_counted_in_samples():
+    loader = tiny.loader(Numbered(10, 6))
+    assert [loader.epochs(n) for n in (0.5, 1, 1.5, 2, 3)] == [5, 10, 13, 16, 26]
+
+
+def test_widths_are_few():
+    rows = tiny.example_rows([tiny.example(n, n) for n in range(1, 25)])
+    assert {batch.dec.ids.shape[1] for batch in tiny.loader(rows).step(0)} <= {8, 16, 24}
+
+
+def test_a_stream_gives_the_steps_in_order():
+    loader = tiny.loader(Numbered(9))
+    assert [rows_in(step) for step in loader.stream(3, 8)] == [rows_in(loader.step(step)) for step in range(3, 8)]
+    assert list(loader.stream(5, 5)) == list(loader.stream(6, 5)) == []
+
+
+def test_a_stream_raises_what_goes_wrong_in_its_thread():
+    found = []
+    with pytest.raises(ValueError, match="row 2 of epoch 1 is broken"):
+        for step in tiny.loader(Numbered(6, broken=(1, 2)), step_rows=3).stream(0, 99):
+            found.append(step)
+    assert 2 <= len(found) <= 3
+
+
+def test_a_stream_that_is_left_ends_its_thread():
+    before = threading.active_count()
+    stream = tiny.loader(Numbered(9)).stream(0, 10_000)
+    next(stream)
+    stream.close()
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("micro_rows", [1, 3, 16])
+def test_evaluation_sees_every_row_once_in_order(world, micro_rows):
+    parts = [rows_in(in_order(Numbered(10), micro_rows, 0, rank, world)) for rank in range(world)]
+    assert [part == sorted(part) for part in parts] == [True] * world
+    assert sorted(row for part in parts for row in part) == [(0, i) for i in range(10)]

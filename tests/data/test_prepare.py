@@ -1,0 +1,294 @@
+import json
+import os
+import resource
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from crash import WRITING, deaths, faults, full_disk
+from trivium.base.config import dump, parse
+from trivium.base.errors import DataError, TriviumError
+from trivium.data import prepare as module
+from trivium.data.prepare import Preparation, prepare
+from trivium.data.shards import Corpus, read_manifest
+from trivium.text.template import CHAT_TEMPLATE
+from trivium.text.tokenizer import Tokenizer
+
+WORDS = ["river", "stone", "window", "garden", "letter", "morning", "winter", "silver", "bridge", "shadow", "candle", "harbour"]
+BYTES = Preparation(tokenizer="bytes", near=None)
+
+
+def sentence(number):
+    return " ".join(WORDS[(number * 5 + i * i * (number + 1)) % len(WORDS)] for i in range(9)).capitalize() + "."
+
+
+def text(number):
+    return "\n".join(sentence(number * 7 + i) for i in range(4)) + f"\nThis is document {number}.\n"
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number:02d}.txt").write_text(text(number))
+    return folder
+
+
+def tree(folder):
+    """Every file of a folder by name; times are left out of the manifest."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    manifest = json.loads(found["manifest.json"])
+    for step in manifest["report"]["steps"]:
+        del step["seconds"]
+    return {**found, "manifest.json": manifest}
+
+
+def leftovers(folder):
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def decoded(folder, split):
+    tokenizer = Tokenizer.load(folder / "tokenizer")
+    return [tokenizer.decode(ids.tolist()) for ids in Corpus(folder, split, verify=True).documents()]
+
+
+def test_texts_become_shards_that_decode_to_them(source, tmp_path):
+    manifest = prepare([source], tmp_path / "data", BYTES)
+    assert manifest["fresh"]
+    texts = decoded(tmp_path / "data", "train") + decoded(tmp_path / "data", "valid")
+    assert sorted(t.strip() for t in texts) == sorted(text(n).strip() for n in range(30))
+    assert manifest["vocab_size"] == Tokenizer.bytes().size and manifest["dtype"] == "<u2"
+    assert manifest["shards"] == 2 and set(manifest["splits"]) == {"train", "valid"}
+
+
+def test_shards_hold_content_alone(source, tmp_path):
+    manifest = prepare([source], tmp_path / "data", BYTES)
+    special = Tokenizer.load(tmp_path / "data" / "tokenizer").special
+    found = {int(id) for ids in Corpus(tmp_path / "data", "train").documents() for id in ids}
+    assert not found & special and manifest["special"]["bos"] in special
+
+
+def test_bytes_are_those_of_the_text(source, tmp_path):
+    prepare([source], tmp_path / "data", BYTES)
+    size = sum(len(t.encode()) for t in decoded(tmp_path / "data", "train"))
+    assert Corpus(tmp_path / "data", "train").bytes == size == Corpus(tmp_path / "data", "train").lengths.sum()
+
+
+def test_a_second_run_does_nothing(source, tmp_path, monkeypatch):
+    first = prepare([source], tmp_path / "data", BYTES)
+    monkeypatch.setattr(module, "read", lambda *_: pytest.fail("read again"))
+    second = prepare([source], tmp_path / "data", BYTES)
+    assert second == {**first, "fresh": False}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"valid_share": 0.5}, {"sentence_lines": True}, {"shard_tokens": 100}, {"filter": {"kind": "none"}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_option_prepares_again(source, tmp_path, change):
+    prepare([source], tmp_path / "data", BYTES)
+    other = parse(Preparation, {**dump(BYTES), **change})
+    assert prepare([source], tmp_path / "data", other)["fresh"]
+    assert not prepare([source], tmp_path / "data", other)["fresh"]
+
+
+def test_another_source_prepares_again(source, tmp_path):
+    first = prepare([source], tmp_path / "data", BYTES)
+    (source / "03.txt").write_text(text(3).replace("3", "4"))  # as long as before
+    second = prepare([source], tmp_path / "data", BYTES)
+    assert second["fresh"] and second["dataset_id"] != first["dataset_id"]
+    (source / "99.txt").write_text(text(99))
+    assert prepare([source], tmp_path / "data", BYTES)["fresh"]
+
+
+def test_another_tokenizer_prepares_again(source, tmp_path):
+    Tokenizer.bytes().save(tmp_path / "one")
+    options = Preparation(tokenizer=str(tmp_path / "one"))
+    prepare([source], tmp_path / "data", options)
+    Tokenizer.train([text(n) for n in range(30)], 448).save(tmp_path / "one")
+    assert prepare([source], tmp_path / "data", options)["fresh"]
+    assert read_manifest(tmp_path / "data")["vocab_size"] == 448
+
+
+def test_the_same_sources_give_the_same_bytes(source, tmp_path):
+    options = Preparation(vocab_size=448)
+    for name in ("one", "two"):
+        prepare([source], tmp_path / name, options)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_the_tokenizer_is_trained_on_the_training_split_and_kept_with_its_template(source, tmp_path):
+    manifest = prepare([source], tmp_path / "data", Preparation(vocab_size=448))
+    tokenizer = Tokenizer.load(tmp_path / "data" / "tokenizer")
+    assert tokenizer.identity == manifest["tokenizer"] and tokenizer.size == 448 == manifest["vocab_size"]
+    assert tokenizer.chat_template == CHAT_TEMPLATE
+    again = Tokenizer.train(decoded(tmp_path / "data", "train"), 448)
+    assert again.identity == tokenizer.identity
+
+
+def test_the_split_is_by_document_and_does_not_depend_on_the_others(source, tmp_path):
+    options = Preparation(tokenizer="bytes", near=None, valid_share=0.3)
+    prepare([source], tmp_path / "all", options)
+    for number in range(20, 30):
+        (source / f"{number:02d}.txt").unlink()
+    prepare([source], tmp_path / "some", options)
+    everything, some = set(decoded(tmp_path / "all", "valid")), set(decoded(tmp_path / "some", "valid"))
+    assert some <= everything and 3 <= len(everything) <= 16
+    assert not everything & set(decoded(tmp_path / "all", "train"))
+
+
+def test_a_single_document_is_cut_at_a_line_end(tmp_path):
+    (tmp_path / "one.txt").write_text("".join(text(n) for n in range(20)))
+    options = Preparation(tokenizer="bytes", near=None, valid_share=0.2)
+    manifest = prepare([tmp_path / "one.txt"], tmp_path / "data", options)
+    (train,), (valid,) = decoded(tmp_path / "data", "train"), decoded(tmp_path / "data", "valid")
+    assert train.endswith("\n") and 0.15 < len(valid) / len(train + valid) < 0.3
+    assert (train + valid).strip() == (tmp_path / "one.txt").read_text().strip()
+    assert manifest["report"]["split"] == "one document, cut at a line end"
+
+
+def test_a_single_line_is_all_trained_on(tmp_path):
+    (tmp_path / "one.txt").write_text(sentence(1))
+    manifest = prepare([tmp_path / "one.txt"], tmp_path / "data", BYTES)
+    assert manifest["splits"]["valid"] == [] and manifest["splits"]["train"][0]["documents"] == 1
+
+
+def test_without_a_share_nothing_is_held_out(source, tmp_path):
+    prepare([source], tmp_path / "data", Preparation(tokenizer="bytes", near=None, valid_share=0.0))
+    assert len(Corpus(tmp_path / "data", "train")) == 30 and len(Corpus(tmp_path / "data", "valid")) == 0
+
+
+def test_many_shards_hold_whole_documents(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_DOCUMENTS", 4)
+    manifest = prepare([source], tmp_path / "many", Preparation(tokenizer="bytes", near=None, shard_tokens=1000))
+    assert len(manifest["splits"]["train"]) > 3
+    prepare([source], tmp_path / "one", BYTES)
+    assert decoded(tmp_path / "many", "train") == decoded(tmp_path / "one", "train")
+
+
+def test_every_document_is_kept_or_dropped_for_a_reason(source, tmp_path):
+    (source / "short.txt").write_text("tiny")
+    (source / "signs.txt").write_text("12345 67890 --- " * 9)
+    (source / "blank.txt").write_text(" \n \n")
+    (source / "twice.txt").write_text(text(5))
+    report = prepare([source], tmp_path / "data", Preparation(tokenizer="bytes"))["report"]
+    steps = {step["step"]: step for step in report["steps"]}
+    kept = steps["encode"]["train_documents"] + steps["encode"]["valid_documents"]
+    assert steps["read, clean, filter"]["documents_in"] == 34
+    assert kept + sum(report["dropped"].values()) == 34
+    wanted = Counter({"shorter than 20 characters": 1, "mostly no words": 1, "empty": 1, "exact duplicate": 1})
+    assert Counter(report["dropped"]) >= wanted
+
+
+def test_sentences_get_lines_of_their_own(tmp_path):
+    (tmp_path / "x.txt").write_text(f"{sentence(1)} {sentence(2)}\n{sentence(3)}")
+    options = Preparation(tokenizer="bytes", sentence_lines=True)
+    prepare([tmp_path / "x.txt"], tmp_path / "data", options)
+    lines = "".join([*decoded(tmp_path / "data", "train"), *decoded(tmp_path / "data", "valid")]).splitlines()
+    assert lines == [sentence(1), sentence(2), sentence(3)]
+
+
+def test_a_folder_that_is_not_ours_is_refused(source, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.doc").write_text("years of work")
+    (tmp_path / "file").write_text("x")
+    for name in ("mine", "file"):
+        with pytest.raises(DataError, match=f"{name}: exists and is not a data folder"):
+            prepare([source], tmp_path / name, BYTES)
+    assert (tmp_path / "mine" / "thesis.doc").read_text() == "years of work"
+
+
+def test_an_empty_folder_may_be_filled(source, tmp_path):
+    (tmp_path / "data").mkdir()
+    assert prepare([source], tmp_path / "data", BYTES)["fresh"]
+
+
+def test_sources_without_text_are_told_with_the_reasons(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: expected files of text .* found an empty folder"):
+        prepare([tmp_path / "empty"], tmp_path / "data", BYTES)
+    (tmp_path / "one.txt").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"one\.txt: no document left of 1; shorter than 20 characters: 1"):
+        prepare([tmp_path / "one.txt"], tmp_path / "data", BYTES)
+    (tmp_path / "none.txt").write_bytes(b"")
+    with pytest.raises(DataError, match=r"none\.txt: no document left"):
+        prepare([tmp_path / "none.txt"], tmp_path / "data", BYTES)
+    with pytest.raises(DataError, match="nowhere: no such file or folder"):
+        prepare([tmp_path / "nowhere"], tmp_path / "data", BYTES)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_text_too_small_for_its_vocabulary_is_an_error(source, tmp_path):
+    with pytest.raises(DataError, match="the text is too small"):
+        prepare([source], tmp_path / "data", Preparation(vocab_size=8192))
+    assert not (tmp_path / "data").exists() and not leftovers(tmp_path)
+
+
+SAMPLE_AND_ALL = [4, pytest.param(1, marks=pytest.mark.slow)]
+"""Every fourth step is hit in the fast tests, each one in the slow ones."""
+
+
+@pytest.mark.parametrize("every", SAMPLE_AND_ALL)
+def test_a_full_disk_at_any_step_leaves_nothing_behind(source, tmp_path, every):
+    with faults(0, full_disk, WRITING) as steps:
+        prepare([source], tmp_path / "probe", BYTES)
+    failed = 0
+    for at in range(1, steps[0] + 1, every):
+        folder = tmp_path / str(at)
+        try:
+            with faults(at, full_disk, WRITING):
+                prepare([source], folder, BYTES)
+        except TriviumError as error:
+            assert "cannot write: No space left on device" in str(error)
+            failed += 1
+        assert not folder.exists() or tree(folder) == tree(tmp_path / "probe"), f"at step {at}"
+        assert not leftovers(tmp_path), f"at step {at}"
+    assert failed > 30 / every
+
+
+def test_a_full_disk_leaves_the_data_that_was_there(source, tmp_path):
+    prepare([source], tmp_path / "data", BYTES)
+    before = tree(tmp_path / "data")
+    (source / "99.txt").write_text(text(99))
+    with pytest.raises(TriviumError, match="cannot write"), faults(9, full_disk, WRITING):
+        prepare([source], tmp_path / "data", BYTES)
+    assert tree(tmp_path / "data") == before and not leftovers(tmp_path)
+
+
+def test_a_disk_that_takes_no_large_file_is_one_clear_error(source, tmp_path):
+    """The kernel refuses here, not a stand-in; in a child, for the limit cannot be lifted again."""
+    if (child := os.fork()) == 0:
+        code = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+            prepare([source], tmp_path / "data", BYTES)
+        except TriviumError as error:
+            code = 0 if "train-00000.tok: cannot write: File too large" in str(error) else 3
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert not (tmp_path / "data").exists() and not leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("every", SAMPLE_AND_ALL)
+def test_a_run_that_was_killed_anywhere_is_made_good_by_the_next(source, tmp_path, every):
+    for path in sorted(source.iterdir())[6:]:
+        path.unlink()
+    prepare([source], tmp_path / "clean", BYTES)
+    folder = tmp_path / "data"
+    for at in deaths(lambda: prepare([source], folder, BYTES), every):
+        assert not folder.exists() or tree(folder) == tree(tmp_path / "clean"), f"at step {at}"
+    prepare([source], folder, BYTES)
+    assert tree(folder) == tree(tmp_path / "clean") and not leftovers(tmp_path)
+
+
+def test_sources_are_known_by_content_and_not_by_place(source, tmp_path):
+    first = module.identify([source])
+    other = tmp_path / "moved"
+    source.rename(other)
+    assert module.identify([other]) == first
+    Path(other, "00.txt").write_text("other")
+    assert module.identify([other]) != first

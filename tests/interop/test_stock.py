@@ -1,0 +1,227 @@
+"""The families of encoders, decoders and encoder-decoders against their stock classes, both ways, nothing a default.
+
+Logits, hidden states, the loss on labels and greedy ids are equal; folders of ours load in the stock class whole.
+"""
+
+import gc
+from pathlib import Path
+
+import pytest
+import torch
+
+import trivium
+from tolerance import close
+from trivium.base.batch import Batch, Stream
+from trivium.infer.generate import generate
+from trivium.interop.families import by_type, difference, families, stock
+from trivium.model.presets import PRESETS
+from trivium.model.transformer import Transformer
+from trivium.train.loss import token_loss
+
+transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
+transformers.logging.set_verbosity_error()
+
+DECODER = {
+    "vocab_size": 101, "hidden_size": 48, "intermediate_size": 75, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "num_key_value_heads": 1, "head_dim": 10, "max_position_embeddings": 128, "rms_norm_eps": 1e-3,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+ENCODER = {
+    "vocab_size": 101, "hidden_size": 36, "intermediate_size": 75, "num_hidden_layers": 4, "num_attention_heads": 3,
+    "max_position_embeddings": 64, "pad_token_id": 0,
+}  # fmt: skip
+BART = {
+    "vocab_size": 101, "d_model": 36, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 3,
+    "decoder_attention_heads": 2, "encoder_ffn_dim": 50, "decoder_ffn_dim": 75, "max_position_embeddings": 96,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2, "forced_eos_token_id": None,
+}  # fmt: skip
+T5 = {
+    "vocab_size": 101, "d_model": 36, "d_kv": 10, "d_ff": 75, "num_layers": 3, "num_decoder_layers": 2, "num_heads": 3,
+    "relative_attention_num_buckets": 12, "relative_attention_max_distance": 20, "layer_norm_epsilon": 1e-3,
+    "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0,
+}  # fmt: skip
+WINDOWED = {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 2}
+GLOBAL = {"rope_theta": 777.0, "rope_type": "default"}
+LOCAL = {"rope_theta": 99.0, "rope_type": "default"}
+CASES = {
+    "mistral": ("mistral", DECODER, {"sliding_window": 7}),
+    "mistral-full-tied": ("mistral", DECODER, {"sliding_window": None, "tie_word_embeddings": True}),
+    "qwen3": ("qwen3", DECODER, {"attention_bias": True}),
+    "qwen3-window": ("qwen3", DECODER, {**WINDOWED, "tie_word_embeddings": True, "num_key_value_heads": 2}),
+    "gemma2": ("gemma2", DECODER, {"sliding_window": 6, "query_pre_attn_scalar": 7}),
+    "gemma2-plain": (
+        "gemma2", DECODER, {"attn_logit_softcapping": None, "final_logit_softcapping": None, "num_hidden_layers": 3},
+    ),
+    "bert": ("bert", ENCODER, {"layer_norm_eps": 1e-3}),
+    "bert-relu": ("bert", ENCODER, {"hidden_act": "relu", "type_vocab_size": 3}),
+    "roberta": ("roberta", ENCODER, {"pad_token_id": 1, "layer_norm_eps": 1e-3, "type_vocab_size": 1}),
+    "roberta-first": ("roberta", ENCODER, {"pad_token_id": 0, "hidden_act": "gelu_new"}),
+    "modernbert": ("modernbert", ENCODER, {
+        "local_attention": 6, "rope_parameters": {"full_attention": GLOBAL, "sliding_attention": LOCAL},
+    }),
+    "modernbert-biased": ("modernbert", ENCODER, {
+        "local_attention": 8, "global_attn_every_n_layers": 2, "norm_bias": True, "attention_bias": True,
+        "mlp_bias": True, "decoder_bias": False, "classifier_bias": True, "tie_word_embeddings": False,
+    }),
+    "t5": ("t5", T5, {}),
+    "t5-gated": ("t5", T5, {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+    "t5-silu": ("t5", T5, {"feed_forward_proj": "gated-silu"}),
+    "bart": ("bart", BART, {}),
+    "bart-scaled": ("bart", BART, {"scale_embedding": True, "activation_function": "relu"}),
+    "mbart": ("mbart", BART, {"scale_embedding": True}),
+}  # fmt: skip
+ROOT = {"mistral", "qwen3", "gemma2"}, {"bert", "roberta", "modernbert"}
+
+
+def auto(family: str):
+    """The stock class that makes and loads a family's models."""
+    if family in ROOT[0]:
+        return transformers.AutoModelForCausalLM
+    return transformers.AutoModelForMaskedLM if family in ROOT[1] else transformers.AutoModelForSeq2SeqLM
+
+
+def randomise(model: torch.nn.Module, seed: int = 0) -> None:
+    """Give every weight, norms, biases and bias buffers too, numbers that show where one is swapped or left out."""
+    generator = torch.Generator().manual_seed(seed)
+    buffers = [(name, buffer) for name, buffer in model.named_buffers() if name == "final_logits_bias"]
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *buffers]:
+            noise = torch.randn(tensor.shape, generator=generator)
+            norm = tensor.dim() == 1 and name.endswith("weight")
+            # Unscaled scores (T5) of large queries make a softmax so sharp that float32 alone differs by more.
+            scale = 0.04 if name.endswith(".q.weight") else 0.25
+            tensor.copy_(1 + 0.3 * noise if norm else noise * scale)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def stock_model(request):
+    family, base, changes = CASES[request.param]
+    config = transformers.AutoConfig.for_model(family, **{**base, **changes})
+    model = auto(family).from_config(config, attn_implementation="eager").eval()
+    if family == "t5" and not config.scale_decoder_outputs:
+        model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))  # as v1.1 was released
+    randomise(model)
+    yield model
+    gc.collect()
+
+
+def inputs(kind: str, size: int, seed: int = 1) -> dict[str, torch.Tensor]:
+    """Rows of control-free ids with a mask: none, padding on the right, or on the left."""
+    generator = torch.Generator().manual_seed(seed)
+    ids, mask = torch.randint(3, size, (3, 20), generator=generator), torch.ones(3, 20, dtype=torch.long)
+    if kind == "right":
+        mask[1, 13:], mask[2, 1:] = 0, 0
+    elif kind == "left":
+        mask[1, :7], mask[2, :19] = 0, 0
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+@torch.no_grad()
+def compare(ours: trivium.Model, reference) -> None:
+    """Logits and hidden states of the same ids, without padding and with it."""
+    config, family = ours.config, reference.config.model_type
+    for kind in ("none", "right", "left"):
+        given = inputs(kind, config.vocab_size)
+        keep = given["attention_mask"].bool()
+        extra: dict[str, torch.Tensor] = {}
+        if family == "roberta":  # the stock class counts positions by padding ids, we by columns or tokens
+            given["input_ids"] = given["input_ids"].masked_fill(~keep, reference.config.pad_token_id)
+            if kind == "left":
+                continue
+        if family == "bert":
+            extra["token_type_ids"] = torch.arange(60).view(3, 20) % reference.config.type_vocab_size
+        if config.family == "encoder_decoder":
+            extra["decoder_input_ids"] = inputs("none", config.vocab_size, seed=2)["input_ids"][:, :17]
+            keep = torch.ones(3, 17, dtype=torch.bool)
+        said = reference(**given, **extra, output_hidden_states=True)
+        states = said.decoder_hidden_states if config.family == "encoder_decoder" else said.hidden_states
+        assert close(ours.logits(**given, **extra)[keep], said.logits[keep]), kind
+        assert close(ours.hidden(**given, **extra)[keep], states[-1][keep]), kind
+
+
+@torch.no_grad()
+def compare_loss(ours: trivium.Model, reference) -> None:
+    """The mean loss of labels, some ignored, with the decoder's input as the stock class makes it of them."""
+    config = ours.config
+    ids = inputs("none", config.vocab_size)["input_ids"]
+    labels = inputs("none", config.vocab_size, seed=5)["input_ids"]
+    labels[:, 15:] = -100
+    shape = torch.arange(20).expand(3, 20), torch.ones(3, 20, dtype=torch.long)
+    if config.family == "encoder_decoder":
+        start = torch.full((3, 1), reference.config.decoder_start_token_id)
+        right = torch.cat([start, labels[:, :-1]], dim=1).masked_fill(labels.roll(1) == -100, 0)
+        right[:, 0] = start[:, 0]
+        batch = Batch(Stream(ids, *shape), Stream(right, *shape), {"token": labels})
+    elif config.family == "encoder":
+        batch = Batch(Stream(ids, *shape), None, {"token": labels})
+    else:
+        labels = ids
+        shifted = torch.cat([ids[:, 1:], torch.full((3, 1), -100)], dim=1)
+        batch = Batch(None, Stream(ids, *shape), {"token": shifted})
+    total, losses, _ = token_loss(ours.transformer.head, ours.transformer(batch), batch)
+    given = {"input_ids": ids, "labels": labels}
+    if reference.config.model_type == "mbart":  # left to itself it moves the last label, a language, to the front
+        given["decoder_input_ids"] = right
+    assert torch.isclose(total / len(losses), reference(**given).loss, rtol=1e-5)
+
+
+@torch.no_grad()
+def compare_greedy(ours: trivium.Model, reference, count: int) -> None:
+    """Greedy ids with a cache, of rows of several lengths."""
+    config = ours.config
+    options = {"do_sample": False, "max_new_tokens": count, "min_new_tokens": count, "eos_token_id": None, "num_beams": 1}
+    for length in (1, 9):
+        ids = inputs("none", config.vocab_size, seed=length)["input_ids"][:1, :length]
+        found = reference.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **options)[0].tolist()
+        if config.encoder is None:
+            mine = generate(ours.transformer, ids.tolist(), max_new_tokens=count)[0].ids
+            assert mine == found[length:]
+        else:
+            start = [[reference.config.decoder_start_token_id]]
+            mine = generate(ours.transformer, start, max_new_tokens=count, sources=ids.tolist())[0].ids
+            assert mine == found[1:]
+
+
+def test_stock_to_ours(stock_model, tmp_path: Path) -> None:
+    stock_model.save_pretrained(tmp_path)
+    ours = trivium.load(tmp_path)
+    compare(ours, stock_model)
+    compare_loss(ours, stock_model)
+    if ours.config.decoder is not None:
+        compare_greedy(ours, stock_model, 64)
+
+
+def test_ours_to_stock(stock_model, tmp_path: Path) -> None:
+    """Random weights of ours, saved, load in the stock class without a missing or unexpected key."""
+    config = by_type(stock_model.config.model_type).read(stock_model.config.to_dict())
+    transformer = Transformer(config)
+    randomise(transformer, seed=3)
+    ours = trivium.Model(transformer.eval())
+    ours.save(tmp_path / "model")
+    loaded, info = auto(stock_model.config.model_type).from_pretrained(tmp_path / "model", output_loading_info=True)
+    assert type(loaded) is type(stock_model)
+    assert not any(info[key] for key in info), info
+    compare(ours, loaded.eval())
+    again = trivium.load(tmp_path / "model")
+    assert again.config == config
+    tied = [again.transformer.head.weight.data_ptr(), again.transformer.tokens.weight.data_ptr()]
+    assert (tied[0] == tied[1]) == config.tie
+
+
+@pytest.mark.parametrize("name", sorted({family for family, _, _ in CASES.values()}))
+def test_config_of_the_stock_defaults(name: str) -> None:
+    """What config.json leaves out is what the stock class takes for it."""
+    family, stock_config = by_type(name), transformers.AutoConfig.for_model(name)
+    assert difference(family.read({"model_type": name}), family.read(stock_config.to_dict())) is None
+
+
+def test_every_family_is_compared_somewhere() -> None:
+    assert {family for family, _, _ in CASES.values()} | {"llama", "gpt2"} == set(families())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_stock_class(name: str) -> None:
+    """Every preset at any size is carried by a stock class, so that what is trained with it loads everywhere."""
+    family, reasons = stock(trivium.build(name, depth=2, vocab_size=64).config)
+    assert family is not None, reasons
+    assert family.model_type == name.split("-")[0].removesuffix("3" if name == "llama3" else "")

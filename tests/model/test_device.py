@@ -1,0 +1,29 @@
+"""The one step from numpy to torch."""
+
+import numpy as np
+import torch
+
+from trivium.base.batch import Batch, collate
+from trivium.base.types import Example
+from trivium.model.device import bf16_gain, place, reuse_memory
+
+
+def test_a_placed_batch_is_the_same_batch_in_tensors() -> None:
+    example = Example(dec=np.array([3, 4]), targets={"token": np.array([4, 5])}, weights=np.array([1, 2.0]))
+    batch = collate([[example], [example, example]], pad=0)
+    placed = place(batch)
+    assert isinstance(placed, Batch) and placed.enc is None and placed.dec is not None
+    for name in ("ids", "positions", "documents"):
+        assert torch.equal(getattr(placed.dec, name), torch.from_numpy(getattr(batch.dec, name)))
+    assert placed.weights is not None and placed.weights.dtype == torch.float32
+    assert placed.count() == batch.count() == 9.0
+
+
+def test_the_gain_of_bf16_is_measured() -> None:
+    assert bf16_gain("cpu") > 0
+    assert bf16_gain("cpu") is bf16_gain("cpu")
+
+
+def test_memory_is_reused_without_complaint() -> None:
+    reuse_memory()
+    assert torch.ones(1 << 20).sum() == 1 << 20

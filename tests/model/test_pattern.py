@@ -1,0 +1,148 @@
+"""Patterns against masks drawn by hand, and what they promise about blocks and about the past."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from places import PATTERNS, alone, packed
+from pydantic import ValidationError
+
+from trivium.base.config import dump, parse
+from trivium.base.errors import ConfigError
+from trivium.model.config import ModelConfig
+from trivium.model.pattern import And, Causal, Full, Or, Pattern, Prefix, Span, Where, Window
+
+
+def drawn(pattern: Pattern, where: Where) -> str:
+    """The mask of one document as a picture: a line for each query, # where it sees the key."""
+    q, k = where.map(lambda x: x[0, :, None]), where.map(lambda x: x[0, None, :])
+    mask = pattern.allow(q, k).expand(where.position.shape[1], -1)
+    return "\n".join("".join("#" if seen else "." for seen in line) for line in mask.tolist())
+
+
+def picture(text: str) -> str:
+    return "\n".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (Full(), "##### ##### ##### ##### #####"),
+        (Causal(), "#.... ##... ###.. ####. #####"),
+        (Window(size=2), "#.... ##... .##.. ..##. ...##"),
+        (Window(size=2, both=True), "##... ###.. .###. ..### ...##"),
+        (Window(size=1), "#.... .#... ..#.. ...#. ....#"),
+        (Window(size=9), "#.... ##... ###.. ####. #####"),
+        (Causal() & Window(size=2, both=True), "#.... ##... .##.. ..##. ...##"),
+        (Window(size=1) | Causal(), "#.... ##... ###.. ####. #####"),
+    ],
+)
+def test_masks(pattern: Pattern, expected: str) -> None:
+    assert drawn(pattern, alone(5)) == picture(expected)
+
+
+def test_prefix_is_read_both_ways_and_the_rest_is_causal() -> None:
+    assert drawn(Prefix(), packed([[6]], 6, prefix=3)) == picture("###... ###... ###... ####.. #####. ######")
+    assert drawn(Prefix(), alone(3)) == picture("#.. ##. ###"), "nothing is marked"
+
+
+def test_every_kind_is_checked_somewhere() -> None:
+    assert {pattern.kind for pattern in PATTERNS.values()} == set(Pattern.kinds)
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(name=st.sampled_from(sorted(PATTERNS)), block=st.integers(1, 7), start=st.sampled_from([0, 3, 1000]))
+def test_reach_and_cover_tell_the_truth(name: str, block: int, start: int) -> None:
+    """What `reach` rules out is empty, what `cover` promises is full, for blocks of two sizes."""
+    pattern, other = PATTERNS[name], 5
+    where = alone(40, start=start)._replace(prefix=torch.arange(40)[None] < 3)
+    mask = pattern.allow(where.map(lambda x: x[0, :, None]), where.map(lambda x: x[0, None, :])).expand(40, 40)
+    rows, columns = torch.arange(40).split(block), torch.arange(40).split(other)
+
+    def span(blocks: tuple[torch.Tensor, ...], axis: int) -> Span:
+        ends = [(int(b[0]) + start, int(b[-1]) + start, bool((b < 3).any())) for b in blocks]
+        return Span(*(torch.tensor(end).unsqueeze(axis) for end in zip(*ends, strict=True)))
+
+    reach = pattern.reach(span(rows, 1), span(columns, 0)).expand(len(rows), len(columns))
+    cover = pattern.cover(span(rows, 1), span(columns, 0)).expand(len(rows), len(columns))
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            part = mask[row[0] : row[-1] + 1, column[0] : column[-1] + 1]
+            assert reach[i, j] or not part.any(), (i, j)
+            assert part.all() or not cover[i, j], (i, j)
+
+
+@pytest.mark.parametrize(("name", "most"), [("causal", 0.6), ("window", 0.2), ("block", 0.15), ("dilated", 0.25)])
+def test_reach_leaves_out_what_can_be_left_out(name: str, most: float) -> None:
+    ends = torch.arange(0, 64, 4)
+    reach = PATTERNS[name].reach(Span(ends[:, None], ends[:, None] + 3), Span(ends[None], ends[None] + 3))
+    assert reach.float().mean() <= most
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_nothing_older_than_keep_is_seen(name: str) -> None:
+    """A query sees none of the past but the last `keep` keys, in any alignment: a cache may forget the others."""
+    pattern = PATTERNS[name]
+    if (keep := pattern.keep) is None:
+        return
+    q, k = alone(60).map(lambda x: x[0, :, None]), alone(60).map(lambda x: x[0, None, :])
+    past = q.position - k.position
+    seen = pattern.allow(q, k)
+    assert not seen[past > keep].any()
+    assert seen[past == keep].any(), "it keeps more than it needs"
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_the_shape_is_the_mask(name: str) -> None:
+    """Where a pattern calls itself full or causal, it is, wherever those neighbouring tokens stand."""
+    for length in range(1, 8):
+        shape = PATTERNS[name].shape(length)
+        for start in range(6):
+            where = alone(length, start=start)
+            mask = drawn(PATTERNS[name], where)
+            if shape is not None:
+                assert mask == drawn(Full() if shape == "full" else Causal(), where), (length, start)
+
+
+def test_parts_combine() -> None:
+    assert (Causal() & Window()).keep == 255 and (Causal() | Window()).keep is None
+    assert (Window(size=3) | Window(size=9)).keep == 8
+    assert (Full() & Causal()).shape(9) == "causal" and (Full() | Causal()).shape(9) == "full"
+    assert (Causal() & Window(size=4)).shape(5) is None
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_pattern_is_a_tree(name: str) -> None:
+    assert Pattern.parse(dump(PATTERNS[name])) == PATTERNS[name]
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"kind": "window", "size": 0}, "greater than 0"),
+        ({"kind": "window", "size": -4}, "greater than 0"),
+        ({"kind": "windw"}, "did you mean 'window'"),
+        ({"kind": "dilated", "step": 0}, "greater than 0"),
+        ({"kind": "global", "tokens": []}, "at least 1 item"),
+        ({"kind": "global", "tokens": [3, -1]}, "expected positions from 0 on, found -1"),
+        ({"kind": "random", "count": 0}, "greater than 0"),
+        ({"kind": "block", "size": 0}, "greater than 0"),
+        ({"kind": "fixed", "stride": 4, "summary": 5}, "summary 5: expected at most stride, 4"),
+        ({"kind": "or", "of": []}, "at least 1 item"),
+        ({"kind": "and", "of": ["causal", {"kind": "window", "size": 0}]}, "greater than 0"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused_by_name(tree: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Pattern.parse(tree)
+    with pytest.raises(ConfigError, match=message):
+        parse(ModelConfig, {"preset": "llama", "vocab_size": 64, "depth": 1, "decoder": {"pattern": tree}})
+
+
+def test_layers_take_patterns_in_turn() -> None:
+    config = parse(
+        ModelConfig,
+        {"preset": "llama", "vocab_size": 64, "depth": 3, "decoder": {"pattern": ["window", "window", "causal"]}},
+    )
+    assert [config.decoder.kind(layer)[0].kind for layer in range(4)] == ["window", "window", "causal", "window"]
+    assert isinstance(Causal() & Window(), And) and isinstance(Causal() | Window(), Or)

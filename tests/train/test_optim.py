@@ -1,0 +1,66 @@
+import pytest
+import torch
+from torch import nn
+
+import tiny
+from trivium.base.seeds import generator
+from trivium.model.presets import PRESETS
+from trivium.train.optim import AdamW, Optim, groups
+
+
+def names(model):
+    """The names in each group: decayed, spared."""
+    of = {id(p): name for name, p in model.named_parameters()}
+    return tuple([of[id(p)] for p in group] for group in groups(model))
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_trainable_parameter_is_in_exactly_one_group(preset):
+    model = tiny.model(preset)
+    for kind in Optim.kinds.values():
+        held = [id(p) for group in kind().build(model).param_groups for p in group["params"]]
+        assert sorted(held) == sorted(id(p) for p in model.parameters())
+
+
+def test_norms_biases_and_embeddings_do_not_decay():
+    decayed, spared = names(tiny.model("gpt2", tree={"head": {"kind": "lm", "bias": True}}))
+    assert all(name.endswith(".weight") and "norm" not in name for name in decayed)
+    assert len(decayed) == 2 * 6  # q, k, v, o, up, down of both layers
+    assert "tokens.weight" in spared and any("position" in name for name in spared)
+    assert all("norm" in name or name.endswith(".bias") or name in spared[:2] for name in spared)
+
+
+def test_a_tied_head_is_an_embedding_and_an_untied_one_is_not():
+    tied, untied = tiny.model(tree={"tie": True}), tiny.model(tree={"tie": False})
+    assert "head.weight" in names(untied)[0] and "tokens.weight" in names(untied)[1]
+    assert "tokens.weight" in names(tied)[1] and not any("head" in name for part in names(tied) for name in part)
+
+
+def test_what_is_frozen_is_left_alone():
+    model = tiny.model()
+    model.tokens.weight.requires_grad_(False)
+    decayed, spared = names(model)
+    assert "tokens.weight" not in decayed + spared
+    for p in model.parameters():
+        p.requires_grad_(p.ndim > 1)
+    assert len(AdamW().build(model).param_groups) in (1, 2)
+
+
+def test_the_groups_carry_their_numbers():
+    first, second = AdamW(lr=0.5, weight_decay=0.3, beta1=0.8, beta2=0.7, eps=1e-5).build(tiny.model()).param_groups
+    assert (first["weight_decay"], second["weight_decay"]) == (0.3, 0.0)
+    assert first["lr"] == second["lr"] == 0.5 and first["betas"] == (0.8, 0.7) and first["eps"] == 1e-5
+
+
+def test_adamw_does_what_its_paper_says():
+    """Three steps of the formula in float64, by hand."""
+    layer = nn.Linear(3, 2, bias=False)
+    optimizer = AdamW(lr=0.1, weight_decay=0.2, beta1=0.9, beta2=0.95, eps=1e-8).build(layer)
+    w, m, v = layer.weight.detach().double(), torch.zeros(2, 3).double(), torch.zeros(2, 3).double()
+    for t in range(1, 4):
+        grad = torch.from_numpy(generator(t).standard_normal((2, 3)))
+        layer.weight.grad = grad.float()
+        optimizer.step()
+        m, v = 0.9 * m + 0.1 * grad, 0.95 * v + 0.05 * grad**2
+        w = w * (1 - 0.1 * 0.2) - 0.1 * (m / (1 - 0.9**t)) / ((v / (1 - 0.95**t)).sqrt() + 1e-8)
+    assert torch.allclose(layer.weight.double(), w, atol=1e-6)

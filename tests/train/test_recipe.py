@@ -1,0 +1,98 @@
+import json
+
+import pytest
+import tiny
+
+from trivium.base.config import dump, parse
+from trivium.base.errors import ConfigError
+from trivium.train.recipe import Recipe, read_recipe
+from trivium.train.schedule import WSD
+
+TEXT = """
+batch_tokens = 4096
+budget_steps = 10
+
+[data]
+path = "corpus"
+
+[model]
+preset = "llama"
+depth = 2
+
+[schedule]
+kind = "wsd"
+warmup_steps = 5
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TEXT)
+    return tmp_path / "tiny.toml"
+
+
+def test_a_recipe_is_read_with_its_overrides(file):
+    recipe = read_recipe(file, ["optim.lr=1e-2", "schedule.decay=0.3", "model.decoder.layers=5", "seed=7"])
+    assert recipe.optim.lr == 1e-2 and recipe.seed == 7
+    assert recipe.schedule == WSD(warmup_steps=5, decay=0.3)
+    assert (recipe.model.decoder.layers, recipe.model.decoder.heads, recipe.model.hidden_size) == (5, 2, 128)
+    assert recipe.data.path == ("corpus",)
+
+
+def test_changing_the_kind_on_the_command_line_drops_the_old_fields(file):
+    with pytest.raises(ConfigError, match=r"schedule\.decay"):
+        read_recipe(file, ["schedule.kind=cosine", "schedule.decay=0.3"])
+    assert read_recipe(file, ["schedule.kind=cosine"]).schedule.warmup_steps == 0
+
+
+def test_one_budget_may_take_the_place_of_another(file):
+    with pytest.raises(ConfigError, match="expected one of budget_tokens"):
+        read_recipe(file, ["budget_tokens=1e6"])
+    text = TEXT.replace("budget_steps = 10", "")
+    file.write_text(text)
+    assert read_recipe(file, ["budget_tokens=1e6"]).budget_tokens == 1_000_000
+    assert read_recipe(file, ["budget_epochs=2"]).budget_epochs == 2.0
+
+
+def test_errors_name_the_file(file):
+    with pytest.raises(ConfigError, match=r"tiny\.toml: sed: unknown key; did you mean 'seed'"):
+        read_recipe(file, ["sed=1"])
+
+
+@pytest.mark.parametrize("brackets", [False, True])
+def test_an_open_vocabulary_is_that_of_the_data(file, tmp_path, brackets):
+    path = json.dumps(str(tiny.write_corpus(tmp_path / "corpus", tiny.documents([5]), vocab_size=640)))
+    words = [f"data.path=[{path}]" if brackets else f"data.path={path}"]
+    assert read_recipe(file, words).model.vocab_size == 640
+    assert read_recipe(file, [*words, "model.vocab_size=704"]).model.vocab_size == 704
+    assert read_recipe(file).model.vocab_size == 32000  # the preset's, where there is no data yet
+
+
+def test_a_recipe_can_be_all_words(tmp_path):
+    recipe = read_recipe(None, ["data.path=rows.jsonl", "init=folder", "objective=instruct", "budget_epochs=3"])
+    assert recipe.init == "folder" and recipe.objective.kind == "instruct" and recipe.model is None
+
+
+def test_a_recipes_own_kinds_are_loaded_first(file, tmp_path):
+    from trivium.train.schedule import Schedule
+
+    (tmp_path / "mine.py").write_text(
+        "from trivium.train.schedule import Schedule\nclass Mine(Schedule, kind='mine'):\n    knob: int = 1\n"
+    )
+    try:
+        words = [f'imports=["{tmp_path / "mine.py"}"]', "schedule.kind=mine", "schedule.knob=3"]
+        file.write_text(TEXT.split("[schedule]")[0])
+        assert read_recipe(file, words).schedule.knob == 3
+    finally:
+        Schedule.kinds.pop("mine", None)
+
+
+def test_what_is_saved_is_the_whole_tree(file):
+    recipe = read_recipe(file)
+    tree = dump(recipe)
+    assert set(tree) == set(Recipe.model_fields) and parse(Recipe, tree) == recipe
+
+
+def test_a_step_has_at_least_one_row():
+    assert tiny.recipe(batch_tokens=100).step_rows(32) == 3
+    assert tiny.recipe(batch_tokens=10).step_rows(32) == 1

@@ -1,0 +1,155 @@
+import json
+import os
+import signal
+import threading
+
+import pytest
+import tiny
+
+from trivium.base.config import dump
+from trivium.base.errors import ConfigError, TriviumError
+from trivium.train.run import EXTENDING, Interrupted, Metrics, open_run, stopping
+
+FACTS = {"tokenizer": "abc", "data": "def"}
+
+
+def enter(folder, recipe, facts=FACTS, resume=False, **options):
+    with open_run(folder, recipe, facts, resume, **options):
+        pass
+
+
+def test_a_run_keeps_its_recipe_and_environment(tmp_path):
+    recipe = tiny.recipe(seed=5)
+    enter(tmp_path / "run", recipe)
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text()) == {"recipe": dump(recipe), **FACTS}
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert {"trivium", "python", "torch", "threads", "processes"} <= set(environment)
+
+
+def test_a_folder_with_a_run_is_only_resumed(tmp_path):
+    enter(tmp_path, tiny.recipe())
+    with pytest.raises(TriviumError, match="holds a run already; add --resume"):
+        enter(tmp_path, tiny.recipe())
+    enter(tmp_path, tiny.recipe(), resume=True)
+
+
+def test_resuming_what_has_not_begun_begins_it(tmp_path):
+    enter(tmp_path / "new", tiny.recipe(), resume=True)
+    assert (tmp_path / "new" / "recipe.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optim": {"lr": 0.5}}, r"recipe\.optim\.lr was 0\.01 and is now 0\.5"),
+        ({"seed": 1}, r"recipe\.seed was 0 and is now 1"),
+        ({"model": {"decoder": {"layers": 3}}}, r"recipe\.model\.decoder\.layers was 2 and is now 3"),
+        ({"schedule": "constant"}, r"recipe\.schedule\."),
+    ],
+)
+def test_a_resumed_run_must_be_the_same(tmp_path, change, message):
+    enter(tmp_path, tiny.recipe())
+    before = (tmp_path / "recipe.json").read_bytes()
+    with pytest.raises(ConfigError, match=message):
+        enter(tmp_path, tiny.recipe(**change), resume=True)
+    assert (tmp_path / "recipe.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("key", sorted(FACTS))
+def test_a_resumed_run_must_have_the_same_data_and_tokenizer(tmp_path, key):
+    enter(tmp_path, tiny.recipe())
+    with pytest.raises(ConfigError, match=f"{key} was '{FACTS[key]}' and is now 'other'"):
+        enter(tmp_path, tiny.recipe(), {**FACTS, key: "other"}, resume=True)
+
+
+def test_a_resumed_run_may_go_on_longer_and_write_more(tmp_path):
+    enter(tmp_path, tiny.recipe())
+    changes = {"budget_tokens": 10**6, **{key: 3 for key in EXTENDING if key.endswith(("steps", "checkpoints"))}}
+    changes.pop("budget_steps")
+    enter(tmp_path, tiny.recipe(**changes), resume=True)
+    assert json.loads((tmp_path / "recipe.json").read_text())["recipe"]["budget_tokens"] == 10**6
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    with open_run(tmp_path, tiny.recipe(), FACTS, False):
+        with pytest.raises(TriviumError, match="another run is writing here"):
+            enter(tmp_path, tiny.recipe(), resume=True)
+        if (child := os.fork()) == 0:
+            try:
+                enter(tmp_path, tiny.recipe(), resume=True)
+                os._exit(0)
+            except TriviumError:
+                os._exit(7)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    enter(tmp_path, tiny.recipe(), resume=True)
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    if (child := os.fork()) == 0:
+        with open_run(tmp_path, tiny.recipe(), FACTS, False):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    enter(tmp_path, tiny.recipe(), resume=True)
+
+
+def test_only_one_of_several_processes_writes(tmp_path):
+    enter(tmp_path / "run", tiny.recipe(), writes=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_place_that_cannot_be_a_folder_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TriviumError, match="file/run: cannot write"):
+        enter(tmp_path / "file" / "run", tiny.recipe())
+
+
+def test_metrics_are_one_object_a_line(tmp_path):
+    metrics = Metrics(tmp_path / "m", 0)
+    metrics.write(step=1, loss=2.5)
+    metrics.write(step=2, loss=float("nan"))
+    lines = (tmp_path / "m").read_text().splitlines()
+    assert json.loads(lines[0]) == {"step": 1, "loss": 2.5} and len(lines) == 2
+
+
+def test_a_resumed_run_drops_what_came_after_its_step(tmp_path):
+    text = '{"step": 1}\n{"step": 2}\n{"step": 2, "valid_loss": 1}\n{"step": 3}\n{"step": 4, "lo'
+    (tmp_path / "m").write_text(text)
+    Metrics(tmp_path / "m", 2).write(step=3, again=True)
+    assert (tmp_path / "m").read_text() == (
+        '{"step": 1}\n{"step": 2}\n{"step": 2, "valid_loss": 1}\n{"step": 3, "again": true}\n'
+    )
+
+
+def test_other_ranks_write_no_metrics(tmp_path):
+    Metrics(tmp_path / "m", 0, enabled=False).write(step=1)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_ends(number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), stopping() as asked:
+        assert not asked.is_set()
+        signal.raise_signal(number)
+        assert asked.is_set()
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_outside_the_main_thread_no_signal_is_caught():
+    found = []
+
+    def work():
+        with stopping() as asked:
+            found.append(asked.is_set())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [False]
+
+
+def test_a_run_that_was_stopped_can_be_resumed_says_its_exit_code():
+    assert Interrupted.exit_code == 75 and issubclass(Interrupted, TriviumError)
