@@ -15,7 +15,20 @@ from trivium.data.shards import Corpus, read_manifest
 from trivium.text.template import CHAT_TEMPLATE
 from trivium.text.tokenizer import Tokenizer
 
-WORDS = ["river", "stone", "window", "garden", "letter", "morning", "winter", "silver", "bridge", "shadow", "candle", "harbour"]
+WORDS = [
+    "river",
+    "stone",
+    "window",
+    "garden",
+    "letter",
+    "morning",
+    "winter",
+    "silver",
+    "bridge",
+    "shadow",
+    "candle",
+    "harbour",
+]
 BYTES = Preparation(tokenizer="bytes", near=None)
 
 
@@ -208,7 +221,7 @@ def test_an_empty_folder_may_be_filled(source, tmp_path):
 
 def test_sources_without_text_are_told_with_the_reasons(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty: expected files of text .* found an empty folder"):
+    with pytest.raises(DataError, match=r"empty: expected files of text .* found an empty folder"):
         prepare([tmp_path / "empty"], tmp_path / "data", BYTES)
     (tmp_path / "one.txt").write_bytes(b"x")
     with pytest.raises(DataError, match=r"one\.txt: no document left of 1; shorter than 20 characters: 1"):

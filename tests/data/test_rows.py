@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ PLANS = [("bestfit", True), ("concat", True), ("concat", False)]
 def corpus(tmp_path, lengths):
     """A corpus in which every token is another id, so that each can be followed."""
     ends = np.cumsum([0, *lengths])
-    docs = [np.arange(a, b) + 3 for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    docs = [np.arange(a, b) + 3 for a, b in pairwise(ends)]
     return Corpus(tiny.write_corpus(tmp_path / "data", docs, vocab_size=10_000, shard_documents=3), "train")
 
 
@@ -69,7 +70,7 @@ def test_an_input_is_always_followed_by_its_target(documents):
     follows = {}
     for text in documents.documents():
         framed = [BOS, *text.tolist(), EOS]
-        follows.update(zip(framed[1:], framed[2:], strict=False))
+        follows.update(pairwise(framed[1:]))
     for example in examples(rows_of(documents)):
         for token, target in zip(example.dec.tolist(), example.targets["token"].tolist(), strict=True):
             if token not in (BOS, EOS):
@@ -80,7 +81,7 @@ def test_a_piece_that_is_cut_at_the_end_of_a_row_predicts_the_token_after_it(tmp
     rows = rows_of(corpus(tmp_path, [30]), length=8)
     pieces = sorted(examples(rows), key=lambda example: int(example.dec.max()))
     assert [len(piece) for piece in pieces] == [8, 8, 8, 8]
-    for piece, after in zip(pieces, pieces[1:], strict=False):
+    for piece, after in pairwise(pieces):
         assert piece.targets["token"][-1] == after.dec[0]
     assert pieces[-1].dec[-1] == EOS and pieces[-1].targets["token"][-1] == IGNORE
 

@@ -169,7 +169,7 @@ def compare_loss(ours: trivium.Model, reference) -> None:
 def compare_greedy(ours: trivium.Model, reference, count: int) -> None:
     """Greedy ids with a cache, of rows of several lengths."""
     config = ours.config
-    options = {"do_sample": False, "max_new_tokens": count, "min_new_tokens": count, "eos_token_id": None, "num_beams": 1}
+    options = {"do_sample": False, "max_new_tokens": count, "min_new_tokens": count, "eos_token_id": None}
     for length in (1, 9):
         ids = inputs("none", config.vocab_size, seed=length)["input_ids"][:1, :length]
         found = reference.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **options)[0].tolist()

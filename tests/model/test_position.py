@@ -85,7 +85,7 @@ def test_tables_stay_float32_in_a_bfloat16_model(kind: str) -> None:
     before = relative.rotation(places(20)), relative.bias(places(20), places(20))
     relative.bfloat16()
     after = relative.rotation(places(20)), relative.bias(places(20), places(20))
-    assert all(buffer.dtype == torch.float32 for buffer in relative.buffers())
+    assert all(x.dtype == torch.float32 for x in relative.buffers() if x.is_floating_point())
     if before[0] is not None:
         assert torch.equal(before[0].cos, after[0].cos)
     if before[1] is not None and not list(relative.parameters()):

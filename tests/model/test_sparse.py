@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from places import alone
 
+from places import alone
 from trivium.model.pattern import Causal, Pattern, Window
 from trivium.model.sparse import Block, Dilated, Fixed, Global, Random, Strided
 
@@ -43,7 +43,7 @@ def test_masks(pattern: Pattern, expected: str) -> None:
 def test_strided_reaches_back_in_strides() -> None:
     """Figure 3b of the Sparse Transformer: the last tokens, then every stride-th."""
     assert drawn(Strided(stride=3), 10)[9] == "#..#..####"
-    assert drawn(Strided(stride=4), 12)[11] == "...#...#####".replace("#####", ".####")[:8] + "####"
+    assert drawn(Strided(stride=4), 12)[11] == "...#...#####"
 
 
 def test_fixed_reads_summaries() -> None:

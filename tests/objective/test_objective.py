@@ -5,7 +5,8 @@ from trivium.base.seeds import generator
 from trivium.base.types import IGNORE, Segment, Vocabulary
 from trivium.objective.objective import Objective, aligned
 
-VOCABULARY = Vocabulary(size=16, pad=0, bos=1, eos=2)
+ENDS = np.arange(32) == 9
+VOCABULARY = Vocabulary(size=32, pad=0, bos=1, eos=2, mask=3, sentinels=(30, 31), sentence_end=ENDS, word_start=ENDS)
 
 
 def test_a_position_is_aligned_with_the_id_after_it():
@@ -27,7 +28,7 @@ def test_by_default_an_objective_frames_nothing_and_keeps_lengths():
 def test_every_objective_makes_examples_of_what_it_reads(kind):
     objective = Objective.parse(kind)
     if objective.reads == "documents":
-        example = objective.piece(np.array([3, 4]), 5, VOCABULARY, generator(0))
+        example = objective.piece(np.arange(5, 25), 5, VOCABULARY, generator(0))
     else:
         example = objective.dialogue([Segment((3,), False), Segment((4, 5), True)])
     assert len(example.targets["token"]) == len(example) and (example.targets["token"] != IGNORE).any()

@@ -1,9 +1,9 @@
 import math
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from trivium.data.loader import in_order
 from trivium.model.device import place
 from trivium.train.evaluate import Score, evaluate

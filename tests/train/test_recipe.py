@@ -1,8 +1,8 @@
 import json
 
 import pytest
-import tiny
 
+import tiny
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError
 from trivium.train.recipe import Recipe, read_recipe

@@ -4,8 +4,8 @@ import signal
 import threading
 
 import pytest
-import tiny
 
+import tiny
 from trivium.base.config import dump
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.train.run import EXTENDING, Interrupted, Metrics, open_run, stopping

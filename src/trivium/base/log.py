@@ -1,5 +1,6 @@
 """What a person sees while something long runs: a live bar on a terminal, plain lines elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -9,9 +10,14 @@ from typing import Any
 PLAIN_EVERY_SECONDS = 10.0
 
 
+FIRST = os.environ.get("RANK", "0") == "0"
+"""Of several processes of one run, the first speaks."""
+
+
 def say(text: str = "") -> None:
     """Print a line for people."""
-    print(text, flush=True)
+    if FIRST:
+        print(text, flush=True)
 
 
 def warn(text: str) -> None:
@@ -64,7 +70,7 @@ class Progress:
 def progress(label: str, total: int, unit: str = "items") -> Iterator[Progress]:
     """Show the progress of a block of work."""
     bar = Progress(label, total, unit)
-    if not sys.stdout.isatty():
+    if not (FIRST and sys.stdout.isatty()):
         yield bar
         return
     from rich import progress as rich

@@ -7,6 +7,7 @@ import typer
 
 from trivium.base.errors import TriviumError
 from trivium.cli.chat import chat
+from trivium.cli.compare import compare
 from trivium.cli.demo import demo
 from trivium.cli.evaluate import evaluate
 from trivium.cli.generate import generate
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, prepare, train, evaluate, generate, chat, inspect, show):
+for command in (demo, prepare, train, evaluate, generate, chat, compare, inspect, show):
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(tokenizer)

@@ -53,7 +53,7 @@ class Generation:
         self._rows = list(range(len(prompts)))
         self._generators = sampling.generators(len(prompts))
         self._device = transformer.tokens.weight.device
-        self._stream = self._pad(prompts)
+        self._stream = left_padded(prompts, self._device)
         capacity = max(self._lengths, default=0) + max_new_tokens
         self._cache = transformer.decoder.cache(capacity if self.limit is None else min(capacity, self.limit))
         self._seen: torch.Tensor | None = None
@@ -67,7 +67,7 @@ class Generation:
             if sources is None or len(sources) != len(prompts):
                 raise ModelError("an encoder-decoder model needs a source for each prompt")
             check(sources, config.vocab_size, config.limit)
-            self._source = self._pad(sources)
+            self._source = left_padded(sources, self._device)
 
     @property
     def live(self) -> bool:
@@ -128,17 +128,18 @@ class Generation:
         if self._source is not None and self._memory is not None:
             self._source, self._memory = _select(self._source, rows), self._memory[rows]
 
-    def _pad(self, rows: Sequence[Sequence[int]]) -> Stream:
-        """Lay id lists side by side, their ends aligned; padding is document 0."""
-        width = max(map(len, rows), default=0)
-        ids, positions, documents = torch.zeros(3, len(rows), width, dtype=torch.long).unbind()
-        for r, row in enumerate(rows):
-            start = width - len(row)
-            ids[r, start:] = torch.tensor(row)
-            positions[r, start:] = torch.arange(len(row))
-            documents[r, start:] = 1
-        plain = bool((documents == 1).all())
-        return Stream(ids.to(self._device), positions.to(self._device), documents.to(self._device), plain)
+
+def left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:
+    """Lay id lists side by side, their ends aligned; padding is document 0."""
+    width = max(map(len, rows), default=0)
+    ids, positions, documents = torch.zeros(3, len(rows), width, dtype=torch.long).unbind()
+    for r, row in enumerate(rows):
+        start = width - len(row)
+        ids[r, start:] = torch.tensor(row)
+        positions[r, start:] = torch.arange(len(row))
+        documents[r, start:] = 1
+    plain = bool((documents == 1).all())
+    return Stream(ids.to(device), positions.to(device), documents.to(device), plain)
 
 
 def _select(stream: Stream, rows: torch.Tensor) -> Stream:

@@ -7,8 +7,10 @@ from trivium.model import flash, flex  # noqa: F401  their kinds join the family
 from trivium.model.kernel import SDPA, Case, Eager, Kernel
 from trivium.model.tiled import BLOCK, Tiled
 
-LONG, SPARSE = 1024, 0.5
-"""Where the tiled kernel can pay: rows of at least so many keys, of which at most such a share is looked at."""
+LONG, SPARSE = 512, 0.5
+"""Where tiles pay on a CPU: rows of at least so many keys, of which at most such a share is looked at."""
+MANY = 1024
+"""Keys from which on a trained bias is too large to be written out for every pair."""
 
 
 class Auto(Kernel, kind="auto"):
@@ -23,22 +25,21 @@ class Auto(Kernel, kind="auto"):
 
 def choose(case: Case) -> tuple[Kernel, str]:
     """Pick a kernel for a case and say why."""
-    view = case.view
+    view, capped = case.view, case.softcap is not None
     queries, keys = view.q.position.shape[1], view.k.position.shape[1]
-    long = min(queries, keys) >= LONG and case.device == "cpu" and not torch.compiler.is_compiling()
-    wanted = [f"scores are capped at {case.softcap:g}"] if case.softcap is not None else []
-    if case.grad and view.biased and any(x.requires_grad for x in view.relative.parameters()):
-        wanted.append("the bias is trained")
-    if case.dropout and case.softcap is not None:
-        return Eager(), "attention dropout on capped scores is in no other kernel"
     if case.dropout:
-        return SDPA(), "attention dropout is not in the tiled kernel"
-    if wanted and long:
-        return Tiled(), f"{' and '.join(wanted)}, and the scores of {keys:,} keys are too many to keep"
-    if case.softcap is not None:
-        return Eager(), f"{wanted[0]}, and the row is short"
+        return Eager() if capped else SDPA(), "attention dropout is not in the tiled kernel"
+    # Elsewhere tiles are for reading, and a plan of blocks is no part of a compiled graph.
+    tiles = case.device == "cpu" and not torch.compiler.is_compiling()
+    long = tiles and min(queries, keys) >= LONG
+    if capped:
+        kernel, row = (Tiled(), f"a row of {keys:,} keys is long") if long else (Eager(), "the row is short")
+        return kernel, f"scores are capped, which sdpa cannot, and {row}"
     if view.shape is not None:
         return SDPA(), f"whole documents under a {view.shape} pattern need no mask"
+    trained = case.grad and any(x.requires_grad for x in view.relative.parameters())
+    if long and keys >= MANY and view.biased and trained:
+        return Tiled(), f"the bias is trained, and {keys:,} keys are too many to write it out"
     if long and (share := view.share(BLOCK)) <= SPARSE:
         return Tiled(), f"{share:.0%} of the blocks of {keys:,} keys are seen at all"
-    return SDPA(), "most of the row is seen" if long else "the row is short"
+    return SDPA(), "one mask for all layers: " + ("most of the row is seen" if long else f"{keys:,} keys are few")

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,8 @@ def place(batch: Batch, device: torch.device | str = "cpu") -> Batch:
             return None
         arrays = ("ids", "positions", "documents", "types", "prefix")
         given = {name: getattr(side, name) for name in arrays}
-        return replace(side, **{name: tensor(array) for name, array in given.items() if array is not None})
+        placed: dict[str, Any] = {name: tensor(array) for name, array in given.items() if array is not None}
+        return replace(side, **placed)
 
     return Batch(
         stream(batch.enc),

@@ -160,13 +160,21 @@ def rotate(x: Float[Tensor, "B H T E"], rotation: Rotation) -> Float[Tensor, "B 
 class BucketTable(Relative):
     """A trained number for each head and bucket of distances, owned once by a stack and shared by its layers."""
 
+    bucket: Tensor
+
     def __init__(self, config: "Bucket", heads: int) -> None:
         super().__init__()
-        self.config = config
+        self.farthest = config.max_distance
         self.table = nn.Embedding(config.num_buckets, heads)
+        ahead = torch.arange(-self.farthest, self.farthest + 1)
+        self.register_buffer("bucket", config.bucket(ahead), persistent=False)
 
     def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"]:
-        return self.table(self.config.bucket(k[:, None, :] - q[:, :, None])).permute(0, 3, 1, 2)
+        # A number for each distance first, so that the many pairs are one look-up.
+        by_distance = self.table(self.bucket).t()  # H distances
+        ahead = k[:, None, :] - q[:, :, None]  # B T S
+        index = ahead.clamp(-self.farthest, self.farthest) + self.farthest
+        return by_distance.index_select(1, index.flatten()).view(len(by_distance), *index.shape).transpose(0, 1)
 
 
 class Bucket(Position, kind="bucket"):

@@ -5,8 +5,7 @@
     sandwich  x = x + norm(f(norm(x)))       keeps what is added small too (Gemma-2)
     parallel  x = x + f(norm(x)) + g(norm(x))   one norm, the sublayers side by side (GPT-J, PaLM)
 
-Pre and post: Xiong et al. 2020 (arXiv:2002.04745). Sandwich: Ding et al. 2021 (arXiv:2105.13290). Parallel:
-Chowdhery et al. 2022 (arXiv:2204.02311).
+Xiong et al. 2020 (arXiv:2002.04745), Ding et al. 2021 (arXiv:2105.13290), Chowdhery et al. 2022 (arXiv:2204.02311).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,17 +18,6 @@ from trivium.base.config import Choice
 from trivium.model.norm import Norm
 
 Sublayer = Callable[[Tensor], Tensor]
-
-
-class Residual(Choice):
-    """How the sublayers of a block join the stream."""
-
-    final: ClassVar[bool] = True
-    """Whether the stack ends with a norm of its own."""
-
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> "Stream":
-        """Make the module that runs the `sublayers` of one layer."""
-        raise NotImplementedError
 
 
 class Stream(nn.Module):
@@ -45,11 +33,36 @@ class Stream(nn.Module):
         raise NotImplementedError
 
 
+class Residual(Choice):
+    """How the sublayers of a block join the stream."""
+
+    final: ClassVar[bool] = True
+    """Whether the stack ends with a norm of its own."""
+    stream: ClassVar[type[Stream]] = Stream
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+        """Make the module that runs the `sublayers` of one layer."""
+        return self.stream([norm.build(size) for _ in range(sublayers)], dropout)
+
+
 class PreStream(Stream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         for norm, sublayer in zip(self.norms, sublayers, strict=True):
             x = x + self.dropout(sublayer(norm(x)))
         return x
+
+
+class Pre(Residual, kind="pre"):
+    """Norm before each sublayer; without `first`, the very first of a stack reads a normalised embedding as it is."""
+
+    first: bool = True
+    stream: ClassVar[type[Stream]] = PreStream
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+        stream = super().build(norm, size, sublayers, layer, dropout)
+        if layer == 0 and not self.first:
+            stream.norms[0] = nn.Identity()
+        return stream
 
 
 class PostStream(Stream):
@@ -59,6 +72,13 @@ class PostStream(Stream):
         return x
 
 
+class Post(Residual, kind="post"):
+    """Norm after each addition."""
+
+    final: ClassVar[bool] = False
+    stream: ClassVar[type[Stream]] = PostStream
+
+
 class SandwichStream(Stream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         for before, after, sublayer in zip(self.norms[::2], self.norms[1::2], sublayers, strict=True):
@@ -66,43 +86,17 @@ class SandwichStream(Stream):
         return x
 
 
-class ParallelStream(Stream):
-    def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
-        h = self.norms[0](x)
-        for sublayer in sublayers:
-            x = x + self.dropout(sublayer(h))
-        return x
-
-
-class Pre(Residual, kind="pre"):
-    """Norm before each sublayer; the stream itself is never normalised.
-
-    `first` says whether the very first sublayer of a stack has its norm: an embedding that is normalised needs none.
-    """
-
-    first: bool = True
-
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
-        norms = [norm.build(size) for _ in range(sublayers)]
-        if layer == 0 and not self.first:
-            norms[0] = nn.Identity()
-        return PreStream(norms, dropout)
-
-
-class Post(Residual, kind="post"):
-    """Norm after each addition."""
-
-    final: ClassVar[bool] = False
-
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
-        return PostStream([norm.build(size) for _ in range(sublayers)], dropout)
-
-
 class Sandwich(Residual, kind="sandwich"):
     """Norm before each sublayer and of what it gives."""
 
     def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
         return SandwichStream([norm.build(size) for _ in range(2 * sublayers)], dropout)
+
+
+class ParallelStream(Stream):
+    def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
+        h = self.norms[0](x)
+        return x + sum(self.dropout(sublayer(h)) for sublayer in sublayers)
 
 
 class Parallel(Residual, kind="parallel"):

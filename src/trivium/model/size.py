@@ -39,27 +39,34 @@ def attended(pattern: Pattern, length: int) -> float:
     seen = 0
     for q in position.split(256):
         one = torch.ones_like(q)
-        allowed = pattern.allow(
-            Where(q[:, None], one[:, None]), Where(position[None], torch.ones_like(position)[None])
-        )
+        allowed = pattern.allow(Where(q[:, None], one[:, None]), Where(position[None], torch.ones_like(position)[None]))
         seen += int(allowed.expand(len(q), length).sum())
     return seen / length
 
 
-def flops(config: ModelConfig, length: int) -> float:
-    """FLOPs of training on one token of a row of `length`."""
+def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: int = 0) -> float:
+    """FLOPs of training on a row of so many tokens in each stack, `targets` of which pass through the head."""
+    lengths = {"encoder": encoder, "decoder": decoder, "head": targets}
     with torch.device("meta"):
         model = Transformer(config)
-    products = sum(module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear))
-    products += getattr(model.head, "weight", torch.empty(0)).numel()
-    attention = 0.0
+    total = 0.0
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            room = "encoder" if name.endswith(("cross.k", "cross.v")) else name.split(".")[0]
+            total += 6.0 * module.weight.numel() * lengths.get(room, 0)
+    total += 6.0 * getattr(model.head, "weight", torch.empty(0)).numel() * targets
     for name, stack in config.stacks.items():
-        width = stack.heads * stack.head_width(config.hidden_size)
+        width, length = stack.heads * stack.head_width(config.hidden_size), lengths[name]
+        across = encoder if name == "decoder" else 0
         for layer in range(stack.layers):
-            attention += 12 * width * attended(stack.kind(layer)[0], length)
-            if name == "decoder" and config.encoder is not None:
-                attention += 12 * width * length
-    return 6.0 * products + attention
+            total += 12.0 * width * length * (attended(stack.kind(layer)[0], length) + across)
+    return total
+
+
+def flops(config: ModelConfig, length: int) -> float:
+    """FLOPs of training on one token where every stack reads `length` tokens and each of the last is predicted."""
+    lengths = dict.fromkeys(config.stacks, length)
+    return row_flops(config, **lengths, targets=length) / length
 
 
 def activations(config: ModelConfig, length: int, rows: int) -> float:

@@ -31,9 +31,8 @@ class StackConfig(Config):
     pattern: Tiled[Pattern] = (Full(),)
     residual: Residual = Pre()
     bias: bool = True
-    """Whether queries, keys and values have a bias."""
     output_bias: bool | None = None
-    """Whether the output projection has one; None is as `bias`."""
+    """Whether queries, keys and values have a bias, and whether the output has one; None is as `bias`."""
     qk_norm: Norm = NoNorm()
     score_scale: float | None = None
     """What scores are multiplied by; None is head_size ** -0.5."""
@@ -54,17 +53,11 @@ class StackConfig(Config):
         """The numbers of an attention sublayer."""
         width = self.head_width(hidden_size)
         return AttentionConfig(
-            hidden_size=hidden_size,
-            heads=self.heads,
-            kv_heads=self.kv_heads or self.heads,
-            head_size=width,
-            bias=self.bias,
-            output_bias=self.bias if self.output_bias is None else self.output_bias,
+            hidden_size=hidden_size, heads=self.heads, kv_heads=self.kv_heads or self.heads, head_size=width,
+            bias=self.bias, output_bias=self.bias if self.output_bias is None else self.output_bias,
             scale=width**-0.5 if self.score_scale is None else self.score_scale,
-            norm=self.qk_norm,
-            softcap=self.softcap,
-            dropout=self.attention_dropout,
-        )
+            norm=self.qk_norm, softcap=self.softcap, dropout=self.attention_dropout,
+        )  # fmt: skip
 
 
 class Stack(nn.Module):
@@ -84,9 +77,8 @@ class Stack(nn.Module):
             for layer in range(config.layers)
         )
         self.norm = config.norm.build(hidden_size) if config.residual.final else nn.Identity()
-        self.relative = nn.ModuleList(
-            position.relative(config.heads, config.head_width(hidden_size)) for position in config.position
-        )
+        shape = config.heads, config.head_width(hidden_size)
+        self.relative = nn.ModuleList(position.relative(*shape) for position in config.position)
 
     def forward(
         self,

@@ -44,14 +44,12 @@ class Transformer(nn.Module):
 
     def forward(self, batch: Batch, cache: Cache | None = None) -> Float[Tensor, "B T D"]:
         """Last hidden states: of the decoder where there is one, else of the encoder."""
-        memory = None
-        if self.config.encoder is not None:
-            assert batch.enc is not None, "a batch for an encoder needs `enc`"
-            memory = self.encode(batch.enc)
-            if self.config.decoder is None:
-                return memory
-        assert batch.dec is not None, "a batch for a decoder needs `dec`"
-        return self.decode(batch.dec, memory, batch.enc if memory is not None else None, cache)
+        enc, dec = batch.enc, batch.dec
+        memory = self.encode(enc) if enc is not None and self.config.encoder is not None else None
+        if memory is not None and self.config.decoder is None:
+            return memory
+        assert dec is not None, "a batch without the stream that the model reads"
+        return self.decode(dec, memory, enc if memory is not None else None, cache)
 
     def encode(self, stream: Stream) -> Float[Tensor, "B S D"]:
         """The encoder's hidden states."""
@@ -59,13 +57,9 @@ class Transformer(nn.Module):
         return self.encoder(x, where(stream), stream.plain)
 
     def decode(
-        self,
-        stream: Stream,
-        memory: Float[Tensor, "B S D"] | None = None,
-        source: Stream | None = None,
-        cache: Cache | None = None,
+        self, stream: Stream, memory: Tensor | None = None, source: Stream | None = None, cache: Cache | None = None
     ) -> Float[Tensor, "B T D"]:
-        """The decoder's hidden states; `memory` is what `encode` gave for `source`."""
+        """The decoder's hidden states; `memory` is what `encode` gave for `source`, [B, S, D]."""
         x = self.inputs["decoder"](self.tokens(stream.ids), stream.positions, stream.types)
         return self.decoder(x, where(stream), stream.plain, memory, where(source) if source else None, cache)
 

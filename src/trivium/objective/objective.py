@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from trivium.base.config import Choice
-from trivium.base.types import Example, Segment, Vocabulary
+from trivium.base.errors import ConfigError
+from trivium.base.types import IGNORE, Example, Segment, Vocabulary
 
 
 class Objective(Choice):
@@ -14,6 +15,18 @@ class Objective(Choice):
 
     reads: ClassVar[Literal["documents", "conversations"]] = "documents"
     """Pieces of running text, or conversations rendered into segments."""
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The kinds of models that can learn it: `encoder`, `decoder`, `encoder_decoder`."""
+        return ("decoder",)
+
+    def fits(self, family: str) -> None:
+        """Refuse a model that cannot learn it."""
+        if family not in self.families:
+            wanted = " or ".join(self.families)
+            raise ConfigError(f"objective: {self.kind} is for {wanted} models, and this one is an {family} model; "
+                              "docs/objectives.md says which goes with which")  # fmt: skip
 
     def frame(self, vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids that stand before and after every document."""
@@ -37,3 +50,22 @@ class Objective(Choice):
 def aligned(ids: np.ndarray, following: int | None, ignore: int) -> np.ndarray:
     """What each position of `ids` must predict: the next id."""
     return np.append(ids[1:], ignore if following is None else following).astype(np.int64)
+
+
+def ends(vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """BOS before and EOS after a document, where the vocabulary has them."""
+    before, after = ((token,) if token is not None else () for token in (vocabulary.bos, vocabulary.eos))
+    return before, after
+
+
+def shifted(source: np.ndarray, target: np.ndarray, start: int) -> Example:
+    """An encoder reads `source`; a decoder that begins with `start` writes `target`."""
+    return Example(enc=source, dec=np.concatenate([[start], target[:-1]]), targets={"token": target})
+
+
+def joined(source: np.ndarray, target: np.ndarray) -> Example:
+    """A decoder reads `source`, both ways if its pattern lets it, and goes on with `target`."""
+    ids = np.concatenate([source, target])
+    targets = aligned(ids, None, IGNORE)
+    targets[: len(source) - 1] = IGNORE
+    return Example(dec=ids, targets={"token": targets}, prefix=len(source))

@@ -31,6 +31,7 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
         model = start_model(recipe)
         tokenizer = model.tokenizer
         assert tokenizer is not None
+        recipe.objective.fits(model.config.family)
         length = row_length(recipe, model)
         rows, valid = open_rows(recipe, tokenizer, length)
         transformer = model.transformer.to(ranks.device).train()

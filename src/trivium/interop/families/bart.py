@@ -66,9 +66,7 @@ def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
     return write_as(config, architecture, model_type, vocabulary)
 
 
-def write_as(
-    config: ModelConfig, architecture: str, model_type: str, vocabulary: Vocabulary | None
-) -> dict[str, Any]:
+def write_as(config: ModelConfig, architecture: str, model_type: str, vocabulary: Vocabulary | None) -> dict[str, Any]:
     """The config.json of this family or one that differs in where norms stand."""
     embed = expect(config.embed, Tokens, "embed", architecture)
     if not config.tie:
@@ -88,7 +86,7 @@ def write_as(
             "dropout": stack.dropout,
             "attention_dropout": stack.attention_dropout,
         }
-    pre = isinstance(stack.residual, Pre)
+    pre = all(isinstance(stack.residual, Pre) for stack in config.stacks.values())
     return {
         "architectures": [architecture],
         "model_type": model_type,

@@ -45,8 +45,8 @@ def read(config: Mapping[str, Any]) -> ModelConfig:
 
 def read_body(theirs: Mapping[str, Any], preset: str, context: int, changes: dict[str, Any]) -> ModelConfig:
     """Our config of what BERT and its heirs share, with `changes` laid over the tree."""
-    for key, wanted in {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}.items():
-        if theirs[key] != wanted:
+    for key in ("position_embedding_type", "is_decoder", "add_cross_attention"):
+        if theirs[key] != (wanted := DEFAULTS[key]):
             raise ModelError(f"{key}: {theirs[key]!r} is not supported, expected {wanted!r}")
     norm = {"kind": "layer", "eps": float(theirs["layer_norm_eps"])}
     tree = {

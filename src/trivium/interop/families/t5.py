@@ -116,8 +116,8 @@ def rules(config: ModelConfig) -> Table:
         attentions = ["attention"] + ["cross"] * (name == "decoder")
         layer: list[Rule] = []
         for at, attention in enumerate(attentions):
-            kind = "EncDecAttention" if at else "SelfAttention"
-            layer += [Rule(f"{ours}.{attention}.{part}.weight", f"{theirs}.{at}.{kind}.{part}.weight") for part in "qkvo"]
+            word = f"{theirs}.{at}.EncDecAttention" if at else f"{theirs}.{at}.SelfAttention"
+            layer += [Rule(f"{ours}.{attention}.{part}.weight", f"{word}.{part}.weight") for part in "qkvo"]
         for at in range(len(attentions) + 1):
             layer.append(Rule(f"{ours}.residual.norms.{at}.weight", f"{theirs}.{at}.layer_norm.weight"))
         gated = isinstance(stack.ffn, GLU)
@@ -130,4 +130,5 @@ def rules(config: ModelConfig) -> Table:
     copies = [Copy(f"{name}.embed_tokens.weight", "shared.weight") for name in config.stacks]
     head = Copy("lm_head.weight", "shared.weight") if config.tie else Rule("head.weight", "lm_head.weight")
     # The first releases carry a bias for cross-attention that was never used.
-    return [*table, *copies, head, Drop(r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight")]
+    unused = Drop(r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight")
+    return [*table, *copies, head, unused]

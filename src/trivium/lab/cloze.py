@@ -1,0 +1,120 @@
+"""One question that every family can answer: which of ten tokens stands in the blank?
+
+A blank is one token of held-out text with text on both sides. Nine other candidates are drawn from the held-out text
+itself, so frequent tokens are frequent among them too. Each family scores a candidate in its own way:
+
+    decoder           the log-probability of the whole text from the blank on, with the candidate in it
+    encoder           the log-probability of the candidate where a mask stands
+    encoder_decoder   the log-probability of the candidate after the sentinel that stands for the blank
+
+Chance is 10 %. An encoder reads both sides at once, a decoder weighs the right side through the likelihood of the
+text that follows; that is the nearest the three come to one task.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from trivium import api
+from trivium.base.batch import Batch, collate
+from trivium.base.errors import DataError
+from trivium.base.seeds import generator
+from trivium.base.types import Example, Vocabulary
+from trivium.model.device import place
+
+CANDIDATES = 10
+SIDE = 32
+"""Tokens of context on each side of a blank."""
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class Blank:
+    """Text around a gap, and the candidates for it; the first is what stood there."""
+
+    left: np.ndarray
+    right: np.ndarray
+    candidates: np.ndarray
+
+
+def blanks(documents: Iterable[np.ndarray], count: int, seed: int) -> list[Blank]:
+    """Draw `count` blanks from documents of content ids."""
+    texts = [ids for ids in documents if len(ids) > 2 * SIDE]
+    if not texts:
+        raise DataError(f"no held-out document is longer than {2 * SIDE} tokens: there is nothing to blank out")
+    rng = generator(seed)
+    pool = np.concatenate(texts)
+    lengths = np.array([len(ids) for ids in texts], dtype=np.float64)
+    found = []
+    for which in rng.choice(len(texts), size=count, p=lengths / lengths.sum()):
+        ids = texts[which]
+        at = int(rng.integers(SIDE, len(ids) - SIDE))
+        others: list[int] = []
+        while len(others) < CANDIDATES - 1:
+            token = int(pool[rng.integers(len(pool))])
+            if token != ids[at] and token not in others:
+                others.append(token)
+        found.append(Blank(ids[at - SIDE : at], ids[at + 1 : at + 1 + SIDE], np.array([ids[at], *others])))
+    return found
+
+
+def accuracy(model: api.Model, asked: Sequence[Blank]) -> float:
+    """The share of blanks whose right candidate scores highest."""
+    assert model.tokenizer is not None
+    score = {"decoder": _decoder, "encoder": _encoder, "encoder_decoder": _both}[model.config.family]
+    right = 0
+    with torch.inference_mode():
+        model.transformer.eval()
+        for at in range(0, len(asked), BATCH):
+            scores = score(model, asked[at : at + BATCH], model.tokenizer.vocabulary)  # blanks x candidates
+            right += int((scores.argmax(dim=1) == 0).sum())
+    return right / len(asked)
+
+
+def frequency_accuracy(documents: Iterable[np.ndarray], asked: Sequence[Blank], vocab_size: int) -> float:
+    """What always taking the candidate that is most frequent in the training text would reach."""
+    counts = np.zeros(vocab_size, dtype=np.int64)
+    for ids in documents:
+        counts += np.bincount(ids, minlength=vocab_size)
+    return float(np.mean([counts[blank.candidates].argmax() == 0 for blank in asked]))
+
+
+def _decoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
+    begin = [] if vocabulary.bos is None else [vocabulary.bos]
+    texts = [np.concatenate([begin, b.left, [c], b.right]).astype(np.int64) for b in asked for c in b.candidates]
+    batch = _placed([Example(dec=text) for text in texts], model)
+    logs = F.log_softmax(model.transformer.logits(model.transformer(batch)[:, :-1]), dim=-1)
+    assert batch.dec is not None
+    picked = logs.gather(2, batch.dec.ids[:, 1:, None])[..., 0]
+    return picked[:, len(begin) + SIDE - 1 :].sum(dim=1).unflatten(0, (len(asked), CANDIDATES))
+
+
+def _encoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
+    begin = [] if vocabulary.bos is None else [vocabulary.bos]
+    end = [] if vocabulary.eos is None else [vocabulary.eos]
+    assert vocabulary.mask is not None
+    texts = [np.concatenate([begin, b.left, [vocabulary.mask], b.right, end]).astype(np.int64) for b in asked]
+    batch = _placed([Example(enc=text) for text in texts], model)
+    return _candidates(model.transformer.logits(model.transformer(batch)[:, len(begin) + SIDE]), asked)
+
+
+def _both(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
+    end = [] if vocabulary.eos is None else [vocabulary.eos]
+    gap = vocabulary.sentinels[0]
+    examples = [
+        Example(enc=np.concatenate([b.left, [gap], b.right, end]).astype(np.int64), dec=np.array([vocabulary.pad, gap]))
+        for b in asked
+    ]
+    return _candidates(model.transformer.logits(model.transformer(_placed(examples, model))[:, 1]), asked)
+
+
+def _placed(examples: Sequence[Example], model: api.Model) -> Batch:
+    return place(collate([[example] for example in examples], 0), model.transformer.tokens.weight.device)
+
+
+def _candidates(logits: torch.Tensor, asked: Sequence[Blank]) -> torch.Tensor:
+    wanted = torch.from_numpy(np.stack([blank.candidates for blank in asked])).to(logits.device)
+    return logits.gather(1, wanted)

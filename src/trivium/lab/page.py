@@ -1,0 +1,46 @@
+"""A page of one file: text, tables and pictures in HTML, without scripts and without anything from elsewhere."""
+
+import base64
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from trivium.base.files import write_text
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem }
+table { border-collapse: collapse } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: right }
+th:first-child, td:first-child { text-align: left } th { background: #f6f6f6; font-weight: 600 }
+img { max-width: 100% } code { background: #f4f4f4; padding: .1rem .3rem }
+"""
+
+
+def heading(text: str) -> str:
+    """A heading."""
+    return f"<h2>{html.escape(text)}</h2>"
+
+
+def paragraph(text: str) -> str:
+    """A paragraph of plain text."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table; the first column is text, the others numbers."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def picture(path: Path, caption: str) -> str:
+    """A PNG, inside the page."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"></figure>'
+
+
+def write(path: Path, title: str, parts: Sequence[str]) -> None:
+    """Write the page, whole or not at all."""
+    name = html.escape(title)
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>'
+    write_text(path, f"{head}<h1>{name}</h1>" + "\n".join(parts) + "</html>\n")

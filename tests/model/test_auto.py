@@ -1,0 +1,53 @@
+"""The choice of a kernel, and that it says why."""
+
+import pytest
+
+from places import alone, packed
+from trivium.model.auto import choose
+from trivium.model.kernel import Case
+from trivium.model.pattern import Causal, Full, Window
+from trivium.model.position import ALiBi, Bucket, RoPE
+from trivium.model.sparse import Global, Random
+from trivium.model.view import View
+
+LONG, SHORT = alone(4096), alone(64)
+ROW, PACKED = packed([[64]], 64), packed([[512] * 8], 4096)
+BIGBIRD = Window(size=128, both=True) | Global() | Random()
+
+
+@pytest.mark.parametrize(
+    ("where", "pattern", "relative", "changes", "kernel", "reason"),
+    [
+        (SHORT, Causal(), RoPE(), {}, "sdpa", "whole documents under a causal pattern need no mask"),
+        (LONG, Causal(), RoPE(), {}, "sdpa", "whole documents under a causal pattern need no mask"),
+        (LONG, Full(), RoPE(), {}, "sdpa", "whole documents under a full pattern need no mask"),
+        (LONG, Window(size=8192), RoPE(), {}, "sdpa", "whole documents under a causal pattern need no mask"),
+        (ROW, Causal(), RoPE(), {}, "sdpa", "64 keys are few"),
+        (SHORT, Window(size=8), RoPE(), {}, "sdpa", "64 keys are few"),
+        (LONG, Window(size=256), RoPE(), {}, "tiled", "9% of the blocks of 4,096 keys are seen at all"),
+        (LONG, BIGBIRD, RoPE(), {}, "tiled", "of the blocks of 4,096 keys are seen at all"),
+        (LONG, Window(size=4000), RoPE(), {}, "sdpa", "most of the row is seen"),
+        (PACKED, Causal(), RoPE(), {}, "tiled", "8% of the blocks of 4,096 keys are seen at all"),
+        (LONG, Causal(), Bucket(), {}, "tiled", "the bias is trained, and 4,096 keys are too many"),
+        (LONG, Causal(), Bucket(), {"grad": False}, "sdpa", "most of the row is seen"),
+        (SHORT, Causal(), Bucket(), {}, "sdpa", "64 keys are few"),
+        (LONG, Causal(), ALiBi(), {}, "sdpa", "most of the row is seen"),
+        (
+            LONG,
+            Causal(),
+            RoPE(),
+            {"softcap": 50.0},
+            "tiled",
+            "scores are capped, which sdpa cannot",
+        ),
+        (SHORT, Causal(), RoPE(), {"softcap": 50.0}, "eager", "and the row is short"),
+        (LONG, Window(size=64), RoPE(), {"dropout": 0.1}, "sdpa", "attention dropout"),
+        (LONG, Causal(), RoPE(), {"dropout": 0.1, "softcap": 50.0}, "eager", "attention dropout"),
+        (LONG, Window(size=64), RoPE(), {"device": "cuda"}, "sdpa", "one mask for all layers"),
+    ],
+)
+def test_the_choice_says_why(where, pattern, relative, changes, kernel, reason) -> None:
+    view = View(pattern, where, where, where is LONG or where is SHORT, relative.relative(4, 16))
+    chosen, why = choose(Case(view, **changes))
+    assert chosen.kind == kernel and reason in why, why
+    assert chosen.refuse(Case(view, **changes)) is None

@@ -1,0 +1,47 @@
+"""The tree of a model, and what it refuses."""
+
+import pytest
+
+from trivium.base.config import parse
+from trivium.base.errors import ConfigError
+from trivium.model.config import ModelConfig
+
+SIZES = {"vocab_size": 32, "hidden_size": 16, "context": 8}
+STACK = {"layers": 1, "heads": 2}
+
+
+def make(**fields) -> ModelConfig:
+    return parse(ModelConfig, {**SIZES, **fields}, "model")
+
+
+def test_the_stacks_make_the_family() -> None:
+    assert make(encoder=STACK).family == "encoder"
+    assert make(decoder=STACK).family == "decoder"
+    both = make(encoder=STACK, decoder={**STACK, "layers": 3})
+    assert both.family == "encoder_decoder" and both.stacks["decoder"].layers == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "expected an encoder, a decoder or both, found neither"),
+        ({"decoder": {"layers": 1, "heads": 3}}, "decoder: hidden_size 16 is not a multiple of heads 3"),
+        ({"encoder": {"layers": 1, "heads": 4, "kv_heads": 3}}, "encoder: heads 4 is not a multiple of kv_heads 3"),
+        ({"decoder": {**STACK, "patern": "full"}}, "decoder.patern: unknown key; did you mean 'pattern'"),
+        ({"decoder": STACK, "heads": 2}, "heads: unknown key"),
+        ({"decoder": {**STACK, "residual": "sandwitch"}}, "unknown kind 'sandwitch'; did you mean 'sandwich'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_path(fields: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make(**fields)
+
+
+def test_the_limit_is_that_of_the_shortest_table() -> None:
+    assert make(decoder=STACK).limit == 8
+    assert make(decoder={**STACK, "position": "rope"}).limit is None
+    assert make(encoder={**STACK, "position": "rope"}, decoder=STACK).limit == 8
+
+
+def test_head_size_need_not_divide_the_width() -> None:
+    assert make(decoder={"layers": 1, "heads": 3, "head_size": 7}).decoder.head_width(16) == 7

@@ -1,0 +1,66 @@
+"""The table of initial deviations, measured."""
+
+import pytest
+import torch
+
+import tiny
+from trivium.model.init import Init
+
+KINDS = [kind() for kind in Init.kinds.values() if kind.__module__.startswith("trivium.")]
+D, E = 256, 64
+SIZES = {"hidden_size": D, "vocab_size": 512}
+
+
+def deviations(preset: str, init: Init) -> dict[str, float]:
+    model = tiny.model(preset, tree={**SIZES, "tie": False, "init": init})
+    return {name: float(p.std()) for name, p in model.named_parameters() if p.dim() > 1}
+
+
+@pytest.mark.parametrize("config", KINDS, ids=lambda config: config.kind)
+def test_every_kind_is_its_row_of_the_table(config: Init) -> None:
+    found = deviations("llama", config)
+    linear, inner = config.linear(D), 704
+    expected = {
+        "tokens.weight": config.std,
+        "head.weight": config.head(D),
+        "decoder.blocks.0.attention.q.weight": linear,
+        "decoder.blocks.1.attention.v.weight": linear,
+        "decoder.blocks.0.attention.o.weight": config.output(2, D),
+        "decoder.blocks.1.ffn.up.weight": linear,
+        "decoder.blocks.1.ffn.down.weight": config.output(2, inner),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=0.05)
+
+
+def test_the_numbers_of_the_table() -> None:
+    normal, scaled, fan_in = (Init.parse(kind) for kind in ("normal", "scaled", "fan_in"))
+    assert (normal.linear(64), normal.output(8, 64), normal.head(64)) == (0.02, 0.02 / 4, 0.02)
+    assert (scaled.linear(64), scaled.output(8, 64), scaled.head(64)) == (1 / 8, 0.0, 0.0)
+    assert (fan_in.std, fan_in.linear(64), fan_in.output(8, 16), fan_in.head(64)) == (1.0, 1 / 8, 1 / 4, 1 / 8)
+
+
+def test_unscaled_scores_start_as_flat_as_scaled_ones() -> None:
+    found = deviations("t5", Init.parse("fan_in"))
+    for part in ("encoder.blocks.0.attention", "decoder.blocks.1.cross"):
+        assert found[f"{part}.q.weight"] == pytest.approx(D**-0.5 * 128**-0.5, rel=0.05)
+        assert found[f"{part}.k.weight"] == pytest.approx(D**-0.5, rel=0.05)
+    assert found["encoder.relative.0.table.weight"] == pytest.approx(D**-0.5, rel=0.35)
+
+
+def test_norms_and_biases_start_as_built() -> None:
+    for name, parameter in tiny.model("bert").named_parameters():
+        if parameter.dim() == 1:
+            assert torch.equal(parameter, torch.full_like(parameter, float("norm" in name and "weight" in name)))
+
+
+@pytest.mark.parametrize("preset", ["llama", "bert", "t5", "bart", "gemma2"])
+def test_a_fresh_model_knows_nothing(preset: str) -> None:
+    """Its scores are small, so that the first loss is that of a guess among all."""
+    model = tiny.model(preset).eval()
+    ids = torch.randint(64, (4, 12))
+    from trivium.base.batch import Batch, Stream
+
+    side = Stream(ids, torch.arange(12).expand(4, 12), torch.ones_like(ids))
+    with torch.no_grad():
+        logits = model.logits(model(Batch(side, side, {})))
+    assert float(logits.std()) < 1.3

@@ -1,0 +1,361 @@
+import json
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+import tiny
+from trivium.base.errors import NumericsError, TriviumError
+from trivium.data.loader import in_order
+from trivium.train import loop
+from trivium.train.evaluate import evaluate
+from trivium.train.loop import autocast_dtype, train, train_step
+from trivium.train.loss import token_loss
+from trivium.train.parallel import World
+from trivium.train.run import Interrupted
+
+STEPS = 12
+LENGTHS = [11, 30, 5, 17, 9, 8, 22, 13]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Some 10 rows, so that 12 steps of 3 rows end in the fourth epoch."""
+    folder = tmp_path_factory.mktemp("loop")
+    return tiny.write_corpus(folder, tiny.documents(LENGTHS), tiny.documents([12, 20], seed=4))
+
+
+class Run:
+    """A run of a model with dropout, evaluated now and then, that can be told to stop after a step."""
+
+    def __init__(self, data, folder, **changes):
+        self.rows, self.valid = tiny.document_rows(data), tiny.document_rows(data, split="valid")
+        assert 2 * STEPS < 3 * self.rows.size(0) < 3 * STEPS
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.recipe = tiny.recipe(
+            **{
+                "schedule": {"kind": "cosine", "warmup_steps": 2},
+                "eval_every_steps": 3,
+                "save_every_steps": 4,
+                **changes,
+            }
+        )
+
+    def go(self, stop_after=None, steps=STEPS, model=None, **options):
+        """Train with a fresh model and a fresh loader, as a new process would; give the last facts."""
+        self.model = model or tiny.model("gpt2", dropout=0.1, attention_dropout=0.1, **options)
+        loader = tiny.loader(self.rows, 3, 2)
+        stream = loader.stream
+
+        def signalled(start, stop):
+            for step, batches in enumerate(stream(start, stop), start + 1):
+                if step == stop_after:
+                    signal.raise_signal(signal.SIGINT)
+                yield batches
+
+        loader.stream = signalled
+        score = lambda: evaluate(self.model, in_order(self.valid, 2, 0))
+        return train(self.model, loader, self.recipe, steps, self.folder, score=score)
+
+    def stopped(self, after):
+        with pytest.raises(Interrupted, match=f"stopped after step {after} of {STEPS}, saved"):
+            self.go(stop_after=after)
+
+    def state(self, step=STEPS):
+        """The bytes of weights and optimizer at a step."""
+        folder = self.folder / "checkpoints" / f"step-{step:08d}"
+        return [(folder / name).read_bytes() for name in ("model.safetensors", "optim.safetensors")]
+
+    def metrics(self):
+        lines = map(json.loads, (self.folder / "metrics.jsonl").read_text().splitlines())
+        return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+    def losses(self):
+        return [line["loss"] for line in self.metrics() if "loss" in line]
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The run that nothing interrupts."""
+    run = Run(data, tmp_path_factory.mktemp("whole"))
+    run.go()
+    return run
+
+
+def test_it_learns(whole):
+    losses = whole.losses()
+    assert len(losses) == STEPS and losses[0] == pytest.approx(4.16, abs=0.1)  # ln 64
+    assert losses[-1] < losses[0] - 0.3
+
+
+def test_the_same_run_is_the_same_bit_for_bit(whole, data, tmp_path):
+    again = Run(data, tmp_path)
+    again.go()
+    assert again.state() == whole.state() and again.metrics() == whole.metrics()
+
+
+@pytest.mark.parametrize("after", range(1, STEPS))
+def test_a_run_stopped_after_any_step_goes_on_bit_for_bit(whole, data, tmp_path, after):
+    """With dropout, accumulation and warm-up, in the middle of an epoch and at its end, beside an evaluation."""
+    run = Run(data, tmp_path)
+    run.stopped(after)
+    facts = run.go()
+    assert run.state() == whole.state()
+    assert run.metrics() == whole.metrics()
+    assert facts["step"] == STEPS and facts["tokens"] == whole.metrics()[-2]["tokens"]
+
+
+def test_a_run_stopped_again_and_again_goes_on_bit_for_bit(whole, data, tmp_path):
+    run = Run(data, tmp_path)
+    for after in (2, 3, 9):
+        run.stopped(after)
+    run.go()
+    assert run.state() == whole.state() and run.metrics() == whole.metrics()
+
+
+def test_without_its_newest_checkpoint_a_run_repeats_the_steps_it_lost(whole, data, tmp_path):
+    run = Run(data, tmp_path)
+    run.stopped(6)
+    (tmp_path / "checkpoints" / "step-00000006" / "optim.safetensors").write_bytes(b"")
+    run.go()
+    assert run.state() == whole.state() and run.metrics() == whole.metrics()
+
+
+def test_a_finished_run_does_nothing_more(whole, data, tmp_path):
+    run = Run(data, tmp_path)
+    run.go()
+    before = run.metrics()
+    assert run.go()["step"] == STEPS and run.metrics() == before
+
+
+def test_a_stop_in_the_last_step_ends_the_run_as_any_other(whole, data, tmp_path):
+    run = Run(data, tmp_path)
+    assert run.go(stop_after=STEPS)["step"] == STEPS
+    assert run.state() == whole.state()
+
+
+def test_dropout_differs_from_step_to_step_and_by_seed(data, tmp_path):
+    rows = tiny.document_rows(data)
+    model = tiny.model("gpt2", dropout=0.5)
+    batches = tiny.loader(rows).step(0)
+
+    def loss(step, seed):
+        recorder = tiny.Recorder(model)
+        return train_step(model, model, recorder, batches, 0.1, tiny.recipe(seed=seed), step, torch.float32)["loss"]
+
+    assert loss(3, 0) == loss(3, 0)
+    assert len({loss(step, seed) for step in range(2) for seed in range(2)}) == 4
+
+
+def test_the_metrics_say_what_happened(whole):
+    first, *_, last_loss, last_score = whole.metrics()
+    assert first["step"] == 1 and first["lr"] == pytest.approx(0.005) and first["finite"] and first["skipped"] == 0
+    assert first["tokens"] == first["targets"] > 20
+    assert last_loss["lr"] == pytest.approx(whole.recipe.optim.lr * whole.recipe.schedule.factor(STEPS - 1, STEPS))
+    assert last_loss["tokens"] == sum(line["targets"] for line in whole.metrics() if "targets" in line)
+    assert last_score["step"] == STEPS and last_score["valid_loss"] > 0
+    assert [line["step"] for line in whole.metrics() if "valid_loss" in line] == [3, 6, 9, 12]
+
+
+# The arithmetic of one step
+
+
+def step_of(rows, model=None, micro_rows=2, step_rows=4, step=0, **changes):
+    model = model or tiny.model(layers=1)
+    recorder = tiny.Recorder(model)
+    batches = tiny.loader(rows, step_rows, micro_rows, samples=changes.pop("samples", None)).step(step)
+    recipe = tiny.recipe(**{"clip": 0.0, **changes})
+    facts = train_step(model, model, recorder, batches, 0.1, recipe, step, torch.float32)
+    return (recorder.seen[0] if recorder.seen else None), facts, model
+
+
+def test_the_last_step_takes_what_is_left_and_its_own_count():
+    rows = tiny.example_rows([tiny.example(n, 40, seed=n) for n in (3, 40, 20, 7, 11, 30)])
+    gradient, facts, model = step_of(rows, step=1, samples=6)
+    left = [tiny.loader(rows).locate(sample)[1] for sample in (4, 5)]
+    assert facts["targets"] == sum((3, 40, 20, 7, 11, 30)[row] for row in left)
+    (wanted, alone, _) = step_of(tiny.example_rows([rows.choices[row][0] for row in left]), step_rows=2)
+    assert alone["loss"] == pytest.approx(facts["loss"], rel=1e-6)
+    assert float((gradient - wanted).norm() / wanted.norm()) < 1e-6
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_micro_batch_without_targets_adds_exactly_nothing():
+    full = [tiny.example(9, 12, seed=n) for n in range(2)]
+    empty = [tiny.example(0, 12, seed=9 + n) for n in range(3)]
+    (with_empty, a, _), (without, b, _) = (
+        step_of(tiny.example_rows(rows), step_rows=len(rows), micro_rows=1) for rows in ([*full, *empty], full)
+    )
+    assert a["loss"] == pytest.approx(b["loss"], rel=1e-7) and a["targets"] == b["targets"] == 18
+    assert float((with_empty - without).norm() / without.norm()) < 1e-6
+
+
+def test_a_step_without_targets_changes_nothing_and_is_counted(tmp_path):
+    model, folder = tiny.model(), tmp_path
+    before = [p.detach().clone() for p in model.parameters()]
+    rows = tiny.example_rows([tiny.example(0, 12, seed=n) for n in range(4)])
+    facts = train(model, tiny.loader(rows), tiny.recipe(), 2, folder)
+    assert (facts["skipped"], facts["loss"], facts["targets"], facts["finite"]) == (2, 0.0, 0, True)
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+def test_weights_count_in_the_denominator():
+    light = [tiny.example(9, 12, weight=0.25), tiny.example(5, 12, seed=1)]
+    _, facts, model = step_of(tiny.example_rows(light), step_rows=2, micro_rows=1)
+    sums = []
+    for one in light:
+        (batch,) = in_order(tiny.example_rows([one]), 1, 0)
+        placed = loop.place(batch)
+        sums.append(float(token_loss(model.head, model(placed), placed)[0].detach()))
+    assert facts["loss"] == pytest.approx(sum(sums) / (9 * 0.25 + 5), rel=1e-6)
+
+
+def test_smoothing_and_the_z_term_share_the_denominator():
+    rows = tiny.example_rows([tiny.example(n, 30, seed=n) for n in (1, 30, 12, 25)])
+    terms = {"loss": {"label_smoothing": 0.1, "z_loss": 0.05}}
+    (wanted, whole, _), (found, split, _) = (step_of(rows, micro_rows=n, **terms) for n in (4, 1))
+    assert split["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    assert whole["loss"] > step_of(rows)[1]["loss"]
+    assert float((found - wanted).norm() / wanted.norm()) < 1e-6
+
+
+@pytest.mark.parametrize(("clip", "largest"), [(0.0, None), (0.05, 0.05), (1e9, None)])
+def test_gradients_are_clipped_by_their_norm_over_the_step(clip, largest):
+    rows = tiny.example_rows([tiny.example(20, 20, seed=n) for n in range(4)])
+    gradient, facts, _ = step_of(rows, clip=clip)
+    assert facts["norm"] > 0.1
+    assert float(gradient.norm()) == pytest.approx(largest or facts["norm"], rel=1e-4)
+
+
+# What is not finite
+
+
+def poison(model, calls):
+    """Let some forward passes give NaN; passes count from 0."""
+    count = iter(range(10**6))
+    model.register_forward_hook(lambda m, inputs, out: out * float("nan") if next(count) in calls else out)
+    return model
+
+
+def test_a_step_that_is_not_finite_changes_nothing_but_the_counter(data, tmp_path):
+    run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=20, eval_every_steps=100)
+    run.go(steps=5, model=poison(tiny.model("gpt2"), {4, 5}))  # two passes a step: the third step
+    assert run.state(3) == run.state(2) != run.state(4)
+    assert [line.get("skipped") for line in run.metrics()[:5]] == [0, 0, 1, 1, 1]
+    assert [line.get("finite") for line in run.metrics()[:5]] == [True, True, False, True, True]
+
+
+def test_one_micro_batch_is_enough_to_skip_a_step(data, tmp_path):
+    run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=20, eval_every_steps=100)
+    run.go(steps=3, model=poison(tiny.model("gpt2"), {2}))
+    assert run.state(2) == run.state(1) and run.metrics()[2]["skipped"] == 1
+
+
+def test_a_gradient_that_is_not_finite_is_seen_where_the_loss_is(data, tmp_path):
+    model = tiny.model("gpt2")
+    count = iter(range(100))
+    model.decoder.norm.weight.register_hook(lambda g: g * float("inf") if next(count) == 2 else g)
+    run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=20, eval_every_steps=100)
+    run.go(steps=3, model=model)
+    assert run.state(2) == run.state(1) and run.metrics()[2]["skipped"] == 1
+
+
+def test_ten_in_a_row_end_the_run(data, tmp_path):
+    run = Run(data, tmp_path, eval_every_steps=100)
+    with pytest.raises(NumericsError, match=r"step 11: 10 steps in a row were not finite") as error:
+        run.go(steps=50, model=poison(tiny.model("gpt2"), set(range(2, 100))))
+    assert error.value.exit_code == 4
+    assert run.losses()[-1] != run.losses()[-1]  # the metrics show the NaN
+
+
+def test_nine_in_a_row_do_not(data, tmp_path):
+    run = Run(data, tmp_path, eval_every_steps=100)
+    calls = set(range(18)) | set(range(20, 38))
+    facts = run.go(steps=20, model=poison(tiny.model("gpt2"), calls))
+    assert facts["skipped"] == 18 and facts["finite"]
+
+
+# Signals, precision, compilation
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_is_asked_to_stop_saves_and_says_so(data, tmp_path, number):
+    run = Run(data, tmp_path)
+    if (child := os.fork()) == 0:
+        code = 1
+        try:
+            run.go(steps=100_000)
+        except TriviumError as error:
+            code = error.exit_code
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not (tmp_path / "metrics.jsonl").is_file():
+        time.sleep(0.01)
+    os.kill(child, number)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 75
+    (step,) = {line["step"] for line in run.metrics()[-1:]}
+    newest = loop.latest(tmp_path / "checkpoints")
+    assert newest.name == f"step-{step:08d}"
+
+
+def test_precision_is_asked_for_or_timed(monkeypatch):
+    cpu = torch.device("cpu")
+    assert autocast_dtype(tiny.recipe(precision="bf16"), cpu) == torch.bfloat16
+    assert autocast_dtype(tiny.recipe(precision="fp32"), cpu) == torch.float32
+    for gain, dtype in ((0.5, torch.float32), (1.1, torch.float32), (3.0, torch.bfloat16)):
+        monkeypatch.setattr(loop, "bf16_gain", lambda kind, gain=gain: gain)
+        assert autocast_dtype(tiny.recipe(precision="auto"), cpu) == dtype
+
+
+@pytest.mark.parametrize("first", [0.5, 3.0])
+def test_a_resumed_run_computes_in_the_type_it_began_in(data, tmp_path, monkeypatch, first):
+    """Whatever another timing says: `auto` must not break what is bit-identical."""
+    seen = []
+    plain = loop.train_step
+    monkeypatch.setattr(loop, "train_step", lambda *a: (seen.append(a[7]), plain(*a))[1])
+    run = Run(data, tmp_path, precision="auto")
+    monkeypatch.setattr(loop, "bf16_gain", lambda kind: first)
+    run.stopped(2)
+    monkeypatch.setattr(loop, "bf16_gain", lambda kind: 3.5 - first)
+    run.go()
+    assert set(seen) == {torch.bfloat16 if first > 1.2 else torch.float32} and len(seen) == STEPS
+
+
+def test_under_bf16_weights_and_loss_stay_float32(data, tmp_path):
+    run = Run(data, tmp_path, precision="bf16")
+    run.go(steps=4)
+    assert {p.dtype for p in run.model.parameters()} == {torch.float32}
+    exact = Run(data, tmp_path / "exact")
+    exact.go(steps=4)
+    assert run.losses() == pytest.approx(exact.losses(), rel=2e-2) and run.losses() != exact.losses()
+
+
+def test_other_modules_with_a_head_are_trained_too(data, tmp_path):
+    """The loop asks for a forward pass and a head; it knows no class of model."""
+
+    class Bigram(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = torch.nn.Embedding(64, 8)
+            self.head = tiny.model(tree={"hidden_size": 8, "tie": False}, head_size=4).head
+
+        def forward(self, batch):
+            return self.table(batch.stream.ids)
+
+    facts = train(Bigram(), tiny.loader(tiny.document_rows(data)), tiny.recipe(), 3, tmp_path, World())
+    assert facts["step"] == 3 and facts["finite"]
+
+
+def test_evaluation_leaves_no_trace_in_the_training(whole, data, tmp_path):
+    run = Run(data, tmp_path, eval_every_steps=100)
+    run.go()
+    assert run.state() == whole.state()
+
+
+def test_without_a_score_there_are_no_lines_of_one(data, tmp_path):
+    train(tiny.model(), tiny.loader(tiny.document_rows(data)), tiny.recipe(eval_every_steps=1), 2, tmp_path)
+    assert "valid_loss" not in (tmp_path / "metrics.jsonl").read_text()
