@@ -18,7 +18,10 @@ from trivium.base.batch import Batch, Stream
 from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Message
+from trivium.infer.beam import Beam, search
 from trivium.infer.chat import Chat, messages
+from trivium.infer.encode import Pool, embed
+from trivium.infer.fill import fill
 from trivium.infer.generate import Generation, check
 from trivium.infer.generate import generate as run_all
 from trivium.infer.sampling import Sampling
@@ -44,9 +47,13 @@ class Model:
         tokenizer: Tokenizer | None = None,
         stops: Sequence[int] | None = None,
         record: Mapping[str, Any] | None = None,
+        start: int | None = None,
     ) -> None:
-        """`stops` are the ids that end a text (None: the tokenizer's); `record` is kept in trivium.json."""
+        """`stops` are the ids that end a text (None: the tokenizer's); `record` is kept in trivium.json; `start` is
+        the id that the decoder beside an encoder begins with (None: pad).
+        """
         self.transformer, self.tokenizer, self.record = transformer, tokenizer, dict(record or {})
+        self.start = start
         self.stops = tuple(stops if stops is not None else stop_ids(tokenizer) if tokenizer else ())
 
     @property
@@ -116,11 +123,19 @@ class Model:
         repetition_penalty: float = 1.0,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        num_beams: int = 1,
+        **beam: Any,
     ) -> Prompts:
         """Continue prompts: a text or a list of them gives the same of texts, ids give ids; prompts are not repeated.
 
-        A text gets the tokenizer's BOS in front, once. `stop` texts are cut off and need a tokenizer.
+        A text gets the tokenizer's BOS in front, once. `stop` texts are cut off and need a tokenizer. A model with an
+        encoder reads the prompts there and writes what belongs to them. With `num_beams` > 1 the most likely text is
+        searched for; `length_penalty`, `early_stopping`, `no_repeat_ngram`, `first` and `last` are infer/beam's.
         """
+        if num_beams > 1:
+            return self._search(prompts, num_beams, max_new_tokens, stop, beam)
+        if beam:
+            raise ConfigError(f"generate: {', '.join(beam)}: only with num_beams > 1")
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
         sampling = sample(**options, repetition_penalty=repetition_penalty, seed=seed)
         single, rows = _rows(prompts)
@@ -129,22 +144,55 @@ class Model:
             raise ConfigError("stop: stop texts need prompts that are texts")
         ids = [self._encode(row) for row in rows] if texts else rows
         size = self.tokenizer.size if self.tokenizer else None
+        ids, sources = self._sides(ids)
         if texts:
-            run = Generation(self.transformer, ids, sampling, max_new_tokens, self.stops, size)
+            run = Generation(self.transformer, ids, sampling, max_new_tokens, self.stops, size, sources)
             out = [""] * len(ids)
             for row, piece in write(run, self._need_tokenizer(), _texts(stop)):
                 out[row] += piece
             return cast(Prompts, out[0] if single else out)
-        found = [list(c.ids) for c in run_all(self.transformer, ids, sampling, max_new_tokens, self.stops, size)]
+        done = run_all(self.transformer, ids, sampling, max_new_tokens, self.stops, size, sources)
+        found = [list(completion.ids) for completion in done]
         return cast(Prompts, found[0] if single else found)
+
+    def _search(self, prompts: Any, num_beams: int, max_new_tokens: int, stop: Any, options: dict[str, Any]) -> Any:
+        if stop:
+            raise ConfigError("stop: beam search knows stop ids only; leave stop out or take num_beams=1")
+        single, rows = _rows(prompts)
+        texts = bool(rows) and isinstance(rows[0], str)
+        ids, sources = self._sides([self._encode(row) for row in rows] if texts else rows)
+        size = self.tokenizer.size if self.tokenizer else None
+        config = parse(Beam, {"beams": num_beams, **options}, "generate")
+        found = search(self.transformer, ids, config, max_new_tokens, self.stops, size, sources)
+        best = [hypotheses[0].ids for hypotheses in found]
+        out = [self._need_tokenizer().decode(row, skip_special=True) for row in best] if texts else best
+        return out[0] if single else out
+
+    def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
+        """What an encoder would put into each gap: (text, probability). A gap is written `[MASK]` or as the mask token."""
+        tokenizer = self._need_tokenizer()
+        mask = tokenizer.vocabulary.mask
+        if mask is None:
+            raise ModelError("this model's tokenizer has no mask token")
+        parts = text.replace("[MASK]", tokenizer.token(mask)).split(tokenizer.token(mask))
+        ids = tokenizer.encode(parts[0])
+        for part in parts[1:]:
+            ids += [mask, *tokenizer.encode(part)]
+        guesses = fill(self.transformer, self._framed(ids), mask, top, tokenizer.size)
+        return [[(tokenizer.decode([guess.id]), guess.probability) for guess in gap] for gap in guesses]
+
+    def embed(self, texts: Sequence[str], pool: Pool | None = None, normalise: bool = True) -> Float[Tensor, "N D"]:
+        """One vector for each text: the mean of an encoder's states, or a decoder's last, unless `pool` differs."""
+        tokenizer = self._need_tokenizer()
+        return embed(self.transformer, [self._framed(tokenizer.encode(text)) for text in texts], pool, normalise)
 
     def stream(
         self, prompt: str, max_new_tokens: int = 64, stop: str | Sequence[str] | None = None, **sampling: Any
     ) -> Iterator[str]:
         """Continue one text, piece by piece; options as in `generate`."""
         tokenizer = self._need_tokenizer()
-        ids = [self._encode(prompt)]
-        run = Generation(self.transformer, ids, sample(**sampling), max_new_tokens, self.stops, tokenizer.size)
+        ids, sources = self._sides([self._encode(prompt)])
+        run = Generation(self.transformer, ids, sample(**sampling), max_new_tokens, self.stops, tokenizer.size, sources)
         return (piece for _, piece in write(run, tokenizer, _texts(stop)))
 
     def conversation(
@@ -173,8 +221,28 @@ class Model:
         if not isinstance(text, str):
             raise ModelError(f"prompts: expected texts only or ids only, found {type(text).__name__} among texts")
         tokenizer = self._need_tokenizer()
+        if self.config.encoder is not None:
+            return self._framed(tokenizer.encode(text))
         bos = tokenizer.vocabulary.bos
         return [*([] if bos is None else [bos]), *tokenizer.encode(text)]
+
+    def _framed(self, ids: list[int]) -> list[int]:
+        """A text as its model learned to read it whole: BOS to EOS, in T5's family only EOS at its end."""
+        vocabulary = self._need_tokenizer().vocabulary
+        both = self.config.family == "encoder_decoder"
+        t5 = both and self._start() == vocabulary.pad
+        before = [] if vocabulary.bos is None or t5 else [vocabulary.bos]
+        after = [] if vocabulary.eos is None or self.config.encoder is None else [vocabulary.eos]
+        return [*before, *ids, *after]
+
+    def _start(self) -> int:
+        return self.start if self.start is not None else self.tokenizer.vocabulary.pad if self.tokenizer else 0
+
+    def _sides(self, ids: list[list[int]]) -> tuple[list[list[int]], list[list[int]] | None]:
+        """What the decoder begins with, and what the encoder reads, if there is one."""
+        if self.config.family != "encoder_decoder":
+            return ids, None
+        return [[self._start()] for _ in ids], ids
 
     def _need_tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:
@@ -185,7 +253,7 @@ class Model:
 def load(folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Model:
     """Load our model folder or any supported Hugging Face folder."""
     found = hub.load(folder, dtype)
-    return Model(found.transformer.to(device), found.tokenizer, found.stops, found.record)
+    return Model(found.transformer.to(device), found.tokenizer, found.stops, found.record, found.start)
 
 
 def build(preset: str = "llama", **overrides: Any) -> Model:

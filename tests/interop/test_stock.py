@@ -12,10 +12,13 @@ import torch
 import trivium
 from tolerance import close
 from trivium.base.batch import Batch, Stream
+from trivium.base.types import Vocabulary
 from trivium.infer.generate import generate
 from trivium.interop.families import by_type, difference, families, stock
+from trivium.interop.hub import load
 from trivium.model.presets import PRESETS
 from trivium.model.transformer import Transformer
+from trivium.text.tokenizer import Tokenizer
 from trivium.train.loss import token_loss
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
@@ -225,3 +228,27 @@ def test_a_preset_is_a_stock_class(name: str) -> None:
     family, reasons = stock(trivium.build(name, depth=2, vocab_size=64).config)
     assert family is not None, reasons
     assert family.model_type == name.split("-")[0].removesuffix("3" if name == "llama3" else "")
+
+
+def test_control_ids_that_a_class_counts_positions_by_must_suit_it() -> None:
+    """RoBERTa's positions begin after the padding id: another table than our padding's needs another class."""
+    vocabulary = Vocabulary(64, pad=0, bos=1, eos=2)
+    config = trivium.build("roberta", depth=1, vocab_size=64).config
+    assert stock(config, vocabulary)[0] is by_type("roberta")
+    config = trivium.build("roberta", depth=1, vocab_size=64, position={"kind": "learned", "offset": 2}).config
+    assert stock(config)[0] is by_type("roberta")
+    family, reasons = stock(config, vocabulary)
+    assert family is None and "the padding id + 1" in reasons["RobertaForMaskedLM"]
+
+
+@pytest.mark.parametrize("name", ["t5", "bart", "mbart"])
+def test_a_decoder_beside_an_encoder_knows_its_start(name: str, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.bytes()
+    model = trivium.build(name, depth=1, vocab_size=tokenizer.size)
+    model.tokenizer = tokenizer
+    folder = load(model.save(tmp_path / "model"))
+    expected = tokenizer.vocabulary.pad if name == "t5" else tokenizer.vocabulary.eos
+    assert folder.start == expected
+    generation = transformers.GenerationConfig.from_pretrained(tmp_path / "model")
+    assert generation.decoder_start_token_id == expected
+    assert generation.forced_eos_token_id == (None if name == "t5" else tokenizer.vocabulary.eos)

@@ -43,7 +43,7 @@ def stream(lengths: list[int], width: int, prefix: int = 0) -> Stream:
 
 
 def part(whole: Stream, start: int, stop: int) -> Stream:
-    prefix = None if whole.prefix is None or start >= whole.prefix.shape[1] else whole.prefix[:, start:stop]
+    prefix = whole.prefix[:, start:stop] if whole.prefix is not None and start == 0 else None
     ids, positions, documents = (x[:, start:stop] for x in (whole.ids, whole.positions, whole.documents))
     return Stream(ids, positions, documents, whole.plain, prefix=prefix)
 
@@ -76,6 +76,10 @@ def test_cached_is_uncached_under_every_pattern(name: str, prompt: int) -> None:
     width = prompt + 9
     whole = stream([width, width], width, prefix=min(prompt, 2) if name == "prefix" else 0)
     same(build(causal(name)), whole, list(range(prompt, width)))
+
+
+def test_what_follows_a_prefix_is_causal_in_pieces_too() -> None:
+    same(build(PATTERNS["prefix"]), stream([16, 16], 16, prefix=4), [5, 9])
 
 
 @pytest.mark.parametrize("name", PATTERNS)

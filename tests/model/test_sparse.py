@@ -3,19 +3,16 @@
 import pytest
 import torch
 
-from places import alone
 from trivium.model.pattern import Causal, Pattern, Window
 from trivium.model.sparse import Block, Dilated, Fixed, Global, Random, Strided
 
 
-def mask(pattern: Pattern, length: int) -> torch.Tensor:
-    where = alone(length)
-    allowed = pattern.allow(where.map(lambda x: x[0, :, None]), where.map(lambda x: x[0, None, :]))
-    return allowed.expand(length, length)
-
-
 def drawn(pattern: Pattern, length: int) -> list[str]:
-    return ["".join("#" if seen else "." for seen in line) for line in mask(pattern, length).tolist()]
+    return pattern.draw(length).split()
+
+
+def mask(pattern: Pattern, length: int) -> torch.Tensor:
+    return torch.tensor([[pair == "#" for pair in line] for line in drawn(pattern, length)])
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,14 @@ def test_the_density_is_the_share_that_is_cut() -> None:
     assert cut / sum(range(100, 600)) == pytest.approx(0.15, abs=0.002)
 
 
+def test_every_place_of_a_short_text_is_cut_equally_often() -> None:
+    """Where there is a single span too: it does not always stand at the end."""
+    ids = np.arange(10, 20)
+    first = [int(Denoise().piece(ids, None, VOCABULARY, generator(seed)).targets["token"][1]) for seed in range(2000)]
+    shares = np.bincount(first, minlength=20)[10:19] / 2000
+    assert abs(shares - 1 / 9).max() < 0.03
+
+
 def test_a_decoder_reads_the_source_and_writes_the_target() -> None:
     ids = text(100)
     pair = Denoise().piece(ids, None, VOCABULARY, generator(5))

@@ -9,7 +9,9 @@ from trivium.base.errors import TriviumError
 from trivium.cli.chat import chat
 from trivium.cli.compare import compare
 from trivium.cli.demo import demo
+from trivium.cli.encode import embed, fill
 from trivium.cli.evaluate import evaluate
+from trivium.cli.export import export
 from trivium.cli.generate import generate
 from trivium.cli.hub import import_
 from trivium.cli.inspect import inspect
@@ -25,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, prepare, train, evaluate, generate, chat, compare, inspect, show):
+for command in (demo, prepare, train, evaluate, generate, chat, fill, embed, compare, export, inspect, show):
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(tokenizer)

@@ -16,13 +16,18 @@ def generate(
     min_p: Annotated[float, typer.Option(help="Draw from tokens at least this share as likely as the first.")] = 0.0,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1, what is there becomes less likely.")] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the output; may be repeated.")] = None,
+    num_beams: Annotated[int, typer.Option(help="Above 1: search for the most likely text with so many beams.")] = 1,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same text.")] = None,
 ) -> None:
     """Continue a prompt."""
     from trivium.api import load
     from trivium.model.device import pick
 
-    pieces = load(model, device=pick()).stream(
+    loaded = load(model, device=pick())
+    if num_beams > 1:
+        print(loaded.generate(prompt, max_new_tokens, num_beams=num_beams))
+        return
+    pieces = loaded.stream(
         prompt,
         max_new_tokens,
         stop,

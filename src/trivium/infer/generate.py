@@ -130,7 +130,7 @@ class Generation:
 
 
 def left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:
-    """Lay id lists side by side, their ends aligned; padding is document 0."""
+    """Lay id lists side by side, their ends aligned; padding is document 0, and all that is given is prefix."""
     width = max(map(len, rows), default=0)
     ids, positions, documents = torch.zeros(3, len(rows), width, dtype=torch.long).unbind()
     for r, row in enumerate(rows):
@@ -139,7 +139,8 @@ def left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:
         positions[r, start:] = torch.arange(len(row))
         documents[r, start:] = 1
     plain = bool((documents == 1).all())
-    return Stream(ids.to(device), positions.to(device), documents.to(device), plain)
+    documents = documents.to(device)
+    return Stream(ids.to(device), positions.to(device), documents, plain, prefix=documents > 0)
 
 
 def _select(stream: Stream, rows: torch.Tensor) -> Stream:

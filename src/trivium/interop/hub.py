@@ -42,6 +42,8 @@ class Folder:
     tokenizer: Tokenizer | None = None
     stops: tuple[int, ...] = ()
     """The ids that end a generated text."""
+    start: int | None = None
+    """The id that a decoder beside an encoder begins with, where a file says so."""
     record: dict[str, Any] = field(default_factory=dict)
     """What trivium.json says besides the model: recipe, data, evaluation."""
 
@@ -72,7 +74,7 @@ def save(
     if tokenizer and tokenizer.size > config.vocab_size:
         raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {config.vocab_size}")
     vocabulary = tokenizer.vocabulary if tokenizer else None
-    family, reasons = stock(config)
+    family, reasons = stock(config, vocabulary)
     state = weights.collect(transformer)
     parameters = sum(tensor.numel() for tensor in state.values())
     tree: dict[str, Any] = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
@@ -87,7 +89,7 @@ def save(
         weights.write(new, state, shard_bytes)
         files.write_json(new / "config.json", {**tree, "dtype": dtype, "torch_dtype": dtype})
         if config.decoder:
-            files.write_json(new / "generation_config.json", _generation(tokenizer))
+            files.write_json(new / "generation_config.json", _generation(tokenizer, tree))
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
         files.write_text(new / "README.md", card(config, about["stock"], parameters, about))
@@ -95,11 +97,12 @@ def save(
     return folder
 
 
-def _generation(tokenizer: Tokenizer | None) -> dict[str, Any]:
+def _generation(tokenizer: Tokenizer | None, tree: Mapping[str, Any]) -> dict[str, Any]:
     if tokenizer is None:
         return {}
     ids = {"bos_token_id": tokenizer.vocabulary.bos, "pad_token_id": tokenizer.vocabulary.pad}
-    return {**ids, "eos_token_id": list(stop_ids(tokenizer)) or None}
+    more = {key: tree[key] for key in ("decoder_start_token_id", "forced_eos_token_id") if key in tree}
+    return {**ids, "eos_token_id": list(stop_ids(tokenizer)) or None, **more}
 
 
 def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folder:
@@ -134,7 +137,9 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     record = {
         key: value for key, value in about.items() if key not in ("format", "model", "stock", "reasons", "parameters")
     }
-    return Folder(transformer.eval(), tokenizer, _stops(folder, tree, tokenizer), record)
+    start = tree.get("decoder_start_token_id")
+    start = start if isinstance(start, int) else None
+    return Folder(transformer.eval(), tokenizer, _stops(folder, tree, tokenizer), start, record)
 
 
 def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tuple[ModelConfig, Family | None]:

@@ -73,6 +73,10 @@ class Drop:
 
 Table = Sequence[Rule | Copy | Drop]
 
+OLD = re.compile(r"(?<=LayerNorm\.)(gamma|beta)$")
+NEW = {"gamma": "weight", "beta": "bias"}
+"""What files of 2018, the first BERTs among them, call the weight and bias of a norm."""
+
 
 def each(layers: int, rules: Iterable[Rule]) -> list[Rule]:
     """The rules of every layer of a stack."""
@@ -90,6 +94,7 @@ def linear(ours: str | tuple[str, ...], theirs: str, bias: bool, transpose: bool
 def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequence[int]]) -> State:
     """Give every weight of `shapes` (our names) from what a file holds (their names)."""
     rules = [entry for entry in table if isinstance(entry, Rule)]
+    state = {OLD.sub(lambda old: NEW[old[0]], key): tensor for key, tensor in state.items()}
     left = dict(state)
     _complain("missing", [rule.theirs for rule in rules if rule.theirs not in state and not rule.optional])
     ours: State = {}

@@ -25,6 +25,7 @@ from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus
 from trivium.lab import facts, floor
 from trivium.lab.picture import loss_curve
+from trivium.model.device import reuse_memory
 from trivium.model.transformer import Transformer
 from trivium.objective.causal import Causal
 from trivium.task.answer import answer_file, summary
@@ -36,7 +37,7 @@ from trivium.train.loop import train_step
 from trivium.train.recipe import Recipe
 
 LENGTH = 256
-STEP_TOKENS = 4096
+STEP_TOKENS = 2048
 SHAPE = {"hidden_size": 256, "decoder": {"layers": 4, "heads": 4}}
 """The depth and width that learn fastest in minutes on two cores; `trivium train` defaults to 12 blocks."""
 TUNE_SHARE = 0.4
@@ -124,6 +125,7 @@ def make_plan(path: Path, minutes: float, folder: Path, rows: int) -> dict[str, 
 
 def tokens_per_second(folder: Path) -> float:
     """Time a few training steps on this machine."""
+    reuse_memory()
     recipe, _ = recipes(folder, {"pretrain_steps": 1, "tune_steps": 1})
     assert recipe.model is not None
     model = Transformer(recipe.model)
@@ -141,14 +143,14 @@ def tokens_per_second(folder: Path) -> float:
 
 def recipes(folder: Path, plan: dict[str, Any]) -> tuple[Recipe, Recipe]:
     """The two runs of the demo."""
-    shared = {"batch_tokens": STEP_TOKENS, "micro_rows": 16, "precision": "auto", "log_every_steps": 5}
+    shared = {"batch_tokens": STEP_TOKENS, "micro_rows": 8, "precision": "auto", "log_every_steps": 5}
     steps, tune_steps = plan["pretrain_steps"], plan["tune_steps"]
     vocab_size = Corpus(folder / "data", "train").manifest["vocab_size"]
     pretrain = {
         **shared,
         "data": {"path": str(folder / "data"), "length": LENGTH},
         "model": {"preset": "llama", "vocab_size": vocab_size, "context": 512, "tie": True, "init": "scaled", **SHAPE},
-        "optim": {"lr": 4e-3},
+        "optim": {"lr": 3e-3},
         "schedule": {"kind": "wsd", "warmup_steps": min(20, steps // 4)},
         "budget_steps": steps,
         "eval_every_steps": max(1, steps // 3),

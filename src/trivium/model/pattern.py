@@ -11,6 +11,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import Literal, NamedTuple
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -63,6 +64,13 @@ class Pattern(Choice):
     def keep(self) -> int | None:
         """How many past keys a later query can still see; None is all of them."""
         return None
+
+    def draw(self, length: int, prefix: int = 0) -> str:
+        """The mask of one document: a line for each query, # where it sees the key."""
+        position = torch.arange(length)
+        where = Where(position, torch.ones_like(position), position < prefix)
+        seen = self.allow(where.map(lambda x: x[:, None]), where).expand(length, length)
+        return "\n".join("".join("#" if pair else "." for pair in line) for line in seen.tolist())
 
     def __and__(self, other: "Pattern") -> "Pattern":
         return And(of=(self, other))

@@ -61,7 +61,8 @@ class Global(Pattern, kind="global"):
 
     def _among(self, low: Tensor, high: Tensor) -> Tensor:
         """Whether a chosen token stands between two positions."""
-        return reduce(or_, ((low <= token) & (token <= high) for token in self.tokens))
+        tokens = torch.tensor(self.tokens, device=low.device)
+        return ((low[..., None] <= tokens) & (tokens <= high[..., None])).any(-1)
 
 
 class Block(Pattern, kind="block"):

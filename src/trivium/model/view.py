@@ -114,7 +114,7 @@ class View:
         q, k = _edges(self.q, block, 2), _edges(self.k, block, 1)
         some = (q.document.low <= k.document.high) & (k.document.low <= q.document.high)
         some = some & self.pattern.reach(q.position, k.position)
-        whole = q.whole & k.whole & (q.document.low == k.document.low) & self.pattern.cover(q.position, k.position)
+        whole = q.whole & k.whole & self.pattern.cover(q.position, k.position)
         return some.int() + (some & whole).int()
 
     def share(self, block: int) -> float:

@@ -1,5 +1,7 @@
 """Next-token prediction (GPT). Every token but a document's first is a target exactly once."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from trivium.base.types import IGNORE, Example, Vocabulary
@@ -8,6 +10,8 @@ from trivium.objective.objective import Objective, aligned
 
 class Causal(Objective, kind="causal"):
     """Predict each token from those before it. A document is framed by BOS and EOS, where the vocabulary has them."""
+
+    covers: ClassVar[bool] = True
 
     def frame(self, vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:
         ends = [(token,) if token is not None else () for token in (vocabulary.bos, vocabulary.eos)]

@@ -65,13 +65,15 @@ class Denoise(Objective, kind="denoise"):
                 enc=np.append(ids, end).astype(np.int64), dec=np.array([first]), targets=nothing)  # fmt: skip
         noise, spans = self.cuts(len(ids))
         spans = min(spans, len(vocabulary.sentinels))
-        # Kept and cut runs alternate, a kept one first.
-        runs = np.stack([_partition(len(ids) - noise, spans, rng), _partition(noise, spans, rng)], axis=1).ravel()
-        parts = np.split(np.asarray(ids, dtype=np.int64), np.cumsum(runs)[:-1])
+        # Kept and cut runs alternate. Part of the first kept one stands at the end, so that a text short enough for
+        # a single span is not always cut there.
+        kept, cut = _partition(len(ids) - noise, spans, rng), _partition(noise, spans, rng)
+        kept[0] = rng.integers(kept[0] + 1)
+        parts = np.split(np.asarray(ids, dtype=np.int64), np.cumsum(np.stack([kept, cut], axis=1)))
         marks = [np.array([mark]) for mark in vocabulary.sentinels[:spans]]
-        source = [part for kept, mark in zip(parts[::2], marks, strict=True) for part in (kept, mark)]
-        target = [part for mark, cut in zip(marks, parts[1::2], strict=True) for part in (mark, cut)]
-        read, written = (np.concatenate([*side, end]).astype(np.int64) for side in (source, target))
+        source = [part for run, mark in zip(parts[:-1:2], marks, strict=True) for part in (run, mark)]
+        target = [part for mark, run in zip(marks, parts[1::2], strict=True) for part in (mark, run)]
+        read, written = (np.concatenate([*side, end]).astype(np.int64) for side in ([*source, parts[-1]], target))
         return joined(read, written) if self.decoder else shifted(read, written, first)
 
 

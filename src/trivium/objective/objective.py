@@ -16,6 +16,9 @@ class Objective(Choice):
     reads: ClassVar[Literal["documents", "conversations"]] = "documents"
     """Pieces of running text, or conversations rendered into segments."""
 
+    covers: ClassVar[bool] = False
+    """Whether every token of a text is a target once, so that losses add up to the bits of its bytes."""
+
     @property
     def families(self) -> tuple[str, ...]:
         """The kinds of models that can learn it: `encoder`, `decoder`, `encoder_decoder`."""

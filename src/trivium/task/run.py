@@ -109,7 +109,7 @@ def open_rows(recipe: Recipe, tokenizer: Tokenizer, length: int) -> tuple[Rows, 
         DocumentRows, objective=objective, vocabulary=vocabulary, length=length, seed=recipe.seed,
         packing=data.packing, isolate=data.isolate,
     )  # fmt: skip
-    return make(splits[0]), (make(splits[1]), splits[1].bytes) if len(splits[1]) else None
+    return make(splits[0]), (make(splits[1]), splits[1].bytes if objective.covers else None) if len(splits[1]) else None
 
 
 def count_steps(recipe: Recipe, loader: Loader) -> int:

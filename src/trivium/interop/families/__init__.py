@@ -52,20 +52,23 @@ def by_type(model_type: Any) -> Family:
     return known[model_type]
 
 
-def stock(config: ModelConfig) -> tuple[Family | None, dict[str, str]]:
-    """The family that carries a config, or None and for each stock class the reason why it does not."""
+def stock(config: ModelConfig, vocabulary: Vocabulary | None = None) -> tuple[Family | None, dict[str, str]]:
+    """The family that carries a config, or None and for each stock class the reason why it does not.
+
+    With a `vocabulary`, its control ids must suit the class too.
+    """
     reasons: dict[str, str] = {}
     for _, family in sorted(families().items(), key=lambda item: item[0] != config.preset):
-        if (reason := obstacle(family, config)) is None:
+        if (reason := obstacle(family, config, vocabulary)) is None:
             return family, {}
         reasons[family.architecture] = reason
     return None, reasons
 
 
-def obstacle(family: Family, config: ModelConfig) -> str | None:
+def obstacle(family: Family, config: ModelConfig, vocabulary: Vocabulary | None = None) -> str | None:
     """The first field that does not survive the way to a family's config.json and back."""
     try:
-        again = family.read(family.write(config, None))
+        again = family.read(family.write(config, vocabulary))
     except (ModelError, ConfigError) as refused:
         return str(refused)
     if (found := difference(config, again)) is None:

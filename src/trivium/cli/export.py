@@ -1,0 +1,24 @@
+"""`trivium export`: write a model folder as a file that other programs run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A model folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp).")] = "gguf",
+    quantize: Annotated[str | None, typer.Option(help="Store matrices in 8 bits: q8_0.")] = None,
+) -> None:
+    """Write a model folder as one file for llama.cpp."""
+    from trivium.base.errors import ConfigError
+    from trivium.base.log import say
+    from trivium.interop import gguf, hub
+
+    if to != "gguf":
+        raise ConfigError(f"--to: expected gguf, found {to!r}")
+    found = hub.load(model)
+    gguf.write(out, found.transformer, found.tokenizer, found.stops, quantize, name=model.resolve().name)
+    say(f"{out}: {out.stat().st_size:,} bytes for llama.cpp")

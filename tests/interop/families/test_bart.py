@@ -1,0 +1,66 @@
+"""BartForConditionalGeneration: which settings of either side the other lacks. That the rest is equal: test_stock."""
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+import trivium
+from trivium.base.errors import ModelError
+from trivium.interop.families import bart, mbart, obstacle
+
+SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"residual": "pre"}, "encoder.residual: pre, BartForConditionalGeneration has post"),
+        ({"tie": False}, "tie: False, BartForConditionalGeneration has True"),
+        ({"ffn": "glu"}, "encoder.ffn: glu, BartForConditionalGeneration has mlp"),
+        ({"norm": {"kind": "layer", "eps": 0.1}}, "encoder.norm.eps: 0.1, BartForConditionalGeneration has 1e-05"),
+        ({"head": "lm"}, "head.bias: False, BartForConditionalGeneration has True"),
+        (
+            {"position": {"kind": "learned", "offset": 0}},
+            "encoder.position.0.offset: 0, BartForConditionalGeneration has 2",
+        ),
+        ({"heads": 3, "head_size": 8}, "encoder.heads: 3, BartForConditionalGeneration needs a divisor"),
+    ],
+)
+def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: str) -> None:
+    config = trivium.build("bart", **{**SMALL, **changes}).config
+    told = obstacle(bart, config)
+    assert told is not None and told.startswith(reason), told
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tie_word_embeddings": False}, "tie_word_embeddings: false is not supported"),
+        ({"activation_function": "xielu"}, "activation_function: 'xielu' is not supported"),
+    ],
+)
+def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        bart.read(changes)
+
+
+def test_a_file_may_leave_out_the_bias_of_the_scores(tmp_path) -> None:
+    model = trivium.build("bart", **SMALL)
+    model.save(tmp_path / "model")
+    state = load_file(tmp_path / "model" / "model.safetensors")
+    assert state.pop("final_logits_bias").shape == (1, 64)
+    save_file(state, tmp_path / "model" / "model.safetensors", metadata={"format": "pt"})
+    assert not trivium.load(tmp_path / "model").transformer.head.bias.any()
+
+
+def test_stacks_may_differ_in_size() -> None:
+    config = bart.read({"encoder_layers": 1, "decoder_layers": 2, "d_model": 64, "decoder_ffn_dim": 80})
+    assert (config.encoder.layers, config.decoder.layers, config.decoder.ffn.size) == (1, 2, 80)
+    tree = bart.write(config, None)
+    assert (tree["encoder_layers"], tree["decoder_layers"], tree["decoder_ffn_dim"]) == (1, 2, 80)
+
+
+def test_other_readers_are_told_where_norms_stand() -> None:
+    tree = bart.write(trivium.build("bart", **SMALL).config, None)
+    assert tree["normalize_before"] is tree["add_final_layer_norm"] is tree["static_position_embeddings"] is False
+    tree = mbart.write(trivium.build("mbart", **SMALL).config, None)
+    assert tree["normalize_before"] is tree["add_final_layer_norm"] is tree["scale_embedding"] is True

@@ -1,0 +1,37 @@
+"""Gemma2ForCausalLM: which settings of either side the other does not have. That the rest is equal: test_stock."""
+
+import pytest
+
+import trivium
+from trivium.base.errors import ModelError
+from trivium.interop.families import gemma2, obstacle
+
+SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"residual": "pre"}, "decoder.residual: pre, Gemma2ForCausalLM has sandwich"),
+        ({"norm": "rms"}, "decoder.norm.offset: 0.0, Gemma2ForCausalLM has 1.0"),
+        ({"embed": "tokens"}, "embed.scale: False, Gemma2ForCausalLM has True"),
+        ({"score_scale": 0.3}, "decoder.scale: 0.3, Gemma2ForCausalLM has"),
+        ({"head": "none"}, "head: none, Gemma2ForCausalLM has lm"),
+        ({"heads": 3, "head_size": 16}, "heads: 3, Gemma2ForCausalLM needs a divisor"),
+    ],
+)
+def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: str) -> None:
+    config = trivium.build("gemma2", **{**SMALL, **changes}).config
+    told = obstacle(gemma2, config)
+    assert told is not None and told.startswith(reason), told
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"use_bidirectional_attention": True}, "use_bidirectional_attention: true is not supported"),
+    ],
+)
+def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        gemma2.read(changes)

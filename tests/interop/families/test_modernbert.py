@@ -1,0 +1,56 @@
+"""ModernBertForMaskedLM: which settings of either side the other does not have. That the rest is equal: test_stock."""
+
+import pytest
+
+import trivium
+from trivium.base.errors import ModelError
+from trivium.interop.families import modernbert, obstacle
+
+SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"residual": "pre"}, "encoder.residual.first: True, ModernBertForMaskedLM has False"),
+        (
+            {"pattern": [{"kind": "window", "size": 4}], "position": "rope"},
+            "encoder.pattern.0.both: False, ModernBertForMaskedLM has True",
+        ),
+        ({"pattern": "causal"}, "pattern: causal, ModernBertForMaskedLM has full and window"),
+        ({"position": "learned"}, "encoder.position: learned, ModernBertForMaskedLM has rope"),
+        (
+            {"position": [{"kind": "rope", "theta": 5.0}, {"kind": "rope", "theta": 6.0}], "pattern": "full"},
+            "encoder.position: differs between layers",
+        ),
+        ({"embed": "tokens"}, "embed.norm: none, ModernBertForMaskedLM has layer"),
+        ({"kv_heads": 1}, "encoder.kv_heads: 1, ModernBertForMaskedLM has 2"),
+        ({"norm": {"kind": "layer", "bias": True}}, "embed.norm.bias: False, ModernBertForMaskedLM has True"),
+    ],
+)
+def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: str) -> None:
+    config = trivium.build("modernbert", **{**SMALL, **changes}).config
+    told = obstacle(modernbert, config)
+    assert told is not None and told.startswith(reason), told
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope_type 'yarn' is not supported here"),
+    ],
+)
+def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        modernbert.read(changes)
+
+
+def test_old_and_new_spelling_of_layers_and_rope_are_one() -> None:
+    words = ["full_attention", "sliding_attention", "sliding_attention", "full_attention"]
+    theta = {word: {"rope_type": "default", "rope_theta": float(n + 5)} for n, word in enumerate(dict.fromkeys(words))}
+    new = modernbert.read({"num_hidden_layers": 4, "layer_types": words, "rope_parameters": theta})
+    old = {"num_hidden_layers": 4, "global_attn_every_n_layers": 3, "global_rope_theta": 5, "local_rope_theta": 6}
+    assert modernbert.read(old) == new
+    tree = modernbert.write(new, None)
+    assert tree["layer_types"] == words and tree["global_attn_every_n_layers"] == 3
+    assert (tree["global_rope_theta"], tree["local_rope_theta"], tree["local_attention"]) == (5.0, 6.0, 128)

@@ -1,0 +1,41 @@
+"""Qwen3ForCausalLM: which settings of either side the other does not have. That the rest is equal: test_stock."""
+
+import pytest
+
+import trivium
+from trivium.base.errors import ModelError
+from trivium.interop.families import obstacle, qwen3
+
+SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"qk_norm": "none"}, "decoder.qk_norm: none, Qwen3ForCausalLM has rms"),
+        ({"qk_norm": {"kind": "rms", "eps": 0.5}}, "decoder.qk_norm.eps: 0.5, Qwen3ForCausalLM has 1e-06"),
+        (
+            {"pattern": [{"kind": "window", "size": 4}, {"kind": "window", "size": 5}]},
+            "decoder.pattern: differs between layers",
+        ),
+        ({"pattern": "full"}, "pattern: full, Qwen3ForCausalLM has causal and window"),
+        ({"bias": True, "output_bias": False}, "decoder.output_bias: False, Qwen3ForCausalLM has True"),
+    ],
+)
+def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: str) -> None:
+    config = trivium.build("qwen3", **{**SMALL, **changes}).config
+    told = obstacle(qwen3, config)
+    assert told is not None and told.startswith(reason), told
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layer_types": ["full_attention"]}, "layer_types: expected 32 of"),
+        ({"num_hidden_layers": 1, "layer_types": ["linear_attention"]}, "layer_types: expected 1 of"),
+        ({"num_hidden_layers": 1, "layer_types": ["sliding_attention"]}, "sliding_window: needed by layer_types"),
+    ],
+)
+def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        qwen3.read(changes)

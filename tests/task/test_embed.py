@@ -1,0 +1,34 @@
+"""Lines of a file become rows of a .npy, the vectors that the model gives them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trivium import api
+from trivium.base.errors import DataError
+from trivium.task.embed import embed_lines
+from trivium.text.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    built = api.build("modernbert", depth=1, vocab_size=384, context=64)
+    return api.Model(built.transformer, Tokenizer.bytes()).save(tmp_path_factory.mktemp("embed") / "m")
+
+
+def test_each_line_has_its_vector(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n\ntwo words\n")
+    assert embed_lines(folder, tmp_path / "a.txt", tmp_path / "v.npy") == (2, 64)
+    found = np.load(tmp_path / "v.npy")
+    assert np.allclose(found, api.load(folder).embed(["one", "two words"]).numpy(), atol=1e-6)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_a_file_without_lines_is_an_error(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n\n")
+    with pytest.raises(DataError, match="found none"):
+        embed_lines(folder, tmp_path / "a.txt", tmp_path / "v.npy")
+    assert not (tmp_path / "v.npy").exists()

@@ -1,0 +1,118 @@
+"""Tour 3: attention, from the formula to the form that fits in memory. Run it: python tours/3_attention.py
+
+Attention is softmax(q k^T / sqrt(E)) v. Written like that it makes a matrix of n x n scores, which is read and written
+several times. Here the same numbers come out of four programs, each of which holds less than the one before:
+
+    1. the formula                      n x n scores, and a softmax that overflows
+    2. three passes over a row          largest score, sum of exponentials, mix of the values: safe
+    3. one pass over a row              the largest score so far, and corrections when it grows
+    4. one pass over tiles              the same for blocks of queries and keys: what `kernel = "tiled"` runs
+"""
+
+import torch
+
+from trivium.model.kernel import Eager
+from trivium.model.pattern import Causal, Full, Where, Window
+from trivium.model.tiled import Tiled
+from trivium.model.view import View
+
+torch.manual_seed(0)
+N, E, TILE = 8, 4, 2
+q, k, v = torch.randn(3, N, E, dtype=torch.float64)
+
+
+def numbers(x: torch.Tensor, digits: int) -> str:
+    """A vector as text."""
+    return "  ".join(f"{value:+.{digits}f}" for value in x)
+
+
+def show(title: str, output: torch.Tensor, held: int) -> None:
+    """Print the last query's output and how many scores were alive at once to make it."""
+    print(f"{title:<34} {numbers(output[-1], 6)}   holds {held:>2} scores")
+
+
+def formula() -> torch.Tensor:
+    """Attention as it is written: every score at once."""
+    scores = q @ k.T / E**0.5
+    weights = scores.exp()
+    return weights / weights.sum(dim=1, keepdim=True) @ v
+
+
+def three_passes() -> torch.Tensor:
+    """A row at a time. exp(s - m) cannot overflow, but m is known after a whole pass, and the sum after another."""
+    rows = []
+    for query in q:
+        largest = max(query @ key / E**0.5 for key in k)
+        total = sum((query @ key / E**0.5 - largest).exp() for key in k)
+        rows.append(
+            sum((query @ key / E**0.5 - largest).exp() / total * value for key, value in zip(k, v, strict=True))
+        )
+    return torch.stack(rows)
+
+
+def one_pass(tell: bool = False) -> torch.Tensor:
+    """A row at a time, one pass: when a larger score turns up, what was summed before shrinks by exp(old - new)."""
+    rows = []
+    for number, query in enumerate(q):
+        largest, total, mix = torch.tensor(-torch.inf), torch.tensor(0.0), torch.zeros(E)
+        for key, value in zip(k, v, strict=True):
+            score = query @ key / E**0.5
+            new = torch.maximum(largest, score)
+            fade, weight = (largest - new).exp(), (score - new).exp()
+            total, mix = total * fade + weight, mix * fade + weight * value
+            if tell and number == N - 1:
+                print(f"   score {score:+.3f}   largest {new:+.3f}   fade {fade:.3f}   sum {total:.3f}   "
+                      f"output so far {numbers(mix / total, 3)}")  # fmt: skip
+            largest = new
+        rows.append(mix / total)
+    return torch.stack(rows)
+
+
+def tiles() -> torch.Tensor:
+    """The same, for a block of queries and a tile of keys at a time: two matrix products for each tile."""
+    blocks = []
+    for queries in q.split(TILE):
+        largest = torch.full((len(queries), 1), -torch.inf)
+        total, mix = torch.zeros(len(queries), 1), torch.zeros(len(queries), E)
+        for keys, values in zip(k.split(TILE), v.split(TILE), strict=True):
+            scores = queries @ keys.T / E**0.5
+            new = torch.maximum(largest, scores.amax(dim=1, keepdim=True))
+            fade, weights = (largest - new).exp(), (scores - new).exp()
+            total, mix = total * fade + weights.sum(dim=1, keepdim=True), mix * fade + weights @ values
+            largest = new
+        blocks.append(mix / total)
+    return torch.cat(blocks)
+
+
+def ours() -> tuple[torch.Tensor, torch.Tensor]:
+    """The two kernels of trivium that the first and the last program are the heart of."""
+    where = Where(torch.arange(N)[None], torch.ones(1, N, dtype=torch.long))
+    view = View(Full(), where, where, plain=True)
+    heads = [x[None, None] for x in (q, k, v)]  # B H T E
+    return Eager().attend(*heads, view, E**-0.5)[0, 0], Tiled().attend(*heads, view, E**-0.5)[0, 0]
+
+
+print(f"{N} tokens, head width {E}: the output of the last query, four ways\n")
+show("1. the formula", formula(), N * N)
+show("2. three passes over a row", three_passes(), 1)
+show("3. one pass over a row", one_pass(), 1)
+show("4. one pass over tiles", tiles(), TILE * TILE)
+eager, tiled = ours()
+show("   kernel = 'eager'", eager, N * N)
+show("   kernel = 'tiled'", tiled, TILE * TILE)
+for output in (three_passes(), one_pass(), tiles(), eager, tiled):
+    assert torch.allclose(output, formula(), atol=1e-12)
+
+print("\nStep 3 as it goes: only the largest score, the sum and the mix are remembered.")
+one_pass(tell=True)
+
+big = 2000 * q[0] @ k.T
+print(f"\nWhy not the formula: one of these scores is {big.max():.0f}, and exp of it is {big.max().exp():.0f}.")
+print(f"Less the largest, it is {(big - big.max()).exp().max():.0f}, and all others are smaller.")
+
+where = Where(torch.arange(4096)[None], torch.ones(1, 4096, dtype=torch.long))
+print("\nWhole tiles that nobody sees are skipped. Of the 1,024 blocks of 128 x 128 in a row of 4,096 tokens")
+for name, pattern in (("causal", Causal()), ("window of 256", Window(size=256))):
+    share = View(pattern, where, where, plain=True).share(128)
+    print(f"   {name:<14} touches {share * 1024:>4.0f}, {share:.0%}")
+print("\nThe backward pass and the bias, caps and heads that share keys are in src/trivium/model/tiled.py.")
