@@ -1,10 +1,10 @@
 """Attention measured: memory that grows with n or with n^2, and time that follows the pairs that are looked at.
 
-    python bench/attention.py [--threads 2] [--rounds 3]
+    python bench/attention.py [--threads 1] [--rounds 3]
 
 One layer's attention, forward and backward, 8 heads of 64, float32. Times are medians of rounds in which the compared
-sides take turns; peaks are the high-water mark of a process of its own. Everything is printed and written to
-bench/results/attention-<date>.json.
+sides take turns, on one thread unless asked: a busy machine slows several threads most. A peak is the high-water mark
+of a process of its own. Everything is printed and written to bench/results/attention-<date>.json.
 """
 
 import argparse
@@ -131,11 +131,11 @@ def measure(threads: int, rounds: int) -> dict[str, object]:
         print(f"  {name}: {ratio:.2f}")
     result |= {"seconds": times, "ratios": ratios}
 
-    print("patterns at n = 4096, automatic choice, against full attention in sdpa")
-    taken = turns({name: step(Auto(), pattern, 4096) for name, pattern in PATTERNS.items()}, rounds)
+    print("patterns at n = 8192, automatic choice, against full attention in sdpa")
+    taken = turns({name: step(Auto(), pattern, 8192) for name, pattern in PATTERNS.items()}, rounds)
     result["patterns"] = {}
     for name, pattern in PATTERNS.items():
-        share = attended(pattern, 4096) / 4096
+        share = attended(pattern, 8192) / 8192
         row = {"pairs": share, "seconds": taken[name], "time": taken[name] / taken["full"]}
         result["patterns"][name] = row  # type: ignore[index]
         print(f"  {name:<15} {share:>6.1%} of the pairs  {row['seconds']:.2f} s  {row['time']:>6.1%} of the time")
@@ -182,7 +182,7 @@ def machine(threads: int) -> dict[str, object]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()

@@ -169,7 +169,7 @@ class Model:
         return out[0] if single else out
 
     def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
-        """What an encoder would put into each gap: (text, probability). A gap is written `[MASK]` or as the mask token."""
+        """What an encoder would put into each gap: (text, probability). A gap is `[MASK]` or the mask token."""
         tokenizer = self._need_tokenizer()
         mask = tokenizer.vocabulary.mask
         if mask is None:

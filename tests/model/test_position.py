@@ -4,7 +4,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from trivium.base.batch import Stream
+from trivium.base.config import parse
+from trivium.model.config import ModelConfig
 from trivium.model.position import ALiBi, Bucket, Position, RoPE, Sinusoid, rotate
+from trivium.model.transformer import Transformer
 
 
 def places(length: int, start: int = 0) -> torch.Tensor:
@@ -76,6 +80,19 @@ def test_rope_scores_depend_on_distance_alone(kind: str) -> None:
 
     assert torch.allclose(scores(0), scores(1000), atol=2e-3)  # an angle of 1,000 radians holds 6e-5 in float32
     assert not torch.allclose(scores(0), q @ k.mT, atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["none", "rope", "bucket", "alibi"])
+def test_logits_do_not_change_when_the_whole_sequence_moves(kind: str) -> None:
+    tree = {"preset": "llama", "vocab_size": 50, "depth": 1, "context": 64, "decoder": {"position": kind, "layers": 2}}
+    torch.manual_seed(0)
+    model = Transformer(parse(ModelConfig, tree)).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    ids, documents = torch.randint(50, (1, 20)), torch.ones(1, 20, dtype=torch.long)
+    with torch.no_grad():
+        near, far = (model.logits(model.decode(Stream(ids, places(20, start), documents))) for start in (0, 1000))
+    assert (near - far).abs().max() <= 1e-4 * float(near.std())
 
 
 @pytest.mark.parametrize("kind", Position.kinds)

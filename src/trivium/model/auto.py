@@ -7,8 +7,11 @@ from trivium.model import flash, flex  # noqa: F401  their kinds join the family
 from trivium.model.kernel import SDPA, Case, Eager, Kernel
 from trivium.model.tiled import BLOCK, Tiled
 
-LONG, SPARSE = 512, 0.5
-"""Where tiles pay on a CPU: rows of at least so many keys, of which at most such a share is looked at."""
+LONG, SPARSE = 512, 0.6
+"""Where tiles pay on a CPU: rows of at least so many keys, of which at most such a share is looked at.
+
+A mask costs sdpa all pairs: at half of them (causal, but not plainly so) both take as long, and tiles hold less.
+"""
 MANY = 1024
 """Keys from which on a trained bias is too large to be written out for every pair."""
 
