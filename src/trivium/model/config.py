@@ -54,6 +54,11 @@ class ModelConfig(Config):
                 raise ValueError(f"{name}: hidden_size {self.hidden_size} is not a multiple of heads {stack.heads}")
             if stack.heads % (stack.kv_heads or 1):
                 raise ValueError(f"{name}: heads {stack.heads} is not a multiple of kv_heads {stack.kv_heads}")
+        for pattern in self.decoder.pattern if self.decoder else ():
+            if pattern.ahead():
+                kind = pattern.kind
+                raise ValueError(f"decoder.pattern: {kind} lets a token see later ones, which it must predict; "
+                                 f"write {{kind = 'and', of = ['causal', '{kind}']}}")  # fmt: skip
         return self
 
     @property

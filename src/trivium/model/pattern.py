@@ -72,6 +72,12 @@ class Pattern(Choice):
         seen = self.allow(where.map(lambda x: x[:, None]), where).expand(length, length)
         return "\n".join("".join("#" if pair else "." for pair in line) for line in seen.tolist())
 
+    def ahead(self, length: int = 512) -> bool:
+        """Whether a token may see a later one, as far as a text of `length` tells; a decoder must not."""
+        place = torch.arange(length, device="cpu")
+        q, k = (Where(place.unsqueeze(axis), torch.ones_like(place).unsqueeze(axis)) for axis in (1, 0))
+        return bool((self.allow(q, k) & (k.position > q.position)).any())
+
     def __and__(self, other: "Pattern") -> "Pattern":
         return And(of=(self, other))
 

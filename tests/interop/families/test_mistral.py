@@ -13,7 +13,7 @@ SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
     ("changes", "reason"),
     [
         ({"pattern": ["causal", {"kind": "window", "size": 4}]}, "decoder.pattern: differs between layers"),
-        ({"pattern": "full"}, "decoder.pattern: full, MistralForCausalLM has window"),
+        ({"pattern": "strided"}, "decoder.pattern: strided, MistralForCausalLM has window"),
         ({"norm": "layer"}, "decoder.norm: layer, MistralForCausalLM has rms"),
         ({"bias": True}, "decoder.bias: True, MistralForCausalLM has False"),
         ({"qk_norm": "rms"}, "decoder.qk_norm: rms, MistralForCausalLM has none"),

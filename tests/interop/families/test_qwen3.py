@@ -18,7 +18,7 @@ SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
             {"pattern": [{"kind": "window", "size": 4}, {"kind": "window", "size": 5}]},
             "decoder.pattern: differs between layers",
         ),
-        ({"pattern": "full"}, "pattern: full, Qwen3ForCausalLM has causal and window"),
+        ({"pattern": "strided"}, "pattern: strided, Qwen3ForCausalLM has causal and window"),
         ({"bias": True, "output_bias": False}, "decoder.output_bias: False, Qwen3ForCausalLM has True"),
     ],
 )
