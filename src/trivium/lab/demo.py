@@ -239,9 +239,10 @@ def tell(folder: Path, report: dict[str, Any]) -> None:
     say()
     for one in report["examples"]:
         say(f"   > {one['question']}\n   {one['answer']}{'' if one['right'] else '     (wrong)'}")
-    say(f"""
-   the curves are in {folder}/pretrain.png and {folder}/tune.png, the numbers in {folder}/report.json
-
-   trivium chat {folder}/model                        ask it something
-   trivium prepare my_folder -o data/mine             your own text
-   trivium train recipes/llama-tiny.toml data.path=data/mine""")
+    say(f"\n   the curves are in {folder}/pretrain.png and {folder}/tune.png, the numbers in {folder}/report.json\n")
+    for command, what in (
+        (f"trivium chat {folder}/model", "ask it something"),
+        ("trivium prepare my_folder -o data/mine", "your own text"),
+        ("trivium train recipes/llama-tiny.toml data.path=data/mine", "your own model"),
+    ):
+        say(f"   {command:<60} {what}")
