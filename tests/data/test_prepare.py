@@ -204,6 +204,22 @@ def test_sentences_get_lines_of_their_own(tmp_path):
     assert lines == [sentence(1), sentence(2), sentence(3)]
 
 
+def test_paragraphs_that_stood_before_are_left_out_on_request(tmp_path):
+    notice = "This notice stands at the end of every page and says the same on each of them. " * 2
+    (tmp_path / "t").mkdir()
+    for name in "ab":
+        (tmp_path / "t" / f"{name}.txt").write_text(f"Page {name} has a text of its own.\n\n{notice}\n")
+    options = {"tokenizer": "bytes", "valid_share": 0.0, "near": None}
+    for wanted, paragraphs in ((2, False), (1, True)):
+        prepare([tmp_path / "t"], tmp_path / f"d{wanted}", Preparation(**options, paragraphs=paragraphs))
+        corpus = Corpus(tmp_path / f"d{wanted}", "train")
+        texts = [
+            Tokenizer.load(tmp_path / f"d{wanted}" / "tokenizer").decode(ids.tolist()) for ids in corpus.documents()
+        ]
+        assert sum(notice.strip() in text for text in texts) == wanted
+        assert all("a text of its own" in text for text in texts)
+
+
 def test_a_folder_that_is_not_ours_is_refused(source, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.doc").write_text("years of work")

@@ -19,6 +19,7 @@ def prepare(
     valid_share: Annotated[float, typer.Option(help="The share of documents that is held out.")] = 0.05,
     filter: Annotated[str, typer.Option(help="What is dropped: light or none.")] = "light",
     near: Annotated[bool, typer.Option(help="Drop near duplicates too.")] = True,
+    paragraphs: Annotated[bool, typer.Option(help="Leave out long paragraphs that stood before.")] = False,
     sentence_lines: Annotated[bool, typer.Option(help="Give every sentence a line of its own.")] = False,
     text_key: Annotated[str | None, typer.Option(help="The key of the text in rows [text or content].")] = None,
     invalid: Annotated[str, typer.Option(help="Invalid UTF-8: replace, strict or drop.")] = "replace",
@@ -31,7 +32,8 @@ def prepare(
 
     tree = {
         "tokenizer": tokenizer, "vocab_size": vocab_size, "valid_share": valid_share, "filter": filter,
-        "sentence_lines": sentence_lines, "reading": {"text_key": text_key, "invalid": invalid},
+        "paragraphs": paragraphs, "sentence_lines": sentence_lines,
+        "reading": {"text_key": text_key, "invalid": invalid},
     }  # fmt: skip
     if not near:
         tree["near"] = None

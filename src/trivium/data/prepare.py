@@ -26,7 +26,7 @@ from trivium.base.types import Document
 from trivium.data.shards import FORMAT, dtype_for, read_manifest, write_shard
 from trivium.text import sentences
 from trivium.text.clean import Cleaning, Filter, Light, clean
-from trivium.text.dedup import Near, duplicates
+from trivium.text.dedup import Near, drop_paragraphs, duplicates
 from trivium.text.sources import EMBEDDED, Counts, Reading, files, read
 from trivium.text.template import CHAT_TEMPLATE
 from trivium.text.tokenizer import Tokenizer
@@ -43,6 +43,8 @@ class Preparation(Config):
     filter: Filter = Light()
     near: Near | None = Near()
     """How near duplicates are found; None leaves only exact ones out."""
+    paragraphs: bool = False
+    """Whether a long paragraph that stood before, in any document, is left out."""
     sentence_lines: bool = False
     """Whether every sentence gets a line of its own."""
     tokenizer: str | None = None
@@ -164,7 +166,11 @@ def _dedup(documents: list[Document], preparation: Preparation, report: Report) 
         found = duplicates((((d.source, d.id), d.text) for d in documents), preparation.near)
         report.dropped.update(" ".join(reason.split()[:2]) for reason in found.values())
         kept = [document for document in documents if (document.source, document.id) not in found]
+        if preparation.paragraphs:
+            texts = drop_paragraphs(document.text for document in kept)
+            kept = [replace(document, text=text) for document, text in zip(kept, texts, strict=True)]
         entry.update(documents_in=len(documents), documents_out=len(kept))
+        entry["bytes_out"] = sum(len(document.text.encode()) for document in kept)
     return kept
 
 
