@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,25 +85,44 @@ def write(file: Path, made: trivium.Model, quantize: str | None = None) -> Path:
     return gguf.write(file, made.transformer, made.tokenizer, made.stops, quantize)
 
 
+SERVE = """
+import sys, time, xllamacpp
+options = xllamacpp.CommonParams()
+options.model.path, options.n_ctx, options.n_parallel = sys.argv[1], 128, 1
+options.warmup = options.fit_params = False
+options.cpuparams.n_threads = options.cpuparams_batch.n_threads = 1
+options.cache_type_k = options.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+options.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+options.verbosity = 0
+server = xllamacpp.Server(options)
+print("listening", server.listening_address, flush=True)
+time.sleep(120)
+"""
+
+
 class Server:
-    """llama.cpp with a file loaded, its keys and values in float32 (it keeps float16, which costs 1e-2 here)."""
+    """llama.cpp with a file loaded, its keys and values in float32 (it keeps float16, which costs 1e-2 here).
+
+    It runs in a process of its own that is killed in the end: its own way of stopping now and then waits for ever.
+    """
 
     def __init__(self, file: Path) -> None:
-        found = pytest.importorskip("xllamacpp", reason="xllamacpp is llama.cpp, the oracle of these tests")
-        options = found.CommonParams()
-        options.model.path, options.n_ctx, options.n_parallel = str(file), 128, 1
-        options.warmup = options.fit_params = False
-        options.cpuparams.n_threads = options.cpuparams_batch.n_threads = 1
-        options.cache_type_k = options.cache_type_v = found.ggml_type.GGML_TYPE_F32
-        options.flash_attn_type = found.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        options.verbosity = 0
-        self.server = found.Server(options)
+        pytest.importorskip("xllamacpp", reason="xllamacpp is llama.cpp, the oracle of these tests")
+        self.process = subprocess.Popen([sys.executable, "-c", SERVE, str(file)], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        words = next((line.split() for line in self.process.stdout if line.startswith("listening")), None)
+        assert words is not None, "llama.cpp did not load the file"
+        self.address = words[1]
         self.open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+    def __del__(self) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def ask(self, path: str, **body: Any) -> dict[str, Any]:
         """Post to an endpoint of its web server, which listens on this machine alone."""
         kind = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.server.listening_address + path, json.dumps(body).encode(), kind)
+        request = urllib.request.Request(self.address + path, json.dumps(body).encode(), kind)
         with self.open(request, timeout=60) as reply:
             return json.load(reply)
 

@@ -110,7 +110,7 @@ def rules(config: ModelConfig, norms: tuple[str, ...] = NORMS, qk_norm: bool = F
     for part in ("q_norm", "k_norm") if qk_norm else ():
         layer.append(Rule(f"{ours}.attention.{part}.weight", f"{theirs}.self_attn.{part}.weight"))
     for part in ("gate", "up", "down"):
-        layer.append(Rule(f"{ours}.ffn.{part}.weight", f"{theirs}.mlp.{part}_proj.weight"))
+        layer += linear(f"{ours}.ffn.{part}", f"{theirs}.mlp.{part}_proj", decoder.ffn.bias)
     return [
         Rule("tokens.weight", "model.embed_tokens.weight"),
         *each(decoder.layers, layer),
