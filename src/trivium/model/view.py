@@ -119,7 +119,9 @@ class View:
 
     def share(self, block: int) -> float:
         """How much of the row a query has to look at when blocks are skipped: 1 is all of it."""
-        return float((self.states(block) > 0).double().mean())
+        if (share := self.made.get(("share", block))) is None:  # asked for by every layer of the pass
+            share = self.made["share", block] = float((self.states(block) > 0).double().mean())
+        return share
 
     def plan(self, block: int, widest: int) -> list[Stripe]:
         """Which keys each `block` of queries can see, in tiles of at most `widest` keys.
