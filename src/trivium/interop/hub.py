@@ -16,9 +16,10 @@ import torch
 from trivium.base import files
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop import rules, weights
+from trivium.interop import adapter, rules, weights
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_type, difference, stock
+from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
 from trivium.text.template import stop_ids
@@ -108,11 +109,16 @@ def _generation(tokenizer: Tokenizer | None, tree: Mapping[str, Any]) -> dict[st
 def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folder:
     """Read a model folder, ours or any that a family of ours can read; floating weights become `dtype`.
 
-    A file or key that is missing, truncated, unknown or of the wrong shape is one ModelError that names it.
+    A file or key that is missing, truncated, unknown or of the wrong shape is one ModelError that names it. A folder
+    of an adapter alone is its base model with the adapter merged in.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such model folder")
+    if (folder / adapter.CONFIG).is_file() and not (folder / "config.json").is_file():
+        found = load(adapter.base(folder), dtype)
+        merge(adapter.load_adapter(folder, found.transformer))
+        return found
     tree = files.read_json(folder / "config.json", ModelError)
     if not isinstance(tree, dict):
         raise ModelError(f"{folder / 'config.json'}: expected an object, found {type(tree).__name__}")

@@ -8,13 +8,15 @@ import torch
 
 from trivium import api
 from trivium.base.config import dump
-from trivium.base.errors import ConfigError, DataError
+from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.files import fingerprint, sha256
 from trivium.base.log import say
 from trivium.data.conversation import conversation_rows
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
+from trivium.interop.adapter import save_adapter
+from trivium.model.adapt import adapt, merge
 from trivium.model.transformer import Transformer
 from trivium.objective.instruct import Instruct
 from trivium.text.tokenizer import Tokenizer
@@ -34,6 +36,9 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
         recipe.objective.fits(model.config.family)
         length = row_length(recipe, model)
         rows, valid = open_rows(recipe, tokenizer, length)
+        if recipe.lora is not None:
+            torch.manual_seed(recipe.seed)
+            adapt(model.transformer, recipe.lora)
         transformer = model.transformer.to(ranks.device).train()
         loader = Loader(
             rows, recipe.step_rows(length), recipe.micro_rows, tokenizer.vocabulary.pad,
@@ -47,9 +52,20 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
         with open_run(folder, recipe, facts, resume, writes=ranks.first):
             last = train(transformer, loader, recipe, steps, folder, ranks, score)
             if ranks.first:
+                if recipe.lora is not None:
+                    keep_adapter(folder / "adapter", model, recipe)
                 model.record = {"recipe": dump(recipe), **facts, "result": last}
                 model.save(folder / "model")
     return folder / "model"
+
+
+def keep_adapter(folder: Path, model: api.Model, recipe: Recipe) -> None:
+    """Save what was learned beside the model it was learned for, and merge it in."""
+    try:
+        save_adapter(folder, model.transformer, Path(recipe.init).resolve() if recipe.init else "")
+    except ModelError as refused:
+        say(f"the adapter is kept merged alone: {refused}")
+    merge(model.transformer)
 
 
 def start_model(recipe: Recipe) -> api.Model:

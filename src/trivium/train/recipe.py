@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from trivium.base.config import Config, Seq, load_plugins, override, parse, read_toml
 from trivium.data.rows import Packing
 from trivium.data.shards import read_manifest
+from trivium.model.adapt import Lora
 from trivium.model.config import ModelConfig
 from trivium.objective.causal import Causal
 from trivium.objective.objective import Objective
@@ -47,6 +48,8 @@ class Recipe(Config):
     """A fresh model; leave it out to go on from `init`."""
     init: str | None = None
     """A model folder to go on from."""
+    lora: Lora | None = None
+    """Learn low-rank adapters alone; the run keeps them in `adapter/` and merged in `model/`."""
     optim: Optim = AdamW()
     schedule: Schedule = Cosine()
     loss: LossConfig = LossConfig()

@@ -1,0 +1,165 @@
+"""Adapters in peft's files: adapter_config.json and adapter_model.safetensors, in the names of the stock class.
+
+The names come from the families' rule tables. Where a stock class keeps several of our matrices in one (GPT-2's
+c_attn, ModernBERT's Wqkv), their changes become one of the summed rank, with the second factor in blocks; read back,
+each of ours takes the whole first factor and its rows of the second. Weights that are learned beside the adapters (a
+task's head) are stored as peft's `modules_to_save`. Knows no training.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from trivium.base import files
+from trivium.base.errors import ModelError
+from trivium.interop import rules
+from trivium.interop.families import stock
+from trivium.interop.rules import Rule
+from trivium.model.adapt import Adapted, adapted, put
+from trivium.model.transformer import Transformer
+
+CONFIG, WEIGHTS, ROOT = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
+TASKS = {"ForCausalLM": "CAUSAL_LM", "LMHeadModel": "CAUSAL_LM", "ForConditionalGeneration": "SEQ_2_SEQ_LM",
+         "ForSequenceClassification": "SEQ_CLS", "ForTokenClassification": "TOKEN_CLS",
+         "ForQuestionAnswering": "QUESTION_ANS"}  # fmt: skip
+"""What peft calls the use of a stock class, by the end of the class's name."""
+PLAIN = {"use_dora": False, "use_rslora": False, "bias": "none", "lora_bias": False, "layers_to_transform": None,
+         "trainable_token_indices": None, "target_parameters": None, "alora_invocation_tokens": None}  # fmt: skip
+"""Settings of peft under which a change is more than (alpha / rank) B A x, at the values under which it is not."""
+
+
+def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Path:
+    """Write the adapters of a model, and what else is learned, beside the `base` folder they belong to."""
+    folder, layers = Path(folder), adapted(model)
+    family, reasons = stock(model.config)
+    if not layers:
+        raise ModelError(f"{folder}: the model has no adapters to save")
+    if family is None:
+        raise ModelError(f"{folder}: no stock class computes this model, and peft's files are in its names: "
+                         + "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:1]))  # fmt: skip
+    tree = family.write(model.config, None)
+    state: dict[str, Tensor] = {}
+    ranks: dict[str, int] = {}
+    alphas: dict[str, float] = {}
+    table = family.rules(model.config)
+    for theirs, parts, transposed in _matrices(table):
+        change = _join([layers.get(part) for part in parts], [_layer(model, part) for part in parts])
+        if change is None:
+            continue
+        a, b, scale = change
+        state[f"{ROOT}{theirs}.lora_A.weight"], state[f"{ROOT}{theirs}.lora_B.weight"] = a, b
+        ranks[theirs], alphas[theirs] = len(a), scale * len(a)
+        flipped = transposed
+    learned = {
+        name: parameter for name, parameter in model.named_parameters()
+        if parameter.requires_grad and not name.endswith((".lora_a", ".lora_b"))
+    }  # fmt: skip
+    own = [entry for entry in table if isinstance(entry, Rule) and set(entry.parts) <= set(learned)]
+    extra = rules.to_theirs({name: value.detach().cpu() for name, value in learned.items()}, own)
+    modules = sorted({name.rsplit(".", 1)[0] for name in extra})
+    first = next(iter(ranks))
+    config = {
+        "peft_type": "LORA", "base_model_name_or_path": str(base), "inference_mode": True, **PLAIN,
+        "task_type": next((task for end, task in TASKS.items() if tree["architectures"][0].endswith(end)), None),
+        "r": ranks[first], "lora_alpha": alphas[first], "lora_dropout": next(iter(layers.values())).dropout,
+        "target_modules": list(ranks), "rank_pattern": ranks, "alpha_pattern": alphas,
+        "fan_in_fan_out": flipped, "modules_to_save": modules or None,
+    }  # fmt: skip
+    with files.publishing(folder) as new:
+        state |= {f"{ROOT}{name}": tensor for name, tensor in extra.items()}
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, new / WEIGHTS, {"format": "pt"})
+        files.write_json(new / CONFIG, config)
+    return folder
+
+
+def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
+    """Put the adapters of a folder, ours or peft's, on the model they were made for."""
+    folder = Path(folder)
+    config = files.read_json(folder / CONFIG, ModelError)
+    family, _ = stock(model.config)
+    if family is None:
+        raise ModelError(f"{folder}: no stock class computes the model, so an adapter's names mean nothing to it")
+    for key, value in PLAIN.items():
+        if config.get(key, value) not in (value, None):
+            raise ModelError(f"{folder / CONFIG}: {key} = {config[key]!r} is not supported, expected {value!r}")
+    try:
+        state = {key.removeprefix(ROOT): tensor for key, tensor in load_file(folder / WEIGHTS).items()}
+    except (SafetensorError, OSError) as broken:
+        raise ModelError(f"{folder / WEIGHTS}: not a whole safetensors file: {broken}") from broken
+    table = family.rules(model.config)
+    for theirs, parts, _ in _matrices(table):
+        a, b = (state.pop(f"{theirs}.lora_{which}.weight", None) for which in "AB")
+        if a is None or b is None:
+            continue
+        rank, alpha = len(a), _pattern(config, "alpha_pattern", theirs, config["lora_alpha"])
+        sizes = [_layer(model, part).out_features for part in parts]
+        if b.shape[0] != sum(sizes) or a.shape[1] != _layer(model, parts[0]).in_features or b.shape[1] != rank:
+            raise ModelError(f"{folder / WEIGHTS}: {theirs}: an adapter of {a.shape[1]} to {b.shape[0]} does not fit "
+                             f"a layer of {_layer(model, parts[0]).in_features} to {sum(sizes)}")  # fmt: skip
+        for part, rows in zip(parts, b.split(sizes), strict=True):
+            layer = put(model, part, rank, float(alpha), float(config.get("lora_dropout") or 0.0))
+            with torch.no_grad():
+                layer.lora_a.copy_(a)
+                layer.lora_b.copy_(rows)
+    own = [entry for entry in table if isinstance(entry, Rule) and entry.theirs in state]
+    shapes = {part: model.get_parameter(part).shape for entry in own for part in entry.parts}
+    if not adapted(model):
+        raise ModelError(f"{folder / WEIGHTS}: holds no adapter for a layer of the model; is it another model's?")
+    try:
+        for name, tensor in rules.to_ours(state, own, shapes).items():
+            model.get_parameter(name).data.copy_(tensor)
+    except ModelError as wrong:
+        raise ModelError(f"{folder / WEIGHTS}: {wrong}; is it another model's adapter?") from wrong
+    return model
+
+
+def base(folder: Path) -> Path:
+    """The model folder that an adapter belongs to: as it is written, or beside the adapter's own folder."""
+    name = files.read_json(folder / CONFIG, ModelError).get("base_model_name_or_path")
+    places = [Path(str(name)), folder.parent / Path(str(name)).name]
+    for place in places:
+        if (place / "config.json").is_file():
+            return place
+    raise ModelError(f"{folder / CONFIG}: base_model_name_or_path: expected a model folder, found {name!r}; "
+                     f"put the model at {places[1]}")  # fmt: skip
+
+
+def _matrices(table: rules.Table) -> list[tuple[str, list[str], bool]]:
+    """(their module, our modules, whether theirs is transposed) of every matrix."""
+    return [
+        (entry.theirs.removesuffix(".weight"), [part.removesuffix(".weight") for part in entry.parts], entry.transpose)
+        for entry in table
+        if isinstance(entry, Rule) and entry.theirs.endswith(".weight")
+    ]
+
+
+def _layer(model: Transformer, name: str) -> Any:
+    return model.get_submodule(name)
+
+
+def _join(found: list[Adapted | None], layers: list[Any]) -> tuple[Tensor, Tensor, float] | None:
+    """One change of several: A's on top of each other, B's in blocks; a scale that differs goes into B."""
+    present = [layer for layer in found if layer is not None]
+    if not present:
+        return None
+    scale, at, row = present[0].scale, 0, 0
+    a = torch.cat([layer.lora_a.detach() for layer in present]).cpu()
+    b = a.new_zeros(sum(layer.out_features for layer in layers), len(a))
+    for layer, change in zip(layers, found, strict=True):
+        if change is not None:
+            block = change.lora_b.detach().cpu() * (change.scale / scale)
+            b[row : row + layer.out_features, at : at + change.rank] = block
+            at += change.rank
+        row += layer.out_features
+    return a, b, scale
+
+
+def _pattern(config: Mapping[str, Any], key: str, name: str, default: Any) -> Any:
+    """What a peft pattern says of a module: keys are names or the ends of names."""
+    found = [value for end, value in (config.get(key) or {}).items() if name == end or name.endswith(f".{end}")]
+    return found[0] if found else default
