@@ -142,9 +142,9 @@ class Model:
         texts = bool(rows) and isinstance(rows[0], str)
         if stop and not texts:
             raise ConfigError("stop: stop texts need prompts that are texts")
-        ids = [self._encode(row) for row in rows] if texts else rows
+        ids = [self.encode(row) for row in rows] if texts else rows
         size = self.tokenizer.size if self.tokenizer else None
-        ids, sources = self._sides(ids)
+        ids, sources = self.sides(ids)
         if texts:
             run = Generation(self.transformer, ids, sampling, max_new_tokens, self.stops, size, sources)
             out = [""] * len(ids)
@@ -160,7 +160,7 @@ class Model:
             raise ConfigError("stop: beam search knows stop ids only; leave stop out or take num_beams=1")
         single, rows = _rows(prompts)
         texts = bool(rows) and isinstance(rows[0], str)
-        ids, sources = self._sides([self._encode(row) for row in rows] if texts else rows)
+        ids, sources = self.sides([self.encode(row) for row in rows] if texts else rows)
         size = self.tokenizer.size if self.tokenizer else None
         config = parse(Beam, {"beams": num_beams, **options}, "generate")
         found = search(self.transformer, ids, config, max_new_tokens, self.stops, size, sources)
@@ -178,20 +178,20 @@ class Model:
         ids = tokenizer.encode(parts[0])
         for part in parts[1:]:
             ids += [mask, *tokenizer.encode(part)]
-        guesses = fill(self.transformer, self._framed(ids), mask, top, tokenizer.size)
+        guesses = fill(self.transformer, self.frame(ids), mask, top, tokenizer.size)
         return [[(tokenizer.decode([guess.id]), guess.probability) for guess in gap] for gap in guesses]
 
     def embed(self, texts: Sequence[str], pool: Pool | None = None, normalise: bool = True) -> Float[Tensor, "N D"]:
         """One vector for each text: the mean of an encoder's states, or a decoder's last, unless `pool` differs."""
         tokenizer = self._need_tokenizer()
-        return embed(self.transformer, [self._framed(tokenizer.encode(text)) for text in texts], pool, normalise)
+        return embed(self.transformer, [self.frame(tokenizer.encode(text)) for text in texts], pool, normalise)
 
     def stream(
         self, prompt: str, max_new_tokens: int = 64, stop: str | Sequence[str] | None = None, **sampling: Any
     ) -> Iterator[str]:
         """Continue one text, piece by piece; options as in `generate`."""
         tokenizer = self._need_tokenizer()
-        ids, sources = self._sides([self._encode(prompt)])
+        ids, sources = self.sides([self.encode(prompt)])
         run = Generation(self.transformer, ids, sample(**sampling), max_new_tokens, self.stops, tokenizer.size, sources)
         return (piece for _, piece in write(run, tokenizer, _texts(stop)))
 
@@ -217,16 +217,17 @@ class Model:
         """Write a model folder, whole or not at all."""
         return hub.save(folder, self.transformer, self.tokenizer, self.record)
 
-    def _encode(self, text: Any) -> list[int]:
+    def encode(self, text: Any) -> list[int]:
+        """A text as the ids that the model's first stack reads: framed as in training, a decoder's without an end."""
         if not isinstance(text, str):
             raise ModelError(f"prompts: expected texts only or ids only, found {type(text).__name__} among texts")
         tokenizer = self._need_tokenizer()
         if self.config.encoder is not None:
-            return self._framed(tokenizer.encode(text))
+            return self.frame(tokenizer.encode(text))
         bos = tokenizer.vocabulary.bos
         return [*([] if bos is None else [bos]), *tokenizer.encode(text)]
 
-    def _framed(self, ids: list[int]) -> list[int]:
+    def frame(self, ids: list[int]) -> list[int]:
         """A text as its model learned to read it whole: BOS to EOS, in T5's family only EOS at its end."""
         vocabulary = self._need_tokenizer().vocabulary
         both = self.config.family == "encoder_decoder"
@@ -238,7 +239,7 @@ class Model:
     def _start(self) -> int:
         return self.start if self.start is not None else self.tokenizer.vocabulary.pad if self.tokenizer else 0
 
-    def _sides(self, ids: list[list[int]]) -> tuple[list[list[int]], list[list[int]] | None]:
+    def sides(self, ids: list[list[int]]) -> tuple[list[list[int]], list[list[int]] | None]:
         """What the decoder begins with, and what the encoder reads, if there is one."""
         if self.config.family != "encoder_decoder":
             return ids, None

@@ -1,0 +1,164 @@
+"""Public data sets become row files with a split: what `bench/tasks.py` trains and scores on.
+
+    python bench/rows.py FOLDER -o runs/tasks/rows
+
+FOLDER holds the sets as their authors publish them, zstd-compressed, one folder each (a set that is not there is
+left out and named). Splits are the authors' where there are any; else a hash of a row's text decides, so that equal
+texts fall on one side, and translations of one sentence too.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+Rows = Iterator[tuple[str, dict[str, Any]]]
+"""(split, row)."""
+
+
+def text(path: Path) -> str:
+    """A compressed file as text, without its byte-order mark."""
+    with zstandard.open(path, "rt", encoding="utf-8-sig") as handle:
+        return handle.read()
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a .jsonl.zst."""
+    return map(json.loads, filter(None, text(path).split("\n")))
+
+
+def side(key: str, share: float = 0.1) -> str:
+    """Where a text belongs."""
+    return "test" if hashlib.sha256(key.encode()).digest()[0] < 256 * share else "train"
+
+
+def polarity(folder: Path) -> Rows:
+    """Sentences of film reviews, two classes."""
+    for row in lines(folder / "cls_sentence_polarity_en/all.jsonl.zst"):
+        yield side(row["text"]), {"text": row["text"], "label": row["label"]}
+
+
+def sms(folder: Path) -> Rows:
+    """Short messages, spam or not."""
+    for line in text(folder / "cls_sms_spam_en/SMSSpamCollection.tsv.zst").splitlines():
+        label, message = line.split("\t", 1)
+        yield side(message), {"text": message, "label": label}
+
+
+def clinc(folder: Path) -> Rows:
+    """What a user wants, 150 intents; those out of scope are left out."""
+    data = json.loads(text(folder / "cls_clinc150_en/data_full.json.zst"))
+    for split in ("train", "val", "test"):
+        for sentence, label in data[split]:
+            yield {"val": "valid"}.get(split, split), {"text": sentence, "label": label}
+
+
+def clinc_pairs(folder: Path) -> Rows:
+    """The same as retrieval: a sentence, and another of its intent."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for split, row in clinc(folder):
+        groups.setdefault((split, row["label"]), []).append(row["text"])
+    for (split, label), sentences in groups.items():
+        for query, positive in zip(sentences, sentences[1:] + sentences[:1], strict=True):
+            yield split, {"query": query, "positive": positive, "label": label}
+
+
+def sgd(folder: Path) -> Rows:
+    """Dialogues about tasks, whole for training; each test dialogue ends at one answer, in turn early and late."""
+    for split in ("train", "test"):
+        for number, row in enumerate(lines(folder / f"dialogue_sgd/{split}.jsonl.zst")):
+            turns = [{"speaker": {"system": "assistant"}.get(t["speaker"], t["speaker"]), "text": t["text"]}
+                     for t in row["turns"]]  # fmt: skip
+            answers = [i for i, turn in enumerate(turns) if turn["speaker"] == "assistant" and i]
+            if answers:
+                last = answers[-1] if split == "train" else answers[number % len(answers)]
+                yield split, {"dialogue": turns[:last], "response": turns[last]["text"]}
+
+
+def gsm8k(folder: Path) -> Rows:
+    """Arithmetic in words."""
+    for split in ("train", "test"):
+        for row in lines(folder / f"instruct_gsm8k/{split}.jsonl.zst"):
+            yield split, {"question": row["question"], "context": "", "answer": row["answer"]}
+
+
+def _book(folder: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The book's split: 85 %, 10 % test, 5 % valid, in file order."""
+    rows = json.loads(text(folder / "instruct_rasbt" / name))
+    for i, row in enumerate(rows):
+        share = i / len(rows)
+        yield "train" if share < 0.85 else "test" if share < 0.95 else "valid", row
+
+
+def rasbt(folder: Path) -> Rows:
+    """Small instructions."""
+    for split, row in _book(folder, "instruction-data.json.zst"):
+        yield split, {"instruction": row["instruction"], "input": row["input"], "outputs": [row["output"]]}
+
+
+def rasbt_prefer(folder: Path) -> Rows:
+    """The same instructions with a chosen and a rejected answer."""
+    for split, row in _book(folder, "instruction-data-with-preference.json.zst"):
+        prompt = f"{row['instruction']}\n\n{row['input']}" if row["input"] else row["instruction"]
+        yield split, {"prompt": prompt, "chosen": row["chosen"], "rejected": row["rejected"]}
+
+
+def tatoeba(folder: Path) -> Rows:
+    """English sentences and their Chinese translations."""
+    for line in filter(None, text(folder / "mt_tatoeba_en_zh/cmn.txt.zst").splitlines()):
+        source, target, *_ = line.split("\t")
+        yield side(source, 0.05), {"source": source, "target": target}
+
+
+def scitldr(folder: Path) -> Rows:
+    """Abstracts of papers and summaries of one sentence; several of each in test."""
+    for split, name in (("train", "train"), ("valid", "dev"), ("test", "test")):
+        for row in lines(folder / f"sum_scitldr_en/{name}.jsonl.zst"):
+            yield split, {"document": " ".join(row["source"]), "summary": row["target"]}
+
+
+def xquad(folder: Path, language: str) -> Rows:
+    """Questions about paragraphs, split by article."""
+    data = json.loads(text(folder / f"qa_xquad/xquad.{language}.json.zst"))["data"]
+    for number, article in enumerate(data):
+        for paragraph in article["paragraphs"]:
+            for qa in paragraph["qas"]:
+                found = {"text": [a["text"] for a in qa["answers"]],
+                         "answer_start": [a["answer_start"] for a in qa["answers"]]}  # fmt: skip
+                row = {"id": qa["id"], "context": paragraph["context"], "question": qa["question"], "answers": found}
+                yield "test" if number % 6 == 5 else "train", row
+
+
+SETS: dict[str, Callable[[Path], Rows]] = {
+    "polarity": polarity, "sms": sms, "clinc": clinc, "clinc-pairs": clinc_pairs, "sgd": sgd, "gsm8k": gsm8k,
+    "rasbt": rasbt, "rasbt-prefer": rasbt_prefer, "tatoeba": tatoeba, "scitldr": scitldr,
+    "xquad-en": lambda folder: xquad(folder, "en"), "xquad-zh": lambda folder: xquad(folder, "zh"),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Write OUT/<set>/<split>.jsonl for every set there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("-o", "--out", type=Path, default=Path("runs/tasks/rows"))
+    given = parser.parse_args()
+    for name, read in SETS.items():
+        splits: dict[str, list[str]] = {}
+        try:
+            for split, row in read(given.folder):
+                splits.setdefault(split, []).append(json.dumps(row, ensure_ascii=False))
+        except FileNotFoundError as missing:
+            print(f"{name:<14}left out: {missing.filename} is not there")
+            continue
+        (given.out / name).mkdir(parents=True, exist_ok=True)
+        for split, found in splits.items():
+            (given.out / name / f"{split}.jsonl").write_text("\n".join(found) + "\n", encoding="utf-8")
+        print(f"{name:<14}" + ", ".join(f"{split} {len(found):,}" for split, found in splits.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The bridge to lm-evaluation-harness: its tasks ask for log-likelihoods and for text, and a model of ours answers.
+
+`run(model, ["my_task"], folder_of_yaml_files)` gives the harness's own results. The harness is an extra
+(`pip install trivium[harness]`); it is imported when it is asked for. An encoder alone has no likelihood of a text
+and is refused.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trivium import api
+from trivium.base.batch import collate
+from trivium.base.errors import ConfigError, ModelError, TriviumError
+from trivium.base.types import IGNORE, Example
+from trivium.model.device import pick, place
+
+BATCH_ROWS = 16
+
+
+def run(
+    model: str | Path | api.Model,
+    tasks: Sequence[str],
+    include: str | Path | None = None,
+    fewshot: int | None = None,
+    limit: int | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Score a model on tasks of the harness; `include` is a folder of task files. Gives {task: {metric: value}}."""
+    try:
+        import lm_eval
+        from lm_eval.tasks import TaskManager
+    except ImportError as missing:
+        raise TriviumError(
+            f"lm-evaluation-harness is not installed: pip install 'trivium[harness]' ({missing})"
+        ) from None
+    loaded = model if isinstance(model, api.Model) else api.load(model, device=pick())
+    manager = TaskManager(include_path=str(include) if include else None)
+    if unknown := [task for task in tasks if task not in manager.all_tasks]:
+        raise ConfigError(f"tasks: {', '.join(unknown)}: the harness has no such task"
+                          + (f" and {include} has none" if include else ""))  # fmt: skip
+    found = lm_eval.simple_evaluate(
+        bridge(loaded), tasks=list(tasks), num_fewshot=fewshot, limit=limit, task_manager=manager, bootstrap_iters=0,
+    )  # fmt: skip
+    return {
+        task: {key.split(",")[0]: value for key, value in values.items() if isinstance(value, int | float)}
+        for task, values in found["results"].items()
+    }
+
+
+def bridge(model: api.Model) -> Any:
+    """A model as the harness's `LM`."""
+    from lm_eval.api.model import TemplateLM
+    from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+
+    tokenizer = model.tokenizer
+    if tokenizer is None or model.config.family == "encoder":
+        raise ModelError("the harness needs a model that writes, with a tokenizer")
+    bos, eos = tokenizer.vocabulary.bos, tokenizer.vocabulary.eos
+    seq2seq = model.config.family == "encoder_decoder"
+    longest = model.config.limit or model.config.context
+
+    class Bridge(TemplateLM):
+        """What the harness asks, in our terms."""
+
+        backend = "seq2seq" if seq2seq else "causal"
+
+        @property
+        def eot_token_id(self) -> int:
+            return eos if eos is not None else bos or 0
+
+        @property
+        def prefix_token_id(self) -> int:
+            return bos if bos is not None else self.eot_token_id
+
+        def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
+            return tokenizer.encode(string) if seq2seq or add_special_tokens is False else model.encode(string)
+
+        def _loglikelihood_tokens(self, requests: Any, **kwargs: Any) -> list[tuple[float, bool]]:
+            return likelihoods(model, [(context, text) for _, context, text in requests], longest)
+
+        def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
+            sums = []
+            for request in requests:
+                ids = tokenizer.encode(request.args[0])
+                windows = get_rolling_token_windows(ids, self.prefix_token_id, longest - 1, context_len=1)
+                pairs = [make_disjoint_window(window) for window in windows]
+                sums.append(sum(score for score, _ in likelihoods(model, pairs, longest)))
+            return sums
+
+        def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
+            out = []
+            for request in requests:
+                prompt, options = request.args
+                until = options.get("until") or []
+                until = [until] if isinstance(until, str) else [stop for stop in until if stop]
+                count = int(options.get("max_gen_toks", 256))
+                out.append(model.generate(prompt, max_new_tokens=count, stop=until,
+                                          temperature=float(options.get("temperature") or 0.0)))  # fmt: skip
+            return out
+
+    return Bridge()
+
+
+@torch.no_grad()
+def likelihoods(
+    model: api.Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], longest: int
+) -> list[tuple[float, bool]]:
+    """For each (context ids, ids that follow): their log-likelihood in nats, and whether each was the likeliest.
+
+    What does not fit `longest` positions loses the beginning of its context.
+    """
+    found: list[tuple[float, bool]] = [(0.0, True)] * len(pairs)
+    order = sorted(range(len(pairs)), key=lambda at: len(pairs[at][0]) + len(pairs[at][1]))
+    transformer, device = model.transformer.eval(), model.transformer.tokens.weight.device
+    for at in range(0, len(order), BATCH_ROWS):
+        some = order[at : at + BATCH_ROWS]
+        examples = [_example(model, *pairs[row], longest) for row in some]
+        batch = place(collate([[example] for example in examples], pad=0), device)
+        rows, columns = (batch.targets["token"] != IGNORE).nonzero(as_tuple=True)
+        scores = transformer.logits(transformer(batch)[rows, columns]).log_softmax(dim=-1)
+        wanted = batch.targets["token"][rows, columns]
+        nats = scores.gather(1, wanted[:, None])[:, 0].double()
+        best = scores.argmax(dim=-1) == wanted
+        for number, row in enumerate(some):
+            here = rows == number
+            found[row] = (float(nats[here].sum()), bool(best[here].all()))
+    return found
+
+
+def _example(model: api.Model, context: Sequence[int], text: Sequence[int], longest: int) -> Example:
+    """The ids that follow a context as targets, in the side of the model that writes."""
+    if model.config.family == "encoder_decoder":
+        read = model.frame(list(context)[-(longest - 2) :])
+        begun, _ = model.sides([read])
+        written = np.array([*begun[0], *text], dtype=np.int64)[: longest + 1]
+        return Example(enc=np.array(read), dec=written[:-1], targets={"token": written[1:]})
+    ids = np.array([*context, *text], dtype=np.int64)[-(longest + 1) :]
+    targets = ids[1:].copy()
+    targets[: max(len(ids) - 1 - len(text), 0)] = IGNORE
+    return Example(dec=ids[:-1], targets={"token": targets})
