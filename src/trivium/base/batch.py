@@ -5,13 +5,13 @@ Letters: B rows, T positions. Every mask of every family (padding, packing, self
 `dec` is the same example.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from trivium.base.types import IGNORE, Example
+from trivium.base.types import ALIGNED, IGNORE, Example
 
 Array = Any
 """A numpy array in the loader, a torch tensor once `model/device.place` has moved it."""
@@ -36,7 +36,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One micro-batch: the streams, the targets by head, and the weight of each token target."""
+    """One micro-batch: the streams, the targets by head, and the weight of each token target.
+
+    Targets of positions are [B, T]; those of examples [N, ...], row by row and in the order within rows.
+    """
 
     enc: Stream | None
     dec: Stream | None
@@ -51,9 +54,13 @@ class Batch:
         return stream
 
     def count(self) -> float:
-        """The weight of all valid token targets: this batch's share of the step's denominator."""
-        valid = self.targets["token"] != IGNORE
-        return float(valid.sum() if self.weights is None else self.weights[valid].sum())
+        """The weight of all valid targets: this batch's share of the step's denominator."""
+        for key, target in self.targets.items():
+            if key not in ALIGNED:
+                return float(len(target))
+            valid = target != IGNORE
+            return float(valid.sum() if self.weights is None else self.weights[valid].sum())
+        return 0.0
 
 
 def stream(rows: Sequence[Sequence[np.ndarray]], length: int, pad: int) -> Stream:
@@ -95,22 +102,35 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
         dec = replace(dec, prefix=dec.positions < before)
     if enc is None and dec is None:  # a rank without rows still takes part, with padding alone
         enc = dec = stream([[] for _ in rows], length or multiple, pad)
+    if any(e.types is not None for row in rows for e in row):
+        assert enc is not None, "token types are an encoder's"
+        enc = replace(enc, types=_aligned(rows, lambda e: e.types, enc.ids.shape, 0, np.int64))
     shape = (dec or enc).ids.shape  # type: ignore[union-attr]
     targets: dict[str, Array] = {}
-    weights: np.ndarray | None = None
-    heads = sorted({head for row in rows for example in row for head in example.targets})
-    for head in heads:
-        if head != "token":
+    for head in sorted({head for row in rows for example in row for head in example.targets}) or ["token"]:
+        if head in ALIGNED:
+            targets[head] = _aligned(rows, lambda e: e.targets.get(head), shape, IGNORE, np.int64)  # noqa: B023
+        else:
             targets[head] = np.stack([np.asarray(e.targets[head]) for row in rows for e in row if head in e.targets])
-    token = np.full(shape, IGNORE, dtype=np.int64)
+    weights = None
+    if any(e.weights is not None for row in rows for e in row):
+        weights = _aligned(rows, lambda e: e.weights, shape, 1.0, np.float32)
+    return Batch(enc, dec, targets, weights)
+
+
+def _aligned(
+    rows: Sequence[Sequence[Example]],
+    values: Callable[[Example], np.ndarray | None],
+    shape: tuple[int, int],
+    empty: float,
+    dtype: type[np.generic],
+) -> np.ndarray:
+    """Lay what each example has for its positions where its ids lie."""
+    table = np.full(shape, empty, dtype=dtype)
     for r, row in enumerate(rows):
         at = 0
         for example in row:
-            if "token" in example.targets:
-                token[r, at : at + len(example)] = example.targets["token"]
-                if example.weights is not None:
-                    weights = np.ones(shape, dtype=np.float32) if weights is None else weights
-                    weights[r, at : at + len(example)] = example.weights
+            if (found := values(example)) is not None:
+                table[r, at : at + len(example)] = found
             at += len(example)
-    targets["token"] = token
-    return Batch(enc, dec, targets, weights)
+    return table

@@ -254,8 +254,9 @@ def _explain(cls: type[Config], tree: Any, problem: Any) -> str:
     path = ".".join(map(str, loc)) or "(top)"
     if problem["type"] == "extra_forbidden":
         owner = _owner(cls, tree, loc[:-1])
-        hint = _closest(str(loc[-1]), owner.model_fields) if owner else ""
-        return f"{path}: unknown key{hint or _elsewhere(cls, str(loc[-1]))}"
+        # The very word elsewhere is likelier than a word like it here.
+        hint = _elsewhere(cls, str(loc[-1])) or (_closest(str(loc[-1]), owner.model_fields) if owner else "")
+        return f"{path}: unknown key{hint}"
     if problem["type"] == "missing":
         return f"{path}: required, and not given"
     if problem["type"] in ("kind", "value_error"):

@@ -9,6 +9,9 @@ import numpy as np
 IGNORE = -100
 """The target of a position that carries no loss."""
 
+ALIGNED = ("token", "tag")
+"""The targets that every position has; the others an example has once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -59,17 +62,18 @@ class Vocabulary:
 class Example:
     """What a model reads and what it must predict, already aligned: nobody downstream shifts anything.
 
-    `targets["token"][t]` is what position t of `dec` (else of `enc`) must predict; IGNORE carries no loss.
-    `weights[t]` scales the loss of that target (default 1). Examples with one `group` stay in one micro-batch.
-    The first `prefix` tokens of `dec` may be read both ways, by a model whose pattern lets it.
+    `targets["token"][t]` is what position t of `dec` (else of `enc`) must predict, `targets["tag"][t]` its tag; IGNORE
+    carries no loss. Once for an example: `label` (an id, or 0 and 1 for each of several labels), `start` and `end` of a
+    span, and what a text is compared by. `weights[t]` scales the loss of a token's target (default 1). The first
+    `prefix` tokens of `dec` may be read both ways, by a model whose pattern lets it; `types` are BERT's token types.
     """
 
     enc: np.ndarray | None = None
     dec: np.ndarray | None = None
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
     weights: np.ndarray | None = None
-    group: int | None = None
     prefix: int = 0
+    types: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Positions of the side that the targets are aligned to."""

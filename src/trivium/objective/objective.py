@@ -13,8 +13,11 @@ from trivium.base.types import IGNORE, Example, Segment, Vocabulary
 class Objective(Choice):
     """A way of making a training task out of text."""
 
-    reads: ClassVar[Literal["documents", "conversations"]] = "documents"
-    """Pieces of running text, or conversations rendered into segments."""
+    reads: ClassVar[Literal["documents", "conversations", "records"]] = "documents"
+    """Pieces of running text, conversations rendered into segments, or the rows of a task with a head of its own."""
+
+    loss: ClassVar[str] = "token"
+    """The loss that it is learned by (train/target)."""
 
     covers: ClassVar[bool] = False
     """Whether every token of a text is a target once, so that losses add up to the bits of its bytes."""

@@ -9,8 +9,9 @@ from torch import nn
 
 from trivium.base.batch import Batch
 from trivium.model.device import place
-from trivium.train.loss import token_loss
+from trivium.train.loss import LossConfig
 from trivium.train.parallel import World
+from trivium.train.target import LOSSES
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ def evaluate(
     text_bytes: int | None = None,
     special: frozenset[int] = frozenset(),
     precision: torch.dtype = torch.float32,
+    loss: str = "token",
 ) -> Score:
-    """Score a model on batches; `text_bytes` is the size of the text they were made of."""
+    """Score a model on batches; `text_bytes` is the size of the text they were made of, `loss` an objective's."""
     training = model.training
     model.eval()
     total = content = count = 0.0
@@ -51,10 +53,11 @@ def evaluate(
         batch = place(batch, world.device)
         with torch.autocast(world.device.type, dtype=precision, enabled=precision != torch.float32):
             hidden = model(batch)
-            _, losses, targets = token_loss(model.head, hidden, batch)
+            _, losses, targets = LOSSES[loss](model.head, hidden, batch, LossConfig())
         losses = losses.double()
         total += float(losses.sum())
-        content += float(losses[~torch.isin(targets, specials)].sum())
+        if text_bytes:
+            content += float(losses[~torch.isin(targets, specials)].sum())
         count += len(losses)
     model.train(training)
     total, content, count = world.sum(total, content, count)
