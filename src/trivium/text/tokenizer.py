@@ -245,8 +245,11 @@ class Tokenizer:
 
     @cached_property
     def identity(self) -> str:
-        """sha256 of tokenizer.json: what shards and models made with it remember."""
-        return files.sha256(self.json)
+        """sha256 of tokenizer.json, but for what it puts around a text: what shards and models made with it remember."""
+        tree = json.loads(self.json)
+        if tree.get("post_processor") is None:
+            return files.sha256(self.json)
+        return files.sha256(tokenizers.Tokenizer.from_str(json.dumps({**tree, "post_processor": None})).to_str())
 
     @cached_property
     def pieces(self) -> "Pieces":
