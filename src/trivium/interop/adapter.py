@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ModelError
-from trivium.interop import rules
+from trivium.interop import families, rules
 from trivium.interop.families import stock
 from trivium.interop.rules import Rule
 from trivium.model.adapt import Adapted, adapted, put
@@ -42,11 +42,11 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
     if family is None:
         raise ModelError(f"{folder}: no stock class computes this model, and peft's files are in its names: "
                          + "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:1]))  # fmt: skip
-    tree = family.write(model.config, None)
+    tree = families.write(family, model.config, None)
     state: dict[str, Tensor] = {}
     ranks: dict[str, int] = {}
     alphas: dict[str, float] = {}
-    table = family.rules(model.config)
+    table = families.rules(family, model.config)
     for theirs, parts, transposed in _matrices(table):
         change = _join([layers.get(part) for part in parts], [_layer(model, part) for part in parts])
         if change is None:
@@ -91,7 +91,7 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
         state = {key.removeprefix(ROOT): tensor for key, tensor in load_file(folder / WEIGHTS).items()}
     except (SafetensorError, OSError) as broken:
         raise ModelError(f"{folder / WEIGHTS}: not a whole safetensors file: {broken}") from broken
-    table = family.rules(model.config)
+    table = families.rules(family, model.config)
     for theirs, parts, _ in _matrices(table):
         a, b = (state.pop(f"{theirs}.lora_{which}.weight", None) for which in "AB")
         if a is None or b is None:

@@ -16,11 +16,12 @@ import torch
 from trivium.base import files
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop import adapter, rules, weights
+from trivium.interop import adapter, families, rules, weights
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_type, difference, stock
 from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
+from trivium.model.head import LM
 from trivium.model.transformer import Transformer
 from trivium.text.template import stop_ids
 from trivium.text.tokenizer import Tokenizer
@@ -80,7 +81,8 @@ def save(
     parameters = sum(tensor.numel() for tensor in state.values())
     tree: dict[str, Any] = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
     if family:
-        tree, state = family.write(config, vocabulary), rules.to_theirs(state, family.rules(config))
+        tree = families.write(family, config, vocabulary)
+        state = rules.to_theirs(state, families.rules(family, config))
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
     about: dict[str, Any] = {**(record or {}), "format": FORMAT, "model": dump(config), "parameters": parameters}
     about["stock"] = tree["architectures"][0] if family else None
@@ -89,7 +91,7 @@ def save(
     with files.publishing(folder) as new:
         weights.write(new, state, shard_bytes)
         files.write_json(new / "config.json", {**tree, "dtype": dtype, "torch_dtype": dtype})
-        if config.decoder:
+        if config.decoder and isinstance(config.head, LM):
             files.write_json(new / "generation_config.json", _generation(tokenizer, tree))
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
@@ -133,7 +135,7 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     state, wanted = weights.read(folder, dtype), weights.shapes(transformer)
     table: rules.Table = [rules.Rule(name, name) for name in wanted]
     if family:
-        table = family.rules(config)
+        table = families.rules(family, config)
         if not any(key.startswith(family.prefix) for key in state):
             state = {family.prefix + key: tensor for key, tensor in state.items()}
     try:
@@ -166,7 +168,7 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
         return written, None
     try:
         family = by_type(tree.get("model_type"))
-        config = family.read(tree)
+        config = families.read(family, tree)
     except (ModelError, ConfigError, TypeError, ValueError) as wrong:
         raise ModelError(f"{theirs}: {_line(wrong)}") from wrong
     if written and (found := difference(written, config)):

@@ -55,9 +55,9 @@ def bridge(model: api.Model) -> Any:
     from lm_eval.api.model import TemplateLM
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-    tokenizer = model.tokenizer
-    if tokenizer is None or model.config.family == "encoder":
+    if model.tokenizer is None or model.config.family == "encoder":
         raise ModelError("the harness needs a model that writes, with a tokenizer")
+    tokenizer = model.tokenizer
     bos, eos = tokenizer.vocabulary.bos, tokenizer.vocabulary.eos
     seq2seq = model.config.family == "encoder_decoder"
     longest = model.config.limit or model.config.context

@@ -13,8 +13,10 @@ from typing import Any, Protocol, cast
 from trivium.base.config import dump
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Vocabulary
+from trivium.interop import heads
 from trivium.interop.rules import Table
 from trivium.model.config import ModelConfig
+from trivium.model.score import Score
 
 
 class Family(Protocol):
@@ -52,6 +54,29 @@ def by_type(model_type: Any) -> Family:
     return known[model_type]
 
 
+def read(family: Family, config: Mapping[str, Any]) -> ModelConfig:
+    """Our config of a config.json, with the head of a task if that is what it says."""
+    kind = heads.kind_of(config)
+    if kind is None:
+        return family.read(config)
+    return heads.read(config, kind, family.model_type, family.read({**config, "architectures": [family.architecture]}))
+
+
+def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """The config.json of our config, whatever its head."""
+    if not isinstance(config.head, Score):
+        return family.write(config, vocabulary)
+    tree = family.write(heads.body(family.model_type, config), vocabulary)
+    return heads.write(tree, family.model_type, config, vocabulary)
+
+
+def rules(family: Family, config: ModelConfig) -> Table:
+    """What each weight is called, whatever the head."""
+    if not isinstance(config.head, Score):
+        return family.rules(config)
+    return heads.rules(family.rules(heads.body(family.model_type, config)), family.model_type, config)
+
+
 def stock(config: ModelConfig, vocabulary: Vocabulary | None = None) -> tuple[Family | None, dict[str, str]]:
     """The family that carries a config, or None and for each stock class the reason why it does not.
 
@@ -68,7 +93,7 @@ def stock(config: ModelConfig, vocabulary: Vocabulary | None = None) -> tuple[Fa
 def obstacle(family: Family, config: ModelConfig, vocabulary: Vocabulary | None = None) -> str | None:
     """The first field that does not survive the way to a family's config.json and back."""
     try:
-        again = family.read(family.write(config, vocabulary))
+        again = read(family, write(family, config, vocabulary))
     except (ModelError, ConfigError) as refused:
         return str(refused)
     if (found := difference(config, again)) is None:
