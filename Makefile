@@ -4,10 +4,10 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check slow bench clean
+.PHONY: help demo test check slow bench ablations clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/pip:
 	$(PYTHON) -m venv .venv
@@ -37,7 +37,10 @@ slow: .venv/.dev ## the heavy proofs
 	$(BIN)/pytest -q -m slow
 
 bench: .venv/.dev ## every side-by-side measurement
-	@set -e; for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in $(filter-out bench/ablations.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script; done
+
+ablations: .venv/.demo ## nine questions at equal budget, resumable; SOURCE=a folder of text
+	nice -n 5 $(BIN)/python bench/ablations.py $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
 
 clean: ## remove the virtual environment and caches; runs/ stays
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -56,6 +56,19 @@ def test_an_imported_folder_is_the_same_model(here: Path) -> None:
     assert (here / "copy" / "model.safetensors").read_bytes() == (here / "run/model/model.safetensors").read_bytes()
 
 
+def test_a_grid_of_variants_is_measured(here: Path) -> None:
+    words = ("ablate", "r.toml", "--axis", "model.decoder.ffn=swiglu,relu", "--seeds", "1", "-o", "grid")
+    said = trivium(*words, cwd=here).stdout
+    assert "ffn: relu against swiglu" in said and (here / "grid" / "ablate.html").exists()
+
+
+def test_attention_is_shown_in_lines_and_as_a_page(here: Path) -> None:
+    words = ("show", "run/model", "--attention", "The fox")
+    assert "decoder, layer 1" in trivium(*words, cwd=here).stdout and not (here / "attention.html").exists()
+    trivium(*words, "--html", "-o", "a.html", cwd=here)
+    assert "data:image/png" in (here / "a.html").read_text()
+
+
 def test_preparing_again_does_nothing(here: Path) -> None:
     words = ("text", "-o", "data", "--tokenizer", "bytes", "--no-near", "--valid-share", "0.3")
     assert "up to date" in trivium("prepare", *words, cwd=here).stdout
@@ -68,6 +81,12 @@ def test_preparing_again_does_nothing(here: Path) -> None:
         (["train", "r.toml", "optim.lrr=1", "model.decoder.norm=rsm"], "did you mean 'lr'"),
         (["train", "r.toml", "-o", "run"], "holds a run already"),
         (["train", "r.toml", "data.path=nowhere", "model.vocab_size=384", "-o", "new"], "no such folder"),
+        (
+            ["train", "r.toml", "model.kernel=tiled", "model.decoder.attention_dropout=0.1", "-o", "new"],
+            "decoder: the kernel tiled has no attention dropout; kernel = 'auto' takes one that fits",
+        ),
+        (["ablate", "r.toml", "-o", "new"], "expected at least one --axis"),
+        (["show", "r.toml", "--html"], "expected --attention"),
         (["prepare", "nowhere", "-o", "new"], "no such file or folder"),
         (["prepare", "text", "-o", "text"], "not a data folder"),
         (["prepare", "text", "-o", "new", "--vocab-size", "100"], "multiple of 64"),

@@ -40,6 +40,33 @@ def test_what_is_wrong_is_told_with_its_path(fields: dict, message: str) -> None
         make(**fields)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stack", "message"),
+    [
+        ("flash", {"position": "alibi"}, "the kernel flash takes no bias; kernel = 'auto' takes one that fits"),
+        ("flash", {"position": "bucket"}, "flash takes no bias"),
+        ("flash", {"position": ["rope", "alibi"], "layers": 2}, "flash takes no bias"),
+        ("flash", {"pattern": {"kind": "strided", "stride": 2}}, "flash knows full, causal and window"),
+        ("flash", {"softcap": 3.0}, "flash has no softcap"),
+        ("sdpa", {"softcap": 3.0}, "sdpa has no softcap"),
+        ("tiled", {"attention_dropout": 0.1}, "tiled has no attention dropout"),
+        ("flex", {"attention_dropout": 0.1}, "flex has no attention dropout"),
+        ("auto", {"pattern": {"kind": "window", "size": 0}}, "greater than 0"),
+        ("auto", {"pattern": {"kind": "window", "size": -1}}, "greater than 0"),
+    ],
+)
+def test_a_kernel_that_can_never_do_it_is_refused(kernel: str, stack: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make(kernel=kernel, decoder={**CAUSAL, **stack})
+
+
+@pytest.mark.parametrize("kernel", ["auto", "eager", "sdpa", "tiled", "flex", "flash"])
+def test_a_kernel_that_may_do_it_somewhere_is_not_refused(kernel: str) -> None:
+    make(kernel=kernel, decoder={**CAUSAL, "position": "rope"})
+    make(kernel="eager", decoder={**CAUSAL, "position": "alibi", "softcap": 3.0, "attention_dropout": 0.1})
+    make(kernel="auto", decoder={**CAUSAL, "position": "alibi", "softcap": 3.0, "attention_dropout": 0.1})
+
+
 def test_the_limit_is_that_of_the_shortest_table() -> None:
     assert make(decoder=CAUSAL).limit == 8
     assert make(decoder={**CAUSAL, "position": "rope"}).limit is None

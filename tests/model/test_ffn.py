@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from trivium.base.config import dump
 from trivium.model.ffn import ACTIVATIONS, FFN, GLU, MLP
 
 KINDS = [kind for kind in FFN.kinds.values() if kind.__module__.startswith("trivium.")]
@@ -44,3 +45,17 @@ def test_gelu_comes_exact_and_as_tanh() -> None:
     exact = x * 0.5 * (1 + torch.erf(x / 2**0.5))
     assert torch.allclose(ACTIVATIONS["gelu"](x), exact, atol=1e-6)
     assert 1e-5 < (ACTIVATIONS["gelu_tanh"](x) - exact).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("swiglu", GLU(activation="silu")),
+        ("geglu", GLU(activation="gelu")),
+        ("reglu", GLU(activation="relu")),
+        ("relu2", MLP(activation="relu2")),
+        ({"kind": "gelu", "size": 40, "bias": False}, MLP(activation="gelu", size=40, bias=False)),
+    ],
+)
+def test_the_field_s_names_stand_for_kinds(given: str | dict, meant: FFN) -> None:
+    assert FFN.parse(given) == meant and FFN.parse(dump(FFN.parse(given))) == meant

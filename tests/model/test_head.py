@@ -9,7 +9,7 @@ from trivium.model.head import LM, MLM, Head, Hidden
 from trivium.model.norm import Layer
 
 H = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
-KINDS = [kind() for kind in Head.kinds.values() if kind.__module__.startswith("trivium.")]
+KINDS = [kind() for kind in Head.kinds.values() if kind.__module__ == "trivium.model.head"]
 CONFIGS = [*KINDS, LM(bias=True, softcap=3.0), LM(scale=True), MLM(bias=False, dense_bias=False)]
 
 

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from trivium.base.errors import TriviumError
+from trivium.cli.ablate import ablate
 from trivium.cli.chat import chat
 from trivium.cli.compare import compare
 from trivium.cli.demo import demo
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, prepare, train, evaluate, generate, chat, fill, embed, compare, export, inspect, show):
+for command in (demo, prepare, train, evaluate, generate, chat, fill, embed, compare, ablate, export, inspect, show):
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(tokenizer)

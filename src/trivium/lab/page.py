@@ -26,6 +26,15 @@ def paragraph(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 
+def pieces(names: Sequence[str]) -> str:
+    """Short texts in a row, each with its number and in a box of its own."""
+    return (
+        "<p>"
+        + " ".join(f"<small>{at}</small><code>{html.escape(name)}</code>" for at, name in enumerate(names))
+        + "</p>"
+    )
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table; the first column is text, the others numbers."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
@@ -34,8 +43,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def picture(path: Path, caption: str) -> str:
+    """A PNG file, inside the page."""
+    return image(path.read_bytes(), caption)
+
+
+def image(png: bytes, caption: str) -> str:
     """A PNG, inside the page."""
-    data = base64.b64encode(path.read_bytes()).decode()
+    data = base64.b64encode(png).decode()
     return f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"></figure>'
 
 

@@ -93,7 +93,6 @@ def loss_curve(
 
     `floors` names losses in nats per token, such as that of a trigram model. Several runs are told apart by folder.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     paths = [Path(metrics)] if isinstance(metrics, str | Path) else [Path(path) for path in metrics]
@@ -128,10 +127,17 @@ def loss_curve(
         figure.legend(loc="outside right upper", frameon=False, fontsize="small")
     else:
         axes.legend(frameon=False)
+    with writing(out) as handle:
+        handle.write(png(figure))
+
+
+def png(figure: Any) -> bytes:
+    """A matplotlib figure as the bytes of a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
-    with writing(out) as handle:
-        handle.write(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _finite(value: Any) -> bool:

@@ -5,15 +5,19 @@
 
 from typing import Any, Self
 
+import torch
 from pydantic import Field, model_validator
 
 from trivium.base.config import Config, dump, merge
+from trivium.model import score  # noqa: F401  its heads join the family
 from trivium.model.auto import Auto
 from trivium.model.embed import Embed, Tokens
 from trivium.model.head import LM, Head
 from trivium.model.init import Init, Normal
-from trivium.model.kernel import Kernel
+from trivium.model.kernel import Case, Kernel
+from trivium.model.pattern import Where
 from trivium.model.stack import StackConfig
+from trivium.model.view import View
 
 
 class ModelConfig(Config):
@@ -54,12 +58,28 @@ class ModelConfig(Config):
                 raise ValueError(f"{name}: hidden_size {self.hidden_size} is not a multiple of heads {stack.heads}")
             if stack.heads % (stack.kv_heads or 1):
                 raise ValueError(f"{name}: heads {stack.heads} is not a multiple of kv_heads {stack.kv_heads}")
+            if (why := self._refused(stack)) is not None:
+                raise ValueError(f"{name}: the kernel {self.kernel.kind} {why}; kernel = 'auto' takes one that fits")
         for pattern in self.decoder.pattern if self.decoder else ():
             if pattern.ahead():
                 kind = pattern.kind
                 raise ValueError(f"decoder.pattern: {kind} lets a token see later ones, which it must predict; "
                                  f"write {{kind = 'and', of = ['causal', '{kind}']}}")  # fmt: skip
         return self
+
+    def _refused(self, stack: StackConfig) -> str | None:
+        """Say why the kernel can never do what a stack asks for, on whatever device."""
+        if isinstance(self.kernel, Auto):
+            return None
+        where = Where(torch.arange(2)[None], torch.ones(1, 2, dtype=torch.long))
+        for pattern, position in {stack.kind(layer) for layer in range(stack.layers)}:
+            relative = position.relative(stack.heads, stack.head_width(self.hidden_size))
+            view = View(pattern, where, where, plain=True, relative=relative)
+            # The best case: what a machine or a training run adds to it is said when it comes to that.
+            case = Case(view, "cuda", torch.bfloat16, False, stack.attention_dropout, stack.softcap)
+            if (why := self.kernel.refuse(case)) is not None:
+                return why
+        return None
 
     @property
     def stacks(self) -> dict[str, StackConfig]:

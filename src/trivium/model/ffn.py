@@ -5,7 +5,7 @@ Gated units: Shazeer 2020, "GLU Variants Improve Transformer" (arXiv:2002.05202)
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, Self
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,6 +24,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 Activation = Literal["relu", "relu2", "gelu", "gelu_tanh", "silu", "tanh"]
 
+NAMES: dict[str, dict[str, str]] = {
+    "swiglu": {"kind": "glu", "activation": "silu"},
+    "geglu": {"kind": "glu", "activation": "gelu"},
+    "reglu": {"kind": "glu", "activation": "relu"},
+    **{name: {"kind": "mlp", "activation": name} for name in ("gelu", "relu", "relu2")},
+}
+"""What the field calls some pairs of a kind and an activation; each may stand where a kind does."""
+
 
 class FFN(Choice):
     """What a block does at each position alone. `size` None derives the inner width from the model's."""
@@ -31,6 +39,14 @@ class FFN(Choice):
     activation: Activation = "gelu"
     size: int | None = None
     bias: bool = True
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """Make the kind that a name, a table or an instance stands for."""
+        table = {"kind": value} if isinstance(value, str) else value
+        if isinstance(table, dict) and (meant := NAMES.get(str(table.get("kind")))):
+            table = {**table, **meant}
+        return super().parse(table)
 
     def width(self, hidden_size: int) -> int:
         """The inner width F."""

@@ -64,15 +64,23 @@ class Eager(Kernel, kind="eager"):
     """The reference: writes the whole score matrix, takes any bias, softcap and dropout."""
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
-        groups = q.shape[1] // k.shape[1]
-        k, v = (x.repeat_interleave(groups, dim=1) if groups > 1 else x for x in (k, v))
+        weight = self.weights(q, k, scale, case)
+        weight = F.dropout(weight, case.dropout) if case.dropout else weight
+        return (weight.to(v.dtype) @ _shared(v, q)).masked_fill(case.view.empty, 0.0)
+
+    def weights(self, q: Tensor, k: Tensor, scale: float, case: Case) -> Float[Tensor, "B H T S"]:
+        """How much each query takes of each key; what a query that sees nothing takes means nothing."""
         wide = torch.promote_types(q.dtype, torch.float32)
-        scores = (q @ k.mT).to(wide) * scale  # B H T S
+        scores = (q @ _shared(k, q).mT).to(wide) * scale  # B H T S
         if case.softcap is not None:
             scores = case.softcap * torch.tanh(scores / case.softcap)
-        weight = (scores + case.view.scores(wide)).softmax(dim=-1)
-        weight = F.dropout(weight, case.dropout) if case.dropout else weight
-        return (weight.to(v.dtype) @ v).masked_fill(case.view.empty, 0.0)
+        return (scores + case.view.scores(wide)).softmax(dim=-1)
+
+
+def _shared(x: Float[Tensor, "B K S E"], q: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H S E"]:
+    """Keys or values, once for every query head that reads them."""
+    groups = q.shape[1] // x.shape[1]
+    return x.repeat_interleave(groups, dim=1) if groups > 1 else x
 
 
 class SDPA(Kernel, kind="sdpa"):

@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.base.batch import Batch, Stream
-from trivium.model import score  # noqa: F401  its heads join the family
 from trivium.model.attention import Attention
 from trivium.model.cache import Cache
 from trivium.model.config import ModelConfig

@@ -1,0 +1,369 @@
+"""Nine questions about the parts of a Transformer, each answered by runs of equal budget, and the page that tells it.
+
+    OMP_NUM_THREADS=1 nice -n 5 .venv/bin/python bench/ablations.py --source FOLDER_OF_TEXT     (or: make ablations)
+
+The text becomes a data folder once; every run is an ordinary run folder below runs/ablations, one thread, about a
+minute. First every cell runs with seed 0, then with seed 1, ...; a stage that would pass `--cpu-minutes` is not begun.
+Interrupt it whenever you like: the same command goes on. The end of each call writes bench/results/ablations.json and
+from it docs/ablations.md with its pictures; `--render` does only that. Runs may share a machine with other work, so
+their speeds say little: `--speed`, on a quiet machine, times the cells side by side and writes the page again.
+"""
+
+import argparse
+import math
+import os
+import shlex
+import statistics
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+
+import torch
+from torch import nn
+
+from trivium import api
+from trivium.base.config import dump, override, parse
+from trivium.base.files import read_json, write_json, write_text
+from trivium.base.log import say
+from trivium.data.prepare import Preparation, prepare
+from trivium.lab.ablate import ablate, seconds_per_step
+from trivium.lab.grid import Comparison, lay_out, matched, read_axis, step_tokens
+from trivium.lab.verdict import sentences, spread, table
+from trivium.model.config import ModelConfig
+from trivium.model.transformer import Transformer
+from trivium.task.evaluate import score_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "recipes" / "ablate.toml"
+RESULTS, PAGE = ROOT / "bench" / "results" / "ablations.json", ROOT / "docs" / "ablations.md"
+DECODE = ROOT / "bench" / "results" / "decode.json"
+FAN_IN = '{kind = "fan_in", std = 0.02}'
+WINDOW, NARROW = '{kind = "window", size = 256}', '{kind = "window", size = 128}'
+GLOBAL, RANDOM = '"global"', '{kind = "random", block = 64, count = 2}'
+
+FFN = (
+    'model.decoder.ffn=SwiGLU:glu,GELU:{kind = "mlp", activation = "gelu", bias = false},'
+    'ReLU:{kind = "mlp", activation = "relu", bias = false},ReLU2:{kind = "mlp", activation = "relu2", bias = false}'
+)
+
+
+def causal(*kinds: str) -> str:
+    """Some patterns together, of the past alone."""
+    return f'{{kind = "and", of = ["causal", {{kind = "or", of = [{", ".join(kinds)}]}}]}}'
+
+
+GRIDS: dict[str, dict[str, Any]] = {
+    "block": {
+        "match": "params",
+        "axes": [
+            "model.decoder.norm=RMSNorm:rms,LayerNorm:layer",
+            FFN,
+            "model.decoder.kv_heads=MHA 4:4,GQA 2:2,MQA 1:1",
+            "model.decoder.dropout=0.0,0.1",
+            "model.decoder.qk_norm=none,rms",
+            f"model.init=zero outputs:scaled,drawn outputs:{FAN_IN},GPT-2:normal",
+        ],
+    },
+    "position": {
+        "match": "flops",
+        "overrides": ["data.length=128", "model.context=1024"],
+        "axes": [
+            "model.decoder.position=rope,alibi,sinusoid,learned,none",
+            # A sinusoid is much larger than these embeddings; in 2017 they were scaled up to its size.
+            'model=rope:{},sinusoid as in 2017:{embed = {scale = true}, init = {kind = "scaled", std = 0.088}, '
+            'decoder = {position = "sinusoid"}}',
+        ],
+    },
+    "pattern": {
+        "match": "params",
+        "overrides": ["data.length=2048", "model.context=2048", "batch_tokens=4096", "micro_rows=2",
+                      "budget_steps=100"],
+        "axes": [
+            f"model.decoder.pattern=full:causal,window 256:{WINDOW},"
+            f"three windows then full:[{WINDOW}, {WINDOW}, {WINDOW}, " + '"causal"],'
+            f"Longformer:{causal(WINDOW, GLOBAL)},BigBird:{causal(NARROW, GLOBAL, RANDOM)},"
+            'strided 64:{kind = "strided", stride = 64}'
+        ],
+    },
+    "depth": {
+        "match": "flops", "cross": True,
+        "overrides": ["model.hidden_size=64", "model.decoder.heads=2", "model.decoder.kv_heads=2",
+                      "model.decoder.layers=12", "budget_steps=300"],
+        "axes": ["model.decoder.residual=pre,post", "model.decoder.layers=6,12,24"],
+    },
+    "depth, drawn outputs": {
+        "match": "flops", "cross": True,
+        "overrides": ["model.hidden_size=64", "model.decoder.heads=2", "model.decoder.kv_heads=2",
+                      "model.decoder.layers=12", f"model.init={FAN_IN}", "budget_steps=300"],
+        "axes": ["model.decoder.residual=pre,post", "model.decoder.layers=6,12,24"],
+    },
+    "rate": {
+        "match": "params", "seeds": 1,
+        "overrides": ["optim.lr=9e-3"],
+        "axes": [FFN],
+    },
+    "depth, a tenth of the rate": {
+        "match": "flops", "cross": True, "seeds": 1,
+        "overrides": ["model.hidden_size=64", "model.decoder.heads=2", "model.decoder.kv_heads=2",
+                      "model.decoder.layers=12", "optim.lr=3e-4", "budget_steps=300"],
+        "axes": ["model.decoder.residual=pre,post", "model.decoder.layers=6,12,24"],
+    },
+}  # fmt: skip
+QUESTIONS: list[tuple[str, str, str]] = [
+    ("RMSNorm or LayerNorm?", "block", "norm"),
+    ("SwiGLU, GELU, ReLU or squared ReLU, at equal parameters?", "block", "ffn"),
+    ("The same at three times the learning rate", "rate", "ffn"),
+    ("Norm before or after the sublayer, at 6, 12 and 24 blocks?", "depth", "residual"),
+    ("The same without zero outputs at the start", "depth, drawn outputs", "residual"),
+    ("The same at a tenth of the learning rate", "depth, a tenth of the rate", "residual"),
+    ("All heads their own keys, or shared?", "block", "kv_heads"),
+    ("Trained at 128 positions: which kind of position?", "position", "position"),
+    ("The sinusoid with embeddings of its own size", "position", "model"),
+    ("Sparse patterns or full, at 2,048 positions?", "pattern", "pattern"),
+    ("Dropout 0 or 0.1?", "block", "dropout"),
+    ("Normalised queries and keys?", "block", "qk_norm"),
+    ("Projections into the stream that start at zero?", "block", "init"),
+]
+"""(question, grid, axis)."""
+VOCABULARY, VALID_SHARE = 2048, 0.006
+LENGTHS = (128, 256, 512, 1024)
+WIDTHS = (128, 256, 512)
+
+
+def run(folder: Path, data: Path, seeds: int, cpu_minutes: float) -> None:
+    """Run every grid with one seed, then every grid with two, ..., as long as the CPU minutes last."""
+    cost: dict[str, float] = {}
+    for turn in range(1, seeds + 1):
+        for name, grid in GRIDS.items():
+            if turn > grid.get("seeds", seeds):
+                continue
+            spent = cpu_seconds(folder)
+            if spent + cost.get(name, 0.0) > 60 * cpu_minutes:
+                say(f"{name}, {turn} seeds: left out, {spent / 60:.0f} of {cpu_minutes:.0f} CPU minutes are spent")
+                continue
+            say(f"\n== {name}, {turn} seeds ({spent / 60:.0f} CPU minutes so far)")
+            words = [f"data.path={data}", *grid.get("overrides", [])]
+            axes = [read_axis(text) for text in grid["axes"]]
+            ablate(RECIPE, words, axes, folder / slug(name), grid["match"], turn, cross=grid.get("cross", False))
+            cost[name] = cpu_seconds(folder / slug(name)) / turn
+
+
+def slug(name: str) -> str:
+    """A grid's name in a path."""
+    return name.replace(", ", "-").replace(" ", "-")
+
+
+def cpu_seconds(folder: Path) -> float:
+    """What all finished runs below a folder took."""
+    return sum(read_json(path)["cpu_seconds"] for path in folder.rglob("result.json"))
+
+
+def by_length(folder: Path, data: Path) -> dict[str, dict[str, list[float]]]:
+    """Held-out loss of each position kind, trained at 128, by the length it is evaluated at; kept once computed."""
+    grid, kept = folder / "position", folder / "lengths.json"
+    known = read_json(kept) if kept.is_file() else {}
+    comparisons = read_json(grid / "ablate.json")["comparisons"]
+    for label, cell in dict.fromkeys(tuple(pair) for comparison in comparisons for pair in comparison["cells"]):
+        for model in sorted(grid.glob(f"{cell}/*/model")):
+            loaded = api.load(model)
+            sides = {label: loaded}
+            if label == "rope":
+                sides["rope, YaRN x 8 at evaluation"] = stretched(loaded)
+            for name, side in sides.items():
+                for length in LENGTHS:
+                    key = f"{name}|{length}|{model.parent.name}"
+                    if key not in known:
+                        known[key] = score_folder(side, data, length).loss
+                        write_json(kept, known)
+                        say(f"{name} at {length}, seed {model.parent.name}: {known[key]:.4f}")
+    losses: dict[str, dict[str, list[float]]] = {}
+    for key, loss in known.items():
+        name, length, _ = key.split("|")
+        losses.setdefault(name, {}).setdefault(length, []).append(loss)
+    return losses
+
+
+def stretched(model: api.Model) -> api.Model:
+    """The same weights under RoPE whose frequencies are stretched eightfold, from 128 positions on."""
+    scaling = '{kind = "yarn", factor = 8.0, original_context = 128}'
+    tree = override(dump(model.config), [f'model.position={{kind = "rope", scaling = {scaling}}}'])
+    tree["decoder"]["position"] = [tree.pop("model")["position"]]
+    transformer = Transformer(parse(ModelConfig, tree))
+    transformer.load_state_dict(model.transformer.state_dict())
+    return api.Model(transformer, model.tokenizer)
+
+
+def speeds(folder: Path, data: Path, rounds: int = 5) -> dict[str, dict[str, float]]:
+    """Tokens a second of the cells whose speed is a question, side by side: cells take turns, the median counts."""
+    found: dict[str, dict[str, float]] = {}
+    for name in ("block", "pattern"):
+        grid = GRIDS[name]
+        axes = [read_axis(text) for text in grid["axes"]]
+        base, cells, _ = lay_out(RECIPE, [f"data.path={data}", *grid.get("overrides", [])], axes)
+        cells = matched(base, cells, grid["match"], axes, 1, lambda cell: 1.0)
+        taken: dict[str, list[float]] = {cell.name: [] for cell in cells}
+        for _ in range(rounds):
+            for cell in cells:
+                taken[cell.name].append(seconds_per_step(cell.recipe))
+        found[name] = {cell.name: step_tokens(cell.recipe) / statistics.median(taken[cell.name]) for cell in cells}
+        say(f"{name}: " + ", ".join(f"{cell} {speed:,.0f} tokens/s" for cell, speed in found[name].items()))
+    write_json(folder / "speed.json", found)
+    return found
+
+
+def fused(rounds: int = 15, tokens: int = 2048) -> dict[str, dict[str, float]]:
+    """Milliseconds of one product for queries, keys and values against three, forward and backward, taking turns."""
+    found = {}
+    for width in WIDTHS:
+        x = torch.randn(tokens, width, requires_grad=True)
+        one = nn.Linear(width, 3 * width, bias=False)
+        three = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(3))
+
+        def whole(x: torch.Tensor = x, one: nn.Linear = one) -> torch.Tensor:
+            return sum(part.square().sum() for part in one(x).chunk(3, dim=-1))  # type: ignore[return-value]
+
+        def parts(x: torch.Tensor = x, three: nn.ModuleList = three) -> torch.Tensor:
+            return sum(part(x).square().sum() for part in three)  # type: ignore[return-value]
+
+        taken: dict[str, list[float]] = {"fused": [], "separate": []}
+        for turn in range(rounds + 3):
+            for name, side in (("fused", whole), ("separate", parts)):
+                start = time.perf_counter()
+                for _ in range(10):
+                    side().backward()
+                if turn >= 3:
+                    taken[name].append((time.perf_counter() - start) / 10 * 1e3)
+        found[str(width)] = {name: statistics.median(values) for name, values in taken.items()}
+    return found
+
+
+def collect(folder: Path) -> dict[str, Any]:
+    """All that the page tells, without the runs themselves; speeds are those taken side by side where there are any."""
+    found: dict[str, Any] = {"date": date.today().isoformat(), "torch": torch.__version__, "grids": {}}
+    fast = read_json(folder / "speed.json") if (folder / "speed.json").is_file() else {}
+    for name in GRIDS:
+        path = folder / slug(name) / "ablate.json"
+        if not path.is_file():
+            continue
+        report = read_json(path)
+        for result in report["results"]:
+            speed = fast.get(name, {}).get(result["cell"])
+            result["tokens_per_second"] = result["tokens_per_second"] if speed is None else speed
+        for entry in report["comparisons"]:
+            comparison = Comparison(entry["axis"], entry["beside"], [(label, cell) for label, cell in entry["cells"]])
+            rows = table(comparison, report["results"], {})
+            entry["rows"] = [[old[0], *new[1:]] for old, new in zip(entry["rows"], rows, strict=True)]
+            entry["sentences"] = sentences(comparison, report["results"], report["budget"])
+        found["grids"][name] = {key: report[key] for key in ("budget", "rule", "comparisons")}
+        found["grids"][name]["cpu_minutes"] = round(cpu_seconds(path.parent) / 60, 1)
+        found["grids"][name]["side_by_side"] = name in fast
+        (PAGE.parent / f"ablations-{slug(name)}.png").write_bytes((path.parent / "ablate.png").read_bytes())
+    return found
+
+
+def render(found: dict[str, Any]) -> None:
+    """Write the page from the results: per question the command, what came out in sentences, the table, the curves."""
+    minutes = sum(grid["cpu_minutes"] for grid in found["grids"].values())
+    lines = [
+        "# Ablations: nine questions at equal budget", "",
+        "This page is written by `bench/ablations.py` from `bench/results/ablations.json`, whatever the numbers are "
+        f"({found['date']}, torch {found['torch']}, {minutes:.0f} CPU minutes in all, one thread a run). The model "
+        "is `recipes/ablate.toml`, a small LLaMA on English prose. What holds at this size and budget need not hold at "
+        "another; one learning rate was used for all unless it says otherwise, so a variant that wants another one "
+        "looks worse than it is. Held-out loss is nats a token on the same held-out documents for all.", "",
+        next(iter(found["grids"].values()))["rule"] if found["grids"] else "", "",
+        "All of it: `make ablations SOURCE=folder` (resumable), then `python bench/ablations.py --speed` on a quiet "
+        "machine. By hand, with the commands below, after:", "",
+        "```",
+        f"trivium prepare SOURCE -o data/ablate --vocab-size {VOCABULARY} --valid-share {VALID_SHARE}", "```", "",
+    ]  # fmt: skip
+    drawn: set[str] = set()
+    for question, name, axis in QUESTIONS:
+        grid = found["grids"].get(name)
+        if grid is None or axis not in {comparison["axis"] for comparison in grid["comparisons"]}:
+            continue
+        told = ["From the same runs as above."] if name in drawn else ["```", command(name), "```"]
+        lines += [f"## {question}", "", *told, ""]
+        for comparison in grid["comparisons"]:
+            if comparison["axis"] == axis:
+                lines += [f"- {sentence}" for sentence in comparison["sentences"]]
+                head = [comparison["beside"] or axis, "held-out loss", "seeds", "tokens/s", "peak MB", "parameters",
+                        "steps"]  # fmt: skip
+                lines += ["", *markdown(head, comparison["rows"]), ""]
+        if not grid["side_by_side"]:
+            lines += ["Speeds are those of the runs, on a machine that may have had other work to do.", ""]
+        if axis == "kv_heads" and DECODE.is_file():
+            lines += decoding(read_json(DECODE))
+        if axis == "position" and found.get("lengths"):
+            lines += by_length_table(found["lengths"])
+        if name not in drawn:
+            lines += [f"![{name}](ablations-{slug(name)}.png)", ""]
+            drawn.add(name)
+    if found.get("qkv_milliseconds"):
+        rows = [[width, *(f"{value:.2f}" for value in row.values()), f"{row['fused'] / row['separate']:.2f}"]
+                for width, row in found["qkv_milliseconds"].items()]  # fmt: skip
+        lines += ["## One product for queries, keys and values, or three?", "",
+                  "Milliseconds for 2,048 tokens, forward and backward, one thread, medians of turns side by side:", "",
+                  *markdown(["width", "fused", "separate", "fused / separate"], rows), ""]  # fmt: skip
+    write_text(PAGE, "\n".join(lines).rstrip() + "\n")
+    say(f"the page is {PAGE}")
+
+
+def command(name: str) -> str:
+    """What a person types for a grid."""
+    grid = GRIDS[name]
+    words = ["trivium", "ablate", "recipes/ablate.toml", *grid.get("overrides", [])]
+    words += [word for axis in grid["axes"] for word in ("--axis", axis)]
+    words += ["--cross"] * grid.get("cross", False) + ["--match", grid["match"]]
+    return shlex.join([*words, "--seeds", str(grid.get("seeds", 3)), "-o", f"runs/ablations/{slug(name)}"])
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A table; all but the first column are numbers."""
+    return [f"| {' | '.join(row)} |" for row in (head, ["---", *["--:"] * (len(head) - 1)], *rows)]
+
+
+def by_length_table(losses: dict[str, dict[str, list[float]]]) -> list[str]:
+    """Loss by the length of the rows it is evaluated in; the seeds' mean and deviation."""
+    rows = [[name, *(spread(row.get(str(length), []) or [math.nan], "{:.3f}") for length in LENGTHS)]
+            for name, row in losses.items()]  # fmt: skip
+    text = "The same models in rows of other lengths (a learned table has 1,024 places, of which 128 were trained):"
+    return [text, "", *markdown(["position", *(f"at {length:,}" for length in LENGTHS)], rows), ""]
+
+
+def decoding(found: dict[str, Any]) -> list[str]:
+    """What `bench/decode.py` measured."""
+    rows = [[name, f"{row['tokens_per_second']:,.1f}", f"{row['cache_bytes_per_token']:,}", f"{row['cache_mb']:.1f}"]
+            for name, row in found["sides"].items()]  # fmt: skip
+    return [f"Decoding ({found['what']}):", "",
+            *markdown(["keys", "tokens/s", "cache bytes a token", "cache MB at the end"], rows), ""]  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--source", default=os.environ.get("SOURCE"), help="text to learn from; any of `prepare`")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "ablations")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--cpu-minutes", type=float, default=90.0)
+    parser.add_argument("--render", action="store_true", help="only write the page again, from the results as they are")
+    parser.add_argument("--collect", action="store_true", help="only gather what has been run so far, and the page")
+    parser.add_argument("--speed", action="store_true", help="only time the cells side by side; for a quiet machine")
+    chosen = parser.parse_args()
+    data = chosen.folder / "data"
+    if not (chosen.render or chosen.collect or chosen.speed):
+        if chosen.source:
+            prepare([chosen.source], data, Preparation(vocab_size=VOCABULARY, valid_share=VALID_SHARE))
+        elif not (data / "manifest.json").is_file():
+            parser.error("--source: a folder of text is needed the first time")
+        run(chosen.folder, data, chosen.seeds, chosen.cpu_minutes)
+    if chosen.speed:
+        speeds(chosen.folder, data)
+    if not chosen.render:
+        extra: dict[str, Any] = {"qkv_milliseconds": fused()}
+        if (chosen.folder / "position" / "ablate.json").is_file():
+            extra["lengths"] = by_length(chosen.folder, data)
+        write_json(RESULTS, {**collect(chosen.folder), **extra})
+    render(read_json(RESULTS))

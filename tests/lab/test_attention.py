@@ -1,0 +1,106 @@
+"""The weights on the page are the model's own: they rebuild its output, and watching leaves no trace."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import tiny
+from trivium.api import Model
+from trivium.base.errors import ModelError
+from trivium.lab.attention import LONGEST, even, held, lines, look, watched, write
+from trivium.model.attention import Attention
+from trivium.text.tokenizer import Tokenizer
+
+TEXT = "The $cat$ sat."
+
+
+def model(preset: str, **stack: object) -> Model:
+    tokenizer = Tokenizer.bytes()
+    tree = {"vocab_size": tokenizer.size, **{name: stack for name in ("encoder",) if preset in ("t5", "bert")}}
+    return Model(tiny.model(preset, tree=tree, **({} if preset == "bert" else stack)).eval(), tokenizer)
+
+
+@pytest.mark.parametrize("preset", ["llama", "bert", "t5", "gemma2"])
+def test_every_sublayer_is_seen_and_its_rows_are_shares(preset: str) -> None:
+    watched_model = model(preset)
+    layers = look(watched_model, TEXT)
+    parts = [part for part in watched_model.transformer.modules() if isinstance(part, Attention)]
+    assert len(layers) == len(parts)
+    for layer in layers:
+        heads, queries, keys = layer.weight.shape
+        assert (heads, queries, keys) == (2, len(layer.queries), len(layer.keys))
+        assert torch.allclose(layer.weight.sum(-1), torch.ones(heads, queries), atol=1e-5)
+        assert not layer.weight.masked_select(~layer.mask).any()
+    assert layers[0].queries == [watched_model.tokenizer.token(i) for i in watched_model.encode(TEXT)]
+    crossing = [layer for layer in layers if "to the encoder" in layer.name]
+    assert len(crossing) == (2 if preset == "t5" else 0)
+    assert all(layer.keys == layers[0].queries for layer in crossing)
+
+
+def test_the_weights_are_those_that_mix_the_values() -> None:
+    """With values of one-hot positions, what attention gives is the weight matrix itself."""
+    seen = model("llama", kv_heads=1)
+    part = seen.transformer.decoder.blocks[0].attention
+    given: list[torch.Tensor] = []
+    part.o.register_forward_pre_hook(lambda module, x: given.append(x[0]))
+    values: list[torch.Tensor] = []
+    part.v.register_forward_hook(lambda module, x, y: values.append(y))
+    layer = look(seen, TEXT)[0]
+    mixed = torch.einsum("hts,se->the", layer.weight, values[0][0])
+    assert torch.allclose(mixed.flatten(1), given[0][0], atol=1e-5)
+
+
+def test_watching_leaves_no_trace() -> None:
+    seen = model("llama")
+    before = {name: part.kernel for name, part in seen.transformer.named_modules() if isinstance(part, Attention)}
+    expected = seen.logits([[5, 6, 7]])
+    with pytest.raises(RuntimeError), watched(seen.transformer):
+        raise RuntimeError
+    with watched(seen.transformer) as recorders:
+        assert torch.allclose(seen.logits([[5, 6, 7]]), expected, atol=1e-5)
+    assert all(len(recorder.seen) == 1 for recorder in recorders.values())
+    for name, kernel in before.items():
+        assert seen.transformer.get_submodule(name).kernel is kernel
+    assert "recorder" not in type(next(iter(before.values()))).kinds
+
+
+def test_how_many_pairs_hold_the_weight() -> None:
+    mask = torch.ones(4, 4, dtype=torch.bool)
+    assert held(torch.eye(4), mask) == 4 / 16  # all of it, since 90 % needs the fourth one too
+    assert held(torch.full((4, 4), 0.25), mask) == math.ceil(0.9 * 16) / 16
+    one = torch.zeros(4, 4)
+    one[:, 0] = 0.95
+    one[:, 1] = 0.05
+    assert held(one, mask) == 4 / 16
+    causal = torch.ones(3, 3).tril().bool()
+    assert torch.equal(even(causal), torch.tensor([[1, 0, 0], [1 / 2, 1 / 2, 0], [1 / 3, 1 / 3, 1 / 3]]))
+    assert held(even(causal), causal) == 6 / 6
+
+
+def test_angles_are_position_times_frequency() -> None:
+    layer = look(model("llama"), "abcdefgh")[1]
+    frequency = 10000.0 ** -(torch.arange(8) / 8)
+    turned = torch.arange(len(layer.queries))[:, None] * frequency
+    assert torch.allclose(layer.angle.cos(), turned.cos(), atol=1e-4)
+    assert torch.allclose(layer.angle.sin(), turned.sin(), atol=1e-4)
+    assert all(one.angle is None for one in look(model("bert"), "ab"))
+
+
+def test_the_page_shows_tokens_masks_heads_and_angles(tmp_path: Path) -> None:
+    layers = look(model("llama", pattern=["causal", {"kind": "window", "size": 3}]), TEXT)
+    write(layers, "a <title>", tmp_path / "a.html")
+    html = (tmp_path / "a.html").read_text()
+    assert html.count("data:image/png") == 1 + 2 + 1  # masks, two layers, angles
+    assert "a &lt;title&gt;" in html and "decoder, layer 2" in html and "&lt;s&gt;" in html
+    shown = list(lines(layers))
+    assert len(shown) == 3 and "window" in shown[2]
+    write(look(model("bert"), TEXT), "b", tmp_path / "b.html")
+    assert "No layer of this model turns" in (tmp_path / "b.html").read_text()
+
+
+def test_long_texts_are_cut_and_a_tokenizer_is_needed() -> None:
+    assert len(look(model("llama"), "a" * 200)[0].queries) == LONGEST
+    with pytest.raises(ModelError, match=r"tokenizer\.json"):
+        look(Model(tiny.model()), "a")
