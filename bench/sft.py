@@ -3,10 +3,10 @@
     pip install trl
     python bench/sft.py MODEL ROWS.jsonl [--dialogues 192] [--length 512] [--rounds 3]
 
-One model folder of LLaMA's family, loaded by both; the same dialogues, rendered once, by us; the same rows a step, AdamW
-(fused), float32, one epoch. What is timed is training alone: rendering and planning come before, for both. Each round
-runs all four in turn, and the medians are compared. Whether packed dialogues see each other is measured, not believed:
-every token of the first is changed, and the largest change of the second's scores is printed.
+One model folder of LLaMA's family, loaded by both; the same dialogues, rendered once, by us; the same rows a step,
+AdamW (fused), float32, one epoch. What is timed is training alone: rendering and planning come before, for both. Each
+round runs all four in turn, and the medians are compared. Whether packed dialogues see each other is measured, not
+believed: every token of the first is changed, and the largest change of the second's scores is printed.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def test_bart_begins_with_what_its_folder_says(tmp_path) -> None:  # type: ignor
     m.save(tmp_path / "m")
     loaded = trivium.load(tmp_path / "m")
     assert loaded.start == V.eos
-    assert loaded._framed([200]) == [V.bos, 200, V.eos]
+    assert loaded.frame([200]) == [V.bos, 200, V.eos]
 
 
 def test_gaps_are_filled_in_order_and_probabilities_fall() -> None:

@@ -27,6 +27,7 @@ from trivium.infer.generate import generate as run_all
 from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
 from trivium.interop import hub
+from trivium.interop.adapter import save_adapter
 from trivium.model.config import ModelConfig
 from trivium.model.presets import PRESETS
 from trivium.model.stack import StackConfig
@@ -205,7 +206,8 @@ class Model:
         """Begin a conversation; options as in `generate`."""
         tokenizer = self._need_tokenizer()
         stops = tuple(dict.fromkeys((*self.stops, *stop_ids(tokenizer))))
-        return Chat(self.transformer, tokenizer, sample(**sampling), max_new_tokens, stops, _texts(stop), system)
+        begin = self._start() if self.config.family == "encoder_decoder" else None
+        return Chat(self.transformer, tokenizer, sample(**sampling), max_new_tokens, stops, _texts(stop), system, begin)
 
     def chat(self, messages_: Sequence[Message | dict[str, str]], max_new_tokens: int = 256, **options: Any) -> str:
         """Answer a conversation, a list of `{"role": ..., "content": ...}`; options as in `generate`."""
@@ -216,6 +218,10 @@ class Model:
     def save(self, folder: str | Path) -> Path:
         """Write a model folder, whole or not at all."""
         return hub.save(folder, self.transformer, self.tokenizer, self.record)
+
+    def save_adapter(self, folder: str | Path, base: str | Path = "") -> Path:
+        """Write the low-rank adapters alone, in peft's files; `base` is the model folder that they belong to."""
+        return save_adapter(folder, self.transformer, base)
 
     def encode(self, text: Any) -> list[int]:
         """A text as the ids that the model's first stack reads: framed as in training, a decoder's without an end."""

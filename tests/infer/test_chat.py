@@ -11,7 +11,7 @@ from trivium.base.errors import ModelError
 from trivium.base.types import Message
 from trivium.infer.chat import Chat, messages
 from trivium.text import template
-from trivium.text.rows import SPEAKERS
+from trivium.text.dialogue import SPEAKERS
 from trivium.text.tokenizer import Tokenizer
 
 

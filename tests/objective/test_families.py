@@ -8,7 +8,6 @@ from trivium.objective.objective import Objective
 FITS = {
     "causal": "decoder",
     "prefix": "decoder",
-    "instruct": "decoder",
     "masked": "encoder",
     "denoise": "encoder_decoder",
     "infill": "encoder_decoder",
@@ -26,6 +25,13 @@ def test_an_objective_takes_its_own_family_alone(kind: str, family: str) -> None
     else:
         with pytest.raises(ConfigError, match=f"{kind} is for {FITS[kind]} models"):
             objective.fits(family)
+
+
+def test_answers_are_learned_by_whoever_writes() -> None:
+    for family in ("decoder", "encoder_decoder"):
+        Objective.parse("instruct").fits(family)
+    with pytest.raises(ConfigError, match="instruct is for decoder or encoder_decoder models"):
+        Objective.parse("instruct").fits("encoder")
 
 
 def test_span_corruption_is_for_decoders_too() -> None:

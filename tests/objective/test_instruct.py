@@ -32,3 +32,10 @@ def test_it_reads_conversations_and_joins_its_family():
     assert Instruct.reads == "conversations"
     with pytest.raises(NotImplementedError):
         Instruct().piece(None, None, None, None)
+
+
+def test_beside_an_encoder_the_answer_is_written_and_all_before_it_is_read():
+    example = Instruct().answer([1, 10, 11], [20, 21, 3], start=0)
+    assert example.enc.tolist() == [1, 10, 11]
+    assert example.dec.tolist() == [0, 20, 21] and example.targets["token"].tolist() == [20, 21, 3]
+    assert Instruct().answer([1], [20, 3], 2, 0.5).weights.tolist() == [0.5, 0.5]

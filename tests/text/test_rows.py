@@ -1,10 +1,11 @@
 import json
+from collections import Counter
 
 import pytest
 
-from trivium.base.errors import DataError
+from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
-from trivium.text.rows import Conversation, Row, parse, read_rows
+from trivium.text.rows import BAD, Conversation, Row, RowReading, parse, read_rows, recognise
 
 QUESTION = {"question": "What?", "context": "", "answer": "That."}
 DIALOGUE = {"dialogue": [{"speaker": "user", "text": "hi"}], "response": "hello"}
@@ -27,7 +28,7 @@ def test_the_three_formats_become_conversations():
     assert parse({**INSTRUCTION, "input": ""}, "f:1").messages == (say("user", "Add."),)
     assert parse(INSTRUCTION, "f:1").complete(1) == (say("user", "Add.\n\n1 2"), say("assistant", "three"))
     assert parse({"id": 7, **QUESTION, "level": None}, "f:1") == parse(QUESTION, "f:1")
-    assert set(Row.kinds) == {"question", "instruction", "dialogue"}
+    assert {"question", "instruction", "dialogue"} <= set(Row.kinds)
 
 
 def test_speakers_have_several_names():
@@ -57,7 +58,7 @@ def test_turns_in_a_row_by_one_speaker_are_joined():
         ({**QUESTION, "answer": ""}, "answer: expected some text"),
         ({**QUESTION, "question": "\t"}, "question: expected some text"),
         ({**QUESTION, "answer": 3}, "answer: input should be a valid string, found 3"),
-        ({**QUESTION, "context": None}, "context: input should be a valid string, found None"),
+        ({**QUESTION, "context": 3}, "context: input should be a valid string, found 3"),
         ({**INSTRUCTION, "outputs": []}, "outputs: expected at least one, found none"),
         ({**INSTRUCTION, "outputs": "three"}, "outputs: input should be a valid list, found 'three'"),
         ({**INSTRUCTION, "outputs": ["a", 2]}, "outputs[1]: input should be a valid string, found 2"),
@@ -65,7 +66,8 @@ def test_turns_in_a_row_by_one_speaker_are_joined():
         ({"dialogue": "hi", "response": "x"}, "dialogue: input should be a valid list"),
         ({"dialogue": [{"speaker": "user"}], "response": "x"}, "dialogue[0].text: field required"),
         ({"dialogue": ["hi"], "response": "x"}, "dialogue[0]: input should be a valid dictionary"),
-        ({"question": "q", "answer": "a"}, "expected the keys {question, context, answer} or {"),
+        ({"question": "q"}, "expected the keys of one of the formats dialogue {dialogue}; messages {messages}; "),
+        ({"prompt": "x", "chosen": "y", "rejected": "z"}, "found {prompt, chosen, rejected}; rows of chosen"),
         ({}, "found {}"),
     ],
 )  # fmt: skip
@@ -90,5 +92,51 @@ def test_rows_are_read_from_files_with_their_numbers(tmp_path):
     rows = read_rows([table, file])
     assert next(rows) == (f"{table}:1", parse(QUESTION, ""))
     assert [where for where, _ in (next(rows), next(rows), next(rows))] == [f"{file}:{i}" for i in (1, 2, 3)]
-    with pytest.raises(DataError, match=r"rows\.jsonl:5: expected the keys .*, found {a}"):
+    with pytest.raises(DataError, match=r"rows\.jsonl:5: expected the keys of .*; found {a}"):
         next(rows)
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind"),
+    [
+        ("question answer", "question"), ("question context answer id", "question"),
+        ("question context answers", "squad"), ("dialogue response", "dialogue"), ("turns id services", "dialogue"),
+        ("instruction input outputs", "instruction"), ("instruction input output chosen rejected", "alpaca"),
+        ("messages tools", "messages"), ("prompt prompt_id messages", "messages"),
+        ("conversations system tools", "sharegpt"), ("prompt completion", "completion"), ("source target", "pair"),
+        ("translation id", "translation"), ("article highlights id", "summary"), ("text label", "label"),
+        ("text text_pair label idx", "label"),
+    ],
+)  # fmt: skip
+def test_a_format_is_recognised_by_its_keys(keys, kind):
+    assert recognise(keys.split(), "f:1").kind == kind
+
+
+def test_keys_of_several_formats_are_an_error_that_the_option_settles():
+    row = {"source": "a", "target": "b", "document": "c", "summary": "d"}
+    with pytest.raises(
+        DataError, match=r"f:1: the keys .* fit several formats: pair .*; summary .*; say which by `format`"
+    ):
+        parse(row, "f:1")
+    assert parse(row, "f:1", RowReading(format="summary")).references == ("d",)
+    with pytest.raises(DataError, match=r"f:1: format alpaca: expected the key 'instruction', found {source, "):
+        parse(row, "f:1", RowReading(format="alpaca"))
+    with pytest.raises(ConfigError, match=r"format: expected one of alpaca, .*, found 'alpacca'"):
+        parse(row, "f:1", RowReading(format="alpacca"))
+
+
+def test_rows_that_do_not_fit_are_counted_on_request(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        "".join(json.dumps(row) + "\n" for row in (QUESTION, {"a": 1}, {**QUESTION, "answer": " "}, DIALOGUE))
+    )
+    counts = Counter()
+    found = list(read_rows([file], RowReading(skip_bad=True), counts))
+    assert [where[-1] for where, _ in found] == ["1", "4"] and counts == {BAD: 2}
+    with pytest.raises(DataError, match=r"rows\.jsonl:2: "):
+        list(read_rows([file]))
+
+
+def test_a_prefix_stands_before_the_last_thing_said():
+    found = parse(dialogue(("user", "a"), ("bot", "b"), ("user", "c")), "f:1", RowReading(prefix="P "))
+    assert [m.content for m in found.messages] == ["a", "b", "P c"]

@@ -5,10 +5,21 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trivium.base.errors import DataError
+from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
 from trivium.text import template
-from trivium.text.template import CHAT_TEMPLATE, ids, render, stop_ids
+from trivium.text.template import (
+    CHAT_TEMPLATE,
+    Bare,
+    ChatML,
+    Plain,
+    Template,
+    differences,
+    dress,
+    ids,
+    render,
+    stop_ids,
+)
 from trivium.text.tokenizer import Tokenizer
 
 CONTENT = st.text(max_size=20) | st.sampled_from(
@@ -102,14 +113,64 @@ def test_an_unknown_role_is_refused_by_both(tokenizer, tmp_path):
         stock.apply_chat_template([{"role": "tool", "content": "x"}], tokenize=True)
 
 
-def test_a_tokenizer_without_roles_is_refused():
+def unmarked():
+    """A tokenizer whose only control token is the end of a text."""
     tree = json.loads(Tokenizer.bytes().json)
     tree["added_tokens"] = [token for token in tree["added_tokens"] if token["content"] == "</s>"]
     tree["model"]["vocab"] = {key: i for key, i in tree["model"]["vocab"].items() if not key.startswith("<|")}
-    foreign = Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(tree)).to_str())
-    with pytest.raises(DataError, match=r"no .*<\|end\|>.*: expected a tokenizer trained by Trivium"):
-        render(PLAIN, foreign)
-    assert stop_ids(foreign) == (2,)
+    return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(tree)).to_str())
+
+
+def test_without_role_tokens_roles_are_text_and_the_end_of_the_text_ends_an_answer():
+    tokenizer = unmarked()
+    segments = render([Message("user", "hi"), Message("assistant", "yo</s>")], tokenizer)
+    assert tokenizer.decode(ids(segments)) == "User:\nhi\n\nAssistant:\nyo</s></s>\n\n"
+    assert tokenizer.decode(trained(segments)) == "yo</s></s>" and trained(segments).count(2) == 1
+    assert stop_ids(tokenizer) == (2,)
+
+
+def test_a_template_is_put_on_where_its_tokens_are(tokenizer):
+    with pytest.raises(DataError, match=r"template chatml: the tokenizer has no <\|im_start\|>, <\|im_end\|>"):
+        dress(tokenizer, ChatML())
+    plain = dress(tokenizer, Plain())
+    assert plain.chat_template == Plain().source and plain.identity == tokenizer.identity
+    assert tokenizer.decode(ids(render(PLAIN[1:3], plain))) == "<s>User:\n What? \n\nAssistant:\nIt\nreturns.</s>\n\n"
+    assert stop_ids(plain) == (2,) and not [line for line in differences(plain) if "plain words" in line]
+
+
+@pytest.mark.parametrize("begin", [True, False])
+def test_bare_is_how_a_model_with_an_encoder_was_pretrained(tokenizer, begin):
+    bare = dress(tokenizer, Bare(begin=begin))
+    source = [1] * begin + tokenizer.encode("a\nb") + [2]
+    assert ids(render([Message("user", "a\nb")], bare, generate=True)) == source
+    segments = render([Message("user", "a\nb"), Message("assistant", "c")], bare)
+    assert ids(segments) == [*source, *tokenizer.encode("c"), 2]
+    assert trained(segments) == [*tokenizer.encode("c"), 2] and stop_ids(bare) == (2,)
+
+
+def test_a_template_may_be_a_file(tokenizer, tmp_path):
+    (tmp_path / "t.jinja").write_text(CHAT_TEMPLATE)
+    assert Template.parse({"kind": "jinja", "path": str(tmp_path / "t.jinja")}).source == CHAT_TEMPLATE
+    with pytest.raises(ConfigError, match=r"no\.jinja: cannot read"):
+        _ = Template.parse({"kind": "jinja", "path": str(tmp_path / "no.jinja")}).source
+
+
+def test_a_template_that_cannot_be_used_does_not_keep_a_model_from_loading(tokenizer):
+    broken = Tokenizer(tokenizer.json, tokenizer.config, "{{ nothing")
+    assert stop_ids(broken) == (2,)
+    with pytest.raises(DataError, match="the chat template: line 1"):
+        render(PLAIN, broken)
+
+
+def test_our_own_template_in_jinja_is_our_own(tokenizer):
+    from trivium.text.jinja import Script
+
+    script = Script(CHAT_TEMPLATE, tokenizer)
+    script.check()
+    assert script.differences() == [] and differences(tokenizer) == []
+    for generate in (False, True):
+        assert ids(script.render(PLAIN, generate)) == ids(render(PLAIN, tokenizer, generate))
+    assert trained(script.render(PLAIN)) == trained(render(PLAIN, tokenizer))
 
 
 def test_the_template_names_the_markers_that_are_rendered():

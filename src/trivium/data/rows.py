@@ -107,7 +107,7 @@ class ExampleRows:
             raise DataError("no rows to train on: every one was dropped, or there were none")
         if packing == "concat":
             raise DataError("packing 'concat' would cut examples; expected bestfit or pad")
-        longest = max(len(example) for options in choices for example in options)
+        longest = max(_size(example) for options in choices for example in options)
         assert longest <= length, f"an example of {longest} tokens does not fit rows of {length}"
         self.choices, self.seed, self.packed = choices, seed, packing == "bestfit"
         self.length = length if self.packed else None
@@ -121,7 +121,7 @@ class ExampleRows:
 
     def _make_plan(self, epoch: int) -> tuple[list[Example], Plan]:
         examples = self._drawn(epoch)
-        lengths = np.array([len(example) for example in examples])
+        lengths = np.array([_size(example) for example in examples])
         return examples, best_fit(lengths, self._room)
 
     def size(self, epoch: int) -> int:
@@ -132,3 +132,8 @@ class ExampleRows:
         if not self.packed:
             return [examples[index]]
         return [examples[int(item)] for item in plan.document[plan.rows[index] : plan.rows[index + 1]]]
+
+
+def _size(example: Example) -> int:
+    """The room that an example takes in a row: its longer side, for both sides are rows."""
+    return max(len(side) for side in (example.enc, example.dec) if side is not None)

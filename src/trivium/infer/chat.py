@@ -1,7 +1,8 @@
 """A conversation with a model: the history, and what of it the model is shown.
 
-The whole history is kept and saved. What the model reads is rendered by `text/template`, as in training; when it no
-longer fits the context beside an answer, the oldest turns are left out, a system message at the beginning never.
+The whole history is kept and saved. What the model reads is rendered by the template in its folder, as in training;
+when it no longer fits the context beside an answer, the oldest turns are left out, a system message at the beginning
+never. A model with an encoder reads the conversation there and writes the answer alone.
 """
 
 import json
@@ -33,17 +34,21 @@ class Chat:
         stops: Collection[int] | None = None,
         stop: Sequence[str] = (),
         system: str | None = None,
+        start: int | None = None,
     ) -> None:
-        """`stops` are ids that end an answer (None: those of the template), `stop` are texts that do."""
+        """`stops` are ids that end an answer (None: those of the template), `stop` are texts that do; `start` is what
+        the decoder beside an encoder begins with, None where there is no encoder.
+        """
         self.transformer, self.tokenizer, self.sampling = transformer, tokenizer, sampling
         self.max_new_tokens, self.stop = max_new_tokens, stop
         self.stops = template.stop_ids(tokenizer) if stops is None else tuple(stops)
-        self._start = [] if system is None else [Message("system", system)]
-        self.history: list[Message] = list(self._start)
+        self.start = start
+        self._system = [] if system is None else [Message("system", system)]
+        self.history: list[Message] = list(self._system)
 
     def reset(self) -> None:
         """Forget all but the system message that the chat began with."""
-        self.history = list(self._start)
+        self.history = list(self._system)
 
     def reply(self, text: str) -> Iterator[str]:
         """Say something; give the answer piece by piece. An answer that is broken off stays in the history as it is."""
@@ -64,12 +69,21 @@ class Chat:
     def answer(self) -> Iterator[str]:
         """Give an answer to the history as it is, without adding it."""
         prompt = self.prompt()
+        sources = None
+        if self.start is not None:
+            sources, prompt = [prompt], [self.start]
         room = self._context - len(prompt)
         sampling = self.sampling
         if sampling.seed is not None:  # another draw in every turn, the same in every conversation
             sampling = sampling.replace(seed=mix(sampling.seed, len(self.history)))
         run = Generation(
-            self.transformer, [prompt], sampling, min(self.max_new_tokens, room), self.stops, self.tokenizer.size
+            self.transformer,
+            [prompt],
+            sampling,
+            min(self.max_new_tokens, room),
+            self.stops,
+            self.tokenizer.size,
+            sources,
         )
         return (piece for _, piece in write(run, self.tokenizer, self.stop))
 
@@ -77,7 +91,9 @@ class Chat:
         """The ids of the history, or of its newest turns where it is too long, up to where the answer begins."""
         start = [message for message in self.history[:1] if message.role == "system"]
         turns = self.history[len(start) :]
-        room = self._context - min(self.max_new_tokens, self._context // 4)
+        room = self._context
+        if self.start is None:  # the answer stands in the same row
+            room -= min(self.max_new_tokens, self._context // 4)
         while True:
             ids = template.ids(template.render([*start, *turns], self.tokenizer, generate=True))
             if len(ids) <= room:

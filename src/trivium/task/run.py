@@ -15,7 +15,6 @@ from trivium.data.conversation import conversation_rows
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
-from trivium.interop.adapter import save_adapter
 from trivium.model.adapt import adapt, merge
 from trivium.model.transformer import Transformer
 from trivium.objective.instruct import Instruct
@@ -62,7 +61,7 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
 def keep_adapter(folder: Path, model: api.Model, recipe: Recipe) -> None:
     """Save what was learned beside the model it was learned for, and merge it in."""
     try:
-        save_adapter(folder, model.transformer, Path(recipe.init).resolve() if recipe.init else "")
+        model.save_adapter(folder, Path(recipe.init).resolve() if recipe.init else "")
     except ModelError as refused:
         say(f"the adapter is kept merged alone: {refused}")
     merge(model.transformer)

@@ -82,7 +82,9 @@ def processor(frame: Frame, tokenizer: Tokenizer) -> dict[str, Any]:
         "single": [*tokens(frame.before), *text("A", 0), *tokens(frame.after)],
         "pair": [*both, *tokens(frame.after, frame.second)],
         "special_tokens": {
-            name: {"id": name, "ids": [one], "tokens": [name]} for one in sorted(used) for name in [tokenizer.token(one)]
+            name: {"id": name, "ids": [one], "tokens": [name]}
+            for one in sorted(used)
+            for name in [tokenizer.token(one)]
         },
     }
 

@@ -1,157 +1,109 @@
-"""Rows of conversations: what a person's file says, as typed records, with its address in every error.
+"""Rows in files: what a person's file says, as conversations, with its address in every error.
 
-Three formats, told apart by their keys (other keys beside them are ignored):
+A format is recognised by its keys; other keys beside them are passed over. The formats and what becomes of their odd
+rows are told where they are defined: `dialogue` (turns), `instruction` (one thing asked), `pair` (text to text). Where
+the keys of a row fit several formats, the one that takes more of them is meant (a `prompt` beside `messages` is a
+note); as many keys of two formats are an error, to be settled by the option `format`.
 
-    {"question": "...", "context": "...", "answer": "..."}                         context may be ""
-    {"dialogue": [{"speaker": "user", "text": "..."}, ...], "response": "..."}
-    {"instruction": "...", "input": "...", "outputs": ["...", ...]}                input may be ""
-
-What happens to the odd ones:
-- A context or an input stands before or after what is asked, a blank line between: `context + question`,
-  `instruction + input`. An empty one leaves nothing behind.
-- Turns in a row by one speaker are one turn, joined by a newline; so is a `response` after an assistant's turn.
-- A dialogue may begin with the assistant, and a system turn may stand anywhere: both are kept where they are.
-- The speaker `system` is who sets the scene. Corpora of task dialogues that call the assistant so must be renamed.
-- A text that must be there and is blank (a question, a turn, an answer), a dialogue without turns, an unknown
-  speaker, and `outputs` that is no list or an empty one are errors. Outputs that are equal count once.
-
-A format is one class in this file. Nothing here knows a tokenizer or a template.
+It refuses to know a tokenizer, a template, or which format is for which task.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import ValidationError
 
-from trivium.base.config import Choice, Config, Seq
-from trivium.base.errors import DataError
+from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
-from trivium.text import sources
+from trivium.text import dialogue, instruction, pair, record
+from trivium.text.row import Conversation, Row, RowReading
 
-SPEAKERS = {
-    "user": "user", "human": "user", "customer": "user",
-    "assistant": "assistant", "bot": "assistant", "model": "assistant", "gpt": "assistant", "agent": "assistant",
-    "system": "system",
-}  # fmt: skip
+__all__ = ["Conversation", "Row", "RowReading", "dialogue", "instruction", "pair", "parse", "read_rows", "recognise"]
 
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """The messages up to the answer, and the answers that would all be right."""
-
-    messages: tuple[Message, ...]
-    references: tuple[str, ...]
-
-    def complete(self, reference: int = 0) -> tuple[Message, ...]:
-        """The messages with one of the references as the assistant's last turn."""
-        return _merge((*self.messages, Message("assistant", self.references[reference])))
+BAD = "row that does not fit"
+"""The reason under which `skip_bad` counts."""
 
 
-class Row(Choice):
-    """A row format: its fields are the keys that a row must have."""
-
-    kinds: ClassVar[dict[str, type["Row"]]]
-
-    def conversation(self) -> Conversation:
-        """Say the row as a conversation; a ValueError tells what is wrong with it."""
-        raise NotImplementedError
-
-
-class Question(Row, kind="question"):
-    """One question about a context, one answer."""
-
-    question: str
-    context: str
-    answer: str
-
-    def conversation(self) -> Conversation:
-        asked = _said(self.question, "question")
-        return _single(f"{self.context}\n\n{asked}" if self.context.strip() else asked, [_said(self.answer, "answer")])
-
-
-class Instruction(Row, kind="instruction"):
-    """An instruction, what it is to be applied to, and one or several right outputs."""
-
-    instruction: str
-    input: str
-    outputs: Seq[str]
-
-    def conversation(self) -> Conversation:
-        asked = _said(self.instruction, "instruction")
-        if not self.outputs:
-            raise ValueError("outputs: expected at least one, found none")
-        outputs = [_said(text, f"outputs[{i}]") for i, text in enumerate(self.outputs)]
-        return _single(f"{asked}\n\n{self.input}" if self.input.strip() else asked, outputs)
+def recognise(names: Iterable[str], where: str, wanted: str | None = None) -> type[Row]:
+    """The format of a row with these keys, or the one that is asked for; an error names the keys and the formats."""
+    names = [str(name) for name in names]
+    if wanted is not None:
+        if (kind := Row.kinds.get(wanted)) is None:
+            raise ConfigError(f"format: expected one of {', '.join(sorted(Row.kinds))}, found {wanted!r}")
+        if missing := [key for key in kind.required() if key not in kind.keys(names)]:
+            raise DataError(f"{where}: format {wanted}: expected the key {missing[0]!r}, "
+                            f"found {{{', '.join(names)}}}")  # fmt: skip
+        return kind
+    fitting = {
+        kind: len(kind.keys(names)) for kind in Row.kinds.values() if kind.keys(names).keys() >= {*kind.required()}
+    }
+    best = [kind for kind, count in fitting.items() if count == max(fitting.values())]
+    if len(best) == 1:
+        return best[0]
+    formats = "; ".join(f"{kind.kind} {{{', '.join(kind.required())}}}" for kind in (best or Row.kinds.values()))
+    if best:
+        raise DataError(
+            f"{where}: the keys {{{', '.join(names)}}} fit several formats: {formats}; say which by `format`"
+        )
+    raise DataError(f"{where}: expected the keys of one of the formats {formats}; "
+                    f"found {{{', '.join(names)}}}{_preferred(names)}")  # fmt: skip
 
 
-class Turn(Config):
-    """One turn of a dialogue."""
-
-    speaker: str
-    text: str
-
-
-class Dialogue(Row, kind="dialogue"):
-    """Turns of a dialogue, and the assistant's response to them."""
-
-    dialogue: Seq[Turn]
-    response: str
-
-    def conversation(self) -> Conversation:
-        if not self.dialogue:
-            raise ValueError("dialogue: expected at least one turn, found none")
-        turns = []
-        for i, turn in enumerate(self.dialogue):
-            role = SPEAKERS.get(turn.speaker.strip().lower())
-            if role is None:
-                raise ValueError(
-                    f"dialogue[{i}].speaker: expected one of {', '.join(SPEAKERS)}, found {turn.speaker!r}"
-                )
-            turns.append(Message(role, _said(turn.text, f"dialogue[{i}].text")))
-        return Conversation(_merge(turns), (_said(self.response, "response"),))
-
-
-def parse(record: Mapping[str, Any], where: str) -> Conversation:
+def parse(row: Mapping[str, Any], where: str, reading: RowReading = RowReading()) -> Conversation:
     """Read one row; `where` (file and row number) stands in front of every error."""
-    for kind in Row.kinds.values():
-        if all(key in record for key in kind.model_fields):
-            try:
-                return kind.model_validate({key: record[key] for key in kind.model_fields}).conversation()
-            except ValidationError as wrong:
-                first = wrong.errors(include_url=False)[0]
-                key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])[1:]
-                message = f"{first['msg'][:1].lower()}{first['msg'][1:]}".replace("tuple", "list")
-                raise DataError(f"{where}: {key}: {message}, found {first['input']!r:.60}") from None
-            except ValueError as wrong:
-                raise DataError(f"{where}: {wrong}") from None
-    formats = " or ".join("{" + ", ".join(kind.model_fields) + "}" for kind in Row.kinds.values())
-    raise DataError(f"{where}: expected the keys {formats}, found {{{', '.join(map(str, record))}}}")
+    kind = recognise(row, where, reading.format)
+    keys = kind.keys(row)
+    optional = {field for field in keys if field not in kind.required()}
+    given = {field: row[key] for field, key in keys.items() if row[key] is not None or field not in optional}
+    try:
+        made = kind.model_validate(given)
+        conversation = made.conversation(reading.speakers)
+        return _prefixed(conversation, made.prefix if reading.prefix is None else reading.prefix)
+    except ValidationError as wrong:
+        raise DataError(f"{where}: {_explain(wrong, keys)}") from None
+    except ValueError as wrong:
+        raise DataError(f"{where}: {wrong}{_preferred(row)}") from None
 
 
-def read_rows(paths: Iterable[str | Path]) -> Iterator[tuple[str, Conversation]]:
-    """Read files of rows (.jsonl, .csv, .tsv, .parquet, compressed or not) as (where, conversation)."""
+def read_rows(
+    paths: Iterable[str | Path], reading: RowReading = RowReading(), counts: Counter[str] | None = None
+) -> Iterator[tuple[str, Conversation]]:
+    """Read files of rows as (where, conversation); with `skip_bad` those that do not fit are counted in `counts`."""
+    counts = Counter() if counts is None else counts
     for path in paths:
-        for where, record in sources.records(path):
-            yield where, parse(record, where)
+        for where, row in record.records(path, reading.columns):
+            try:
+                yield where, parse(row, where, reading)
+            except DataError:
+                if not reading.skip_bad:
+                    raise
+                counts[BAD] += 1
 
 
-def _single(asked: str, answers: Iterable[str]) -> Conversation:
-    return Conversation((Message("user", asked),), tuple(dict.fromkeys(answers)))
+def _preferred(names: Iterable[str]) -> str:
+    """What to say beside an error about rows that compare answers."""
+    return "; rows of chosen and rejected answers are for the task prefer" if {"chosen", "rejected"} <= {*names} else ""
 
 
-def _said(text: str, key: str) -> str:
-    if not text.strip():
-        raise ValueError(f"{key}: expected some text, found {text!r}")
-    return text
+def _prefixed(conversation: Conversation, prefix: str) -> Conversation:
+    if not prefix:
+        return conversation
+    *before, last = conversation.messages or (Message("user", ""),)
+    return replace(conversation, messages=(*before, replace(last, content=prefix + last.content)))
 
 
-def _merge(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Join turns in a row by one speaker, as a chat would have it."""
-    merged: list[Message] = []
-    for message in messages:
-        if merged and merged[-1].role == message.role:
-            message = Message(message.role, f"{merged.pop().content}\n{message.content}")
-        merged.append(message)
-    return tuple(merged)
+def _explain(wrong: ValidationError, keys: Mapping[str, str]) -> str:
+    """The first thing that is wrong, with the key as the file has it."""
+    errors = wrong.errors(include_url=False)
+    first = max(errors, key=lambda error: len(error["loc"])) if len({e["loc"][:1] for e in errors}) == 1 else errors[0]
+    # A union names its branches in the address; a person knows only keys and numbers.
+    steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]
+    steps = [step for step in steps if step not in ("str", "int", "dict", "tuple", "constrained")]
+    key = "".join(f"[{step}]" if isinstance(step, int) else f".{keys.get(step, step)}" for step in steps)[1:]
+    message = f"{first['msg'][:1].lower()}{first['msg'][1:]}".replace("tuple", "list")
+    if len(first["loc"]) > 1 and len(errors) > 1 and not any(isinstance(step, int) for step in first["loc"]):
+        message = "expected a text, or a list of them"
+    return f"{key}: {message}, found {first['input']!r:.60}"

@@ -173,7 +173,7 @@ def _rows(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[int, d
 
 
 def _json(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in _lines(path, reading, counts):
+    for number, line in lines(path, reading, counts):
         if not line.strip():
             continue
         try:
@@ -191,8 +191,8 @@ def _json(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[int, d
 def _csv(path: Path, delimiter: str, reading: Reading, counts: Counts) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(reading.longest_bytes)
     # A NUL is no text; removed here because readers of CSV differ in what they make of it.
-    lines = (line.replace("\0", "") for _, line in _lines(path, reading, counts))
-    table = csv.reader(lines, delimiter=delimiter, strict=True)
+    without = (line.replace("\0", "") for _, line in lines(path, reading, counts))
+    table = csv.reader(without, delimiter=delimiter, strict=True)
     try:
         header = next(table, None)
         if header is None:
@@ -222,8 +222,9 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(f"{path}: not a parquet file that can be read: {str(broken).splitlines()[0]}") from None
 
 
-def _lines(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[int, str]]:
+def lines(path: Path, reading: Reading = Reading(), counts: Counts | None = None) -> Iterator[tuple[int, str]]:
     """Numbered lines of text with their ends; those too long, or invalid under `drop`, are left out and counted."""
+    counts = Counter() if counts is None else counts
     with unpack.opening(path, reading.unpack_ratio, reading.unpack_bytes) as handle:
         offset = number = 0
         while raw := handle.readline(reading.longest_bytes + 1):

@@ -245,7 +245,7 @@ class Tokenizer:
 
     @cached_property
     def identity(self) -> str:
-        """sha256 of tokenizer.json, but for what it puts around a text: what shards and models made with it remember."""
+        """sha256 of tokenizer.json but for what it puts around a text: what shards and models made with it remember."""
         tree = json.loads(self.json)
         if tree.get("post_processor") is None:
             return files.sha256(self.json)

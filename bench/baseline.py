@@ -1,0 +1,120 @@
+"""What simple methods score on the sets of `bench/rows.py`: the figures beside which a trained model's mean something.
+
+    pip install scikit-learn
+    python bench/baseline.py [ROWS] [-o bench/results/baseline.json]
+
+classify: logistic regression on TF-IDF of words and of characters. Retrieval: cosine of TF-IDF. Chat and translation:
+the answer of the nearest training question (TF-IDF of characters). Summaries: the first sentence of the document.
+Extraction: the sentence of the context that shares most with the question. Preferences: logistic regression on the
+difference of TF-IDF, and the longer answer. Scores are those of `trivium.task.metric`.
+"""
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import hstack
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+Rows = list[dict[str, Any]]
+
+
+def load(folder: Path, split: str) -> Rows:
+    """The rows of a split."""
+    return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+class Features:
+    """TF-IDF of words and pairs of words, and of runs of two to five characters."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.parts = [TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1),
+                      TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2)]  # fmt: skip
+        for part in self.parts:
+            part.fit(texts)
+
+    def __call__(self, texts: list[str]) -> Any:
+        return hstack([part.transform(texts) for part in self.parts]).tocsr()
+
+
+def classify(train: Rows, test: Rows) -> dict[str, float]:
+    """Accuracy and macro F1."""
+    features = Features([row["text"] for row in train])
+    model = LogisticRegression(C=10.0, max_iter=300)
+    model.fit(features([row["text"] for row in train]), [row["label"] for row in train])
+    found = model.predict(features([row["text"] for row in test]))
+    right = np.array([row["label"] for row in test])
+    scores = []
+    for label in np.unique(right):
+        hits = int(((found == label) & (right == label)).sum())
+        scores.append(2 * hits / max(int((found == label).sum() + (right == label).sum()), 1))
+    return {"accuracy": float((found == right).mean()), "macro_f1": float(np.mean(scores))}
+
+
+def retrieve(train: Rows, test: Rows) -> dict[str, float]:
+    """Among the other test sentences, is the nearest of the same intent?"""
+    texts = [row["query"] for row in test]
+    labels = np.array([row["label"] for row in test])
+    table = Features([row["query"] for row in train])(texts)
+    near = (table @ table.T).toarray()
+    np.fill_diagonal(near, -1)
+    return {"recall_at_1": float((labels[near.argmax(axis=1)] == labels).mean())}
+
+
+def nearest(
+    train: Rows, test: Rows, asked: Callable[[Rows], list[str]], answered: Callable[[Rows], list[str]]
+) -> list[str]:
+    """The answer to the training question that is nearest to each test question."""
+    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True)
+    table = vectors.fit_transform(asked(train))
+    answers, out = answered(train), []
+    for at in range(0, len(test), 256):
+        near = vectors.transform(asked(test[at : at + 256])) @ table.T
+        out += [answers[int(i)] for i in np.asarray(near.argmax(axis=1)).ravel()]
+    return out
+
+
+def lead(rows: Rows) -> list[str]:
+    """The first sentence of each document."""
+    return [re.split(r"(?<=[.!?])\s", row["document"], maxsplit=1)[0] for row in rows]
+
+
+def sentence(row: dict[str, Any]) -> str:
+    """The sentence of the context that shares most pieces with the question."""
+    parts = [part for part in re.split(r"(?<=[.!?。！？])\s*", row["context"]) if part.strip()]
+    pieces = lambda text: set(re.findall(r"[a-z0-9]+|[\u4e00-\u9fff]", text.lower()))
+    return max(parts, key=lambda part: len(pieces(part) & pieces(row["question"])) / (1 + len(pieces(part))) ** 0.5)
+
+
+def prefer(train: Rows, test: Rows) -> dict[str, float]:
+    """Accuracy of a linear judge, and of preferring length."""
+    features = Features([row[side] for row in train for side in ("chosen", "rejected")])
+    change = lambda rows: features([row["chosen"] for row in rows]) - features([row["rejected"] for row in rows])
+    there = change(train)
+    sign = np.where(np.arange(len(train)) % 2, 1, -1)
+    model = LogisticRegression(C=10.0, max_iter=300, fit_intercept=False).fit(there.multiply(sign[:, None]), sign)
+    longer = np.mean([len(row["chosen"]) > len(row["rejected"]) for row in test])
+    return {"accuracy": float((model.predict(change(test)) == 1).mean()), "accuracy_longer": float(longer)}
+
+
+def main() -> None:
+    """Score every set there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", type=Path, nargs="?", default=Path("runs/tasks/rows"))
+    parser.add_argument("-o", "--out", type=Path, default=Path(__file__).parent / "results" / "baseline.json")
+    given = parser.parse_args()
+    print(json.dumps(given.rows.as_posix()), time.strftime("%Y-%m-%d"))
+    results = {name: score(given.rows / name) for name in SETS if (given.rows / name).is_dir()}
+    for name, scores in results.items():
+        print(f"{name:<14}" + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
+    given.out.write_text(json.dumps({"date": time.strftime("%Y-%m-%d"), "scores": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
