@@ -15,6 +15,7 @@ from trivium.base.batch import Stream
 from trivium.base.config import Config
 from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.generate import check, left_padded
+from trivium.infer.sampling import force
 from trivium.model.transformer import Transformer
 
 
@@ -123,8 +124,8 @@ def _search(
     for step in range(1, steps + 1):
         hidden = transformer.decode(stream, memory, source, cache)
         scores = transformer.logits(hidden[:, -1])[:, :vocabulary].log_softmax(dim=-1)  # R*N V
-        force = config.first if step == 1 else config.last if step == max_new_tokens else None
-        scores = _forced(scores, force) if force is not None else _unrepeated(scores, alive, config.no_repeat_ngram)
+        scores = _unrepeated(scores, alive, config.no_repeat_ngram)
+        scores = force(scores, config.first if step == 1 else config.last if step == max_new_tokens else None)
         width, size = totals.shape[1], scores.shape[1]
         sums = (scores.view(len(alive), width, size) + totals[:, :, None]).flatten(1)  # R N*V
         values, index = sums.topk(min(max(2, 1 + len(stops)) * config.beams, sums.shape[1]))
@@ -145,11 +146,6 @@ def _search(
         stream = Stream(torch.tensor(last, device=device), positions, torch.ones_like(positions), plain=stream.plain)
         totals = torch.tensor([row.scores for row in alive], device=device)
     return [row.finished for row in rows]
-
-
-def _forced(scores: Tensor, index: int) -> Tensor:
-    """Leave one id alone, with certainty."""
-    return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([index], device=scores.device), 0.0)
 
 
 def _unrepeated(scores: Tensor, rows: Sequence[_Row], size: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 
 from trivium.base.batch import Stream
 from trivium.base.errors import ConfigError, ModelError
-from trivium.infer.sampling import Sampling, penalise, pick
+from trivium.infer.sampling import Sampling, force, penalise, pick
 from trivium.model.transformer import Transformer
 
 
@@ -96,7 +96,10 @@ class Generation:
         logits = self.transformer.logits(hidden[:, -1])  # B V
         if self._seen is not None:
             logits = penalise(logits, self._seen, self.sampling.repetition_penalty)
-        chosen = pick(logits[:, : self.vocabulary], self.sampling, [self._generators[row] for row in self._rows])
+        made = len(self.ids[self._rows[0]])  # live rows have written equally many
+        forced = self.sampling.first if made == 0 else self.sampling.last if made + 1 == self.max_new_tokens else None
+        logits = force(logits[:, : self.vocabulary], forced)
+        chosen = pick(logits, self.sampling, [self._generators[row] for row in self._rows])
         if self._seen is not None:
             self._seen.scatter_(1, chosen[:, None], True)
         new = []

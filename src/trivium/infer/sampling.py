@@ -1,6 +1,7 @@
 """From scores to the next id: pure functions of the logits, with the meaning these names have in the field.
 
-Order: repetition penalty, temperature, top-k, top-p, min-p, one draw per row. Knows no model and no text.
+Order: repetition penalty, temperature, top-k, top-p, min-p, one draw per row; an id that is forced stands above all.
+Knows no model and no text.
 Nucleus sampling: Holtzman et al. 2019 (arXiv:1904.09751). Min-p: Nguyen et al. 2024 (arXiv:2407.01082). Repetition
 penalty: Keskar et al. 2019 (arXiv:1909.05858).
 """
@@ -13,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from trivium.base.config import Config
+from trivium.base.errors import ConfigError
 from trivium.base.seeds import mix
 
 
@@ -29,6 +31,10 @@ class Sampling(Config):
     """Keep tokens at least min_p times as likely as the most likely one."""
     repetition_penalty: float = Field(1.0, gt=0)
     """Above 1, tokens that are already there become less likely."""
+    first: int | None = None
+    """An id that every text begins with (the language code of mBART)."""
+    last: int | None = None
+    """An id that a text which becomes too long ends with."""
     seed: int | None = None
     """The same seed gives the same text; row r of a batch draws from (seed, r)."""
 
@@ -46,6 +52,15 @@ class Sampling(Config):
 def penalise(logits: Float[Tensor, "B V"], seen: Bool[Tensor, "B V"], penalty: float) -> Float[Tensor, "B V"]:
     """Divide the positive logits of seen tokens by the penalty and multiply the negative ones."""
     return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+
+def force(logits: Float[Tensor, "B V"], index: int | None) -> Float[Tensor, "B V"]:
+    """Leave one id alone, with certainty; None changes nothing."""
+    if index is None:
+        return logits
+    if not 0 <= index < logits.shape[1]:
+        raise ConfigError(f"the id {index} cannot be forced; expected ids from 0 to {logits.shape[1] - 1}")
+    return torch.full_like(logits, -torch.inf).index_fill(1, torch.tensor([index], device=logits.device), 0.0)
 
 
 def narrow(logits: Float[Tensor, "B V"], sampling: Sampling) -> Float[Tensor, "B V"]:

@@ -29,6 +29,9 @@ from trivium.text.tokenizer import Tokenizer
 FORMAT = 1
 OWN = "trivium"
 """The model_type of a folder that no stock class can load."""
+GENERATION, START = "generation_config.json", "decoder_start_token_id"
+FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
+"""What generation_config.json calls the ids that are forced."""
 WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja"
@@ -46,6 +49,8 @@ class Folder:
     """The ids that end a generated text."""
     start: int | None = None
     """The id that a decoder beside an encoder begins with, where a file says so."""
+    forced: dict[str, int] = field(default_factory=dict)
+    """The ids that stand at the ends of what is generated, where a file says so: `first`, `last`."""
     record: dict[str, Any] = field(default_factory=dict)
     """What trivium.json says besides the model: recipe, data, evaluation."""
 
@@ -61,9 +66,12 @@ def save(
     tokenizer: Tokenizer | None = None,
     record: Mapping[str, Any] | None = None,
     shard_bytes: int = 5_000_000_000,
+    start: int | None = None,
+    forced: Mapping[str, int] | None = None,
 ) -> Path:
     """Write a model folder, whole or not at all, in place of an older one.
 
+    `start` and `forced` are as in `Folder`; a start of None is that of the stock class.
     `record` is kept in trivium.json (recipe, data manifest hash, evaluation); `name` and `evaluation` stand in the
     model card too. A folder that holds anything but a model is a ModelError.
     """
@@ -83,6 +91,8 @@ def save(
     if family:
         tree = families.write(family, config, vocabulary)
         state = rules.to_theirs(state, families.rules(family, config))
+    generation = _generation(tokenizer, tree, start, forced or {})
+    tree |= {key: generation[key] for key in (START, *FORCED.values()) if key in tree and key in generation}
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
     about: dict[str, Any] = {**(record or {}), "format": FORMAT, "model": dump(config), "parameters": parameters}
     about["stock"] = tree["architectures"][0] if family else None
@@ -92,7 +102,7 @@ def save(
         weights.write(new, state, shard_bytes)
         files.write_json(new / "config.json", {**tree, "dtype": dtype, "torch_dtype": dtype})
         if config.decoder and isinstance(config.head, LM):
-            files.write_json(new / "generation_config.json", _generation(tokenizer, tree))
+            files.write_json(new / GENERATION, generation)
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
         files.write_text(new / "README.md", card(config, about["stock"], parameters, about))
@@ -100,12 +110,16 @@ def save(
     return folder
 
 
-def _generation(tokenizer: Tokenizer | None, tree: Mapping[str, Any]) -> dict[str, Any]:
-    if tokenizer is None:
-        return {}
-    ids = {"bos_token_id": tokenizer.vocabulary.bos, "pad_token_id": tokenizer.vocabulary.pad}
-    more = {key: tree[key] for key in ("decoder_start_token_id", "forced_eos_token_id") if key in tree}
-    return {**ids, "eos_token_id": list(stop_ids(tokenizer)) or None, **more}
+def _generation(
+    tokenizer: Tokenizer | None, tree: Mapping[str, Any], start: int | None, forced: Mapping[str, int]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {FORCED[place]: index for place, index in forced.items()}
+    if (start := tree.get(START) if start is None else start) is not None:
+        found[START] = start
+    if tokenizer:
+        found |= {"bos_token_id": tokenizer.vocabulary.bos, "pad_token_id": tokenizer.vocabulary.pad}
+        found["eos_token_id"] = list(stop_ids(tokenizer)) or None
+    return found
 
 
 def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folder:
@@ -145,9 +159,12 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     record = {
         key: value for key, value in about.items() if key not in ("format", "model", "stock", "reasons", "parameters")
     }
-    start = tree.get("decoder_start_token_id")
-    start = start if isinstance(start, int) else None
-    return Folder(transformer.eval(), tokenizer, _stops(folder, tree, tokenizer), start, record)
+    file = folder / GENERATION
+    said = files.read_json(file, ModelError) if file.is_file() else None
+    if not isinstance(said, dict | None):
+        raise ModelError(f"{file}: expected an object, found {type(said).__name__}")
+    start, forced = _ends(tree, said, folder / "config.json" if said is None else file, config.vocab_size)
+    return Folder(transformer.eval(), tokenizer, _stops(tree, said or {}, tokenizer), start, forced, record)
 
 
 def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tuple[ModelConfig, Family | None]:
@@ -177,10 +194,25 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
     return written or config, family
 
 
-def _stops(folder: Path, tree: dict[str, Any], tokenizer: Tokenizer | None) -> tuple[int, ...]:
+def _ends(
+    tree: dict[str, Any], generation: dict[str, Any] | None, file: Path, size: int
+) -> tuple[int | None, dict[str, int]]:
+    """The start and the forced ids; as in the stock classes, config.json is asked for these only where it is alone."""
+    start = (generation or {}).get(START, tree.get(START))
+    forced: dict[str, int] = {}
+    for place, key in FORCED.items():
+        index = (tree if generation is None else generation).get(key)
+        index = index[0] if isinstance(index, list) and len(index) == 1 else index
+        if index is None:
+            continue
+        if type(index) is not int or not 0 <= index < size:
+            raise ModelError(f"{file}: {key}: expected one id from 0 to {size - 1}, found {index!r}")
+        forced[place] = index
+    return start if isinstance(start, int) else None, forced
+
+
+def _stops(tree: dict[str, Any], generation: dict[str, Any], tokenizer: Tokenizer | None) -> tuple[int, ...]:
     """Every id that some file of the folder calls an end."""
-    file = folder / "generation_config.json"
-    generation = files.read_json(file, ModelError) if file.is_file() else {}
     found: list[Any] = []
     for source in (generation.get("eos_token_id"), tree.get("eos_token_id")):
         found += source if isinstance(source, list) else [source]

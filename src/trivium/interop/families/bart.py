@@ -100,7 +100,7 @@ def write_as(config: ModelConfig, architecture: str, model_type: str, vocabulary
         "tie_word_embeddings": True,
         **write_ids(vocabulary),
         "decoder_start_token_id": vocabulary.eos if vocabulary else None,
-        "forced_eos_token_id": vocabulary.eos if vocabulary else None,
+        "forced_eos_token_id": None,  # the stock class would take 2
         # What the stock class takes for granted and other readers ask for.
         "normalize_before": pre,
         "add_final_layer_norm": pre,
