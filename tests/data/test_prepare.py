@@ -321,3 +321,32 @@ def test_sources_are_known_by_content_and_not_by_place(source, tmp_path):
     assert module.identify([other]) == first
     Path(other, "00.txt").write_text("other")
     assert module.identify([other]) != first
+
+
+def test_what_is_dropped_is_kept_apart_on_request(source, tmp_path):
+    (source / "short.txt").write_text("tiny")
+    (source / "twice.txt").write_text(text(5))
+    manifest = prepare([source], tmp_path / "data", BYTES, tmp_path / "out")
+    rows = [json.loads(line) for line in (tmp_path / "out" / "dropped.jsonl").read_text().splitlines()]
+    assert Counter(row["reason"] for row in rows) == manifest["report"]["dropped"]
+    assert [row["text"] for row in rows] == ["tiny", text(5).strip()]
+    assert rows[1]["detail"] == f"exact duplicate of {source / '05.txt'}:1"
+    before = tree(tmp_path / "data")
+    assert not prepare([source], tmp_path / "data", BYTES, tmp_path / "out")["fresh"]
+    (tmp_path / "out" / "dropped.jsonl").unlink()
+    assert prepare([source], tmp_path / "data", BYTES, tmp_path / "out")["fresh"]
+    assert tree(tmp_path / "data") == before
+
+
+def test_pages_are_trimmed_and_judged_by_the_rules_of_the_web(source, tmp_path):
+    (source / "00.txt").write_text("Home\nMenu\n" + "\n".join(sentence(i) for i in range(400, 420)))
+    options = parse(
+        Preparation,
+        {
+            **dump(BYTES),
+            "filter": {"kind": "web", "quality": {"min_stop_words": 0}, "repetition": None, "fineweb": None},
+        },
+    )
+    report = prepare([source], tmp_path / "data", options)["report"]
+    assert report["mended"] == {"line taken away: fewer than 3 words": 2}
+    assert report["dropped"]["fewer than 50 words"] == 29

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trivium.text.clean import Cleaning, Filter, Light, clean
+from trivium.text.clean import Cleaning, clean
 
 
 @pytest.mark.parametrize(
@@ -41,24 +41,3 @@ def test_steps_can_be_left_out():
 def test_cleaning_twice_is_cleaning_once(text):
     once = clean(text)
     assert clean(once) == once
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "empty"), (" \n\t", "empty"), ("too short", "shorter than 20 characters"),
-        ("-----+-----+-----+---- 1234 5678 |", "mostly no words"),
-        ("12 34 56 78 90 12 34 56 78 90", "mostly no words"),
-        ("text with \ufffd broken \ufffd bytes", "undecodable characters"),
-        ("An ordinary sentence of English.", None),
-        ("这是一个普通的中文句子，应该保留下来，因为它有字。", None),
-        ("def f(x):\n    return [x + 1 for _ in range(10)]", None),
-    ],
-)  # fmt: skip
-def test_the_light_filter_says_why(text, reason):
-    assert Light().reason(text) == reason
-
-
-def test_filters_are_a_family():
-    assert Filter.parse("light") == Light() and Filter.parse({"kind": "light", "min_chars": 3}).reason("abc") is None
-    assert Filter.parse("none").reason("x") is None and Filter.parse("none").reason(" ") == "empty"

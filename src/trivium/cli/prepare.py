@@ -17,15 +17,17 @@ def prepare(
     tokenizer: Annotated[str | None, typer.Option(help="A tokenizer or model folder to use, or `bytes`.")] = None,
     vocab_size: Annotated[int, typer.Option(help="Tokens of the tokenizer that is trained.")] = 8192,
     valid_share: Annotated[float, typer.Option(help="The share of documents that is held out.")] = 0.05,
-    filter: Annotated[str, typer.Option(help="What is dropped: light or none.")] = "light",
+    filter: Annotated[str, typer.Option(help="What is dropped: none, light or web.")] = "light",
     near: Annotated[bool, typer.Option(help="Drop near duplicates too.")] = True,
     paragraphs: Annotated[bool, typer.Option(help="Leave out long paragraphs that stood before.")] = False,
     sentence_lines: Annotated[bool, typer.Option(help="Give every sentence a line of its own.")] = False,
     text_key: Annotated[str | None, typer.Option(help="The key of the text in rows [text or content].")] = None,
     invalid: Annotated[str, typer.Option(help="Invalid UTF-8: replace, strict or drop.")] = "replace",
+    keep_dropped: Annotated[Path | None, typer.Option(help="Write what is dropped, with the reason, here.")] = None,
+    set: Annotated[list[str] | None, typer.Option(help="Any other field: filter.quality.min_words=30 ...")] = None,
 ) -> None:
     """Clean, split, dedup and encode text into a data folder."""
-    from trivium.base.config import parse
+    from trivium.base.config import override, parse
     from trivium.base.log import say
     from trivium.data.prepare import Preparation, prepare
     from trivium.data.report import lines
@@ -37,7 +39,8 @@ def prepare(
     }  # fmt: skip
     if not near:
         tree["near"] = None
-    manifest = prepare(sources, out, parse(Preparation, tree, "prepare"), progress=lambda step: say(f"{step} ..."))
+    preparation = parse(Preparation, override(tree, set or ()), "prepare")
+    manifest = prepare(sources, out, preparation, keep_dropped, progress=lambda step: say(f"{step} ..."))
     for line in lines(manifest):
         say(line)
     say(f"the data is in {out}" if manifest["fresh"] else f"{out} is up to date; nothing was done")

@@ -23,10 +23,12 @@ from trivium.base.config import Config, dump
 from trivium.base.errors import DataError
 from trivium.base.files import fingerprint, publishing, write_json, xxh3
 from trivium.base.types import Document
+from trivium.data.dropped import Dropped, dropping, place
 from trivium.data.shards import FORMAT, dtype_for, read_manifest, write_shard
-from trivium.text import sentences
-from trivium.text.clean import Cleaning, Filter, Light, clean
+from trivium.text import sentences, web  # noqa: F401  (the kind `web` joins the filters)
+from trivium.text.clean import Cleaning, clean
 from trivium.text.dedup import Near, drop_paragraphs, duplicates
+from trivium.text.filter import Filter, Light
 from trivium.text.sources import EMBEDDED, Counts, Reading, files, read
 from trivium.text.template import CHAT_TEMPLATE
 from trivium.text.tokenizer import Tokenizer
@@ -60,7 +62,7 @@ class Report:
     """What happened at each step; kept in the manifest."""
 
     steps: list[dict[str, Any]]
-    dropped: Counter[str]
+    dropped: Dropped
     mended: Counter[str]
     facts: dict[str, Any]
 
@@ -75,31 +77,37 @@ class Report:
 
     def record(self) -> dict[str, Any]:
         """The report as plain data."""
-        return {"steps": self.steps, "dropped": dict(self.dropped), "mended": dict(self.mended), **self.facts}
+        return {"steps": self.steps, "dropped": dict(self.dropped.counts), "mended": dict(self.mended), **self.facts}
 
 
 def prepare(
     sources: Sequence[str | Path],
     folder: str | Path,
     preparation: Preparation | None = None,
+    keep_dropped: str | Path | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> dict[str, Any]:
-    """Make a data folder and give its manifest; one that is there and still fits is left as it is."""
+    """Make a data folder and give its manifest; one that is there and still fits is left as it is.
+
+    `keep_dropped` is a file, or a folder for one, that gets the documents left out; where it is not there yet, the
+    data is made again.
+    """
     preparation, folder = preparation or Preparation(), Path(folder)
     inputs = {"sources": identify(sources), "preparation": dump(preparation), "version": version("trivium")}
     if preparation.tokenizer not in (None, "bytes"):
         inputs["tokenizer"] = Tokenizer.load(preparation.tokenizer).identity
     if (folder / "manifest.json").is_file():
         manifest = read_manifest(folder)
-        if manifest["inputs_hash"] == fingerprint(inputs):
+        if manifest["inputs_hash"] == fingerprint(inputs) and (keep_dropped is None or place(keep_dropped).exists()):
             return {**manifest, "fresh": False}
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: exists and is not a data folder; name another one")
-    report = Report([], Counter(), Counter(), {})
-    progress("reading and cleaning")
-    documents = _read(sources, preparation, report)
-    progress("dropping duplicates")
-    documents = _dedup(documents, preparation, report)
+    with dropping(None if keep_dropped is None else place(keep_dropped)) as dropped:
+        report = Report([], dropped, Counter(), {})
+        progress("reading and cleaning")
+        documents = _read(sources, preparation, report)
+        progress("dropping duplicates")
+        documents = _dedup(documents, preparation, report)
     train, valid = _split(documents, preparation.valid_share, report)
     progress("making the tokenizer")
     with report.step("tokenizer") as entry:
@@ -144,8 +152,9 @@ def _read(sources: Sequence[str | Path], preparation: Preparation, report: Repor
             count += 1
             read_bytes += len(document.text.encode("utf-8", "replace"))
             text = clean(document.text, preparation.cleaning)
+            text = preparation.filter.trim(text, report.mended)
             if reason := preparation.filter.reason(text):
-                report.dropped[reason] += 1
+                report.dropped.add(replace(document, text=text), reason)
                 continue
             parts = sentences.spans(text, sentences.language(text))
             lines += len(parts)
@@ -157,15 +166,19 @@ def _read(sources: Sequence[str | Path], preparation: Preparation, report: Repor
         entry["bytes_out"] = sum(len(document.text.encode()) for document in kept)
     if not kept:
         raise DataError(f"{', '.join(map(str, sources))}: no document left of {count}"
-                        + "".join(f"; {reason}: {n}" for reason, n in report.dropped.items()))  # fmt: skip
+                        + "".join(f"; {reason}: {n}" for reason, n in report.dropped.counts.items()))  # fmt: skip
     return kept
 
 
 def _dedup(documents: list[Document], preparation: Preparation, report: Report) -> list[Document]:
     with report.step("dedup") as entry:
         found = duplicates((((d.source, d.id), d.text) for d in documents), preparation.near)
-        report.dropped.update(" ".join(reason.split()[:2]) for reason in found.values())
-        kept = [document for document in documents if (document.source, document.id) not in found]
+        kept: list[Document] = []
+        for document in documents:
+            if (why := found.get((document.source, document.id))) is None:
+                kept.append(document)
+            else:
+                report.dropped.add(document, " ".join(why.split()[:2]), why)
         if preparation.paragraphs:
             texts = drop_paragraphs(document.text for document in kept)
             kept = [replace(document, text=text) for document, text in zip(kept, texts, strict=True)]

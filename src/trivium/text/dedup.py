@@ -9,7 +9,6 @@ Memory: about 200 bytes and the key for each document.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -17,6 +16,7 @@ import xxhash
 
 from trivium.base.config import Config
 from trivium.text.sentences import UNSPACED, language
+from trivium.text.shingle import hashed, mix, normal, runs
 
 Key = tuple[str, str]
 """(source, id) of a document, which no other has."""
@@ -36,7 +36,7 @@ def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -
     again: list[tuple[Key, bytes]] = []
     hashes: dict[Key, np.ndarray] = {}
     for key, text in documents:
-        text = _normal(text)
+        text = normal(text)
         digest = xxhash.xxh3_128_digest(text.encode("utf-8", "replace"))
         kept = first.get(digest)
         if kept is None:
@@ -63,7 +63,7 @@ def drop_paragraphs(texts: Iterable[str], longer_than: int = 80) -> Iterator[str
     def new(paragraph: str) -> bool:
         if len(paragraph) <= longer_than:
             return True
-        digest = xxhash.xxh3_128_digest(_normal(paragraph).encode("utf-8", "replace"))
+        digest = xxhash.xxh3_128_digest(normal(paragraph).encode("utf-8", "replace"))
         known = digest in seen
         seen.add(digest)
         return not known
@@ -76,44 +76,26 @@ def _say(key: Key) -> str:
     return ":".join(filter(None, key))
 
 
-def _normal(text: str) -> str:
-    """What two texts have in common that only differ in case, spacing or composition."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
-
-
 def _bands(text: str, near: Near) -> np.ndarray | None:
     """The hash of each band of a text's signature; None for a text without words."""
     if language(text) in UNSPACED:
         units = np.frombuffer("".join(re.findall(r"\w", text)).encode("utf-32-le", "replace"), np.uint32)
         units = units.astype(np.uint64)
     else:
-        words = (word.encode("utf-8", "replace") for word in re.findall(r"\w+", text))
-        units = np.fromiter(map(xxhash.xxh3_64_intdigest, words), np.uint64)
+        units = hashed(re.findall(r"\w+", text))
     if not len(units):
         return None
-    run = min(near.run, len(units))
-    runs = np.zeros(len(units) - run + 1, dtype=np.uint64)
-    for i in range(run):
-        runs = _mix(runs + units[i : len(units) - run + 1 + i])
-    runs = np.unique(runs)
+    found = np.unique(runs(units, near.run))
     draw = np.random.Generator(np.random.Philox(1)).integers(1, 1 << 63, (2, near.bands * near.rows), dtype=np.uint64)
     signature = np.full(near.bands * near.rows, np.iinfo(np.uint64).max)
-    for at in range(0, len(runs), 4096):  # in blocks that stay in the cache
-        block = runs[at : at + 4096]
+    for at in range(0, len(found), 4096):  # in blocks that stay in the cache
+        block = found[at : at + 4096]
         for i, (a, b) in enumerate(zip(draw[0] | np.uint64(1), draw[1], strict=True)):
             signature[i] = min(signature[i], (block * a + b).min())
     bands = np.zeros(near.bands, dtype=np.uint64)
     for column in signature.reshape(near.bands, near.rows).T:
-        bands = _mix(bands + column)
+        bands = mix(bands + column)
     return bands
-
-
-def _mix(value: np.ndarray) -> np.ndarray:
-    """Spread 64 bits over 64 bits (the finaliser of splitmix64)."""
-    value = value + np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
 
 
 def _clusters(hashes: dict[Key, np.ndarray]) -> Iterator[tuple[Key, Key]]:

@@ -1,0 +1,50 @@
+"""Shingles: the words of a text as numbers, and the runs of so many of them (Broder 1997).
+
+What near duplicates, overlaps with evaluation texts and repetitions are told by. Letters of scripts that write no
+spaces are words by themselves in `words`, whatever else the text holds. It refuses to know what a run is looked up in.
+"""
+
+import re
+import unicodedata
+
+import numpy as np
+import xxhash
+
+_LETTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_LETTERS += "\U00020000-\U0003ffff"
+UNSPACED = re.compile(f"[{_LETTERS}]")
+"""A letter of a script that writes no spaces between words."""
+_WORD = re.compile(f"[{_LETTERS}]|[^\\W{_LETTERS}]+")
+
+
+def normal(text: str) -> str:
+    """What two texts have in common that only differ in case, spacing or composition."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def words(text: str) -> np.ndarray:
+    """A hash (u64) of each word of a normal text, and of each letter of scripts that write no spaces."""
+    return hashed(_WORD.findall(text))
+
+
+def hashed(found: list[str]) -> np.ndarray:
+    """A hash (u64) of each of these words."""
+    once = {word: xxhash.xxh3_64_intdigest(word.encode("utf-8", "replace")) for word in set(found)}
+    return np.fromiter(map(once.__getitem__, found), np.uint64, len(found))
+
+
+def runs(units: np.ndarray, run: int) -> np.ndarray:
+    """A hash (u64) of every `run` units that follow each other; fewer units than that are one run."""
+    run = min(run, len(units))
+    hashes = np.zeros(len(units) - run + 1, dtype=np.uint64)
+    for i in range(run):
+        hashes = mix(hashes + units[i : len(units) - run + 1 + i])
+    return hashes
+
+
+def mix(value: np.ndarray) -> np.ndarray:
+    """Spread 64 bits over 64 bits (the finaliser of splitmix64)."""
+    value = value + np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))

@@ -1,0 +1,295 @@
+"""Web: the filter for crawled pages. Four sets of rules, each with its thresholds, each of which may be left out.
+
+Quality and repetition are Gopher's (Rae et al. 2021, appendix A.1), the lines and sentences C4's (Raffel et al. 2020,
+section 2.2; its rule of end marks is off, as in FineWeb), the lists and short lines FineWeb's (Penedo et al. 2024,
+section 3.6). A word is what stands between spaces. Where a script writes none, `letters_per_word` letters stand for a
+word: runs of words become runs of that many times more characters, and lines are shorter by as much.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pydantic import Field
+
+from trivium.base.config import Config, Seq
+from trivium.text import sentences
+from trivium.text.filter import Filter, codepoints, letters
+from trivium.text.shingle import UNSPACED, mix, runs
+
+_CITATION = re.compile(r" ?\[(?:\d{1,3}|edit|citation needed)\]")
+_POLICY = re.compile("terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies", re.IGNORECASE)
+_WITH_LETTER = re.compile(r"[^\W\d_]\S*")
+END_MARKS = (*".!?…\"'”’»)", *"。！？；”’」』）》।॥؟۔።")
+"""What a line that is a sentence may end with."""
+
+
+class Quality(Config):
+    """Whether a text is made of words, in the lengths and with the signs that prose has."""
+
+    min_words: int = 50
+    max_words: int = 100_000
+    min_word_length: float = 3.0
+    max_word_length: float = 10.0
+    max_symbols: float = 0.1
+    """Number signs, and ellipses, for each word."""
+    max_bullets: float = 0.9
+    max_ellipses: float = 0.3
+    """Of lines."""
+    min_alphabetic: float = 0.8
+    """The share of words with a letter; of characters, where no spaces are written."""
+    stop_words: Seq[str] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    min_stop_words: int = 2
+    """How many of them any text in Latin letters has; 0 for other languages than English."""
+
+
+class Repetition(Config):
+    """How much of a text may say again what it has said: lines, paragraphs, the commonest run and all repeated runs."""
+
+    max_lines: float = 0.3
+    max_line_chars: float = 0.2
+    max_paragraphs: float = 0.3
+    max_paragraph_chars: float = 0.2
+    commonest: Seq[tuple[int, float]] = ((2, 0.2), (3, 0.18), (4, 0.16))
+    """Words in a run, and the share of the text that the commonest such run may make up."""
+    repeated: Seq[tuple[int, float]] = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))
+    """Words in a run, in rising order, and the share of the text that may stand in runs seen before."""
+
+
+class C4(Config):
+    """Lines that no reader wants are taken away; what has too few sentences left, or holds code, is dropped."""
+
+    min_line_words: int = 3
+    max_word_length: int = 1000
+    end_mark: bool = False
+    """Whether a line must end with one of a sentence's marks."""
+    script: bool = True
+    """Take away lines that speak of JavaScript."""
+    policy: bool = True
+    """Take away lines of cookies and privacy policies."""
+    citations: bool = True
+    """Take away marks such as [3] and [citation needed]."""
+    placeholder: bool = True
+    """Drop what holds "lorem ipsum"."""
+    brace: bool = True
+    """Drop what holds a curly bracket."""
+    min_sentences: int = 5
+
+
+class FineWeb(Config):
+    """Lists, menus and tables: few lines that end as sentences do, many short ones, many said twice."""
+
+    min_end_marks: float = 0.12
+    max_short_lines: float = 0.67
+    short_line: int = 30
+    max_repeated_chars: float = 0.01
+    max_breaks: float = 0.3
+    """Line ends for each word."""
+
+
+class Web(Filter, kind="web"):
+    """Drops what Gopher, C4 and FineWeb would: for crawled pages; most manuals and much code do not pass."""
+
+    quality: Quality | None = Quality()
+    repetition: Repetition | None = Repetition()
+    c4: C4 | None = C4()
+    fineweb: FineWeb | None = FineWeb()
+    letters_per_word: int = Field(2, ge=1)
+
+    def trim(self, text: str, counts: Counter[str]) -> str:
+        if (rules := self.c4) is None:
+            return text
+        if rules.citations:
+            text, found = _CITATION.subn("", text)
+            counts.update({"citation mark taken away": found} if found else {})
+        kept: list[str] = []
+        for line in text.split("\n"):
+            if line and (why := self._line(line, rules)):
+                counts[f"line taken away: {why}"] += 1
+            else:
+                kept.append(line)
+        return re.sub("\n{3,}", "\n\n", "\n".join(kept)).strip("\n")
+
+    def _line(self, line: str, rules: C4) -> str | None:
+        words, wide = UNSPACED.sub(" ", line).split(), 0
+        if not line.isascii():
+            wide = len(UNSPACED.findall(line))
+        count = len(words) + wide / self.letters_per_word
+        if count < rules.min_line_words:
+            return f"fewer than {rules.min_line_words} words"
+        if len(line) > rules.max_word_length and max(map(len, words), default=0) > rules.max_word_length:
+            return f"a word of over {rules.max_word_length} characters"
+        if rules.end_mark and not line.rstrip().endswith(END_MARKS):
+            return "no end mark"
+        if rules.script and "javascript" in line.lower():
+            return "JavaScript"
+        return "a policy" if rules.policy and _POLICY.search(line) else None
+
+    def reason(self, text: str) -> str | None:
+        if not text.strip():
+            return "empty"
+        seen = _Seen(text, self.letters_per_word)
+        if self.quality and (why := _quality(self.quality, seen)):
+            return why
+        if self.repetition and (why := _repetition(self.repetition, seen)):
+            return why
+        if self.c4 and (why := _c4(self.c4, seen)):
+            return why
+        return _fineweb(self.fineweb, seen) if self.fineweb else None
+
+
+@dataclass
+class _Seen:
+    """What the rules count in one text, each thing once."""
+
+    text: str
+    letters_per_word: int
+
+    @cached_property
+    def language(self) -> str:
+        return sentences.language(self.text)
+
+    @cached_property
+    def step(self) -> int:
+        """How many units stand for a word."""
+        return self.letters_per_word if self.language in sentences.UNSPACED else 1
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        return self.text.split()
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        return codepoints("".join(self.tokens))
+
+    @cached_property
+    def words(self) -> float:
+        return len(self.tokens) if self.step == 1 else int(np.count_nonzero(letters(self.codes))) / self.step
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return [line.strip() for line in self.text.split("\n") if line.strip()]
+
+    @cached_property
+    def units(self) -> tuple[np.ndarray, np.ndarray]:
+        """A number for each word, or character where no spaces are written, and the lengths of them."""
+        if self.step > 1:
+            return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64)
+        known: dict[str, int] = {}
+        ids = np.fromiter((known.setdefault(word, len(known)) for word in self.tokens), np.uint64, len(self.tokens))
+        return ids, np.fromiter(map(len, known), np.int64, len(known))[ids.astype(np.int64)]
+
+
+def _quality(rules: Quality, seen: _Seen) -> str | None:
+    words, visible = seen.words, len(seen.codes)
+    if words < rules.min_words:
+        return f"fewer than {rules.min_words} words"
+    if words > rules.max_words:
+        return f"more than {rules.max_words} words"
+    if seen.step == 1 and not rules.min_word_length <= visible / words <= rules.max_word_length:
+        return f"mean length of words not {rules.min_word_length:g} to {rules.max_word_length:g}"
+    if seen.text.count("#") > rules.max_symbols * words:
+        return "many number signs"
+    if seen.text.count("...") + seen.text.count("…") > rules.max_symbols * words:
+        return "many ellipses"
+    count = len(seen.lines)
+    if sum(line.startswith(("•", "-", "*", "‣", "●")) for line in seen.lines) > rules.max_bullets * count:
+        return "nearly all lines with a bullet"
+    if sum(line.endswith(("...", "…")) for line in seen.lines) > rules.max_ellipses * count:
+        return "many lines that end with an ellipsis"
+    with_letter = len(_WITH_LETTER.findall(seen.text)) / words if seen.step == 1 else words * seen.step / visible
+    if with_letter < rules.min_alphabetic:
+        return "many words without a letter"
+    if seen.language == "en" and rules.min_stop_words:
+        # Most texts have theirs at once.
+        near = {word.lower().strip(",.;:") for word in seen.tokens[:200]}
+        if len(near.intersection(rules.stop_words)) < rules.min_stop_words:
+            near.update(word.lower().strip(",.;:") for word in seen.tokens[200:])
+            if len(near.intersection(rules.stop_words)) < rules.min_stop_words:
+                return f"fewer than {rules.min_stop_words} of the stop words"
+    return None
+
+
+def _again(parts: list[str]) -> tuple[int, int]:
+    """How many of these texts stood before, and how many characters they have."""
+    known: set[str] = set()
+    again = [part for part in parts if part in known or known.add(part)]  # type: ignore[func-returns-value]
+    return len(again), sum(map(len, again))
+
+
+def _repetition(rules: Repetition, seen: _Seen) -> str | None:
+    size = len(seen.text)
+    paragraphs = [part for part in re.split(r"\n{2,}", seen.text) if part.strip()]
+    for name, parts, share, chars in (
+        ("lines", seen.lines, rules.max_lines, rules.max_line_chars),
+        ("paragraphs", paragraphs, rules.max_paragraphs, rules.max_paragraph_chars),
+    ):
+        count, length = _again(parts)
+        if count > share * len(parts) or length > chars * size:
+            return f"repeated {name}"
+    ids, lengths = seen.units
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    total = int(ends[-1])
+    for words, share in rules.commonest:
+        run = words * seen.step
+        if len(ids) <= run:
+            continue
+        _, first, counts = np.unique(runs(ids, run), return_index=True, return_counts=True)
+        best = int(counts.max())
+        at = int(first[counts == best].min())
+        if best > 1 and (ends[at + run] - ends[at]) * best > share * total:
+            return f"one run of {words} words over and over"
+    places: np.ndarray | None = None
+    for words, share in rules.repeated:
+        run = words * seen.step
+        if len(ids) <= run:
+            continue
+        # A longer run can only stand twice where its beginning does.
+        places = np.arange(len(ids) - run + 1) if places is None else places[places <= len(ids) - run]
+        _, first, inverse, counts = np.unique(
+            _runs(ids, run, places), return_index=True, return_inverse=True, return_counts=True
+        )
+        twice = counts[inverse] > 1
+        later = twice.copy()
+        later[first] = False
+        begin = np.zeros(len(ids) + 1, np.int64)
+        np.add.at(begin, places[later], 1)
+        np.add.at(begin, places[later] + run, -1)
+        if lengths[np.cumsum(begin)[:-1] > 0].sum() > share * total:
+            return f"repeated runs of {words} words"
+        places = places[twice]
+        if not len(places):
+            break
+    return None
+
+
+def _runs(ids: np.ndarray, run: int, places: np.ndarray) -> np.ndarray:
+    """A hash of the `run` ids at each of these places."""
+    hashes = np.zeros(len(places), np.uint64)
+    for i in range(run):
+        hashes = mix(hashes + ids[places + i])
+    return hashes
+
+
+def _c4(rules: C4, seen: _Seen) -> str | None:
+    if rules.placeholder and "lorem ipsum" in seen.text.lower():
+        return "lorem ipsum"
+    if rules.brace and ("{" in seen.text or "}" in seen.text):
+        return "a curly bracket"
+    if rules.min_sentences and len(sentences.spans(seen.text, seen.language)) < rules.min_sentences:
+        return f"fewer than {rules.min_sentences} sentences"
+    return None
+
+
+def _fineweb(rules: FineWeb, seen: _Seen) -> str | None:
+    count = len(seen.lines)
+    if sum(line.endswith(END_MARKS) for line in seen.lines) < rules.min_end_marks * count:
+        return "few lines that end as a sentence does"
+    short = rules.short_line / seen.step
+    if sum(len(line) <= short for line in seen.lines) > rules.max_short_lines * count:
+        return "mostly short lines"
+    if _again(seen.lines)[1] > rules.max_repeated_chars * sum(map(len, seen.lines)):
+        return "lines that stood before"
+    return "many line ends" if seen.text.count("\n") > rules.max_breaks * seen.words else None

@@ -1,0 +1,148 @@
+import random
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trivium.base.config import parse
+from trivium.data.prepare import Preparation
+from trivium.text.filter import Filter
+from trivium.text.web import C4, FineWeb, Quality, Repetition, Web, _repetition, _Seen
+
+NAMES = [a + b for a in ("wa", "so", "li", "ment", "ra", "kel", "dor", "vi") for b in ("ter", "n", "gth", "s", "lor")]
+ALL = Web()
+
+
+def prose(lines=12, words=14, seed=0):
+    """Lines that every rule lets pass."""
+    draw = random.Random(seed)
+    return "\n".join("The " + " ".join(draw.choices([*NAMES, "of", "and", "to"], k=words)) + "." for _ in range(lines))
+
+
+def chinese(lines=12, letters=30, seed=0):
+    draw = random.Random(seed)
+    return "\n".join("".join(chr(draw.randrange(0x4E00, 0x8000)) for _ in range(letters)) + "。" for _ in range(lines))
+
+
+PARAGRAPH = "\n\n".join([prose(2, seed=1)] * 3 + [prose(4, seed=2)])
+CASES = [
+    (prose(), None), (chinese(), None), (" \n", "empty"),
+    (prose(2), "fewer than 50 words"), (chinese(2), "fewer than 50 words"),
+    ("it to " * 30 + prose(2), "mean length of words not 3 to 10"),
+    ("ofofofofofof" * 2 + " " + " ".join("of" * 9 for _ in range(50)), "mean length of words not 3 to 10"),
+    (prose() + " #" * 30, "many number signs"), (prose() + " ..." * 30, "many ellipses"),
+    ("- " + prose().replace("\n", "\n- "), "nearly all lines with a bullet"),
+    (prose(words=20).replace(".\n", "...\n", 6), "many lines that end with an ellipsis"),
+    (prose() + " 1234" * 60, "many words without a letter"),
+    (chinese() + "12345678" * 30, "many words without a letter"),
+    (re.sub("The |of |and |to ", "", prose()), "fewer than 2 of the stop words"),
+    ("\n".join([prose(1)] * 5 + [prose(9)]), "repeated lines"), (PARAGRAPH, "repeated lines"),
+    (" ".join(f"The {w} waters of this" for w in NAMES), "one run of 2 words over and over"),
+    (" ".join([prose(4, seed=3)] * 2 + [prose(12)]), "repeated runs of 5 words"),
+    (" ".join([chinese(4, seed=3)] * 2 + [chinese(8)]).replace("\n", ""), "repeated runs of 5 words"),
+    (prose() + " Lorem ipsum dolor.", "lorem ipsum"), (prose() + " {", "a curly bracket"),
+    (prose(2, 60).replace(".\n", " "), "fewer than 5 sentences"), (chinese(2, 200), "fewer than 5 sentences"),
+    (prose().replace(".\n", "\n") + " One. Two. Three. Four. Five", "few lines that end as a sentence does"),
+    (prose() + "".join(f"\nNo {a} {b}." for a in NAMES for b in NAMES[:2]), "mostly short lines"),
+    (prose() + "\n" + prose(1, seed=5) + "\n" + prose(1, seed=5), "lines that stood before"),
+    ("\n".join(f"{NAMES[i]} {NAMES[i - 7]} {('the', 'to')[i % 2]}." for i in range(40)), "many line ends"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "reason"), CASES)
+def test_each_rule_drops_what_it_is_for(text, reason):
+    filter = Web(fineweb=FineWeb(max_short_lines=1.1)) if reason == "many line ends" else ALL
+    assert filter.reason(text) == reason
+
+
+@pytest.mark.parametrize("part", ["quality", "repetition", "c4", "fineweb"])
+def test_a_set_of_rules_may_be_left_out(part):
+    """With the others left out, only its own reasons are given."""
+    alone = Web(**{name: None for name in ("quality", "repetition", "c4", "fineweb") if name != part})
+    without = Web(**{part: None})
+    found = {alone.reason(text) for text, _ in CASES} - {None, "empty"}
+    others = {without.reason(text) for text, _ in CASES} - {None, "empty"}
+    assert found and not found & others
+
+
+def test_thresholds_are_fields():
+    assert Filter.parse("web") == ALL
+    assert ALL.replace(quality=Quality(min_words=10_000)).reason(prose()) == "fewer than 10000 words"
+    tree = {"filter": {"kind": "web", "fineweb": None, "c4": {"min_sentences": 50, "brace": False}}}
+    filter = parse(Preparation, tree, "prepare").filter
+    assert filter == Web(fineweb=None, c4=C4(min_sentences=50, brace=False))
+    assert filter.reason(prose() + " {") == "fewer than 50 sentences"
+    french = Web(quality=Quality(min_stop_words=0))
+    assert (
+        french.reason(prose().replace("The", "Les").replace(" of", "").replace(" and", "").replace(" to", "")) is None
+    )
+
+
+def test_lines_are_taken_away_and_counted():
+    counts: Counter[str] = Counter()
+    lines = ["Home", "A first line [12] of words[citation needed].", "", "Please enable JavaScript to go on.",
+             "b" * 1001, "We value you: read our Privacy Policy.", "A line with no mark at its end", "菜单"]  # fmt: skip
+    assert ALL.trim("\n".join(lines), counts) == "A first line of words.\n\nA line with no mark at its end"
+    assert counts == {
+        "citation mark taken away": 2, "line taken away: fewer than 3 words": 3, "line taken away: JavaScript": 1,
+        "line taken away: a policy": 1,
+    }  # fmt: skip
+    counts.clear()
+    assert Web(c4=C4(end_mark=True)).trim("A line that ends.\nA line that does not", counts) == "A line that ends."
+    assert counts == {"line taken away: no end mark": 1}
+    assert Web(c4=None).trim("\n".join(lines), counts) == "\n".join(lines)
+    counts.clear()
+    assert ALL.trim("a b " + "c" * 1001 + "\n这是一行没有空格的中文", counts) == "这是一行没有空格的中文"
+    assert sum(counts.values()) == 1
+    assert ALL.trim("菜单\n" + "这是一行没有空格的中文" * 200, counts) == "这是一行没有空格的中文" * 200
+
+
+def plain(rules, text, step):
+    """The rules of repetition told one run at a time."""
+    units = list("".join(text.split())) if step > 1 else text.split()
+    total = sum(map(len, units))
+    for words, share in rules.commonest:
+        found = [tuple(units[i : i + words * step]) for i in range(len(units) - words * step + 1)]
+        if len(found) < 2:
+            continue
+        run, best = Counter(found).most_common(1)[0]
+        if best > 1 and best * sum(map(len, run)) > share * total:
+            return f"one run of {words} words over and over"
+    for words, share in rules.repeated:
+        seen, covered = set(), set()
+        for i in range(len(units) - words * step + 1):
+            run = tuple(units[i : i + words * step])
+            if run in seen:
+                covered.update(range(i, i + words * step))
+            seen.add(run)
+        if sum(len(units[i]) for i in covered) > share * total:
+            return f"repeated runs of {words} words"
+    return None
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    words=st.lists(st.sampled_from(["a", "bb", "ccc", "dd", "e", "fff"]), min_size=1, max_size=60), wide=st.booleans()
+)
+def test_repetition_is_counted_as_by_hand(words, wide):
+    text = "".join(chr(0x4E00 + ord(word[0])) for word in words) if wide else " ".join(words)
+    rules = Repetition(max_lines=2, max_line_chars=2, max_paragraphs=2, max_paragraph_chars=2,
+                       commonest=((2, 0.35), (3, 0.25)),
+                       repeated=((2, 0.75), (3, 0.4), (4, 0.2), (6, 0.1)))  # fmt: skip
+    assert _repetition(rules, _Seen(text, 2)) == plain(rules, text, 2 if wide else 1)
+
+
+def test_a_run_that_ends_the_text_counts():
+    rules = Repetition(commonest=(), repeated=((2, 0.9), (4, 0.4)))
+    assert _repetition(rules, _Seen("a b c d e a b c d", 2)) == "repeated runs of 4 words"
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(text=st.text(max_size=60) | st.text(alphabet="a中 \n.#{…\ud800-", max_size=200))
+def test_no_text_is_too_odd_to_judge(text):
+    bare = Web(quality=Quality(min_words=0, min_word_length=0, min_alphabetic=0, min_stop_words=0))
+    for filter in (ALL, bare):
+        trimmed = filter.trim(text, Counter())
+        assert filter.reason(trimmed) is None or isinstance(filter.reason(trimmed), str)
