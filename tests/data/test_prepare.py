@@ -350,3 +350,13 @@ def test_pages_are_trimmed_and_judged_by_the_rules_of_the_web(source, tmp_path):
     report = prepare([source], tmp_path / "data", options)["report"]
     assert report["mended"] == {"line taken away: fewer than 3 words": 2}
     assert report["dropped"]["fewer than 50 words"] == 29
+
+
+def test_languages_are_counted_and_may_be_chosen(source, tmp_path):
+    (source / "zh.txt").write_text("这是一个普通的中文句子，应该保留下来，因为它有字。")
+    report = prepare([source], tmp_path / "all", BYTES)["report"]
+    assert report["languages"]["zh"] == {"documents": 1, "bytes": 75} and report["language_by"].startswith("script")
+    assert sum(found["documents"] for found in report["languages"].values()) == 31
+    report = prepare([source], tmp_path / "zh", parse(Preparation, {**dump(BYTES), "languages": ["zh"]}))["report"]
+    assert list(report["languages"]) == ["zh"]
+    assert sum(n for reason, n in report["dropped"].items() if reason.startswith("language: ")) == 30

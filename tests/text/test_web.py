@@ -83,7 +83,8 @@ def test_thresholds_are_fields():
 def test_lines_are_taken_away_and_counted():
     counts: Counter[str] = Counter()
     lines = ["Home", "A first line [12] of words[citation needed].", "", "Please enable JavaScript to go on.",
-             "b" * 1001, "We value you: read our Privacy Policy.", "A line with no mark at its end", "菜单"]  # fmt: skip
+             "b" * 1001, "We value you: read our Privacy Policy.", "A line with no mark at its end",
+             "菜单"]  # fmt: skip
     assert ALL.trim("\n".join(lines), counts) == "A first line of words.\n\nA line with no mark at its end"
     assert counts == {
         "citation mark taken away": 2, "line taken away: fewer than 3 words": 3, "line taken away: JavaScript": 1,

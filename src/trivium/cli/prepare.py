@@ -18,6 +18,7 @@ def prepare(
     vocab_size: Annotated[int, typer.Option(help="Tokens of the tokenizer that is trained.")] = 8192,
     valid_share: Annotated[float, typer.Option(help="The share of documents that is held out.")] = 0.05,
     filter: Annotated[str, typer.Option(help="What is dropped: none, light or web.")] = "light",
+    language: Annotated[list[str] | None, typer.Option(help="Keep only this one; en, zh ... [all of them].")] = None,
     near: Annotated[bool, typer.Option(help="Drop near duplicates too.")] = True,
     paragraphs: Annotated[bool, typer.Option(help="Leave out long paragraphs that stood before.")] = False,
     sentence_lines: Annotated[bool, typer.Option(help="Give every sentence a line of its own.")] = False,
@@ -34,7 +35,7 @@ def prepare(
 
     tree = {
         "tokenizer": tokenizer, "vocab_size": vocab_size, "valid_share": valid_share, "filter": filter,
-        "paragraphs": paragraphs, "sentence_lines": sentence_lines,
+        "paragraphs": paragraphs, "sentence_lines": sentence_lines, "languages": language,
         "reading": {"text_key": text_key, "invalid": invalid},
     }  # fmt: skip
     if not near:

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from trivium.base.config import Config, dump
+from trivium.base.config import Config, Seq, dump
 from trivium.base.errors import DataError
 from trivium.base.files import fingerprint, publishing, write_json, xxh3
 from trivium.base.types import Document
 from trivium.data.dropped import Dropped, dropping, place
 from trivium.data.shards import FORMAT, dtype_for, read_manifest, write_shard
-from trivium.text import sentences, web  # noqa: F401  (the kind `web` joins the filters)
+from trivium.text import language, sentences, web  # noqa: F401  (the kind `web` joins the filters)
 from trivium.text.clean import Cleaning, clean
 from trivium.text.dedup import Near, drop_paragraphs, duplicates
 from trivium.text.filter import Filter, Light
@@ -43,6 +43,8 @@ class Preparation(Config):
     reading: Reading = Reading()
     cleaning: Cleaning = Cleaning()
     filter: Filter = Light()
+    languages: Seq[str] | None = None
+    """The languages that are kept, by code; None keeps them all."""
     near: Near | None = Near()
     """How near duplicates are found; None leaves only exact ones out."""
     paragraphs: bool = False
@@ -96,6 +98,8 @@ def prepare(
     inputs = {"sources": identify(sources), "preparation": dump(preparation), "version": version("trivium")}
     if preparation.tokenizer not in (None, "bytes"):
         inputs["tokenizer"] = Tokenizer.load(preparation.tokenizer).identity
+    if preparation.languages is not None:
+        inputs["language_by"] = language.judge()
     if (folder / "manifest.json").is_file():
         manifest = read_manifest(folder)
         if manifest["inputs_hash"] == fingerprint(inputs) and (keep_dropped is None or place(keep_dropped).exists()):
@@ -108,6 +112,7 @@ def prepare(
         documents = _read(sources, preparation, report)
         progress("dropping duplicates")
         documents = _dedup(documents, preparation, report)
+    report.facts.update(languages=_languages(documents), language_by=language.judge())
     train, valid = _split(documents, preparation.valid_share, report)
     progress("making the tokenizer")
     with report.step("tokenizer") as entry:
@@ -156,11 +161,15 @@ def _read(sources: Sequence[str | Path], preparation: Preparation, report: Repor
             if reason := preparation.filter.reason(text):
                 report.dropped.add(replace(document, text=text), reason)
                 continue
-            parts = sentences.spans(text, sentences.language(text))
+            found = language.identify(text)
+            if preparation.languages is not None and found not in preparation.languages:
+                report.dropped.add(replace(document, text=text), f"language: {found}")
+                continue
+            parts = sentences.spans(text, language.guess(text))
             lines += len(parts)
             if preparation.sentence_lines:
                 text = "\n".join(" ".join(text[a:b].split()) for a, b in parts)
-            kept.append(replace(document, text=text))
+            kept.append(replace(document, text=text, meta={**document.meta, "language": found}))
         report.mended.update(counts)
         entry.update(documents_in=count, documents_out=len(kept), bytes_in=read_bytes, sentences=lines)
         entry["bytes_out"] = sum(len(document.text.encode()) for document in kept)
@@ -185,6 +194,16 @@ def _dedup(documents: list[Document], preparation: Preparation, report: Report) 
         entry.update(documents_in=len(documents), documents_out=len(kept))
         entry["bytes_out"] = sum(len(document.text.encode()) for document in kept)
     return kept
+
+
+def _languages(documents: list[Document]) -> dict[str, dict[str, int]]:
+    """Documents and bytes of each language, the largest first."""
+    found: dict[str, dict[str, int]] = {}
+    for document in documents:
+        entry = found.setdefault(document.meta["language"], {"documents": 0, "bytes": 0})
+        entry["documents"] += 1
+        entry["bytes"] += len(document.text.encode())
+    return dict(sorted(found.items(), key=lambda item: (-item[1]["bytes"], item[0])))
 
 
 def _split(documents: list[Document], share: float, report: Report) -> tuple[list[Document], list[Document]]:

@@ -15,6 +15,8 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
     for title in ("dropped", "mended"):
         for reason, count in sorted(report[title].items(), key=lambda item: -item[1]):
             yield f"{title:<22} {count:>7,}     {reason}"
+    for name, found in report.get("languages", {}).items():
+        yield f"{'language':<22} {found['documents']:>7,}     {name}, {found['bytes']:,} bytes"
     for split, shards in manifest["splits"].items():
         documents, tokens = (sum(shard[key] for shard in shards) for key in ("documents", "tokens"))
         yield f"{split:<22} {documents:>7,}     documents, {tokens:,} tokens of {manifest['vocab_size']:,}"

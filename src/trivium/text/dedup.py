@@ -15,7 +15,7 @@ import numpy as np
 import xxhash
 
 from trivium.base.config import Config
-from trivium.text.sentences import UNSPACED, language
+from trivium.text.language import UNSPACED, guess
 from trivium.text.shingle import hashed, mix, normal, runs
 
 Key = tuple[str, str]
@@ -78,7 +78,7 @@ def _say(key: Key) -> str:
 
 def _bands(text: str, near: Near) -> np.ndarray | None:
     """The hash of each band of a text's signature; None for a text without words."""
-    if language(text) in UNSPACED:
+    if guess(text) in UNSPACED:
         units = np.frombuffer("".join(re.findall(r"\w", text)).encode("utf-32-le", "replace"), np.uint32)
         units = units.astype(np.uint64)
     else:

@@ -12,7 +12,7 @@ import xxhash
 
 _LETTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _LETTERS += "\U00020000-\U0003ffff"
-UNSPACED = re.compile(f"[{_LETTERS}]")
+WIDE = re.compile(f"[{_LETTERS}]")
 """A letter of a script that writes no spaces between words."""
 _WORD = re.compile(f"[{_LETTERS}]|[^\\W{_LETTERS}]+")
 

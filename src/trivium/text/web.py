@@ -17,7 +17,8 @@ from pydantic import Field
 from trivium.base.config import Config, Seq
 from trivium.text import sentences
 from trivium.text.filter import Filter, codepoints, letters
-from trivium.text.shingle import UNSPACED, mix, runs
+from trivium.text.language import UNSPACED, guess
+from trivium.text.shingle import WIDE, mix, runs
 
 _CITATION = re.compile(r" ?\[(?:\d{1,3}|edit|citation needed)\]")
 _POLICY = re.compile("terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies", re.IGNORECASE)
@@ -113,9 +114,9 @@ class Web(Filter, kind="web"):
         return re.sub("\n{3,}", "\n\n", "\n".join(kept)).strip("\n")
 
     def _line(self, line: str, rules: C4) -> str | None:
-        words, wide = UNSPACED.sub(" ", line).split(), 0
+        words, wide = WIDE.sub(" ", line).split(), 0
         if not line.isascii():
-            wide = len(UNSPACED.findall(line))
+            wide = len(WIDE.findall(line))
         count = len(words) + wide / self.letters_per_word
         if count < rules.min_line_words:
             return f"fewer than {rules.min_line_words} words"
@@ -149,12 +150,12 @@ class _Seen:
 
     @cached_property
     def language(self) -> str:
-        return sentences.language(self.text)
+        return guess(self.text)
 
     @cached_property
     def step(self) -> int:
         """How many units stand for a word."""
-        return self.letters_per_word if self.language in sentences.UNSPACED else 1
+        return self.letters_per_word if self.language in UNSPACED else 1
 
     @cached_property
     def tokens(self) -> list[str]:
