@@ -360,3 +360,18 @@ def test_languages_are_counted_and_may_be_chosen(source, tmp_path):
     report = prepare([source], tmp_path / "zh", parse(Preparation, {**dump(BYTES), "languages": ["zh"]}))["report"]
     assert list(report["languages"]) == ["zh"]
     assert sum(n for reason, n in report["dropped"].items() if reason.startswith("language: ")) == 30
+
+
+def test_what_shares_text_with_an_evaluation_is_dropped(source, tmp_path):
+    tests = tmp_path / "test.jsonl"
+    tests.write_text(json.dumps({"question": f"{sentence(21)} {sentence(22)}", "answer": "stone"}) + "\n")
+    options = parse(Preparation, {**dump(BYTES), "contamination": {"against": [str(tests)]}})
+    manifest = prepare([source], tmp_path / "data", options, tmp_path / "dropped.jsonl")
+    found = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
+    wanted = [number for number in range(30) if f"{sentence(21)} {sentence(22)}" in " ".join(text(number).split())]
+    assert wanted and [row["source"] for row in found] == [str(source / f"{number:02d}.txt") for number in wanted]
+    assert manifest["report"]["dropped"] == {"shares 13 words with an evaluation text": len(wanted)}
+    assert not prepare([source], tmp_path / "data", options)["fresh"]
+    tests.write_text(json.dumps({"question": " ".join(f"other{i}" for i in range(20))}) + "\n")
+    manifest = prepare([source], tmp_path / "data", options)
+    assert manifest["fresh"] and not manifest["report"]["dropped"]

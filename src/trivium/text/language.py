@@ -40,6 +40,10 @@ SURE = 0.4
 """Below this probability the model's answer is not taken."""
 SAMPLE = 400
 """So many characters each from the beginning, the middle and the end are shown to the model."""
+LONGEST = 1 << 16
+"""What is looked at of a longer text."""
+_MARKUP = re.compile(r"<[^<>]{,1000}>|https?://\S+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def guess(text: str, sample: int = 4096) -> str:
@@ -59,16 +63,17 @@ def guess(text: str, sample: int = 4096) -> str:
 
 def identify(text: str) -> str:
     """Give the code of a text's language; where the model is not there, the name of a script that many share."""
-    if not re.search(r"[^\W\d_]", text):
+    if not _LETTERS.search(text):
         return NONE
     found = guess(text)
     if found not in _SHARED:
         return found
     if (model := _model()) is None:
         return _SHARED[found]
+    text = _MARKUP.sub(" ", text[:LONGEST])
     middle = len(text) // 2
     parts = (text[:SAMPLE], text[middle : middle + SAMPLE], text[-SAMPLE:]) if len(text) > 3 * SAMPLE else (text,)
-    answer = model.detect(" ".join(" ".join(parts).split()).encode("utf-8", "ignore").decode(), k=1)
+    answer = model.detect(" ".join(_LETTERS.findall(" ".join(parts))).lower(), k=1)
     return answer[0]["lang"] if answer and answer[0]["score"] >= SURE else UNKNOWN
 
 

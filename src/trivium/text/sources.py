@@ -68,7 +68,7 @@ def files(sources: Sequence[str | Path], counts: Counts | None = None) -> list[t
             continue
         if root.is_dir():
             inside = sorted(path for path in _walk(root) if path.is_file())
-            paths = [path for path in inside if _kind(path)]
+            paths = [path for path in inside if kind(path)]
             if not paths:
                 what = f"{len(inside)} files, none of them readable" if inside else "an empty folder"
                 raise DataError(f"{root}: expected files of text ({KNOWN}), found {what}")
@@ -76,7 +76,7 @@ def files(sources: Sequence[str | Path], counts: Counts | None = None) -> list[t
                 counts["file of another type, not read"] += len(inside) - len(paths)
         elif not root.exists():
             raise DataError(f"{root}: no such file or folder")
-        elif not _kind(root):
+        elif not kind(root):
             raise DataError(f"{root}: cannot tell what is in it: expected {KNOWN}")
         else:
             paths = [root]
@@ -108,16 +108,16 @@ def _walk(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
-def _kind(path: Path) -> str:
+def kind(path: Path) -> str:
     """The suffix that says what is in a file, without its compression; "" if none is known."""
     name = path.name.lower()
     inner = name.removesuffix(Path(name).suffix) if name.endswith(unpack.PACKED) else name
-    kind = Path(inner).suffix
-    return kind if kind in (*PLAIN, *TABLES) and not (kind == ".parquet" and inner != name) else ""
+    suffix = Path(inner).suffix
+    return suffix if suffix in (*PLAIN, *TABLES) and not (suffix == ".parquet" and inner != name) else ""
 
 
 def _documents(path: Path, reading: Reading, counts: Counts) -> Iterator[Document]:
-    if _kind(path) in PLAIN:
+    if kind(path) in PLAIN:
         for number, text in enumerate(_parts(path, reading, counts), start=1):
             yield Document(text, str(number), str(path))
         return
@@ -159,7 +159,7 @@ def _character(part: bytes) -> int:
 
 
 def _rows(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[int, dict[str, Any]]]:
-    match _kind(path):
+    match kind(path):
         case ".jsonl":
             yield from _json(path, reading, counts)
         case ".csv":

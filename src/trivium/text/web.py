@@ -22,6 +22,7 @@ from trivium.text.shingle import WIDE, mix, runs
 
 _CITATION = re.compile(r" ?\[(?:\d{1,3}|edit|citation needed)\]")
 _POLICY = re.compile("terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies", re.IGNORECASE)
+_ELLIPSIS = re.compile(r"\.{3,}|…+")
 _WITH_LETTER = re.compile(r"[^\W\d_]\S*")
 END_MARKS = (*".!?…\"'”’»)", *"。！？；”’」』）》।॥؟۔።")
 """What a line that is a sentence may end with."""
@@ -193,7 +194,7 @@ def _quality(rules: Quality, seen: _Seen) -> str | None:
         return f"mean length of words not {rules.min_word_length:g} to {rules.max_word_length:g}"
     if seen.text.count("#") > rules.max_symbols * words:
         return "many number signs"
-    if seen.text.count("...") + seen.text.count("…") > rules.max_symbols * words:
+    if len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
         return "many ellipses"
     count = len(seen.lines)
     if sum(line.startswith(("•", "-", "*", "‣", "●")) for line in seen.lines) > rules.max_bullets * count:
