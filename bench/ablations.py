@@ -6,7 +6,8 @@ The text becomes a data folder once; every run is an ordinary run folder below r
 minute. First every cell runs with seed 0, then with seed 1, ...; a stage that would pass `--cpu-minutes` is not begun.
 Interrupt it whenever you like: the same command goes on. The end of each call writes bench/results/ablations.json and
 from it docs/ablations.md with its pictures; `--render` does only that. Runs may share a machine with other work, so
-their speeds say little: `--speed`, on a quiet machine, times the cells side by side and writes the page again.
+their speeds say little: `--speed`, on a quiet machine, times the cells side by side and writes the page again. A
+control that was left out for lack of minutes is named on the page, with what it would have checked.
 """
 
 import argparse
@@ -128,6 +129,16 @@ QUESTIONS: list[tuple[str, str, str]] = [
     ("Projections into the stream that start at zero?", "block", "init"),
 ]
 """(question, grid, axis)."""
+CONTROLS: dict[tuple[str, str], str] = {
+    ("rate", "ffn"): "the gaps of GELU, ReLU and squared ReLU to SwiGLU are those of one learning rate, 3e-3; how much "
+    "of them is the rate is not known",
+    ("depth, drawn outputs", "residual"): "what is said of post-norm holds for outputs that start at zero",
+    ("depth, a tenth of the rate", "residual"): "what is said of post-norm, in both sections above, holds for one "
+    "learning rate, 3e-3, after 20 warm-up steps; whether it trains at a lower one is not known",
+    ("position", "model"): "the sinusoid's loss is that of a sinusoid much larger than the embeddings it is added to; "
+    "of the one of 2017, which scaled the embeddings up to its size, nothing is known",
+}
+"""What the figures above a control lack as long as it was not run."""
 VOCABULARY, VALID_SHARE = 2048, 0.006
 LENGTHS = (128, 256, 512, 1024)
 WIDTHS = (128, 256, 512)
@@ -284,6 +295,9 @@ def render(found: dict[str, Any]) -> None:
     for question, name, axis in QUESTIONS:
         grid = found["grids"].get(name)
         if grid is None or axis not in {comparison["axis"] for comparison in grid["comparisons"]}:
+            if (name, axis) in CONTROLS:
+                lines += [f"## {question}", "", f"**Not run: the CPU minutes were spent.** Without this control, "
+                          f"{CONTROLS[name, axis]}. Its command:", "", "```", command(name), "```", ""]  # fmt: skip
             continue
         told = ["From the same runs as above."] if name in drawn else ["```", command(name), "```"]
         lines += [f"## {question}", "", *told, ""]
@@ -362,7 +376,8 @@ if __name__ == "__main__":
     if chosen.speed:
         speeds(chosen.folder, data)
     if not chosen.render:
-        extra: dict[str, Any] = {"qkv_milliseconds": fused()}
+        known = read_json(RESULTS) if RESULTS.is_file() else {}
+        extra = {"qkv_milliseconds": fused() if chosen.speed else known.get("qkv_milliseconds")}
         if (chosen.folder / "position" / "ablate.json").is_file():
             extra["lengths"] = by_length(chosen.folder, data)
         write_json(RESULTS, {**collect(chosen.folder), **extra})

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from places import alone, packed
+from trivium import api
+from trivium.base.errors import ConfigError
+from trivium.model import flash
 from trivium.model.flash import Flash, runs, sides
 from trivium.model.kernel import Case, Eager
 from trivium.model.pattern import Causal, Full, Where, Window
@@ -38,6 +41,19 @@ def test_refusals() -> None:
     assert "takes no bias" in why(View(Causal(), where, where, relative=ALiBi().relative(2, 8)))
     assert "not for a memory or a cache" in why(View(Causal(), past, where))
     assert "dropout" in why(View(Causal(), where, where), dropout=0.1)
+
+
+def test_a_machine_without_cuda_refuses_a_fresh_model_and_not_a_loaded_one(tmp_path, monkeypatch) -> None:
+    tiny = {"hidden_size": 16, "vocab_size": 32, "context": 8, "layers": 1, "heads": 2, "kernel": "flash"}
+    monkeypatch.setattr(flash, "pick", lambda: torch.device("cuda"))
+    api.build("llama", **tiny).save(tmp_path / "m")  # made where there is a GPU
+    monkeypatch.setattr(flash, "pick", lambda: torch.device("cpu"))
+    with pytest.raises(ConfigError, match=r"^model\.kernel: flash needs a CUDA device, and this machine has cpu alone"):
+        api.build("llama", **tiny)
+    loaded = api.load(tmp_path / "m")  # to be shown or exported
+    assert loaded.config.kernel.kind == "flash"
+    with pytest.raises(ConfigError, match="flash needs a CUDA device, and this is cpu"):
+        loaded.logits([[1, 2]])
 
 
 @pytest.mark.gpu

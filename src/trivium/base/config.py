@@ -12,8 +12,6 @@ them told at once, each with its dotted path and a "did you mean".
 """
 
 import difflib
-import importlib.util
-import sys
 import tomllib
 import types
 import typing
@@ -24,8 +22,8 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
+from trivium.base import plugin
 from trivium.base.errors import ConfigError
-from trivium.base.files import fingerprint
 
 T = TypeVar("T")
 Seq = Annotated[tuple[T, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
@@ -188,14 +186,7 @@ def parse(cls: type[T], tree: dict[str, Any], where: str = "config") -> T:
 def load_plugins(paths: Iterable[str], where: str = "config") -> None:
     """Run a person's own Python files so that the kinds they define join their families."""
     for path in paths:
-        name = f"trivium_plugin_{Path(path).stem}_{fingerprint(str(Path(path).resolve()))}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if not Path(path).is_file() or spec is None or spec.loader is None:
-            raise ConfigError(f"{where}: imports: {path}: no such Python file")
-        if name not in sys.modules:
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[name] = module
-            spec.loader.exec_module(module)
+        plugin.run(path, where)
 
 
 def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, str, str]]:

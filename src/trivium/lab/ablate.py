@@ -198,7 +198,7 @@ def seconds_per_step(recipe: Recipe) -> float:
     model = start_model(recipe)
     assert model.tokenizer is not None
     length, device = length_of(recipe), pick()
-    rows, _ = open_rows(recipe, model.tokenizer, length)
+    rows, _ = open_rows(recipe, model, length)
     transformer = model.transformer.to(device).train()
     loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, model.tokenizer.vocabulary.pad, recipe.seed)
     optimizer, precision = recipe.optim.build(transformer), autocast_dtype(recipe, device)

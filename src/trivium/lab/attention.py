@@ -198,6 +198,7 @@ def _maps(maps: Sequence[tuple[str, Tensor, Layer]], colours: str) -> bytes:
 
 def _angles(layer: Layer) -> bytes:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     assert layer.angle is not None
     figure = Figure(figsize=(8, 3.4), dpi=130, layout="constrained")
@@ -205,6 +206,8 @@ def _angles(layer: Layer) -> bytes:
     image = axes.imshow((layer.angle / (2 * math.pi)).numpy(), cmap="twilight", vmin=-0.5, vmax=0.5, aspect="auto",
                         interpolation="nearest")  # fmt: skip
     axes.set(xlabel="pair of dimensions", ylabel="position")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     figure.colorbar(image, label="turns")
     return png(figure)
 

@@ -11,6 +11,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem }
 table { border-collapse: collapse } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: right }
+td + td { white-space: nowrap }
 th:first-child, td:first-child { text-align: left } th { background: #f6f6f6; font-weight: 600 }
 img { max-width: 100% } code { background: #f4f4f4; padding: .1rem .3rem }
 """

@@ -65,7 +65,7 @@ def _model(config: ModelConfig, length: int) -> Iterator[str]:
         yield f"  {part:<22} {count:>13,}"
     cost = f"{flops(config, length):>13,.0f}"
     yield f"training FLOPs per token {cost}   at rows of {length:,} (two for a multiply-add; x3 for backward)"
-    yield f"kernel                   {config.kernel.kind}: {config.kernel.reason()}"
+    yield f"kernel                   {config.kernel.kind}: {config.kernel.absent() or config.kernel.reason()}"
     if isinstance(config.kernel, Auto):
         yield from _kernels(config, length)
 

@@ -116,9 +116,9 @@ def report(
         entries.append({**comparison._asdict(), "rows": rows, "sentences": lines})
     draw(folder, comparisons, results, folder / "ablate.png")
     parts.append(page.picture(folder / "ablate.png", "loss of every value, mean and range over seeds"))
-    threads = sorted({result["threads"] for result in results})
+    threads = "/".join(str(count) for count in sorted({result["threads"] for result in results}))
     parts.append(page.paragraph(
-        f"{RULE} Speed and memory are medians over seeds, on {'/'.join(map(str, threads))} threads, of machines that "
+        f"{RULE} Speed and memory are medians over seeds, threads a run: {threads}, of machines that "
         "may have had other work to do; peak memory is what a process took beyond its start."
     ))  # fmt: skip
     page.write(folder / "ablate.html", "Ablation", parts)

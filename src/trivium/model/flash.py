@@ -6,6 +6,7 @@ Dao 2023, FlashAttention-2 (arXiv:2307.08691). CUDA alone, in half precision, fo
 import torch
 from torch import Tensor
 
+from trivium.model.device import pick
 from trivium.model.kernel import Case, Kernel
 from trivium.model.pattern import Causal, Full, Pattern, Window
 from trivium.model.view import View
@@ -15,6 +16,10 @@ HALF = (torch.bfloat16, torch.float16)
 
 class Flash(Kernel, kind="flash"):
     """Documents end to end, each by itself."""
+
+    def absent(self) -> str | None:
+        device = pick().type
+        return None if device == "cuda" else f"needs a CUDA device, and this machine has {device} alone"
 
     def refuse(self, case: Case) -> str | None:
         view = case.view

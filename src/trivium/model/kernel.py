@@ -4,7 +4,7 @@ softmax(q k^T * scale + view) v, with grouped heads: query head h reads key/valu
 that write the whole score matrix or leave it to PyTorch; `tiled`, `flex` and `flash` have files of their own.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
@@ -49,6 +49,16 @@ class Kernel(Choice):
 
     def refuse(self, case: Case) -> str | None:
         """Say why this kernel cannot do what is asked for, or nothing."""
+        return None
+
+    def ready(self, hollow: bool = False) -> Self:
+        """Give itself to a model, unless nothing here can run it; a hollow one is only counted, loaded or exported."""
+        if not hollow and (why := self.absent()) is not None:
+            raise ConfigError(f"model.kernel: {self.kind} {why}; kernel = 'auto' takes one that fits")
+        return self
+
+    def absent(self) -> str | None:
+        """Say why nothing on this machine can run this kernel, or nothing: known before there is any data."""
         return None
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:

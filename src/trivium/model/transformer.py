@@ -39,7 +39,7 @@ class Transformer(nn.Module):
         self.head = config.head.build(config.hidden_size, config.vocab_size, table)  # type: ignore[arg-type]
         for module in self.modules():
             if isinstance(module, Attention):
-                module.kernel = config.kernel
+                module.kernel = config.kernel.ready(self.tokens.weight.is_meta)
         initialise(self)
 
     def forward(self, batch: Batch, cache: Cache | None = None) -> Float[Tensor, "B T D"]:
