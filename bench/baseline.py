@@ -22,6 +22,9 @@ from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from trivium.task.metric import measure
+from trivium.task.squad import squad_metrics
+
 Rows = list[dict[str, Any]]
 
 
@@ -103,6 +106,42 @@ def prefer(train: Rows, test: Rows) -> dict[str, float]:
     return {"accuracy": float((model.predict(change(test)) == 1).mean()), "accuracy_longer": float(longer)}
 
 
+def asked(rows: Rows) -> list[str]:
+    """What stands before the answer."""
+    keys = ("question", "instruction", "input", "source")
+    return ["\n".join(str(row[key]) for key in keys if row.get(key)) or row["dialogue"][-1]["text"] for row in rows]
+
+
+def right(rows: Rows) -> list[list[str]]:
+    """The answers that would be right."""
+    keys = ("answer", "outputs", "target", "response", "summary")
+    found = [next(row[key] for key in keys if key in row) for row in rows]
+    return [[one] if isinstance(one, str) else one for one in found]
+
+
+def write(train: Rows, test: Rows) -> dict[str, float]:
+    """The nearest training row's answer."""
+    said = nearest(train, test, asked, lambda rows: [row[0] for row in right(rows)])
+    return measure(("exact_match", "rouge_l", "bleu", "chrf"), said, right(test))
+
+
+def summarize(train: Rows, test: Rows) -> dict[str, float]:
+    """The first sentence."""
+    return measure(("rouge_1", "rouge_2", "rouge_l"), lead(test), right(test))
+
+
+def extract(train: Rows, test: Rows) -> dict[str, float]:
+    """The likeliest sentence, whole."""
+    return squad_metrics([sentence(row) for row in test], [row["answers"]["text"] for row in test])
+
+
+SETS: dict[str, Callable[[Rows, Rows], dict[str, float]]] = {
+    "polarity": classify, "sms": classify, "clinc": classify, "clinc-pairs": retrieve, "sgd": write, "gsm8k": write,
+    "rasbt": write, "rasbt-prefer": prefer, "tatoeba": write, "scitldr": summarize,
+    "xquad-en": extract, "xquad-zh": extract,
+}  # fmt: skip
+
+
 def main() -> None:
     """Score every set there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,7 +149,11 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).parent / "results" / "baseline.json")
     given = parser.parse_args()
     print(json.dumps(given.rows.as_posix()), time.strftime("%Y-%m-%d"))
-    results = {name: score(given.rows / name) for name in SETS if (given.rows / name).is_dir()}
+    results = {
+        name: score(load(given.rows / name, "train"), load(given.rows / name, "test"))
+        for name, score in SETS.items()
+        if (given.rows / name).is_dir()
+    }
     for name, scores in results.items():
         print(f"{name:<14}" + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
     given.out.write_text(json.dumps({"date": time.strftime("%Y-%m-%d"), "scores": results}, indent=1) + "\n")

@@ -25,13 +25,17 @@ from trivium.infer.fill import fill
 from trivium.infer.generate import Generation, check
 from trivium.infer.generate import generate as run_all
 from trivium.infer.sampling import Sampling
+from trivium.infer.score import scores
 from trivium.infer.write import write
-from trivium.interop import hub
+from trivium.interop import equip, hub
 from trivium.interop.adapter import save_adapter
 from trivium.model.config import ModelConfig
 from trivium.model.presets import PRESETS
+from trivium.model.score import Classify
 from trivium.model.stack import StackConfig
 from trivium.model.transformer import Transformer
+from trivium.text.frame import framed, said, usual
+from trivium.text.layout import Layout
 from trivium.text.template import stop_ids
 from trivium.text.tokenizer import Tokenizer
 
@@ -49,12 +53,14 @@ class Model:
         stops: Sequence[int] | None = None,
         record: Mapping[str, Any] | None = None,
         start: int | None = None,
+        forced: Mapping[str, int] | None = None,
     ) -> None:
         """`stops` are the ids that end a text (None: the tokenizer's); `record` is kept in trivium.json; `start` is
-        the id that the decoder beside an encoder begins with (None: pad).
+        the id that the decoder beside an encoder begins with (None: pad); `forced` are the ids that stand `first` in
+        what is generated and `last` where it becomes too long.
         """
         self.transformer, self.tokenizer, self.record = transformer, tokenizer, dict(record or {})
-        self.start = start
+        self.start, self.forced = start, dict(forced or {})
         self.stops = tuple(stops if stops is not None else stop_ids(tokenizer) if tokenizer else ())
 
     @property
@@ -131,14 +137,16 @@ class Model:
 
         A text gets the tokenizer's BOS in front, once. `stop` texts are cut off and need a tokenizer. A model with an
         encoder reads the prompts there and writes what belongs to them. With `num_beams` > 1 the most likely text is
-        searched for; `length_penalty`, `early_stopping`, `no_repeat_ngram`, `first` and `last` are infer/beam's.
+        searched for; `length_penalty`, `early_stopping` and `no_repeat_ngram` are infer/beam's. `first` and `last`
+        are ids that stand at the ends, in place of the model's own (None: no such id).
         """
         if num_beams > 1:
             return self._search(prompts, num_beams, max_new_tokens, stop, beam)
+        ends = {name: beam.pop(name) for name in ("first", "last") if name in beam}
         if beam:
             raise ConfigError(f"generate: {', '.join(beam)}: only with num_beams > 1")
-        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-        sampling = sample(**options, repetition_penalty=repetition_penalty, seed=seed)
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, **ends}
+        sampling = self._sample(**options, repetition_penalty=repetition_penalty, seed=seed)
         single, rows = _rows(prompts)
         texts = bool(rows) and isinstance(rows[0], str)
         if stop and not texts:
@@ -163,7 +171,7 @@ class Model:
         texts = bool(rows) and isinstance(rows[0], str)
         ids, sources = self.sides([self.encode(row) for row in rows] if texts else rows)
         size = self.tokenizer.size if self.tokenizer else None
-        config = parse(Beam, {"beams": num_beams, **options}, "generate")
+        config = parse(Beam, {"beams": num_beams, **self.forced, **options}, "generate")
         found = search(self.transformer, ids, config, max_new_tokens, self.stops, size, sources)
         best = [hypotheses[0].ids for hypotheses in found]
         out = [self._need_tokenizer().decode(row, skip_special=True) for row in best] if texts else best
@@ -182,6 +190,33 @@ class Model:
         guesses = fill(self.transformer, self.frame(ids), mask, top, tokenizer.size)
         return [[(tokenizer.decode([guess.id]), guess.probability) for guess in gap] for gap in guesses]
 
+    def classify(self, texts: Sequence[str | Sequence[str]]) -> list[dict[str, float]]:
+        """The probability of each label for each text, or pair of texts."""
+        head = self.config.head
+        if not isinstance(head, Classify):
+            raise ModelError("this model has no head that classifies; `trivium finetune classify` makes one")
+        layout, tokenizer = self.layout(), self._need_tokenizer()
+        parts = [[text] if isinstance(text, str) else list(text) for text in texts]
+        examples = [layout.example(layout.cut([tokenizer.encode(part) for part in text])) for text in parts]
+        found = [row.sigmoid() if head.several else row.softmax(-1) for row in scores(self.transformer, examples)]
+        return [dict(zip(head.labels, row.tolist(), strict=True)) for row in found]
+
+    def equip(self, kind: str, labels: Sequence[str] = (), **choices: Any) -> None:
+        """Put the head of a task on the model: `classify`, `tag`, `span` or `embed`; and the frame of its texts."""
+        tokenizer = self._need_tokenizer()
+        head = equip.head(self.config, tokenizer.vocabulary, kind, tuple(labels), **choices)
+        self.tokenizer = framed(tokenizer, self.layout().frame)
+        self.transformer = equip.equip(self.transformer, head)
+
+    def layout(self, length: int | None = None) -> Layout:
+        """How texts are laid before the model where it reads them whole; `length` is its context unless given."""
+        tokenizer, config = self._need_tokenizer(), self.config
+        types = bool(getattr(config.embed, "types", 0))
+        start = self._start() if config.family == "encoder_decoder" else 0
+        frame = said(tokenizer) or usual(tokenizer, config.family, start == tokenizer.vocabulary.pad, types)
+        longest = min(length or config.context, config.limit or config.context)
+        return Layout(tokenizer, frame, config.family, longest, start, types)
+
     def embed(self, texts: Sequence[str], pool: Pool | None = None, normalise: bool = True) -> Float[Tensor, "N D"]:
         """One vector for each text: the mean of an encoder's states, or a decoder's last, unless `pool` differs."""
         tokenizer = self._need_tokenizer()
@@ -193,7 +228,8 @@ class Model:
         """Continue one text, piece by piece; options as in `generate`."""
         tokenizer = self._need_tokenizer()
         ids, sources = self.sides([self.encode(prompt)])
-        run = Generation(self.transformer, ids, sample(**sampling), max_new_tokens, self.stops, tokenizer.size, sources)
+        how = self._sample(**sampling)
+        run = Generation(self.transformer, ids, how, max_new_tokens, self.stops, tokenizer.size, sources)
         return (piece for _, piece in write(run, tokenizer, _texts(stop)))
 
     def conversation(
@@ -207,7 +243,8 @@ class Model:
         tokenizer = self._need_tokenizer()
         stops = tuple(dict.fromkeys((*self.stops, *stop_ids(tokenizer))))
         begin = self._start() if self.config.family == "encoder_decoder" else None
-        return Chat(self.transformer, tokenizer, sample(**sampling), max_new_tokens, stops, _texts(stop), system, begin)
+        how = self._sample(**sampling)
+        return Chat(self.transformer, tokenizer, how, max_new_tokens, stops, _texts(stop), system, begin)
 
     def chat(self, messages_: Sequence[Message | dict[str, str]], max_new_tokens: int = 256, **options: Any) -> str:
         """Answer a conversation, a list of `{"role": ..., "content": ...}`; options as in `generate`."""
@@ -217,7 +254,7 @@ class Model:
 
     def save(self, folder: str | Path) -> Path:
         """Write a model folder, whole or not at all."""
-        return hub.save(folder, self.transformer, self.tokenizer, self.record)
+        return hub.save(folder, self.transformer, self.tokenizer, self.record, start=self.start, forced=self.forced)
 
     def save_adapter(self, folder: str | Path, base: str | Path = "") -> Path:
         """Write the low-rank adapters alone, in peft's files; `base` is the model folder that they belong to."""
@@ -235,12 +272,8 @@ class Model:
 
     def frame(self, ids: list[int]) -> list[int]:
         """A text as its model learned to read it whole: BOS to EOS, in T5's family only EOS at its end."""
-        vocabulary = self._need_tokenizer().vocabulary
-        both = self.config.family == "encoder_decoder"
-        t5 = both and self._start() == vocabulary.pad
-        before = [] if vocabulary.bos is None or t5 else [vocabulary.bos]
-        after = [] if vocabulary.eos is None or self.config.encoder is None else [vocabulary.eos]
-        return [*before, *ids, *after]
+        frame = self.layout().frame
+        return [*frame.before, *ids, *frame.after]
 
     def _start(self) -> int:
         return self.start if self.start is not None else self.tokenizer.vocabulary.pad if self.tokenizer else 0
@@ -251,6 +284,10 @@ class Model:
             return ids, None
         return [[self._start()] for _ in ids], ids
 
+    def _sample(self, **options: Any) -> Sampling:
+        tree = {key: value for key, value in {**self.forced, **options}.items() if value is not None}
+        return parse(Sampling, tree, "generate")
+
     def _need_tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:
             raise ModelError("this model has no tokenizer (no tokenizer.json): give ids, or set model.tokenizer")
@@ -260,7 +297,7 @@ class Model:
 def load(folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Model:
     """Load our model folder or any supported Hugging Face folder."""
     found = hub.load(folder, dtype)
-    return Model(found.transformer.to(device), found.tokenizer, found.stops, found.record, found.start)
+    return Model(found.transformer.to(device), found.tokenizer, found.stops, found.record, found.start, found.forced)
 
 
 def build(preset: str = "llama", **overrides: Any) -> Model:
@@ -287,11 +324,6 @@ def configure(preset: str, **overrides: Any) -> ModelConfig:
         if flat and (name in tree or (preset in PRESETS and name in PRESETS[preset]())):
             tree[name] = merge(tree.get(name), flat)
     return parse(ModelConfig, tree, "build")
-
-
-def sample(**options: Any) -> Sampling:
-    """Sampling options, checked."""
-    return parse(Sampling, {key: value for key, value in options.items() if value is not None}, "generate")
 
 
 def _texts(stop: str | Sequence[str] | None) -> list[str]:

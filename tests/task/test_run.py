@@ -134,8 +134,9 @@ def test_tuning_goes_on_from_a_model_folder(pretrained, questions, tmp_path):
 
 def test_only_answers_and_their_ends_are_targets(pretrained, questions):
     recipe = tuning(pretrained, questions)
-    tokenizer = api.load(pretrained).tokenizer
-    rows, valid = open_rows(recipe, tokenizer, 64)
+    model = api.load(pretrained)
+    tokenizer = model.tokenizer
+    rows, valid = open_rows(recipe, model, 64)
     count = sum(int((e.targets["token"] >= 0).sum()) for i in range(rows.size(0)) for e in rows.row(0, i))
     assert valid is None
     assert count == sum(len(tokenizer.encode(f"A number, {n}.")) + 1 for n in range(12))
@@ -217,8 +218,8 @@ def test_what_is_trained_on_has_an_identity(data, questions, pretrained, tmp_pat
 def test_rows_that_are_dropped_are_told(pretrained, questions, capsys):
     recipe = tuning(pretrained, questions)
     with pytest.raises(DataError, match="no rows to train on"):
-        open_rows(recipe, api.load(pretrained).tokenizer, 8)
+        open_rows(recipe, api.load(pretrained), 8)
     long = questions.with_name("long.jsonl")
     long.write_text(questions.read_text() + json.dumps({"question": "x" * 99, "context": "", "answer": "y"}) + "\n")
-    open_rows(tuning(pretrained, long), api.load(pretrained).tokenizer, 64)
+    open_rows(tuning(pretrained, long), api.load(pretrained), 64)
     assert "dropped 1 rows: longer than 64 tokens" in capsys.readouterr().out

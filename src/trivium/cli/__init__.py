@@ -13,6 +13,7 @@ from trivium.cli.demo import demo
 from trivium.cli.encode import embed, fill
 from trivium.cli.evaluate import evaluate
 from trivium.cli.export import export
+from trivium.cli.finetune import finetune, predict
 from trivium.cli.generate import generate
 from trivium.cli.hub import import_
 from trivium.cli.inspect import inspect
@@ -28,7 +29,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, prepare, train, evaluate, generate, chat, fill, embed, compare, ablate, export, inspect, show):
+for command in (
+    demo,
+    prepare,
+    train,
+    finetune,
+    predict,
+    evaluate,
+    generate,
+    chat,
+    fill,
+    embed,
+    compare,
+    ablate,
+    export,
+    inspect,
+    show,
+):
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(tokenizer)

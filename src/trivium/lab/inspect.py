@@ -11,7 +11,7 @@ import numpy as np
 
 from trivium.base.batch import Batch, collate
 from trivium.base.log import say
-from trivium.base.types import IGNORE
+from trivium.base.types import ALIGNED, IGNORE
 from trivium.data.loader import Loader
 from trivium.task.run import open_rows, row_length, start_model
 from trivium.text.template import END, MARKERS
@@ -26,7 +26,7 @@ def examine(path: Path, overrides: list[str], count: int, start: int) -> int:
     recipe = read_recipe(path, overrides)
     model = start_model(recipe)
     assert model.tokenizer is not None
-    rows, _ = open_rows(recipe, model.tokenizer, row_length(recipe, model))
+    rows, _ = open_rows(recipe, model, row_length(recipe, model))
     pad = model.tokenizer.vocabulary.pad
     loader = Loader(rows, 1, 1, pad, recipe.seed)
     flagged = False
@@ -46,7 +46,7 @@ def examine(path: Path, overrides: list[str], count: int, start: int) -> int:
 
 def table(batch: Batch, tokenizer: Tokenizer) -> Iterator[str]:
     """One line for each position of the batch's first row, padding in one line, and a line of facts."""
-    stream, targets = batch.stream, batch.targets["token"][0]
+    stream, targets = batch.stream, positions_targets(batch)
     ids, documents = stream.ids[0], stream.documents[0]
     used = int((documents > 0).sum())
     if batch.enc is not None and batch.dec is not None:
@@ -57,13 +57,23 @@ def table(batch: Batch, tokenizer: Tokenizer) -> Iterator[str]:
     for column in range(used):
         target = int(targets[column])
         weight = 1.0 if batch.weights is None else float(batch.weights[0][column])
-        predicted = "-" if target == IGNORE else _show(tokenizer, target)
+        tag = "tag" in batch.targets
+        predicted = "-" if target == IGNORE else str(target) if tag else _show(tokenizer, target)
         loss = "off" if target == IGNORE else "on" if weight == 1 else f"x {weight:.3g}"
         yield (f"{column:>6} {documents[column]:>8} {stream.positions[0][column]:>8}  {roles[column]:<9} "
                f"{_show(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}")  # fmt: skip
+    for name, values in batch.targets.items():
+        if name not in ALIGNED:
+            yield f"{name}: {', '.join(str(value.tolist()) for value in values)}"
     valid = int((targets != IGNORE).sum())
     yield (f"{used} tokens in {len(set(documents[:used].tolist()))} documents, {len(ids) - used} padding, "
            f"{valid} targets ({valid / max(used, 1):.0%} of the tokens)")  # fmt: skip
+
+
+def positions_targets(batch: Batch) -> np.ndarray:
+    """What each position of the batch's first row must predict; IGNORE where texts are learned as a whole."""
+    found = next((batch.targets[name] for name in ALIGNED if name in batch.targets), None)
+    return np.full(batch.stream.ids.shape[1], IGNORE) if found is None else found[0]  # type: ignore[no-any-return]
 
 
 def spoken(ids: np.ndarray, documents: np.ndarray, tokenizer: Tokenizer) -> list[str]:
@@ -82,11 +92,11 @@ def spoken(ids: np.ndarray, documents: np.ndarray, tokenizer: Tokenizer) -> list
 
 def red_flags(batch: Batch, tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
     """What is wrong with the batch's first row."""
-    stream, targets = batch.stream, batch.targets["token"][0]
+    stream, targets = batch.stream, positions_targets(batch)
     flags = []
     vocabulary = tokenizer.vocabulary
     documents = stream.documents[0]
-    if not (targets != IGNORE).any():
+    if not (targets != IGNORE).any() and batch.targets.keys() <= {*ALIGNED}:
         flags.append("no position of this row has a loss")
     if vocabulary.bos is not None and recipe.data.isolate:
         for document in range(1, int(documents.max()) + 1):

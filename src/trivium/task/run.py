@@ -1,5 +1,7 @@
 """A recipe becomes a run folder with a model in it: pretraining, going on, and supervised rows alike."""
 
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.files import fingerprint, sha256
 from trivium.base.log import say
 from trivium.data.conversation import conversation_rows
+from trivium.data.labelled import CUT
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
 from trivium.model.adapt import adapt, merge
 from trivium.model.transformer import Transformer
 from trivium.objective.instruct import Instruct
+from trivium.task.task import by_objective
 from trivium.text.tokenizer import Tokenizer
 from trivium.train.evaluate import Score, evaluate
 from trivium.train.loop import autocast_dtype, train
@@ -32,9 +36,8 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
         model = start_model(recipe)
         tokenizer = model.tokenizer
         assert tokenizer is not None
-        recipe.objective.fits(model.config.family)
         length = row_length(recipe, model)
-        rows, valid = open_rows(recipe, tokenizer, length)
+        rows, valid = open_rows(recipe, model, length)
         if recipe.lora is not None:
             torch.manual_seed(recipe.seed)
             adapt(model.transformer, recipe.lora)
@@ -54,6 +57,8 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
                 if recipe.lora is not None:
                     keep_adapter(folder / "adapter", model, recipe)
                 model.record = {"recipe": dump(recipe), **facts, "result": last}
+                if recipe.objective.reads == "records":
+                    by_objective(recipe.objective).finish(model, bare_model(recipe).transformer)
                 model.save(folder / "model")
     return folder / "model"
 
@@ -68,7 +73,17 @@ def keep_adapter(folder: Path, model: api.Model, recipe: Recipe) -> None:
 
 
 def start_model(recipe: Recipe) -> api.Model:
-    """The model a run begins with: loaded from `init`, or fresh with the tokenizer of its data folder."""
+    """The model a run begins with, with the head of its task."""
+    model = bare_model(recipe)
+    recipe.objective.fits(model.config.family)
+    if recipe.objective.reads == "records":
+        torch.manual_seed(recipe.seed)
+        by_objective(recipe.objective).equip(model, recipe)
+    return model
+
+
+def bare_model(recipe: Recipe) -> api.Model:
+    """The model that `init` names, or a fresh one with the tokenizer of its data folder."""
     if recipe.init is not None:
         model = api.load(recipe.init)
         if model.tokenizer is None:
@@ -102,17 +117,13 @@ def row_length(recipe: Recipe, model: api.Model) -> int:
     return length
 
 
-def open_rows(recipe: Recipe, tokenizer: Tokenizer, length: int) -> tuple[Rows, tuple[Rows, int | None] | None]:
+def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tuple[Rows, int | None] | None]:
     """The rows to train on, and those to score on with the bytes of text they stand for, if there are any."""
-    data, objective, vocabulary = recipe.data, recipe.objective, tokenizer.vocabulary
-    if isinstance(objective, Instruct):
-        rows, dropped = conversation_rows(data.path, tokenizer, objective, length, recipe.seed, data.packing)
-        for reason, count in dropped.items():
-            say(f"dropped {count:,} rows: {reason}")
-        if not data.valid:
-            return rows, None
-        held, _ = conversation_rows(data.valid, tokenizer, objective, length, recipe.seed, data.packing)
-        return rows, (held, None)
+    data, objective, tokenizer = recipe.data, recipe.objective, model.tokenizer
+    assert tokenizer is not None
+    if objective.reads != "documents":
+        rows = supervised_rows(recipe, model, data.path, length)
+        return rows, (supervised_rows(recipe, model, data.valid, length), None) if data.valid else None
     if len(data.path) != 1:
         raise ConfigError(f"data.path: expected one data folder, found {len(data.path)} paths")
     splits = [Corpus(data.path[0], split) for split in ("train", "valid")]
@@ -121,10 +132,32 @@ def open_rows(recipe: Recipe, tokenizer: Tokenizer, length: int) -> tuple[Rows, 
             raise DataError(f"{data.path[0]}: was encoded with another tokenizer than the model's; prepare it again "
                             "with `--tokenizer` and the model folder")  # fmt: skip
     make = partial(
-        DocumentRows, objective=objective, vocabulary=vocabulary, length=length, seed=recipe.seed,
+        DocumentRows, objective=objective, vocabulary=tokenizer.vocabulary, length=length, seed=recipe.seed,
         packing=data.packing, isolate=data.isolate,
     )  # fmt: skip
     return make(splits[0]), (make(splits[1]), splits[1].bytes if objective.covers else None) if len(splits[1]) else None
+
+
+def supervised_rows(recipe: Recipe, model: api.Model, paths: Sequence[str], length: int) -> Rows:
+    """Rows of files, as conversations or as the records of a task; what was left out is said."""
+    data, objective, shortened = recipe.data, recipe.objective, Counter[str]()
+    rows: Rows
+    if isinstance(objective, Instruct):
+        start = model.layout().start if model.config.family == "encoder_decoder" else None
+        assert model.tokenizer is not None
+        rows, counts = conversation_rows(
+            paths, model.tokenizer, objective, length, recipe.seed, data.packing, start, data.rows, data.too_long,
+            shortened,
+        )  # fmt: skip
+    else:
+        rows, counts = by_objective(objective).open(model, paths, recipe, length)
+        cut = counts.pop(CUT, 0)
+        shortened.update({CUT: cut} if cut else {})
+    for reason, count in counts.items():
+        say(f"dropped {count:,} rows: {reason}")
+    for reason, count in shortened.items():
+        say(f"shortened {count:,} rows: {reason}")
+    return rows
 
 
 def count_steps(recipe: Recipe, loader: Loader) -> int:
@@ -145,7 +178,8 @@ def score_rows(
     vocabulary = tokenizer.vocabulary
     batches = in_order(rows, recipe.micro_rows, vocabulary.pad, ranks.rank, ranks.size)
     precision = autocast_dtype(recipe, ranks.device)
-    return evaluate(transformer, batches, ranks, text_bytes, vocabulary.special, precision)
+    kind, terms = recipe.objective.loss, recipe.loss.replace(label_smoothing=0.0, z_loss=0.0)
+    return evaluate(transformer, batches, ranks, text_bytes, vocabulary.special, precision, kind, terms)
 
 
 def data_identity(recipe: Recipe) -> str:

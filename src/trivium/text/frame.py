@@ -6,6 +6,7 @@ gets the usual frame of its model's family, and `processor` writes that down for
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ class Frame(NamedTuple):
         return np.array(ids, dtype=np.int64), np.array(types, dtype=np.int64), starts
 
 
+@lru_cache(maxsize=8)
 def said(tokenizer: Tokenizer) -> Frame | None:
     """The frame that a tokenizer.json describes, or None."""
     tree = json.loads(tokenizer.json)
@@ -92,4 +94,7 @@ def processor(frame: Frame, tokenizer: Tokenizer) -> dict[str, Any]:
 def framed(tokenizer: Tokenizer, frame: Frame) -> Tokenizer:
     """The same tokenizer with its frame written down."""
     tree = {**json.loads(tokenizer.json), "post_processor": processor(frame, tokenizer)}
-    return Tokenizer(json.dumps(tree, ensure_ascii=False), tokenizer.config, tokenizer.chat_template)
+    config = dict(tokenizer.config)
+    if frame.second:
+        config["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    return Tokenizer(json.dumps(tree, ensure_ascii=False), config, tokenizer.chat_template)

@@ -6,7 +6,7 @@ Nothing here knows a file, a tokenizer or a template.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trivium.base.config import Choice, Config, Seq
 from trivium.base.types import Message
@@ -41,12 +41,12 @@ class RowReading(Config):
     """Whether rows that do not fit are counted and left out instead of ending the run."""
 
 
-class Row(Choice):
-    """A row format."""
+class Keys:
+    """A class whose fields are the keys of a row."""
 
-    kinds: ClassVar[dict[str, type["Row"]]]
     also: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Other names of a field's key that are common."""
+    model_fields: ClassVar[dict[str, Any]]
 
     @classmethod
     def keys(cls, names: Iterable[str]) -> dict[str, str]:
@@ -60,6 +60,12 @@ class Row(Choice):
     def required(cls) -> list[str]:
         """The fields that a row must have."""
         return [name for name, field in cls.model_fields.items() if field.is_required()]
+
+
+class Row(Keys, Choice):
+    """A row format."""
+
+    kinds: ClassVar[dict[str, type["Row"]]]
 
     @property
     def prefix(self) -> str:

@@ -63,7 +63,7 @@ def parse(row: Mapping[str, Any], where: str, reading: RowReading = RowReading()
         conversation = made.conversation(reading.speakers)
         return _prefixed(conversation, made.prefix if reading.prefix is None else reading.prefix)
     except ValidationError as wrong:
-        raise DataError(f"{where}: {_explain(wrong, keys)}") from None
+        raise DataError(f"{where}: {explain(wrong, keys)}") from None
     except ValueError as wrong:
         raise DataError(f"{where}: {wrong}{_preferred(row)}") from None
 
@@ -95,7 +95,7 @@ def _prefixed(conversation: Conversation, prefix: str) -> Conversation:
     return replace(conversation, messages=(*before, replace(last, content=prefix + last.content)))
 
 
-def _explain(wrong: ValidationError, keys: Mapping[str, str]) -> str:
+def explain(wrong: ValidationError, keys: Mapping[str, str]) -> str:
     """The first thing that is wrong, with the key as the file has it."""
     errors = wrong.errors(include_url=False)
     first = max(errors, key=lambda error: len(error["loc"])) if len({e["loc"][:1] for e in errors}) == 1 else errors[0]

@@ -199,6 +199,11 @@ class Tokenizer:
             flat, offsets = _join([self.encode(text) for text in texts])
         return flat, offsets
 
+    def spans(self, text: str) -> list[tuple[int, tuple[int, int]]]:
+        """Content ids of a text, each with where it begins and ends in it, in characters."""
+        found = self._hf.encode(scrub(text), add_special_tokens=False)
+        return [(i, span) for i, span in zip(found.ids, found.offsets, strict=True) if not self._forbidden[i]]
+
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
         """The text of ids; bytes that are no UTF-8 become U+FFFD."""
         return self._hf.decode(list(ids), skip_special_tokens=skip_special)

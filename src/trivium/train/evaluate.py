@@ -43,6 +43,7 @@ def evaluate(
     special: frozenset[int] = frozenset(),
     precision: torch.dtype = torch.float32,
     loss: str = "token",
+    terms: LossConfig = LossConfig(),
 ) -> Score:
     """Score a model on batches; `text_bytes` is the size of the text they were made of, `loss` an objective's."""
     training = model.training
@@ -53,7 +54,7 @@ def evaluate(
         batch = place(batch, world.device)
         with torch.autocast(world.device.type, dtype=precision, enabled=precision != torch.float32):
             hidden = model(batch)
-            _, losses, targets = LOSSES[loss](model.head, hidden, batch, LossConfig())
+            _, losses, targets = LOSSES[loss](model.head, hidden, batch, terms)
         losses = losses.double()
         total += float(losses.sum())
         if text_bytes:

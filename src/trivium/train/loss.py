@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,6 +23,10 @@ class LossConfig(Config):
     label_smoothing: float = 0.0
     z_loss: float = 0.0
     """The weight of the squared log of the softmax's denominator (PaLM, arXiv:2204.02311)."""
+    temperature: float = Field(0.05, gt=0)
+    """What similarities are divided by where texts are told apart (train/compare)."""
+    beta: float = Field(0.1, gt=0)
+    """How dear it is to leave the reference model where answers are compared (DPO)."""
     chunk_rows: int = 512
     """Rows of the score matrix that exist at a time."""
 
@@ -126,3 +131,9 @@ def token_loss(
     features = head.features(hidden.flatten(0, 1)[valid])
     total, losses = cross_entropy(head, features, picked, weights, config)
     return total, losses, picked
+
+
+def nothing(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of a micro-batch without targets: a zero that every parameter is still part of."""
+    empty = torch.zeros(0, device=scores.device)
+    return scores.sum() * 0.0, empty, empty.long()

@@ -9,10 +9,12 @@ from pydantic import Field, model_validator
 from trivium.base.config import Config, Seq, load_plugins, override, parse, read_toml
 from trivium.data.rows import Packing
 from trivium.data.shards import read_manifest
+from trivium.data.shorten import Policy
 from trivium.model.adapt import Lora
 from trivium.model.config import ModelConfig
 from trivium.objective.causal import Causal
 from trivium.objective.objective import Objective
+from trivium.text.row import RowReading
 from trivium.train.loss import LossConfig
 from trivium.train.optim import AdamW, Optim
 from trivium.train.schedule import Cosine, Schedule
@@ -27,6 +29,10 @@ class DataConfig(Config):
     length: int | None = Field(None, gt=1)
     """Tokens in a row; None is the model's context."""
     packing: Packing = "bestfit"
+    rows: RowReading = RowReading()
+    """How files of rows are read; by default their keys say what they are."""
+    too_long: Policy = "drop"
+    """What becomes of a conversation that is longer than a row: see data/shorten."""
     isolate: bool = True
     """Whether documents that share a row are kept from seeing each other."""
 

@@ -7,7 +7,6 @@ and the targets themselves. A micro-batch without any gives exactly 0, still con
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,7 +14,8 @@ from torch.nn import functional as F
 from trivium.base.batch import Batch
 from trivium.base.types import IGNORE
 from trivium.model.score import pooled
-from trivium.train.loss import LossConfig, token_loss
+from trivium.train.compare import contrast_loss, prefer_loss
+from trivium.train.loss import LossConfig, nothing, token_loss
 
 Loss = Callable[[Any, Tensor, Batch, LossConfig], tuple[Tensor, Tensor, Tensor]]
 
@@ -65,10 +65,7 @@ def span_loss(
     return losses.sum(), losses.detach(), batch.targets["start"]
 
 
-def nothing(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of a micro-batch without targets: a zero that every parameter is still part of."""
-    empty = torch.zeros(0, device=scores.device)
-    return scores.sum() * 0.0, empty, empty.long()
-
-
-LOSSES: dict[str, Loss] = {"token": token_loss, "label": label_loss, "tag": tag_loss, "span": span_loss}
+LOSSES: dict[str, Loss] = {
+    "token": token_loss, "label": label_loss, "tag": tag_loss, "span": span_loss,
+    "contrast": contrast_loss, "prefer": prefer_loss,
+}  # fmt: skip

@@ -1,0 +1,50 @@
+"""A model gets the head of a task: the one that the stock class of its family has, else the same in our own format."""
+
+from typing import Any
+
+from trivium.base.log import say
+from trivium.base.types import Vocabulary
+from trivium.interop import heads
+from trivium.interop.families import stock
+from trivium.model.config import ModelConfig
+from trivium.model.head import Head
+from trivium.model.score import Embed
+from trivium.model.transformer import Transformer
+
+
+def head(
+    config: ModelConfig, vocabulary: Vocabulary | None, kind: str, labels: tuple[str, ...] = (), **choices: Any
+) -> Head:
+    """The head of a task for a model of this config; `choices` are fields of it that are to differ."""
+    if kind == "embed":
+        return Embed(pool=choices.get("pool") or ("mean" if config.family == "encoder" else "last"))
+    family, _ = stock(config, vocabulary)
+    tree = heads.usual(family.model_type, kind, config, labels) if family else None
+    if tree is None:
+        who = family.architecture if family else "this model"
+        say(f"{who} has no stock class with a head of kind {kind}; the folder will be in our own format")
+        pool = {"pool": "first" if config.family == "encoder" else "last"} if kind == "classify" else {}
+        tree = {"kind": kind, "labels": list(labels), **pool}
+    return Head.parse({**tree, **choices})
+
+
+def equip(transformer: Transformer, new: Head) -> Transformer:
+    """The same model with another head, whose fresh weights the global seed decides; an equal one stays as it is."""
+    old = transformer.config
+    if old.head == new:
+        return transformer
+    made = Transformer(old.model_copy(update={"head": new}))
+    state = {name: value for name, value in transformer.state_dict().items() if not name.startswith("head.")}
+    fresh = {name: value for name, value in made.state_dict().items() if name.startswith("head.")}
+    made.load_state_dict(fresh | state)
+    return made.to(transformer.tokens.weight.device, transformer.tokens.weight.dtype).train(transformer.training)
+
+
+def pooling(pool: str, config: ModelConfig) -> dict[str, Any]:
+    """The `1_Pooling/config.json` of sentence-transformers."""
+    modes = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}
+    return {
+        "word_embedding_dimension": config.hidden_size,
+        **{mode: name == pool for name, mode in modes.items()},
+        "pooling_mode_max_tokens": False,
+    }

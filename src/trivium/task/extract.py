@@ -1,0 +1,93 @@
+"""Where in its context a question is answered, or that it is not (SQuAD v1 and v2)."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from trivium import api
+from trivium.base.errors import DataError, ModelError
+from trivium.data import labelled
+from trivium.data.rows import ExampleRows
+from trivium.infer.score import scores
+from trivium.model.score import Span
+from trivium.objective.label import Span as Objective
+from trivium.task.squad import squad_metrics
+from trivium.task.task import Paths, Task
+from trivium.text.labelled import Question, read
+from trivium.text.row import RowReading
+from trivium.train.recipe import Recipe
+
+
+class ExtractTask(Task, kind="extract"):
+    """The best pair of first and last token over all windows of a context."""
+
+    objective: ClassVar[str] = "span"
+    defaults: ClassVar[dict[str, Any]] = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
+
+    def equip(self, model: api.Model, recipe: Recipe) -> None:
+        if not isinstance(model.config.head, Span):
+            model.equip("span", ("start", "end"))
+
+    def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
+        assert isinstance(recipe.objective, Objective)
+        layout, counts = model.layout(length), Counter[str]()
+        made = []
+        for where, one in read(Question, paths, recipe.data.rows, counts):
+            if not one.answers.text and not recipe.objective.unanswerable:
+                raise DataError(f"{where}: answers: expected at least one, found none; where questions may have no "
+                                "answer in their context, say objective.unanswerable=true")  # fmt: skip
+            some = [labelled.located(one, window) for window in labelled.windows(one, layout, recipe.objective.stride)]
+            if one.answers.text and not any(int(example.targets["end"]) for example in some):
+                counts["its answer is in no window"] += 1
+                continue
+            made += some
+        return ExampleRows([[one] for one in made], length, recipe.seed, recipe.data.packing), counts
+
+    def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
+        rows = [one for _, one in read(Question, paths, reading)]
+        return squad_metrics([answer for answer, _ in _answers(model, rows)], [one.answers.text for one in rows])
+
+    def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
+        rows = [one for _, one in read(Question, paths, reading)]
+        for one, (answer, score) in zip(rows, _answers(model, rows), strict=True):
+            yield {"id": one.id, "question": one.question, "answer": answer, "score": round(score, 6)}
+
+
+def _answers(model: api.Model, rows: list[Question]) -> list[tuple[str, float]]:
+    """(answer, how much better than none) of each question; an empty text where none is better."""
+    if not isinstance(model.config.head, Span):
+        raise ModelError("this model has no head that finds answers; `trivium finetune extract` makes one")
+    asked, layout = objective_of(model), model.layout()
+    windows = [list(labelled.windows(one, layout, asked.stride)) for one in rows]
+    found = iter(scores(model.transformer, [window.example for some in windows for window in some]))
+    answers = []
+    for one, some in zip(rows, windows, strict=True):
+        tried = [(*_best(next(found), window, asked.longest), window) for window in some]
+        nowhere = min(none for _, _, _, none, _ in tried)
+        score, start, end, _, window = max(tried, key=lambda each: each[0])
+        if asked.unanswerable and score <= nowhere:
+            answers.append(("", score - nowhere))
+            continue
+        begin, stop = window.places[start - window.first, 0], window.places[end - window.first, 1]
+        answers.append((one.context[begin:stop], score - nowhere))
+    return answers
+
+
+def _best(row: Tensor, window: labelled.Window, longest: int) -> tuple[float, int, int, float]:
+    """(score, first token, last token) of the best span within the context, and the score of none."""
+    inside = row[window.first : window.first + len(window.places)]
+    sums = inside[:, :1] + inside[None, :, 1]  # start by end
+    allowed = torch.ones_like(sums, dtype=torch.bool).triu().tril(longest - 1)
+    best = int(sums.masked_fill(~allowed, float("-inf")).argmax())
+    start, end = divmod(best, len(inside))
+    return float(sums[start, end]), window.first + start, window.first + end, float(row[0].sum())
+
+
+def objective_of(model: api.Model) -> Objective:
+    """How the model was trained to read, as its folder says."""
+    recorded = model.record.get("recipe", {}).get("objective", {})
+    return Objective.model_validate({key: value for key, value in recorded.items() if key != "kind"}
+                                    if recorded.get("kind") == "span" else {})  # fmt: skip

@@ -1,0 +1,79 @@
+"""One command for every task: a task's defaults, the files of rows and what a person says become a recipe; it is run,
+and the task's metrics on the held-out files go into the model folder.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trivium import api
+from trivium.base.config import load_plugins, merge, override, parse, read_toml
+from trivium.base.log import say
+from trivium.model.device import pick
+from trivium.task.run import run
+from trivium.task.task import Task, task_of
+from trivium.text.row import RowReading
+from trivium.train.recipe import Recipe
+
+TEXT_TO_TEXT = ("classify", "extract")
+"""Tasks with a head that an encoder-decoder model learns as text unless `head` asks for one."""
+
+
+def recipe_for(
+    name: str, model: str | Path, data: Sequence[str], valid: Sequence[str] = (), words: Sequence[str] = (),
+    recipe: str | Path | None = None, head: bool = False,
+) -> Recipe:  # fmt: skip
+    """The recipe of a task: its defaults, under those of a recipe file, under `words` such as `optim.lr=1e-4`."""
+    task = task_of(name)
+    objective = task.objective
+    if task.kind in TEXT_TO_TEXT and not head and api.load(model).config.family == "encoder_decoder":
+        objective = "instruct"
+    tree: dict[str, Any] = {
+        "objective": {"kind": objective}, "schedule": {"kind": "wsd", "warmup_steps": 10, "decay": 0.6},
+        **task.defaults,
+    }  # fmt: skip
+    if recipe is not None:
+        given = read_toml(recipe)
+        if any(key.startswith("budget_") for key in given):
+            tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
+        tree = merge(tree, given)
+    tree = merge(tree, {"init": str(model), "data": {"path": list(data), "valid": list(valid)}})
+    if any(word.startswith("budget_") for word in words):
+        tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
+    tree = override(tree, words)
+    load_plugins(tree.get("imports", []))
+    return parse(Recipe, tree, str(recipe or f"finetune {task.kind}"))
+
+
+def finetune(name: str, recipe: Recipe, out: Path, resume: bool = False) -> tuple[Path, dict[str, Any]]:
+    """Train a model for a task into a run folder; give its model folder and the metrics on `data.valid`."""
+    folder = run(recipe, out, resume)
+    if not recipe.data.valid:
+        return folder, {}
+    trained = api.load(folder, device=pick())
+    found = measure(task_of(name), trained, recipe.data.valid, recipe.data.rows)
+    trained.record = {**trained.record, "evaluation": {name: plain(found)}}
+    trained.save(folder)
+    return folder, found
+
+
+def measure(task: Task, model: api.Model, paths: Sequence[str], reading: RowReading = RowReading()) -> dict[str, Any]:
+    """A task's metrics; a model without its head is asked in words."""
+    if (
+        task.kind in TEXT_TO_TEXT
+        and model.config.family == "encoder_decoder"
+        and not hasattr(model.config.head, "labels")
+    ):
+        task = task_of("chat")
+    return task.measure(model, paths, reading)
+
+
+def plain(found: dict[str, Any]) -> dict[str, Any]:
+    """The metrics that are single numbers."""
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+
+def tell(found: dict[str, Any]) -> None:
+    """Say metrics, one a line."""
+    for name, value in plain(found).items():
+        say(f"{name:<12} {value:,}" if isinstance(value, int) else f"{name:<12} {value:.4f}")

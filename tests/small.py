@@ -1,0 +1,56 @@
+"""Small models with a tokenizer, on disk, and files of rows: what the tests of tasks begin with."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import trivium
+from trivium.task.finetune import finetune, recipe_for
+from trivium.text.tokenizer import Tokenizer
+
+FAST = ["precision=fp32", "batch_tokens=256", "micro_rows=4", "optim.lr=5e-3", "budget_epochs=8"]
+SIZES: dict[str, dict[str, Any]] = {
+    "bert": {"layers": 2, "hidden_size": 32, "heads": 2},
+    "modernbert": {"layers": 2, "hidden_size": 32, "heads": 2},
+    "llama": {"layers": 2, "hidden_size": 32, "heads": 2},
+    "bart": {"layers": 1, "hidden_size": 32, "heads": 2},
+    "t5": {"layers": 1, "hidden_size": 32, "heads": 2},
+}
+
+
+def model(preset: str, context: int = 64) -> trivium.Model:
+    """A model that has learned nothing, with a tokenizer of bytes."""
+    torch.manual_seed(0)
+    made = trivium.build(preset, vocab_size=384, context=context, **SIZES[preset])
+    made.tokenizer = Tokenizer.bytes()
+    return made
+
+
+def folder(path: Path, preset: str, context: int = 64) -> Path:
+    """The same on disk."""
+    return model(preset, context).save(path / preset)
+
+
+def rows(path: Path, made: Iterable[Mapping[str, Any]]) -> Path:
+    """A .jsonl file."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made), encoding="utf-8")
+    return path
+
+
+def labelled(count: int = 48) -> list[dict[str, Any]]:
+    """Texts that one letter tells apart."""
+    words = {"cold": "ice", "hot": "fire"}
+    return [{"text": f"{words[label]} {i % 7}", "label": label} for i in range(count // 2) for label in words]
+
+
+def tuned(
+    path: Path, task: str, preset: str, made: Iterable[Mapping[str, Any]], words: Sequence[str] = (),
+    head: bool = False, context: int = 64,
+) -> tuple[Path, dict[str, Any]]:  # fmt: skip
+    """Fine-tune a small model on rows: the run's model folder, and the metrics on the same rows."""
+    file = str(rows(path / f"{task}.jsonl", made))
+    recipe = recipe_for(task, folder(path, preset, context), [file], [file], [*FAST, *words], head=head)
+    return finetune(task, recipe, path / "run")

@@ -1,0 +1,37 @@
+import pytest
+
+from trivium.task.labels import entities, entity_metrics, label_metrics
+
+
+def test_labels_beside_their_definitions():
+    found, right = [("a",), ("a",), ("b",), ("b",)], [("a",), ("b",), ("b",), ("b",)]
+    scores = label_metrics(found, right, ("a", "b", "c"))
+    assert scores["accuracy"] == 0.75 and scores["confusion"] == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2), "a label that never occurs does not count"
+
+
+def test_several_labels_must_all_be_right():
+    scores = label_metrics([("a", "b"), ()], [("b", "a"), ("a",)], ("a", "b"))
+    assert scores["accuracy"] == 0.5 and "confusion" not in scores
+
+
+@pytest.mark.parametrize(("tags", "expected"), [
+    ("B-x I-x O B-x", [(0, 2, "x"), (3, 4, "x")]), ("I-x I-x I-y", [(0, 2, "x"), (2, 3, "y")]),
+    ("B-x B-x", [(0, 1, "x"), (1, 2, "x")]), ("O O", []), ("NN VB", [(0, 1, "NN"), (1, 2, "VB")]),
+])  # fmt: skip
+def test_entities_are_those_of_conlleval(tags, expected):
+    assert entities(tags.split()) == expected
+
+
+def test_an_entity_counts_whole():
+    scores = entity_metrics([["B-x", "O", "B-y"]], [["B-x", "I-x", "B-y"]])
+    assert (scores["precision"], scores["recall"], scores["entity_f1"]) == (0.5, 0.5, 0.5)
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_scores_are_those_of_scikit_learn():
+    sklearn = pytest.importorskip("sklearn.metrics")
+    right = [str(i % 3) for i in range(40)]
+    found = [str(i * i % 3) for i in range(40)]
+    scores = label_metrics([(a,) for a in found], [(b,) for b in right], ("0", "1", "2"))
+    assert scores["macro_f1"] == pytest.approx(sklearn.f1_score(right, found, average="macro"))
