@@ -27,8 +27,8 @@ class Contamination(Config):
     least: int = Field(1, ge=1)
     """How many different runs must be shared."""
     shortest: int = Field(8, ge=2)
-    """Evaluation texts of fewer words are passed over, two letters without spaces between them being one; those of fewer
-    than `run` are looked for as a whole."""
+    """Evaluation texts of fewer words are passed over, two letters without spaces between them being one; those of
+    fewer than `run` are looked for as a whole."""
 
 
 class Known:
