@@ -1,7 +1,7 @@
 """`trivium prepare`: sources become a data folder."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def prepare(
     from trivium.data.prepare import Preparation, prepare
     from trivium.data.report import lines
 
-    tree = {
+    tree: dict[str, Any] = {
         "tokenizer": tokenizer, "vocab_size": vocab_size, "valid_share": valid_share, "filter": filter,
         "paragraphs": paragraphs, "sentence_lines": sentence_lines, "languages": language,
         "reading": {"text_key": text_key, "invalid": invalid},
