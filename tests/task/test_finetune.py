@@ -5,7 +5,7 @@ import pytest
 import small
 import trivium
 from trivium.base.errors import ConfigError, DataError, ModelError
-from trivium.task.finetune import finetune, measure, plain, recipe_for
+from trivium.task.finetune import finetune, plain, recipe_for
 from trivium.task.task import task_of
 
 
@@ -32,7 +32,7 @@ def test_mistakes_are_one_clear_line(tmp_path):
     with pytest.raises(DataError, match=r"bad\.jsonl:2: expected the keys \{text\}, found \{txt, label\}"):
         finetune("classify", recipe_for("classify", folder, [bad]), tmp_path / "b")
     with pytest.raises(ModelError, match="no head that classifies"):
-        measure(task_of("classify"), trivium.load(folder), [file])
+        task_of("classify").measure(trivium.load(folder), [file])
 
 
 def test_plain_metrics_are_numbers():

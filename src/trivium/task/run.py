@@ -1,7 +1,7 @@
 """A recipe becomes a run folder with a model in it: pretraining, going on, and supervised rows alike."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from trivium.train.recipe import Recipe
 from trivium.train.run import open_run
 
 
-def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
-    """Train what a recipe says into `folder`; give its model folder."""
+def run(recipe: Recipe, folder: Path, resume: bool = False, about: Mapping[str, Any] | None = None) -> Path:
+    """Train what a recipe says into `folder`; give its model folder, whose trivium.json keeps `about` too."""
     with world() as ranks:
         model = start_model(recipe)
         tokenizer = model.tokenizer
@@ -56,7 +56,7 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
             if ranks.first:
                 if recipe.lora is not None:
                     keep_adapter(folder / "adapter", model, recipe)
-                model.record = {"recipe": dump(recipe), **facts, "result": last}
+                model.record = {"recipe": dump(recipe), **facts, "result": last, **(about or {})}
                 if recipe.objective.reads == "records":
                     by_objective(recipe.objective).finish(model, bare_model(recipe).transformer)
                 model.save(folder / "model")
