@@ -5,7 +5,6 @@ from typing import Any
 
 from trivium.model.config import ModelConfig
 
-
 PURPOSES = {"classify": "text-classification", "tag": "token-classification", "span": "question-answering"}
 """What heads of tasks are for, in the hub's words."""
 
