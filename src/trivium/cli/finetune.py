@@ -37,8 +37,7 @@ def finetune(
              "objective.references": references, "data.too_long": too_long, "lora.rank": lora}  # fmt: skip
     words = [*(f"{key}={value}" for key, value in asked.items() if value is not None), *(overrides or [])]
     made = recipe_for(task, model, data, valid or [], words, recipe, head)
-    show_samples(made)
-    trained, found = finetune(task, made, folder, resume)
+    trained, found = finetune(task, made, folder, resume, show_samples)
     say(f"the model is in {trained}")
     tell(found)
     if picture := confusion(found, folder / "confusion.png"):

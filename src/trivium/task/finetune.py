@@ -2,7 +2,7 @@
 and the task's metrics on the held-out files go into the model folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,12 @@ def recipe_for(
     return parse(Recipe, tree, str(recipe or f"finetune {task.kind}"))
 
 
-def finetune(name: str, recipe: Recipe, out: Path, resume: bool = False) -> tuple[Path, dict[str, Any]]:
+def finetune(
+    name: str, recipe: Recipe, out: Path, resume: bool = False,
+    begin: Callable[[api.Model, Recipe], None] | None = None,
+) -> tuple[Path, dict[str, Any]]:  # fmt: skip
     """Train a model for a task into a run folder; give its model folder and the metrics on `data.valid`."""
-    folder = run(recipe, out, resume, {"task": name})
+    folder = run(recipe, out, resume, {"task": name}, begin)
     if not recipe.data.valid or not FIRST:
         return folder, {}
     trained = api.load(folder, device=pick())

@@ -1,7 +1,7 @@
 """A recipe becomes a run folder with a model in it: pretraining, going on, and supervised rows alike."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,21 @@ from trivium.train.recipe import Recipe
 from trivium.train.run import open_run
 
 
-def run(recipe: Recipe, folder: Path, resume: bool = False, about: Mapping[str, Any] | None = None) -> Path:
-    """Train what a recipe says into `folder`; give its model folder, whose trivium.json keeps `about` too."""
+def run(
+    recipe: Recipe, folder: Path, resume: bool = False, about: Mapping[str, Any] | None = None,
+    begin: Callable[[api.Model, Recipe], None] | None = None,
+) -> Path:  # fmt: skip
+    """Train what a recipe says into `folder`; give its model folder, whose trivium.json keeps `about` too.
+
+    `begin` is given the model before its rows are read.
+    """
     with world() as ranks:
         model = start_model(recipe)
         tokenizer = model.tokenizer
         assert tokenizer is not None
         length = row_length(recipe, model)
+        if begin is not None and ranks.first:
+            begin(model, recipe)
         rows, valid = open_rows(recipe, model, length)
         if recipe.lora is not None:
             torch.manual_seed(recipe.seed)
@@ -108,8 +116,8 @@ def bare_model(recipe: Recipe) -> api.Model:
 def dressed(model: api.Model, recipe: Recipe) -> api.Model:
     """The model with the tokens and the template that the recipe asks for.
 
-    Who learns conversations keeps the template in the folder, so that stock tools render them alike: that of the
-    folder, else ours where the tokenizer has our markers, else plain text, or for a model with an encoder the bare text.
+    Who learns conversations keeps the template in the folder, so that stock tools render them alike: the folder's own,
+    else ours where the tokenizer has our markers, else plain text, or for a model with an encoder the bare text.
     """
     tokenizer = model.tokenizer
     assert tokenizer is not None
@@ -117,9 +125,7 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
     if longer.size > tokenizer.size:
         size = max(longer.size, model.config.vocab_size)
         model.transformer = resize(model.transformer, size, tokenizer.size).eval()
-        say(
-            f"{longer.size - tokenizer.size} tokens are new: the vocabulary has {longer.size:,} of them in {size:,} rows"
-        )
+        say(f"{longer.size - tokenizer.size} tokens are new: {longer.size:,} in all, {size:,} rows in the table")
     if recipe.template is not None:
         longer = dress(longer, recipe.template)
     elif isinstance(recipe.objective, Instruct) and longer.chat_template is None:
