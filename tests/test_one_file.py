@@ -28,9 +28,7 @@ FAMILIES: dict[str, type[Choice]] = {
     "schedule": schedule.Schedule,
 }  # fmt: skip
 USED: set[str] = set()
-KERNELS = [
-    pytest.param(kind, marks=pytest.mark.slow if kind == "flex" else ()) for kind in sorted(kernel.Kernel.kinds)
-]
+KERNELS = [pytest.param(kind, marks=pytest.mark.slow if kind == "flex" else ()) for kind in sorted(kernel.Kernel.kinds)]
 
 
 def declare() -> None:
