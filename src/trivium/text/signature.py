@@ -6,7 +6,7 @@ through numpy together, a block of runs that stays in the cache at a time. It re
 with: that is `dedup`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -16,6 +16,7 @@ from trivium.text.language import UNSPACED, guess
 from trivium.text.shingle import mix
 
 BATCH_CHARS = 1 << 20
+"""So much text is a good batch."""
 BLOCK, GROUP = 1 << 14, 8
 """Runs that are hashed at a time, and functions: their products fit the second cache."""
 _ODD = 0x9E3779B97F4A7C15
@@ -27,24 +28,6 @@ class Near(Config):
     bands: int = 14
     rows: int = 8
     run: int = 5
-
-
-def stream(texts: Iterable[str], near: Near) -> Iterator[np.ndarray | None]:
-    """The bands of each normal text, in order, made in batches; None for a text without words."""
-    held: list[str] = []
-    size = 0
-    for text in texts:
-        held.append(text)
-        size += len(text)
-        if size >= BATCH_CHARS:
-            yield from _rows(held, near)
-            held, size = [], 0
-    yield from _rows(held, near)
-
-
-def _rows(texts: Sequence[str], near: Near) -> Iterator[np.ndarray | None]:
-    table, known = signatures(texts, near)
-    yield from (row if there else None for row, there in zip(table, known, strict=True))
 
 
 def signatures(texts: Sequence[str], near: Near) -> tuple[np.ndarray, np.ndarray]:
@@ -130,14 +113,14 @@ def _minima(units: np.ndarray, counts: np.ndarray, near: Near) -> tuple[np.ndarr
     product = np.empty((GROUP, BLOCK), np.uint32)
     for at in range(0, len(hashes), BLOCK):
         block = hashes[at : at + BLOCK]
-        here = slice(np.searchsorted(begin, at, side="right") - 1, np.searchsorted(begin, at + len(block)))
-        inner = np.maximum(begin[here] - at, 0)
+        span = slice(np.searchsorted(begin, at, side="right") - 1, np.searchsorted(begin, at + len(block)))
+        inner = np.maximum(begin[span] - at, 0)
         for i in range(0, len(a), GROUP):
             group = slice(i, i + GROUP)
             value = product[: len(a[group]), : len(block)]
             np.multiply(block, a[group], out=value)
             np.add(value, b[group], out=value)
-            least[group, here] = np.minimum(least[group, here], np.minimum.reduceat(value, inner, axis=1))
+            least[group, span] = np.minimum(least[group, span], np.minimum.reduceat(value, inner, axis=1))
     found = np.zeros((len(counts), len(a)), np.uint32)
     found[some] = least.T
     return found, lengths > 0
