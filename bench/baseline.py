@@ -67,7 +67,7 @@ def retrieve(train: Rows, test: Rows) -> dict[str, float]:
     table = Features([row["query"] for row in train])(texts)
     near = (table @ table.T).toarray()
     np.fill_diagonal(near, -1)
-    return {"recall_at_1": float((labels[near.argmax(axis=1)] == labels).mean())}
+    return {"recall@1": float((labels[near.argmax(axis=1)] == labels).mean())}
 
 
 def nearest(
@@ -146,17 +146,18 @@ def main() -> None:
     """Score every set there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="?", default=Path("runs/tasks/rows"))
+    parser.add_argument("--only", nargs="*", default=list(SETS))
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).parent / "results" / "baseline.json")
     given = parser.parse_args()
-    print(json.dumps(given.rows.as_posix()), time.strftime("%Y-%m-%d"))
-    results = {
-        name: score(load(given.rows / name, "train"), load(given.rows / name, "test"))
-        for name, score in SETS.items()
-        if (given.rows / name).is_dir()
-    }
-    for name, scores in results.items():
-        print(f"{name:<14}" + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
-    given.out.write_text(json.dumps({"date": time.strftime("%Y-%m-%d"), "scores": results}, indent=1) + "\n")
+    results = json.loads(given.out.read_text()) if given.out.is_file() else {}
+    for name in given.only:
+        if (given.rows / name).is_dir():
+            began = time.monotonic()
+            scores = SETS[name](load(given.rows / name, "train"), load(given.rows / name, "test"))
+            results[name] = {"date": time.strftime("%Y-%m-%d"), "seconds": round(time.monotonic() - began, 1),
+                             "metrics": scores}  # fmt: skip
+            given.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+            print(f"{name:<14}" + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()), flush=True)
 
 
 if __name__ == "__main__":

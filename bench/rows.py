@@ -4,7 +4,8 @@
 
 FOLDER holds the sets as their authors publish them, zstd-compressed, one folder each (a set that is not there is
 left out and named). Splits are the authors' where there are any; else a hash of a row's text decides, so that equal
-texts fall on one side, and translations of one sentence too.
+texts fall on one side, and translations of one sentence too. Where answers are written, which takes a model long, test
+is a part of the authors' test. OUT/pairs.jsonl has the training translations as texts, for pretraining.
 """
 
 import argparse
@@ -140,6 +141,15 @@ SETS: dict[str, Callable[[Path], Rows]] = {
 }  # fmt: skip
 
 
+MOST = {"sgd": 200, "gsm8k": 200, "tatoeba": 500, "scitldr": 200}
+"""Rows of test at most; they are spread evenly over the whole."""
+
+
+def some(name: str, split: str, found: list[str]) -> list[str]:
+    """The rows of a split that are kept."""
+    return found[:: -(-len(found) // MOST[name])] if split == "test" and name in MOST else found
+
+
 def main() -> None:
     """Write OUT/<set>/<split>.jsonl for every set there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -155,9 +165,14 @@ def main() -> None:
             print(f"{name:<14}left out: {missing.filename} is not there")
             continue
         (given.out / name).mkdir(parents=True, exist_ok=True)
+        splits = {split: some(name, split, found) for split, found in splits.items()}
         for split, found in splits.items():
             (given.out / name / f"{split}.jsonl").write_text("\n".join(found) + "\n", encoding="utf-8")
         print(f"{name:<14}" + ", ".join(f"{split} {len(found):,}" for split, found in splits.items()))
+    if (pairs := given.out / "tatoeba" / "train.jsonl").is_file():
+        texts = (json.loads(line) for line in pairs.read_text(encoding="utf-8").splitlines())
+        made = [json.dumps({"text": f"{row['source']}\n{row['target']}"}, ensure_ascii=False) for row in texts]
+        (given.out / "pairs.jsonl").write_text("\n".join(made) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
