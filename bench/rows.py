@@ -45,7 +45,7 @@ def polarity(folder: Path) -> Rows:
 
 def sms(folder: Path) -> Rows:
     """Short messages, spam or not."""
-    for line in text(folder / "cls_sms_spam_en/SMSSpamCollection.tsv.zst").splitlines():
+    for line in text(folder / "cls_sms_spam_en/SMSSpamCollection.tsv.zst").rstrip("\n").split("\n"):
         label, message = line.split("\t", 1)
         yield side(message), {"text": message, "label": label}
 
@@ -109,10 +109,13 @@ def rasbt_prefer(folder: Path) -> Rows:
 
 
 def tatoeba(folder: Path) -> Rows:
-    """English sentences and their Chinese translations."""
-    for line in filter(None, text(folder / "mt_tatoeba_en_zh/cmn.txt.zst").splitlines()):
-        source, target, *_ = line.split("\t")
-        yield side(source, 0.05), {"source": source, "target": target}
+    """English sentences and their Chinese translations; no sentence of test, of either language, is in train."""
+    rows = [line.split("\t")[:2] for line in text(folder / "mt_tatoeba_en_zh/cmn.txt.zst").split("\n") if line]
+    known = {target for source, target in rows if side(source, 0.05) == "train"}
+    for source, target in rows:
+        split = side(source, 0.05)
+        if split == "train" or target not in known:
+            yield split, {"source": source, "target": target}
 
 
 def scitldr(folder: Path) -> Rows:
@@ -170,7 +173,7 @@ def main() -> None:
             (given.out / name / f"{split}.jsonl").write_text("\n".join(found) + "\n", encoding="utf-8")
         print(f"{name:<14}" + ", ".join(f"{split} {len(found):,}" for split, found in splits.items()))
     if (pairs := given.out / "tatoeba" / "train.jsonl").is_file():
-        texts = (json.loads(line) for line in pairs.read_text(encoding="utf-8").splitlines())
+        texts = (json.loads(line) for line in pairs.read_text(encoding="utf-8").rstrip("\n").split("\n"))
         made = [json.dumps({"text": f"{row['source']}\n{row['target']}"}, ensure_ascii=False) for row in texts]
         (given.out / "pairs.jsonl").write_text("\n".join(made) + "\n", encoding="utf-8")
 

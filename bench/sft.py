@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as part:
-        text = Path(given.rows).read_text(encoding="utf-8").splitlines()
+        text = Path(given.rows).read_text(encoding="utf-8").split("\n")
         part.write("\n".join(text[: given.dialogues]) + "\n")
         part.flush()
         files = [part.name]
