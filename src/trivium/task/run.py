@@ -19,8 +19,10 @@ from trivium.data.loader import Loader, in_order
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
 from trivium.model.adapt import adapt, merge
+from trivium.model.auto import explain
+from trivium.model.device import place
 from trivium.model.resize import resize
-from trivium.model.transformer import Transformer
+from trivium.model.transformer import Transformer, where
 from trivium.objective.instruct import Instruct
 from trivium.task.task import by_objective
 from trivium.text.extend import extend
@@ -63,7 +65,8 @@ def run(
         if valid is not None:
             score = partial(score_rows, transformer, *valid, tokenizer, recipe, ranks)
         facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
-        with open_run(folder, recipe, facts, resume, writes=ranks.first):
+        kernels = chosen_kernels(transformer, loader, ranks)
+        with open_run(folder, recipe, facts, resume, writes=ranks.first, kernels=kernels):
             last = train(transformer, loader, recipe, steps, folder, ranks, score)
             if ranks.first:
                 if recipe.lora is not None:
@@ -73,6 +76,18 @@ def run(
                     by_objective(recipe.objective).finish(model, bare_model(recipe).transformer)
                 model.save(folder / "model")
     return folder / "model"
+
+
+def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World) -> dict[str, str]:
+    """What computes attention in the first rows, and why; said, and noted in the run folder."""
+    first = place(loader.step(0)[0])
+    streams = {name: side for name, side in (("encoder", first.enc), ("decoder", first.dec)) if side is not None}
+    places = {name: where(side) for name, side in streams.items()}
+    plain = [name for name, side in streams.items() if side.plain]
+    found = explain(transformer.config, places, plain, ranks.device.type)
+    for layers, choice in found.items():
+        say(f"attention of {layers}: {choice}")
+    return found
 
 
 def keep_adapter(folder: Path, model: api.Model, recipe: Recipe) -> None:
