@@ -11,6 +11,7 @@ from trivium.data import labelled
 from trivium.data.rows import ExampleRows
 from trivium.model.score import Classify
 from trivium.objective.label import Label
+from trivium.task import words
 from trivium.task.labels import label_metrics
 from trivium.task.task import Paths, Task
 from trivium.text.labelled import Text, read
@@ -48,6 +49,8 @@ class ClassifyTask(Task, kind="classify"):
         return ExampleRows([[one] for one in made], length, recipe.seed, recipe.data.packing), counts
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
+        if words.writes(model):
+            return words.label_scores(model, paths, reading)
         head = head_of(model)
         rows = list(read(Text, paths, reading))
         for where, one in rows:
@@ -56,6 +59,10 @@ class ClassifyTask(Task, kind="classify"):
         return label_metrics(found, [one.labels for _, one in rows], head.labels)
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
+        if words.writes(model):
+            for one, labels in words.label_rows(model, paths, reading):
+                yield {"text": one.text, "label": list(labels) if isinstance(one.label, tuple) else labels[0]}
+            return
         several = head_of(model).several
         rows = [one for _, one in read(Text, paths, reading)]
         for one, row in zip(rows, model.classify([one.texts for one in rows]), strict=True):

@@ -14,6 +14,7 @@ from trivium.data.rows import ExampleRows
 from trivium.infer.score import scores
 from trivium.model.score import Span
 from trivium.objective.label import Span as Objective
+from trivium.task import words
 from trivium.task.squad import squad_metrics
 from trivium.task.task import Paths, Task
 from trivium.text.labelled import Question, read
@@ -47,10 +48,16 @@ class ExtractTask(Task, kind="extract"):
         return ExampleRows([[one] for one in made], length, recipe.seed, recipe.data.packing), counts
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
+        if words.writes(model):
+            return words.answer_scores(model, paths, reading)
         rows = [one for _, one in read(Question, paths, reading)]
         return squad_metrics([answer for answer, _ in _answers(model, rows)], [one.answers.text for one in rows])
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
+        if words.writes(model):
+            for one, answer in words.answer_rows(model, paths, reading):
+                yield {"id": one.id, "question": one.question, "answer": answer}
+            return
         rows = [one for _, one in read(Question, paths, reading)]
         for one, (answer, score) in zip(rows, _answers(model, rows), strict=True):
             yield {"id": one.id, "question": one.question, "answer": answer, "score": round(score, 6)}
