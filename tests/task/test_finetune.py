@@ -69,7 +69,7 @@ def test_new_tokens_and_a_template_of_ones_own(tmp_path, capsys):
 
 def test_a_model_without_a_template_keeps_the_one_that_it_learned_by(tmp_path):
     file = str(small.rows(tmp_path / "r.jsonl", [{"translation": {"en": "one", "de": "eins"}}] * 4))
-    for preset, wanted in (("llama", "<s>User:\nx\n\nAssistant:\n"), ("t5", "x</s>"), ("bart", "</s>x</s>")):
+    for preset, wanted in (("llama", "<s>User:\nx\n\nAssistant:\n"), ("t5", "x</s>"), ("bart", "<s>x</s>")):
         model = small.model(preset)
         model.tokenizer = unmarked(model.tokenizer)
         folder = model.save(tmp_path / preset)

@@ -60,7 +60,7 @@ def test_rows_are_read_as_in_training_unless_it_is_said_otherwise():
 def test_any_model_is_evaluated_on_any_file(tmp_path):
     table = tmp_path / "t.tsv"
     table.write_text("0\tcold\tice 1\n1\thot\tfire 2\n" * 4)
-    words = ['data.rows.columns=["3","2"]', "budget_epochs=12"]
+    words = ['data.rows.columns=["3","2"]', "budget_epochs=50"]
     recipe = small.recipe_for("classify", small.folder(tmp_path, "bert"), [str(table)], [], [*small.FAST, *words])
     folder, _ = small.finetune("classify", recipe, tmp_path / "run")
     found = evaluate_files(folder, [table], None, rows_as(['columns=["3","2"]']))

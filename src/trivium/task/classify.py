@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from trivium import api
 from trivium.base.errors import DataError, ModelError
+from trivium.base.types import Example
 from trivium.data import labelled
 from trivium.data.rows import ExampleRows
 from trivium.model.score import Classify
@@ -39,13 +40,13 @@ class ClassifyTask(Task, kind="classify"):
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
         head, layout, counts = head_of(model), model.layout(length), Counter[str]()
-        made = [
-            replace(
-                labelled.text(one, layout, counts),
-                targets={"label": labelled.target(one, head.labels, head.several, where)},
-            )
-            for where, one in read(Text, paths, recipe.data.rows, counts)
-        ]
+
+        def make(where: str, one: Text) -> Example:
+            label = labelled.target(one, head.labels, head.several, where)
+            return replace(labelled.text(one, layout, counts), targets={"label": label})
+
+        rows = read(Text, paths, recipe.data.rows, counts)
+        made = labelled.each(rows, make, recipe.data.rows.skip_bad, counts)
         return ExampleRows([[one] for one in made], length, recipe.seed, recipe.data.packing), counts
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:

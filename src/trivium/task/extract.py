@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from trivium import api
-from trivium.base.errors import DataError, ModelError
+from trivium.base.errors import ModelError
+from trivium.base.types import Example
 from trivium.data import labelled
 from trivium.data.rows import ExampleRows
 from trivium.infer.score import scores
@@ -34,17 +35,18 @@ class ExtractTask(Task, kind="extract"):
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
         assert isinstance(recipe.objective, Objective)
-        layout, counts = model.layout(length), Counter[str]()
-        made = []
-        for where, one in read(Question, paths, recipe.data.rows, counts):
-            if not one.answers.text and not recipe.objective.unanswerable:
-                raise DataError(f"{where}: answers: expected at least one, found none; where questions may have no "
-                                "answer in their context, say objective.unanswerable=true")  # fmt: skip
-            some = [labelled.located(one, window) for window in labelled.windows(one, layout, recipe.objective.stride)]
-            if one.answers.text and not any(int(example.targets["end"]) for example in some):
+        layout, counts, objective = model.layout(length), Counter[str](), recipe.objective
+
+        def make(where: str, one: Question) -> list[Example]:
+            found = labelled.answered(one, objective.unanswerable, where)
+            some = [labelled.located(one, window) for window in labelled.windows(one, layout, objective.stride)]
+            if found and not any(int(example.targets["end"]) for example in some):
                 counts["its answer is in no window"] += 1
-                continue
-            made += some
+                return []
+            return some
+
+        rows = read(Question, paths, recipe.data.rows, counts)
+        made = [one for some in labelled.each(rows, make, recipe.data.rows.skip_bad, counts) for one in some]
         return ExampleRows([[one] for one in made], length, recipe.seed, recipe.data.packing), counts
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def recipe_for(
     }  # fmt: skip
     if recipe is not None:
         given = read_toml(recipe)
+        if objective != task.objective:  # in words nothing of what a recipe says of a head applies
+            given.pop("objective", None)
         if any(key.startswith("budget_") for key in given):
             tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
         tree = merge(tree, given)

@@ -118,6 +118,8 @@ def _prefixed(conversation: Conversation, prefix: str) -> Conversation:
 def explain(wrong: ValidationError, keys: Mapping[str, str]) -> str:
     """The first thing that is wrong, with the key as the file has it."""
     errors = wrong.errors(include_url=False)
+    if not errors[0]["loc"]:  # a row whose keys do not fit each other says it itself
+        return errors[0]["msg"].removeprefix("Value error, ")
     first = max(errors, key=lambda error: len(error["loc"])) if len({e["loc"][:1] for e in errors}) == 1 else errors[0]
     # A union names its branches in the address; a person knows only keys and numbers.
     steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]
