@@ -9,7 +9,7 @@ Memory: about 200 bytes and the key for each document.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import xxhash
@@ -19,8 +19,6 @@ from trivium.text.signature import BATCH_CHARS, Near, signatures
 
 Key = tuple[str, str]
 """(source, id) of a document, which no other has."""
-
-__all__ = ["Key", "Near", "clusters", "drop_paragraphs", "duplicates", "signatures"]
 
 
 def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -> dict[Key, str]:
@@ -74,16 +72,6 @@ def drop_paragraphs(texts: Iterable[str], longer_than: int = 80) -> Iterator[str
 
     for text in texts:
         yield "\n\n".join(filter(new, re.split(r"\n\s*\n", text)))
-
-
-def signatures(texts: Sequence[str], near: Near) -> tuple[np.ndarray, np.ndarray]:
-    """Bands (u64 [texts, bands]) of normal texts, and which texts have any words at all."""
-    table = np.zeros((len(texts), near.bands), np.uint64)
-    known = np.zeros(len(texts), bool)
-    for i, text in enumerate(texts):
-        if (bands := _bands(text, near)) is not None:
-            table[i], known[i] = bands, True
-    return table, known
 
 
 def _say(key: Key) -> str:
