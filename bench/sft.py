@@ -52,6 +52,7 @@ def our_seconds(model: str, files: list[str], length: int, packing: Any) -> tupl
 def trainer(model: str, files: list[str], length: int, packed: bool) -> tuple[Any, int]:
     """TRL's trainer on the same ids and masks, and their number."""
     from datasets import Dataset
+    from pyarrow import table
     from transformers import LlamaForCausalLM
     from trl import SFTConfig, SFTTrainer
 
@@ -61,11 +62,12 @@ def trainer(model: str, files: list[str], length: int, packed: bool) -> tuple[An
     assert loaded.tokenizer is not None
     rows, _ = conversation_rows(files, loaded.tokenizer, Instruct(), length, packing="pad")
     examples = [rows.row(0, index)[0] for index in range(rows.size(0))]
-    data = Dataset.from_dict({
+    columns = {
         "input_ids": [example.dec.tolist() for example in examples],
         # A completion's mask says which ids are labels; ours says which id comes next, so it moves by one.
         "completion_mask": [[0, *(example.targets["token"][:-1] != -100).astype(int).tolist()] for example in examples],
-    })  # fmt: skip
+    }  # fmt: skip
+    data = Dataset(table(columns), fingerprint=f"dialogues-{length}")  # a name of its own, for hashing tables can fail
     config = SFTConfig(
         output_dir=tempfile.mkdtemp(), per_device_train_batch_size=ROWS_A_STEP if not packed else 1,
         gradient_accumulation_steps=1 if not packed else ROWS_A_STEP, num_train_epochs=1, max_length=length,

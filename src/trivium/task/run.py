@@ -13,9 +13,11 @@ from trivium.base.config import dump
 from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.files import fingerprint, sha256
 from trivium.base.log import say
+from trivium.base.seeds import mix
 from trivium.data.conversation import conversation_rows
 from trivium.data.labelled import CUT
 from trivium.data.loader import Loader, in_order
+from trivium.data.mixture import Mixture
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
 from trivium.model.adapt import adapt, merge
@@ -157,7 +159,8 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
 def reads_folder(recipe: Recipe) -> bool:
     """Whether the recipe reads documents from a data folder, which must then be there."""
     if recipe.objective.reads == "documents":
-        read_manifest(recipe.data.path[0])
+        for path in recipe.data.path:
+            read_manifest(path)
         return True
     return False
 
@@ -177,18 +180,28 @@ def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tupl
     if objective.reads != "documents":
         rows = supervised_rows(recipe, model, data.path, length)
         return rows, (supervised_rows(recipe, model, data.valid, length), None) if data.valid else None
-    if len(data.path) != 1:
-        raise ConfigError(f"data.path: expected one data folder, found {len(data.path)} paths")
-    splits = [Corpus(data.path[0], split) for split in ("train", "valid")]
-    for corpus in splits:
+    train, valid = ([Corpus(path, split) for path in data.path] for split in ("train", "valid"))
+    for corpus in train:
         if corpus.manifest["tokenizer"] != tokenizer.identity:
-            raise DataError(f"{data.path[0]}: was encoded with another tokenizer than the model's; prepare it again "
+            raise DataError(f"{corpus.folder}: was encoded with another tokenizer than the model's; prepare it again "
                             "with `--tokenizer` and the model folder")  # fmt: skip
     make = partial(
-        DocumentRows, objective=objective, vocabulary=tokenizer.vocabulary, length=length, seed=recipe.seed,
-        packing=data.packing, isolate=data.isolate,
+        DocumentRows, objective=objective, vocabulary=tokenizer.vocabulary, length=length, packing=data.packing,
+        isolate=data.isolate,
     )  # fmt: skip
-    return make(splits[0]), (make(splits[1]), splits[1].bytes if objective.covers else None) if len(splits[1]) else None
+    valid = [corpus for corpus in valid if len(corpus)]
+    text_bytes = sum(corpus.bytes for corpus in valid) if objective.covers else None
+    return blend(train, make, recipe.seed, data.weights), (
+        blend(valid, make, recipe.seed),
+        text_bytes,
+    ) if valid else None
+
+
+def blend(corpora: Sequence[Corpus], make: Callable[..., Rows], seed: int, weights: Sequence[float] = ()) -> Rows:
+    """The rows of one corpus, or of several by weight, each with noise of its own."""
+    if len(corpora) == 1:
+        return make(corpora[0], seed=seed)
+    return Mixture([make(corpus, seed=mix(seed, at)) for at, corpus in enumerate(corpora)], weights, seed)
 
 
 def supervised_rows(
@@ -241,7 +254,8 @@ def score_rows(
 def data_identity(recipe: Recipe) -> str:
     """What the run was trained on: the hash of its manifest, or of its files."""
     if recipe.objective.reads == "documents":
-        return str(read_manifest(recipe.data.path[0])["dataset_id"])
+        found = [str(read_manifest(path)["dataset_id"]) for path in recipe.data.path]
+        return found[0] if len(found) == 1 else fingerprint([found, dump(recipe.data.weights)])
     files: list[Any] = []
     for path in map(Path, recipe.data.path):
         if not path.is_file():

@@ -22,9 +22,11 @@ from trivium.train.schedule import Cosine, Schedule
 
 
 class DataConfig(Config):
-    """What is read. `path` is a data folder of `trivium prepare`, or files of conversation rows."""
+    """What is read. `path` is a data folder of `trivium prepare`, several of them, or files of conversation rows."""
 
     path: Seq[str]
+    weights: Seq[float] = ()
+    """The share of rows that each of several data folders gives; by default as many as it has."""
     valid: Seq[str] = ()
     """Files of rows to evaluate on; a data folder has its own held-out documents."""
     length: int | None = Field(None, gt=1)
@@ -44,6 +46,13 @@ class DataConfig(Config):
         if isinstance(data, dict):
             return {k: [v] if k in ("path", "valid") and isinstance(v, str) else v for k, v in data.items()}
         return data
+
+    @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        if self.weights and (len(self.weights) != len(self.path) or min(self.weights) <= 0):
+            raise ValueError(f"weights: expected {len(self.path)} numbers above 0, one for each path, found "
+                             f"{list(self.weights)}")  # fmt: skip
+        return self
 
 
 class Recipe(Config):
@@ -113,7 +122,7 @@ def read_recipe(path: str | Path | None, words: Iterable[str] = ()) -> Recipe:
     load_plugins(imports if isinstance(imports, list) else [imports], where)
     model, data = tree.get("model"), tree.get("data")
     path = data.get("path") if isinstance(data, dict) else None
-    if isinstance(path, list) and len(path) == 1:
+    if isinstance(path, list) and path:
         path = path[0]
     if isinstance(model, dict) and isinstance(path, str) and (Path(path) / "manifest.json").is_file():
         tree["model"] = {"vocab_size": read_manifest(path)["vocab_size"], **model}
