@@ -78,7 +78,7 @@ def _flow(
 ) -> str:  # fmt: skip
     ids, documents, positions = stream.ids[0], stream.documents[0], stream.positions[0]
     spans, before = [], 0
-    for column in np.flatnonzero(documents):
+    for column in np.flatnonzero(documents).tolist():
         token, document = int(ids[column]), int(documents[column])
         names = ["t", *([roles[column]] if roles[column] else [])]
         names += ["on"] if column < len(on) and on[column] else []
