@@ -1,8 +1,16 @@
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trivium.text.clean import Cleaning, clean
+
+MARKS = (
+    "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n", "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n",
+    "End of Project Gutenberg's X\n", "Produced by A. B.\n",
+    "**END THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04*END**\n",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -37,7 +45,24 @@ def test_steps_can_be_left_out():
 @given(
     text=st.text(alphabet=st.sampled_from("aé\u0301Ã¶â€œ\x9d \t\n\r\x0c\0\ufeff\ud800中。"), max_size=30)
     | st.text(max_size=30)
+    | st.lists(st.sampled_from(["---\n", "--- \n", "a: b\n", "\n", "x\n", "x", "\0", *MARKS]), max_size=14).map("".join)
 )
 def test_cleaning_twice_is_cleaning_once(text):
     once = clean(text)
     assert clean(once) == once
+
+
+def test_what_was_done_is_counted():
+    counts: Counter[str] = Counter()
+    dirty = "---\ntitle: x\n---\nschÃ¶n\x07 e\u0301\n" + "same\n" * 9 + "good line"
+    assert clean(dirty, counts=counts) == "schön é\nsame\ngood line"
+    assert counts == {
+        "front matter taken away": 1, "mojibake mended": 1, "control characters removed": 1, "composed (NFC)": 1,
+        "repeated line taken away": 8,
+    }  # fmt: skip
+    counts.clear()
+    assert clean("nothing\nto do", counts=counts) == "nothing\nto do" and not counts
+
+
+def test_only_the_lines_that_hold_mojibake_are_mended():
+    assert clean("schÃ¶n\nA Ã B stays") == "schön\nA Ã B stays"

@@ -28,13 +28,18 @@ def train(
 
 @tokenizer.command("eval")
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="A tokenizer folder or tokenizer.json.")],
+    folder: Annotated[Path, typer.Argument(help="A tokenizer or model folder, or a tokenizer.json.")],
     sources: Annotated[list[str], typer.Argument(help="Text to measure it on.")],
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Another tokenizer, measured on the same text; may be given again.")
+    ] = None,
+    text_key: Annotated[str | None, typer.Option(help="The key of the text in rows [text or content].")] = None,
 ) -> None:
-    """Bytes per token, and whether text comes back as it was."""
+    """Bytes per token by language and source, and the share of documents that come back as they were."""
     from trivium.base.log import say
-    from trivium.text.measure import measure
+    from trivium.text.measure import compare, lines
+    from trivium.text.sources import Reading
 
-    found = measure(folder, sources)
-    say(f"{found.bytes / max(found.tokens, 1):.3f} bytes per token: {found.bytes:,} bytes, {found.tokens:,} tokens, "
-        f"{found.documents:,} documents, {found.changed:,} of them changed by encoding and decoding")  # fmt: skip
+    folders = [folder, *(beside or ())]
+    for line in lines(list(map(str, folders)), compare(folders, sources, Reading(text_key=text_key))):
+        say(line)

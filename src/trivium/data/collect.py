@@ -30,8 +30,8 @@ from trivium.data.plan import Arrays, Unit, Work, save
 from trivium.data.preparation import Preparation
 from trivium.text import contaminate, language, sentences
 from trivium.text.clean import clean
-from trivium.text.dedup import signatures
 from trivium.text.shingle import normal
+from trivium.text.signature import signatures
 from trivium.text.sources import Counts, Reading, read
 
 BLOCK = 64

@@ -8,10 +8,8 @@ import queue
 import threading
 from collections.abc import Iterator
 
-import numpy as np
-
 from trivium.base.batch import Batch, collate
-from trivium.base.seeds import permute
+from trivium.data.order import Order
 from trivium.data.rows import Rows
 
 
@@ -33,16 +31,8 @@ class Loader:
         self.seed, self.rank, self.world = seed, rank, world
         self.samples = samples
         """How many samples there are in all; None is without end. The last step takes what is left."""
-        self._starts = [0]
-
-    def locate(self, sample: int) -> tuple[int, int]:
+        self.locate = Order(rows.size, seed).locate
         """The (epoch, row) of a global sample."""
-        while self._starts[-1] <= sample:
-            self._starts.append(self._starts[-1] + self.rows.size(len(self._starts) - 1))
-        epoch = int(np.searchsorted(self._starts, sample, side="right")) - 1
-        size = self.rows.size(epoch)
-        index = permute(np.array([sample - self._starts[epoch]]), size, self.seed, epoch)
-        return epoch, int(index[0])
 
     def epochs(self, count: float) -> int:
         """How many samples that many epochs are."""

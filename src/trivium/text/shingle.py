@@ -19,6 +19,8 @@ _WORD = re.compile(f"[{_LETTERS}]|[^\\W{_LETTERS}]+")
 
 def normal(text: str) -> str:
     """What two texts have in common that only differ in case, spacing or composition."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 

@@ -1,45 +1,67 @@
 """Sources: folders and files become a stream of Documents, whatever the files do to hide their text.
 
-Read are .txt, .md (one document a file), .jsonl, .csv, .tsv, .parquet (one a row; the text stands under "text" or
-"content"), each of them also .gz, .zst or .xz, folders of these, and the word `embedded`. Memory stays bounded by one
-line or one document: text files longer than that are cut at line ends, longer rows are left out, both counted.
+Read are .txt, .md, .html (one document a file), .jsonl, .csv, .tsv, .parquet (one a row; the text stands under "text"
+or "content"), each of them also .gz, .zst or .xz, folders of these, data sets as `hf:NAME[:SPLIT][:COLUMN]` (see
+`hub`), and the word `embedded`. Memory stays bounded by one line or one document: text files longer than that are cut
+at line ends, longer rows are left out, both counted. Every row of a file is a document or is counted as left out.
 
 A source that cannot be used is a DataError naming file and position; what was mended or left out is counted by
 reason. It refuses to judge what the text is worth: that is `clean`.
 """
 
+import codecs
 import csv
+import io
 import json
 import os
-import re
+import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal, Self
+
+from pydantic import model_validator
 
 from trivium.base.config import Config
 from trivium.base.errors import DataError
 from trivium.base.types import Document
-from trivium.text import embedded, unpack
-from trivium.text.tokenizer import scrub
+from trivium.text import embedded, encoding, hub, parquet, unpack
+from trivium.text.markup import main_content
 
 Counts = Counter[str]
 """How often something was mended or left out, by reason."""
 
 EMBEDDED = "embedded"
-PLAIN, TABLES = (".txt", ".md"), (".jsonl", ".csv", ".tsv", ".parquet")
+PAGES = (".html", ".htm", ".xhtml")
+PLAIN, TABLES = (".txt", ".md", *PAGES), (".jsonl", ".csv", ".tsv", ".parquet")
 TEXT_KEYS = ("text", "content")
 KNOWN = f"{', '.join([*PLAIN, *TABLES])}, and these with {', '.join(unpack.PACKED)}"
 
 
 class Reading(Config):
-    """How sources are read: the key of the text, the policy for invalid UTF-8, and the limits."""
+    """How sources are read: the key of the text, the policies for what is damaged, and the limits."""
 
     text_key: str | None = None
+    encoding: str | None = None
+    """What files without a byte order mark are in; None is UTF-8, or what a whole text can be recognised as."""
     invalid: Literal["replace", "strict", "drop"] = "replace"
+    broken: Literal["stop", "drop"] = "stop"
+    """What becomes of rows that are no JSON object, or have no text: an error, or left out and counted."""
+    html_rows: bool = False
+    """Whether the texts of rows are HTML too, of which the main content is taken."""
     longest_bytes: int = 16 << 20
     unpack_ratio: int = 200
     unpack_bytes: int = 1 << 38
+    most_rows: int | None = None
+    """So many rows are taken of each data set of the hub."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.encoding is not None and not encoding.known(self.encoding):
+            raise ValueError(f"encoding: {self.encoding!r} is none that Python knows; e.g. utf-16, gb18030, latin-1")
+        return self
 
 
 def read(
@@ -55,8 +77,22 @@ def read(
     reading, counts = reading or Reading(), Counter() if counts is None else counts
     for path, _ in files(sources, counts):
         yield from _documents(path, reading, counts)
+    for name in filter(_on_hub, map(str, sources)):
+        yield from _hub_documents(name, reading, counts)
     if EMBEDDED in map(str, sources):
         yield from embedded.collect(progress=progress)
+
+
+def remote(sources: Sequence[str | Path]) -> list[tuple[str, str]]:
+    """The sources that are no files, each with what tells its present state from others."""
+    found = [(name, hub.version(name)) for name in map(str, sources) if _on_hub(name)]
+    if EMBEDDED in map(str, sources):
+        found.append((EMBEDDED, " ".join([platform.python_version(), version("torch"), version("numpy")])))
+    return found
+
+
+def _on_hub(source: str) -> bool:
+    return source.startswith(hub.PREFIX)
 
 
 def files(sources: Sequence[str | Path], counts: Counts | None = None) -> list[tuple[Path, int]]:
@@ -64,7 +100,7 @@ def files(sources: Sequence[str | Path], counts: Counts | None = None) -> list[t
     found: dict[Path, tuple[Path, int]] = {}
     for source in sources:
         root = Path(source)
-        if str(source) == EMBEDDED:
+        if str(source) == EMBEDDED or _on_hub(str(source)):
             continue
         if root.is_dir():
             inside = sorted(path for path in _walk(root) if path.is_file())
@@ -117,24 +153,73 @@ def kind(path: Path) -> str:
 
 
 def _documents(path: Path, reading: Reading, counts: Counts) -> Iterator[Document]:
-    if kind(path) in PLAIN:
+    if (suffix := kind(path)) in PLAIN:
         for number, text in enumerate(_parts(path, reading, counts), start=1):
+            if suffix in PAGES:
+                text = main_content(text, str(path))
             yield Document(text, str(number), str(path))
         return
-    for number, row in _rows(path, reading, counts):
-        keys = (reading.text_key,) if reading.text_key else TEXT_KEYS
-        key = next((key for key in keys if key in row), None)
+    for number, row in _rows(path, reading, counts, _keys(reading)):
+        if (found := _text(row, f"{path}:{number}", reading, counts)) is not None:
+            yield Document(found, str(number), str(path))
+
+
+def _hub_documents(name: str, reading: Reading, counts: Counts) -> Iterator[Document]:
+    if column := hub.place(name).column:
+        reading = reading.replace(text_key=column)
+    for number, row in enumerate(hub.rows(name), start=1):
+        if (text := _text(row, f"{name}:{number}", reading, counts)) is not None:
+            yield Document(text, str(number), name)
+        if number == reading.most_rows:
+            return
+
+
+def _keys(reading: Reading) -> Sequence[str]:
+    return (reading.text_key,) if reading.text_key else TEXT_KEYS
+
+
+def _text(row: dict[str, Any], where: str, reading: Reading, counts: Counts) -> str | None:
+    """The text of a row; None where the policy says to leave the row out."""
+    keys = _keys(reading)
+    key = next((key for key in keys if key in row), None)
+    text = row.get(key) if key else None
+    if not isinstance(text, str):
+        problem = f'"{key}": expected a string, found {text!r:.60}'
         if key is None:
             wanted = " or ".join(f'"{key}"' for key in keys)
-            raise DataError(f"{path}:{number}: expected the key {wanted}, found {', '.join(map(repr, row)) or 'none'}")
-        if not isinstance(row[key], str):
-            raise DataError(f'{path}:{number}: "{key}": expected a string, found {row[key]!r:.60}')
-        yield Document(_tidy(row[key], counts), str(number), str(path))
+            problem = f"expected the key {wanted}, found {', '.join(map(repr, row)) or 'none':.200}"
+        _broken(f"{where}: {problem}", "row without text", reading, counts)
+        return None
+    if len(text) > reading.longest_bytes:
+        counts[f"row over {reading.longest_bytes} bytes"] += 1
+        return None
+    text = encoding.tidy(text, counts)
+    return main_content(text, where) if reading.html_rows else text
+
+
+def _broken(problem: str, reason: str, reading: Reading, counts: Counts) -> None:
+    if reading.broken == "stop":
+        raise DataError(problem)
+    counts[f"{reason}, dropped"] += 1
+
+
+@contextmanager
+def _opening(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[IO[bytes], bool]]:
+    """Open a file as a stream of UTF-8, whatever it is packed in; and say whether its encoding is known."""
+    with unpack.opening(path, reading.unpack_ratio, reading.unpack_bytes) as handle:
+        name: str | None = encoding.marked(handle.peek(4)[:4]) or reading.encoding  # type: ignore[attr-defined]
+        if name is None and kind(path) in PAGES:
+            name = encoding.of_page(handle.peek(4096))  # type: ignore[attr-defined]
+        if name is None or codecs.lookup(name).name == "utf-8":
+            yield handle, name is not None
+        else:
+            recoded = encoding.Recoded(handle, name, path, reading.invalid == "strict", counts)
+            yield io.BufferedReader(recoded, 1 << 18), True
 
 
 def _parts(path: Path, reading: Reading, counts: Counts) -> Iterator[str]:
     """A text file as one document, or as several where it is longer than a document may be."""
-    with unpack.opening(path, reading.unpack_ratio, reading.unpack_bytes) as handle:
+    with _opening(path, reading, counts) as (handle, known):
         offset, rest, first = 0, b"", True
         while True:
             block = handle.read(reading.longest_bytes - len(rest))
@@ -143,8 +228,10 @@ def _parts(path: Path, reading: Reading, counts: Counts) -> Iterator[str]:
                 cut = part.rfind(b"\n") + 1 or _character(part)
                 part, rest = part[:cut], part[cut:]
                 counts["text file cut: longer than one document may be"] += 1
-            if (part or first) and (text := _decode(part, path, offset, reading, counts)) is not None:
-                yield _tidy(text, counts)
+            if part or first:
+                text = _decode(part, path, offset, reading, counts, not known and reading.invalid == "replace")
+                if text is not None:
+                    yield encoding.tidy(text, counts)
             offset, first = offset + len(part), False
             if not block:
                 return
@@ -158,7 +245,9 @@ def _character(part: bytes) -> int:
     return max(at - 1, 1)
 
 
-def _rows(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(
+    path: Path, reading: Reading, counts: Counts, wanted: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, Any]]]:
     match kind(path):
         case ".jsonl":
             yield from _json(path, reading, counts)
@@ -167,7 +256,7 @@ def _rows(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[int, d
         case ".tsv":
             yield from _csv(path, "\t", reading, counts)
         case ".parquet":
-            yield from _parquet(path)
+            yield from parquet.rows(path, reading.unpack_ratio, reading.unpack_bytes, wanted)
         case _:
             raise DataError(f"{path}: expected a file of rows: {', '.join(TABLES)}")
 
@@ -176,16 +265,21 @@ def _json(path: Path, reading: Reading, counts: Counts) -> Iterator[tuple[int, d
     for number, line in lines(path, reading, counts):
         if not line.strip():
             continue
+        problem = ""
         try:
             row = json.loads(line)
         except json.JSONDecodeError as broken:
-            raise DataError(f"{path}:{number}: not JSON: {broken.msg} at column {broken.colno}") from None
+            problem = f"not JSON: {broken.msg} at column {broken.colno}"
         except (ValueError, RecursionError) as broken:
             why = "nested too deeply" if isinstance(broken, RecursionError) else str(broken)
-            raise DataError(f"{path}:{number}: not JSON that can be read: {why}") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
-        yield number, row
+            problem = f"not JSON that can be read: {why}"
+        else:
+            if not isinstance(row, dict):
+                problem = f"expected a JSON object, found {type(row).__name__}"
+        if problem:
+            _broken(f"{path}:{number}: {problem}", "row that is no JSON object", reading, counts)
+        else:
+            yield number, row
 
 
 def _csv(path: Path, delimiter: str, reading: Reading, counts: Counts) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -206,26 +300,10 @@ def _csv(path: Path, delimiter: str, reading: Reading, counts: Counts) -> Iterat
         raise DataError(f"{path}: line {table.line_num}: not CSV: {broken}") from None
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError(f"{path}: reading .parquet needs pyarrow: pip install 'trivium[data]'") from None
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as table:
-            for batch in table.iter_batches(batch_size=256):
-                for number, row in enumerate(batch.to_pylist(), start=number + 1):  # noqa: B020
-                    yield number, row
-    except (pyarrow.ArrowException, OSError) as broken:
-        raise DataError(f"{path}: not a parquet file that can be read: {str(broken).splitlines()[0]}") from None
-
-
 def lines(path: Path, reading: Reading = Reading(), counts: Counts | None = None) -> Iterator[tuple[int, str]]:
     """Numbered lines of text with their ends; those too long, or invalid under `drop`, are left out and counted."""
     counts = Counter() if counts is None else counts
-    with unpack.opening(path, reading.unpack_ratio, reading.unpack_bytes) as handle:
+    with _opening(path, reading, counts) as (handle, _):
         offset = number = 0
         while raw := handle.readline(reading.longest_bytes + 1):
             number, start = number + 1, offset
@@ -239,28 +317,27 @@ def lines(path: Path, reading: Reading = Reading(), counts: Counts | None = None
                 yield number, line.removeprefix("\ufeff") if number == 1 else line
 
 
-def _decode(raw: bytes, path: Path, offset: int, reading: Reading, counts: Counts) -> str | None:
-    """Text of bytes that start at `offset` of a file; None where the policy says to leave them out."""
+def _decode(
+    raw: bytes, path: Path, offset: int, reading: Reading, counts: Counts, whole: bool = False
+) -> str | None:  # fmt: skip
+    """Text of bytes that start at `offset` of a file; None where the policy says to leave them out.
+
+    A whole text that is no UTF-8 may be in an encoding that it can be recognised by.
+    """
+    if whole and b"\0" in raw[:4096] and (name := encoding.recognise(raw)):
+        counts[f"text recognised as {name}"] += 1
+        return raw.decode(name, "replace")
     try:
         return raw.decode("utf-8")
-    except UnicodeDecodeError as wrong:
-        if reading.invalid == "strict":
-            raise DataError(
-                f"{path}: byte {offset + wrong.start}: expected UTF-8, found 0x{raw[wrong.start]:02x} "
-                f"({wrong.reason}); convert the file, or read it with invalid = 'replace'"
-            ) from None
+    except UnicodeDecodeError as error:
+        wrong = error
+    if whole and (name := encoding.recognise(raw)):
+        counts[f"text recognised as {name}"] += 1
+        return raw.decode(name, "replace")
+    if reading.invalid == "strict":
+        raise DataError(
+            f"{path}: byte {offset + wrong.start}: expected UTF-8, found 0x{raw[wrong.start]:02x} "
+            f"({wrong.reason}); convert the file, name its encoding, or read it with invalid = 'replace'"
+        ) from None
     counts[f"invalid UTF-8, {reading.invalid}"] += 1
     return raw.decode("utf-8", "replace") if reading.invalid == "replace" else None
-
-
-def _tidy(text: str, counts: Counts) -> str:
-    """One kind of line end, no BOM, no NUL, no half surrogate pairs."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\0" in text:
-        counts["NUL removed"] += 1
-        text = text.replace("\0", "")
-    if re.search("[\ud800-\udfff]", text):
-        counts["lone surrogate replaced"] += 1
-        text = scrub(text)
-    return text.removeprefix("\ufeff")

@@ -15,15 +15,18 @@ from trivium.model.config import ModelConfig
 from trivium.objective.causal import Causal
 from trivium.objective.objective import Objective
 from trivium.text.row import RowReading
+from trivium.text.template import Template
 from trivium.train.loss import LossConfig
 from trivium.train.optim import AdamW, Optim
 from trivium.train.schedule import Cosine, Schedule
 
 
 class DataConfig(Config):
-    """What is read. `path` is a data folder of `trivium prepare`, or files of conversation rows."""
+    """What is read. `path` is a data folder of `trivium prepare`, several of them, or files of conversation rows."""
 
     path: Seq[str]
+    weights: Seq[float] = ()
+    """The share of rows that each of several data folders gives; by default as many as it has."""
     valid: Seq[str] = ()
     """Files of rows to evaluate on; a data folder has its own held-out documents."""
     length: int | None = Field(None, gt=1)
@@ -44,6 +47,13 @@ class DataConfig(Config):
             return {k: [v] if k in ("path", "valid") and isinstance(v, str) else v for k, v in data.items()}
         return data
 
+    @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        if self.weights and (len(self.weights) != len(self.path) or min(self.weights) <= 0):
+            raise ValueError(f"weights: expected {len(self.path)} numbers above 0, one for each path, found "
+                             f"{list(self.weights)}")  # fmt: skip
+        return self
+
 
 class Recipe(Config):
     """A run: what is read, what is learned from it, by which model, how, and for how long."""
@@ -54,6 +64,10 @@ class Recipe(Config):
     """A fresh model; leave it out to go on from `init`."""
     init: str | None = None
     """A model folder to go on from."""
+    tokens: Seq[str] = ()
+    """Control tokens that the model of `init` gets beside its own, for a template or a task."""
+    template: Template | None = None
+    """How conversations are written down; None is as the model's folder says."""
     lora: Lora | None = None
     """Learn low-rank adapters alone; the run keeps them in `adapter/` and merged in `model/`."""
     optim: Optim = AdamW()
@@ -84,6 +98,9 @@ class Recipe(Config):
     def _check(self) -> Self:
         if (self.model is None) == (self.init is None):
             raise ValueError("expected either model (a fresh one) or init (a model folder to go on from)")
+        if self.tokens and self.lora:
+            raise ValueError("tokens: rows of new tokens must be learned, and lora keeps all tables as they are; "
+                             "leave one of them out")  # fmt: skip
         budgets = [self.budget_tokens, self.budget_steps, self.budget_epochs]
         if sum(budget is not None for budget in budgets) != 1:
             raise ValueError("expected one of budget_tokens, budget_steps, budget_epochs")
@@ -105,7 +122,7 @@ def read_recipe(path: str | Path | None, words: Iterable[str] = ()) -> Recipe:
     load_plugins(imports if isinstance(imports, list) else [imports], where)
     model, data = tree.get("model"), tree.get("data")
     path = data.get("path") if isinstance(data, dict) else None
-    if isinstance(path, list) and len(path) == 1:
+    if isinstance(path, list) and path:
         path = path[0]
     if isinstance(model, dict) and isinstance(path, str) and (Path(path) / "manifest.json").is_file():
         tree["model"] = {"vocab_size": read_manifest(path)["vocab_size"], **model}

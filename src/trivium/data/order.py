@@ -1,0 +1,36 @@
+"""Order: which row stands where, as a pure function of (seed, sample).
+
+Epoch after epoch, each a shuffle of its rows. The shuffle is worked out for a block of neighbours at a time, which
+costs little more than for one, and the last blocks are kept. It refuses to know what a row is.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from trivium.base.seeds import permute
+
+BLOCK = 1 << 12
+
+
+class Order:
+    """Where samples 0, 1, 2, ... are found; `size(epoch)` says how many rows an epoch has."""
+
+    def __init__(self, size: Callable[[int], int], seed: int) -> None:
+        self.size, self.seed = size, seed
+        self._starts = [0]
+        self._block = lru_cache(maxsize=8)(self._shuffled)
+
+    def locate(self, sample: int) -> tuple[int, int]:
+        """The (epoch, row) of a sample."""
+        while self._starts[-1] <= sample:
+            epoch = len(self._starts) - 1
+            self._starts.append(self._starts[-1] + self.size(epoch))
+        epoch = int(np.searchsorted(self._starts, sample, side="right")) - 1
+        block, place = divmod(sample - self._starts[epoch], BLOCK)
+        return epoch, int(self._block(epoch, block)[place])
+
+    def _shuffled(self, epoch: int, block: int) -> np.ndarray:
+        size = self.size(epoch)
+        return permute(np.arange(block * BLOCK, min((block + 1) * BLOCK, size)), size, self.seed, epoch)
