@@ -105,7 +105,7 @@ documents = [
     text[spans[2][0] : spans[2][1]].strip(),
     "The heron waits.",
     "The fish is gone.",
-    "等了一个小时。",
+    "It waits for an hour.",
     "It moves.",
 ]
 flat, offsets = tokenizer.encode_batch(documents)
