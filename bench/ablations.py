@@ -71,12 +71,7 @@ GRIDS: dict[str, dict[str, Any]] = {
     "position": {
         "match": "flops",
         "overrides": ["data.length=128", "model.context=1024"],
-        "axes": [
-            "model.decoder.position=rope,alibi,sinusoid,learned,none",
-            # A sinusoid is much larger than these embeddings; in 2017 they were scaled up to its size.
-            'model=rope:{},sinusoid as in 2017:{embed = {scale = true}, init = {kind = "scaled", std = 0.088}, '
-            'decoder = {position = "sinusoid"}}',
-        ],
+        "axes": ["model.decoder.position=rope,alibi,sinusoid,learned,none"],
     },
     "pattern": {
         "match": "params",
@@ -106,6 +101,15 @@ GRIDS: dict[str, dict[str, Any]] = {
         "overrides": ["optim.lr=9e-3"],
         "axes": [FFN],
     },
+    # A sinusoid is much larger than these embeddings; in 2017 they were scaled up to its size.
+    "sinusoid": {
+        "match": "flops", "seeds": 1,
+        "overrides": ["data.length=128", "model.context=1024"],
+        "axes": [
+            'model=rope:{},sinusoid as in 2017:{embed = {scale = true}, init = {kind = "scaled", std = 0.088}, '
+            'decoder = {position = "sinusoid"}}',
+        ],
+    },
     "depth, a tenth of the rate": {
         "match": "flops", "cross": True, "seeds": 1,
         "overrides": ["model.hidden_size=64", "model.decoder.heads=2", "model.decoder.kv_heads=2",
@@ -122,7 +126,7 @@ QUESTIONS: list[tuple[str, str, str]] = [
     ("The same at a tenth of the learning rate", "depth, a tenth of the rate", "residual"),
     ("All heads their own keys, or shared?", "block", "kv_heads"),
     ("Trained at 128 positions: which kind of position?", "position", "position"),
-    ("The sinusoid with embeddings of its own size", "position", "model"),
+    ("The sinusoid with embeddings of its own size", "sinusoid", "model"),
     ("Sparse patterns or full, at 2,048 positions?", "pattern", "pattern"),
     ("Dropout 0 or 0.1?", "block", "dropout"),
     ("Normalised queries and keys?", "block", "qk_norm"),
@@ -135,7 +139,7 @@ CONTROLS: dict[tuple[str, str], str] = {
     ("depth, drawn outputs", "residual"): "what is said of post-norm holds for outputs that start at zero",
     ("depth, a tenth of the rate", "residual"): "what is said of post-norm, in both sections above, holds for one "
     "learning rate, 3e-3, after 20 warm-up steps; whether it trains at a lower one is not known",
-    ("position", "model"): "the sinusoid's loss is that of a sinusoid much larger than the embeddings it is added to; "
+    ("sinusoid", "model"): "the sinusoid's loss is that of a sinusoid much larger than the embeddings it is added to; "
     "of the one of 2017, which scaled the embeddings up to its size, nothing is known",
 }
 """What the figures above a control lack as long as it was not run."""
@@ -144,11 +148,12 @@ LENGTHS = (128, 256, 512, 1024)
 WIDTHS = (128, 256, 512)
 
 
-def run(folder: Path, data: Path, seeds: int, cpu_minutes: float) -> None:
-    """Run every grid with one seed, then every grid with two, ..., as long as the CPU minutes last."""
+def run(folder: Path, data: Path, seeds: int, cpu_minutes: float, names: list[str]) -> None:
+    """Run the grids with one seed, then all of them with two, ..., as long as the CPU minutes last."""
     cost: dict[str, float] = {}
     for turn in range(1, seeds + 1):
-        for name, grid in GRIDS.items():
+        for name in names:
+            grid = GRIDS[name]
             if turn > grid.get("seeds", seeds):
                 continue
             spent = cpu_seconds(folder)
@@ -251,13 +256,18 @@ def fused(rounds: int = 15, tokens: int = 2048) -> dict[str, dict[str, float]]:
     return found
 
 
-def collect(folder: Path) -> dict[str, Any]:
-    """All that the page tells, without the runs themselves; speeds are those taken side by side where there are any."""
-    found: dict[str, Any] = {"date": date.today().isoformat(), "torch": torch.__version__, "grids": {}}
+def collect(folder: Path, known: dict[str, Any]) -> dict[str, Any]:
+    """All that the page tells, without the runs themselves; speeds are those taken side by side where there are any.
+
+    Of a grid that has no runs below `folder`, what is known of it stays.
+    """
+    found: dict[str, Any] = {"torch": torch.__version__, "grids": {}}
     fast = read_json(folder / "speed.json") if (folder / "speed.json").is_file() else {}
     for name in GRIDS:
         path = folder / slug(name) / "ablate.json"
         if not path.is_file():
+            if name in known.get("grids", {}):
+                found["grids"][name] = {"date": known.get("date"), **known["grids"][name]}
             continue
         report = read_json(path)
         for result in report["results"]:
@@ -270,7 +280,7 @@ def collect(folder: Path) -> dict[str, Any]:
             entry["sentences"] = sentences(comparison, report["results"], report["budget"])
         found["grids"][name] = {key: report[key] for key in ("budget", "rule", "comparisons")}
         found["grids"][name]["cpu_minutes"] = round(cpu_seconds(path.parent) / 60, 1)
-        found["grids"][name]["side_by_side"] = name in fast
+        found["grids"][name] |= {"date": date.today().isoformat(), "side_by_side": name in fast}
         (PAGE.parent / f"ablations-{slug(name)}.png").write_bytes((path.parent / "ablate.png").read_bytes())
     return found
 
@@ -278,10 +288,11 @@ def collect(folder: Path) -> dict[str, Any]:
 def render(found: dict[str, Any]) -> None:
     """Write the page from the results: per question the command, what came out in sentences, the table, the curves."""
     minutes = sum(grid["cpu_minutes"] for grid in found["grids"].values())
+    dates = " and ".join(sorted({grid.get("date") or found["date"] for grid in found["grids"].values()}))
     lines = [
         "# Ablations: nine questions at equal budget", "",
         "This page is written by `bench/ablations.py` from `bench/results/ablations.json`, whatever the numbers are "
-        f"({found['date']}, torch {found['torch']}, {minutes:.0f} CPU minutes in all, one thread a run). The model "
+        f"({dates}, torch {found['torch']}, {minutes:.0f} CPU minutes in all, one thread a run). The model "
         "is `recipes/ablate.toml`, a small LLaMA on English prose. What holds at this size and budget need not hold at "
         "another; one learning rate was used for all unless it says otherwise, so a variant that wants another one "
         "looks worse than it is. Held-out loss is nats a token on the same held-out documents for all.", "",
@@ -362,6 +373,7 @@ if __name__ == "__main__":
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "ablations")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cpu-minutes", type=float, default=90.0)
+    parser.add_argument("--grid", action="append", choices=list(GRIDS), help="run this one alone; may be given again")
     parser.add_argument("--render", action="store_true", help="only write the page again, from the results as they are")
     parser.add_argument("--collect", action="store_true", help="only gather what has been run so far, and the page")
     parser.add_argument("--speed", action="store_true", help="only time the cells side by side; for a quiet machine")
@@ -372,13 +384,14 @@ if __name__ == "__main__":
             prepare([chosen.source], data, Preparation(vocab_size=VOCABULARY, valid_share=VALID_SHARE))
         elif not (data / "manifest.json").is_file():
             parser.error("--source: a folder of text is needed the first time")
-        run(chosen.folder, data, chosen.seeds, chosen.cpu_minutes)
+        run(chosen.folder, data, chosen.seeds, chosen.cpu_minutes, chosen.grid or list(GRIDS))
     if chosen.speed:
         speeds(chosen.folder, data)
     if not chosen.render:
         known = read_json(RESULTS) if RESULTS.is_file() else {}
         extra = {"qkv_milliseconds": fused() if chosen.speed else known.get("qkv_milliseconds")}
+        extra["lengths"] = known.get("lengths")
         if (chosen.folder / "position" / "ablate.json").is_file():
             extra["lengths"] = by_length(chosen.folder, data)
-        write_json(RESULTS, {**collect(chosen.folder), **extra})
+        write_json(RESULTS, {**collect(chosen.folder, known), **extra})
     render(read_json(RESULTS))

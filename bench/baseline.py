@@ -14,6 +14,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ Rows = list[dict[str, Any]]
 
 def load(folder: Path, split: str) -> Rows:
     """The rows of a split."""
-    return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+    with open(folder / f"{split}.jsonl", encoding="utf-8") as handle:
+        return [json.loads(line) for line in handle]
 
 
 class Features:
@@ -67,7 +69,7 @@ def retrieve(train: Rows, test: Rows) -> dict[str, float]:
     table = Features([row["query"] for row in train])(texts)
     near = (table @ table.T).toarray()
     np.fill_diagonal(near, -1)
-    return {"recall_at_1": float((labels[near.argmax(axis=1)] == labels).mean())}
+    return {"recall@1": float((labels[near.argmax(axis=1)] == labels).mean())}
 
 
 def nearest(
@@ -119,8 +121,18 @@ def right(rows: Rows) -> list[list[str]]:
     return [[one] if isinstance(one, str) else one for one in found]
 
 
+def turns(row: dict[str, Any]) -> Rows:
+    """A dialogue as its pairs of a turn and the answer to it; any other row as it is."""
+    if "dialogue" not in row:
+        return [row]
+    said = [*row["dialogue"], {"speaker": "assistant", "text": row["response"]}]
+    return [{"dialogue": [before], "response": after["text"]}
+            for before, after in pairwise(said) if after["speaker"] == "assistant"]  # fmt: skip
+
+
 def write(train: Rows, test: Rows) -> dict[str, float]:
-    """The nearest training row's answer."""
+    """The nearest training row's answer; in dialogues every answer counts as one, to what was said just before."""
+    train = [part for row in train for part in turns(row)]
     said = nearest(train, test, asked, lambda rows: [row[0] for row in right(rows)])
     return measure(("exact_match", "rouge_l", "bleu", "chrf"), said, right(test))
 
@@ -146,17 +158,18 @@ def main() -> None:
     """Score every set there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="?", default=Path("runs/tasks/rows"))
+    parser.add_argument("--only", nargs="*", default=list(SETS))
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).parent / "results" / "baseline.json")
     given = parser.parse_args()
-    print(json.dumps(given.rows.as_posix()), time.strftime("%Y-%m-%d"))
-    results = {
-        name: score(load(given.rows / name, "train"), load(given.rows / name, "test"))
-        for name, score in SETS.items()
-        if (given.rows / name).is_dir()
-    }
-    for name, scores in results.items():
-        print(f"{name:<14}" + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
-    given.out.write_text(json.dumps({"date": time.strftime("%Y-%m-%d"), "scores": results}, indent=1) + "\n")
+    results = json.loads(given.out.read_text()) if given.out.is_file() else {}
+    for name in given.only:
+        if (given.rows / name).is_dir():
+            began = time.monotonic()
+            scores = SETS[name](load(given.rows / name, "train"), load(given.rows / name, "test"))
+            results[name] = {"date": time.strftime("%Y-%m-%d"), "seconds": round(time.monotonic() - began, 1),
+                             "metrics": scores}  # fmt: skip
+            given.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+            print(f"{name:<14}" + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()), flush=True)
 
 
 if __name__ == "__main__":

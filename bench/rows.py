@@ -4,7 +4,8 @@
 
 FOLDER holds the sets as their authors publish them, zstd-compressed, one folder each (a set that is not there is
 left out and named). Splits are the authors' where there are any; else a hash of a row's text decides, so that equal
-texts fall on one side, and translations of one sentence too.
+texts fall on one side, and translations of one sentence too. Where answers are written, which takes a model long, test
+is a part of the authors' test. OUT/pairs.jsonl has the training translations as texts, for pretraining.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def polarity(folder: Path) -> Rows:
 
 def sms(folder: Path) -> Rows:
     """Short messages, spam or not."""
-    for line in text(folder / "cls_sms_spam_en/SMSSpamCollection.tsv.zst").splitlines():
+    for line in text(folder / "cls_sms_spam_en/SMSSpamCollection.tsv.zst").rstrip("\n").split("\n"):
         label, message = line.split("\t", 1)
         yield side(message), {"text": message, "label": label}
 
@@ -108,10 +109,13 @@ def rasbt_prefer(folder: Path) -> Rows:
 
 
 def tatoeba(folder: Path) -> Rows:
-    """English sentences and their Chinese translations."""
-    for line in filter(None, text(folder / "mt_tatoeba_en_zh/cmn.txt.zst").splitlines()):
-        source, target, *_ = line.split("\t")
-        yield side(source, 0.05), {"source": source, "target": target}
+    """English sentences and their Chinese translations; no sentence of test, of either language, is in train."""
+    rows = [line.split("\t")[:2] for line in text(folder / "mt_tatoeba_en_zh/cmn.txt.zst").split("\n") if line]
+    known = {target for source, target in rows if side(source, 0.05) == "train"}
+    for source, target in rows:
+        split = side(source, 0.05)
+        if split == "train" or target not in known:
+            yield split, {"source": source, "target": target}
 
 
 def scitldr(folder: Path) -> Rows:
@@ -140,6 +144,15 @@ SETS: dict[str, Callable[[Path], Rows]] = {
 }  # fmt: skip
 
 
+MOST = {"sgd": 200, "gsm8k": 200, "tatoeba": 500, "scitldr": 200}
+"""Rows of test at most; they are spread evenly over the whole."""
+
+
+def some(name: str, split: str, found: list[str]) -> list[str]:
+    """The rows of a split that are kept."""
+    return found[:: -(-len(found) // MOST[name])] if split == "test" and name in MOST else found
+
+
 def main() -> None:
     """Write OUT/<set>/<split>.jsonl for every set there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -155,9 +168,14 @@ def main() -> None:
             print(f"{name:<14}left out: {missing.filename} is not there")
             continue
         (given.out / name).mkdir(parents=True, exist_ok=True)
+        splits = {split: some(name, split, found) for split, found in splits.items()}
         for split, found in splits.items():
             (given.out / name / f"{split}.jsonl").write_text("\n".join(found) + "\n", encoding="utf-8")
         print(f"{name:<14}" + ", ".join(f"{split} {len(found):,}" for split, found in splits.items()))
+    if (pairs := given.out / "tatoeba" / "train.jsonl").is_file():
+        texts = (json.loads(line) for line in pairs.read_text(encoding="utf-8").rstrip("\n").split("\n"))
+        made = [json.dumps({"text": f"{row['source']}\n{row['target']}"}, ensure_ascii=False) for row in texts]
+        (given.out / "pairs.jsonl").write_text("\n".join(made) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

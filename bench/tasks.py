@@ -1,7 +1,9 @@
 """Every task on public sets, from models trained by Trivium, and from MiniLM's real BERT weights where there are any.
 
     python bench/rows.py FOLDER
-    python bench/tasks.py --decoder M --encoder M --encdec M [--only NAME ...] [-o bench/results/tasks.json]
+    trivium prepare PROSE... runs/tasks/rows/pairs.jsonl -o data/tasks --vocab-size 10240
+    for family in decoder encoder encdec; do trivium train recipes/tasks-$family.toml; done
+    python bench/tasks.py [--only NAME ...]
 
 Each line is one `trivium finetune` with the options that it prints; a run folder that is done is not run again.
 `bench/baseline.py` scores simple methods on the same rows.
@@ -10,29 +12,44 @@ Each line is one `trivium finetune` with the options that it prints; a run folde
 import argparse
 import importlib.util
 import json
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+from trivium import api
+from trivium.task.finetune import plain
+from trivium.task.task import task_of
 
 RUNS: dict[str, tuple[str, str, str, str]] = {
     # name: model, task, set, fields of the recipe
-    "polarity": ("encoder", "classify", "polarity", "budget_epochs=2"),
-    "sms": ("encoder", "classify", "sms", "budget_epochs=1"),
-    "clinc": ("encoder", "classify", "clinc", "budget_epochs=6"),
-    "clinc-decoder": ("decoder", "classify", "clinc", "budget_epochs=4"),
-    "clinc-minilm": ("minilm", "classify", "clinc", "budget_epochs=2 optim.lr=3e-4 data.length=64"),
-    "retrieve": ("encoder", "embed", "clinc-pairs", "budget_epochs=1"),
-    "retrieve-minilm": ("minilm", "embed", "clinc-pairs", "budget_epochs=1 optim.lr=5e-5 data.length=64"),
-    "xquad-en": ("encoder", "extract", "xquad-en", "budget_epochs=2"),
-    "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_epochs=2"),
-    "sgd": ("decoder", "chat", "sgd", "budget_epochs=0.3 data.length=512"),
-    "gsm8k": ("decoder", "chat", "gsm8k", "budget_epochs=0.3"),
-    "rasbt": ("decoder", "chat", "rasbt", "budget_epochs=4"),
-    "rasbt-prefer": ("rasbt", "prefer", "rasbt-prefer", "budget_epochs=1"),
-    "tatoeba": ("encdec", "translate", "tatoeba", "budget_epochs=1 data.length=64"),
-    "scitldr": ("encdec", "summarize", "scitldr", "budget_epochs=1 data.too_long=truncate-context"),
-}
+    "clinc-minilm": ("minilm", "classify", "clinc", "budget_epochs=2 optim.lr=4e-4 data.length=128 batch_tokens=1024"),
+    "rasbt": ("decoder", "chat", "rasbt", "budget_epochs=2 batch_tokens=2048 data.length=512"),
+    "rasbt-prefer": ("rasbt", "prefer", "rasbt-prefer",
+                     "budget_steps=30 optim.lr=1e-4 batch_tokens=2048 data.length=256"),
+    "clinc": ("encoder", "classify", "clinc", "budget_steps=100 optim.lr=1e-3 data.length=256"),
+    "retrieve-minilm": ("minilm", "embed", "clinc-pairs",
+                        "budget_steps=30 optim.lr=1e-4 data.length=64 batch_tokens=4096"),
+    "sms": ("encoder", "classify", "sms", "budget_steps=40 optim.lr=1e-3 data.length=256"),
+    "sgd": ("decoder", "chat", "sgd", "budget_steps=40 batch_tokens=2048 data.length=512"),
+    "polarity": ("encoder", "classify", "polarity", "budget_steps=60 optim.lr=1e-3 data.length=256"),
+    "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=60 batch_tokens=2048 data.length=256"),
+    "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=30 data.length=384 batch_tokens=2048"),
+    "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_steps=30 data.length=384 batch_tokens=2048"),
+    "gsm8k": ("decoder", "chat", "gsm8k", "budget_steps=30 batch_tokens=2048 data.length=512"),
+    "scitldr": ("encdec", "summarize", "scitldr",
+                "budget_steps=30 batch_tokens=2048 data.length=512 data.too_long=truncate-context"),
+    "retrieve": ("encoder", "embed", "clinc-pairs", "budget_steps=30 optim.lr=1e-3 data.length=64 batch_tokens=4096"),
+    "clinc-decoder": ("decoder", "classify", "clinc", "budget_steps=100 optim.lr=1e-3 data.length=256"),
+}  # fmt: skip
+COMPARED_BEFORE = ("embed", "prefer")
+"""Tasks that a model can be scored on before it is trained."""
+SHOWN = ("accuracy", "macro_f1", "recall@1", "mrr@10", "exact_match", "f1", "rouge_1", "rouge_2", "rouge_l", "bleu",
+         "chrf", "margin", "accuracy_longer")  # fmt: skip
+QUIET = "eval_every_steps=1000000 save_every_steps=1000000"
+"""Held-out rows are scored once, at the end."""
 
 
 def minilm() -> Path | None:
@@ -42,11 +59,44 @@ def minilm() -> Path | None:
     return next((file.parent for file in folder.rglob("model.safetensors")), None) if folder else None
 
 
+def cpu() -> float:
+    """Seconds of CPU that finished children took: on a machine with other work this says more than the clock."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def first(task: str, model: Path, test: Path) -> dict[str, float]:
+    """The task's metrics of a model that has not been trained for it."""
+    return plain(task_of(task).measure(api.load(model), [test]))
+
+
+def said(metrics: dict[str, float]) -> str:
+    """The metrics that a table shows, in a few words."""
+    shown = [(name, metrics[name]) for name in SHOWN if name in metrics]
+    return ", ".join(f"{name} {value:.1f}" if value > 1 or name in ("bleu", "chrf") else f"{name} {value:.3f}"
+                     for name, value in shown)  # fmt: skip
+
+
+def table(results: dict[str, Any], baseline: dict[str, Any]) -> str:
+    """What was run, in Markdown, beside what simple methods score on the same rows."""
+    lines = ["| set | task | model | rows | ours | before | baseline | CPU min | fields |", "|---" * 9 + "|"]
+    for name, (which, task, rows, fields) in RUNS.items():
+        other = said(baseline.get(rows, {}).get("metrics", {}))
+        if (run := results.get(name)) is None:
+            lines.append(f"| {rows} | {task} | {which} | | not run | | {other} | | `{fields}` |")
+            continue
+        lines.append(
+            f"| {rows} | {task} | {run['model']} | {run['metrics']['rows']:,} | {said(run['metrics'])} | "
+            f"{said(run['before'])} | {other} | {run['cpu_seconds'] / 60:.1f} | `{fields}` |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run what is asked for, one after the other, and keep the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("decoder", "encoder", "encdec"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help="a model folder")
+        parser.add_argument(f"--{name}", type=Path, default=Path(f"runs/tasks-{name}/model"), help="a model folder")
     parser.add_argument("--rows", type=Path, default=Path("runs/tasks/rows"))
     parser.add_argument("--runs", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--only", nargs="*", default=list(RUNS))
@@ -61,19 +111,26 @@ def main() -> None:
         if models[which] is None or not (given.rows / rows).is_dir():
             print(f"{name}: left out, no {which} or no {rows}")
             continue
-        words = ["finetune", task, *fields.split(), "--valid", str(given.rows / rows / "test.jsonl")]
+        test = given.rows / rows / "test.jsonl"
+        words = ["finetune", task, *fields.split(), *QUIET.split(), "--valid", str(test)]
         command = [*words, "-m", str(models[which]), "-d", str(given.rows / rows / "train.jsonl"), "-o", str(folder)]
         if not (folder / "model" / "trivium.json").is_file():
             print("trivium", *command, flush=True)
-            began = time.monotonic()
-            subprocess.run([sys.executable, "-m", "trivium", *command], check=True, stdout=subprocess.DEVNULL)
-            seconds = round(time.monotonic() - began)
+            before = first(task, models[which], test) if task in COMPARED_BEFORE else {}
+            began, spent = time.monotonic(), cpu()
+            with open(given.runs / f"{name}.log", "w", encoding="utf-8") as log:
+                subprocess.run([sys.executable, "-m", "trivium", *command], check=True, stdout=log, stderr=log)
             found = json.loads((folder / "model" / "trivium.json").read_text())["evaluation"][task]
-            results[name] = {"date": time.strftime("%Y-%m-%d"), "model": which, "command": f"finetune {task} {fields}",
-                             "seconds": seconds, "metrics": found}  # fmt: skip
+            results[name] = {
+                "date": time.strftime("%Y-%m-%d"), "model": which, "command": f"finetune {task} {fields}",
+                "cpu_seconds": round(cpu() - spent), "seconds": round(time.monotonic() - began),
+                "before": before, "metrics": found,
+            }  # fmt: skip
             given.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
         if name in results:
             print(f"{name:<16}", results[name]["metrics"], flush=True)
+    baseline = given.out.with_name("baseline.json")
+    print(table(results, json.loads(baseline.read_text()) if baseline.is_file() else {}))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import torch
 from trivium.model.pattern import And, Causal, Or, Pattern, Where, Window
 from trivium.model.sparse import Global, Random
 
-PATTERNS: dict[str, Pattern] = {
+SIZED: dict[str, Pattern] = {
     "full": Pattern.kinds["full"](),
     "causal": Causal(),
     "prefix": Pattern.kinds["prefix"](),
@@ -21,7 +21,21 @@ PATTERNS: dict[str, Pattern] = {
     "and": And(of=(Causal(), Window(size=4, both=True), Global())),
     "or": Or(of=(Window(size=2, both=True), Global(), Random(block=2, count=1))),
 }
-"""Every kind at least once, at sizes that matter within a dozen tokens."""
+"""At sizes that matter within a dozen tokens."""
+
+
+def patterns() -> dict[str, Pattern]:
+    """Every kind at least once: a new one joins by itself, as it is without any field."""
+    sized = {pattern.kind for pattern in SIZED.values()}
+    return {**SIZED, **{kind: make() for kind, make in Pattern.kinds.items() if kind not in sized}}
+
+
+def causal(pattern: Pattern) -> Pattern:
+    """A pattern that a decoder can have: nothing that is seen is still to come."""
+    return Causal() & pattern if pattern.ahead() else pattern
+
+
+PATTERNS = patterns()
 
 
 def packed(rows: list[list[int]], length: int, prefix: int | None = None) -> Where:

@@ -15,6 +15,7 @@ FAST = ["precision=fp32", "batch_tokens=256", "micro_rows=4", "optim.lr=5e-3", "
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {"layers": 2, "hidden_size": 32, "heads": 2},
     "modernbert": {"layers": 2, "hidden_size": 32, "heads": 2},
+    "gpt2": {"layers": 1, "hidden_size": 32, "heads": 2},
     "llama": {"layers": 2, "hidden_size": 32, "heads": 2},
     "bart": {"layers": 1, "hidden_size": 32, "heads": 2},
     "t5": {"layers": 1, "hidden_size": 32, "heads": 2},

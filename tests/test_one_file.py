@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 import tiny
+from places import causal, packed, patterns
 from trivium.base.config import Choice, dump, parse
 from trivium.base.types import Example
 from trivium.model import embed, ffn, head, init, kernel, norm, pattern, position, residual
 from trivium.model.transformer import Transformer
+from trivium.model.view import View
 from trivium.objective import objective
 from trivium.train import optim, schedule
 from trivium.train.loop import train
@@ -26,6 +28,7 @@ FAMILIES: dict[str, type[Choice]] = {
     "schedule": schedule.Schedule,
 }  # fmt: skip
 USED: set[str] = set()
+KERNELS = [pytest.param(kind, marks=pytest.mark.slow if kind == "flex" else ()) for kind in sorted(kernel.Kernel.kinds)]
 
 
 def declare() -> None:
@@ -86,9 +89,13 @@ def declare() -> None:
         """The past, at even distances only."""
 
         def allow(self, q, k):
-            USED.add("pattern")
             distance = q.position - k.position
             return (distance >= 0) & (distance % 2 == 0)
+
+        @property
+        def keep(self):
+            USED.add("pattern")  # not in `allow`, which FlexAttention compiles: a predicate has no side effects
+            return super().keep
 
     class Gate(residual.Residual, kind="house"):
         """A trained share of every sublayer."""
@@ -219,6 +226,27 @@ def test_one_recipe_with_a_new_kind_of_everything_trains(tmp_path):
     assert set(FAMILIES) == USED
     assert facts["finite"] and facts["skipped"] == 0 and facts["targets"] > 0
     assert reached == {name for name, _ in model.named_parameters()}
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+@pytest.mark.parametrize("kind", KERNELS)
+def test_a_new_pattern_is_at_once_in_every_kernel(kind):
+    """Packed and padded, over several blocks of FlexAttention, where the machine can run the kernel."""
+    made = pattern.Pattern.parse("house")
+    where = packed([[150, 90], [-20, 200]], 250)
+    q, k, v = torch.randn(3, 2, 2, 250, 8)
+    view = View(made, where, where)
+    if (why := kernel.Kernel.kinds[kind]().refuse(kernel.Case(view, grad=False))) is not None:
+        pytest.skip(f"{kind} {why}")
+    found = kernel.Kernel.kinds[kind]().attend(q, k, v, view, 8**-0.5)
+    assert torch.allclose(found, kernel.Eager().attend(q, k, v, view, 8**-0.5), atol=1e-5)
+    whole = kernel.Eager().attend(q, k, v, View(pattern.Causal(), where, where), 8**-0.5)
+    assert not torch.allclose(found, whole, atol=1e-2), "the pattern is causal alone"
+
+
+def test_a_new_pattern_is_at_once_in_every_test():
+    assert patterns()["house"] == pattern.Pattern.parse("house") == causal(patterns()["house"])
+    assert patterns()["house"].draw(4) == "#...\n.#..\n#.#.\n.#.#"
 
 
 def test_the_saved_recipe_is_read_back():

@@ -218,9 +218,10 @@ class Model:
         return Layout(tokenizer, frame, config.family, longest, start, types)
 
     def embed(self, texts: Sequence[str], pool: Pool | None = None, normalise: bool = True) -> Float[Tensor, "N D"]:
-        """One vector for each text: the mean of an encoder's states, or a decoder's last, unless `pool` differs."""
-        tokenizer = self._need_tokenizer()
-        return embed(self.transformer, [self.frame(tokenizer.encode(text)) for text in texts], pool, normalise)
+        """One vector for each text, cut to the context: a mean of states, a decoder's last, or as `pool` says."""
+        layout, pool = self.layout(), pool or self.record.get("pool")
+        cut = [list(layout.cut([layout.tokenizer.encode(text)])[0]) for text in texts]
+        return embed(self.transformer, [self.frame(ids) for ids in cut], pool, normalise)
 
     def stream(
         self, prompt: str, max_new_tokens: int = 64, stop: str | Sequence[str] | None = None, **sampling: Any

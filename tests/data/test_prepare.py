@@ -1,6 +1,7 @@
 import json
 import os
 import resource
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def tree(folder):
 
 
 def leftovers(folder):
-    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    """What stands below a folder under a temporary name."""
+    return [path.name for path in folder.rglob(".*")]
 
 
 def decoded(folder, split):
@@ -73,7 +75,7 @@ def test_texts_become_shards_that_decode_to_them(source, tmp_path):
     texts = decoded(tmp_path / "data", "train") + decoded(tmp_path / "data", "valid")
     assert sorted(t.strip() for t in texts) == sorted(text(n).strip() for n in range(30))
     assert manifest["vocab_size"] == Tokenizer.bytes().size and manifest["dtype"] == "<u2"
-    assert manifest["shards"] == 2 and set(manifest["splits"]) == {"train", "valid"}
+    assert manifest["shards"] == 1 and set(manifest["splits"]) == {"train", "valid"}
 
 
 def test_shards_hold_content_alone(source, tmp_path):
@@ -91,14 +93,14 @@ def test_bytes_are_those_of_the_text(source, tmp_path):
 
 def test_a_second_run_does_nothing(source, tmp_path, monkeypatch):
     first = prepare([source], tmp_path / "data", BYTES)
-    monkeypatch.setattr(module, "read", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(module.Local, "run", lambda *_: pytest.fail("worked again"))
     second = prepare([source], tmp_path / "data", BYTES)
     assert second == {**first, "fresh": False}
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"valid_share": 0.5}, {"sentence_lines": True}, {"shard_tokens": 100}, {"filter": {"kind": "none"}}],
+    [{"valid_share": 0.5}, {"sentence_lines": True}, {"near": {"run": 4}}, {"filter": {"kind": "none"}}],
     ids=lambda change: next(iter(change)),
 )
 def test_another_option_prepares_again(source, tmp_path, change):
@@ -174,12 +176,12 @@ def test_without_a_share_nothing_is_held_out(source, tmp_path):
     assert len(Corpus(tmp_path / "data", "train")) == 30 and len(Corpus(tmp_path / "data", "valid")) == 0
 
 
-def test_many_shards_hold_whole_documents(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "BATCH_DOCUMENTS", 4)
-    manifest = prepare([source], tmp_path / "many", Preparation(tokenizer="bytes", near=None, shard_tokens=1000))
-    assert len(manifest["splits"]["train"]) > 3
+def test_many_shards_hold_the_same_documents(source, tmp_path):
+    manifest = prepare([source], tmp_path / "many", BYTES.replace(shards=4))
+    assert len(manifest["splits"]["train"]) == 4 == manifest["shards"]
     prepare([source], tmp_path / "one", BYTES)
-    assert decoded(tmp_path / "many", "train") == decoded(tmp_path / "one", "train")
+    for split in ("train", "valid"):
+        assert sorted(decoded(tmp_path / "many", split)) == sorted(decoded(tmp_path / "one", split))
 
 
 def test_every_document_is_kept_or_dropped_for_a_reason(source, tmp_path):
@@ -190,7 +192,7 @@ def test_every_document_is_kept_or_dropped_for_a_reason(source, tmp_path):
     report = prepare([source], tmp_path / "data", Preparation(tokenizer="bytes"))["report"]
     steps = {step["step"]: step for step in report["steps"]}
     kept = steps["encode"]["train_documents"] + steps["encode"]["valid_documents"]
-    assert steps["read, clean, filter"]["documents_in"] == 34
+    assert steps["read"]["documents_out"] == 34 and steps["filter"]["documents_out"] == 31
     assert kept + sum(report["dropped"].values()) == 34
     wanted = Counter({"shorter than 20 characters": 1, "mostly no words": 1, "empty": 1, "exact duplicate": 1})
     assert Counter(report["dropped"]) >= wanted
@@ -256,15 +258,15 @@ def test_a_text_too_small_for_its_vocabulary_is_an_error(source, tmp_path):
     assert not (tmp_path / "data").exists() and not leftovers(tmp_path)
 
 
-SAMPLE_AND_ALL = [4, pytest.param(1, marks=pytest.mark.slow)]
-"""Every fourth step is hit in the fast tests, each one in the slow ones."""
+SAMPLE_AND_ALL = [29, pytest.param(1, marks=pytest.mark.slow)]
+"""Every 29th step is hit in the fast tests, each one in the slow ones."""
 
 
 @pytest.mark.parametrize("every", SAMPLE_AND_ALL)
-def test_a_full_disk_at_any_step_leaves_nothing_behind(source, tmp_path, every):
+def test_a_full_disk_at_any_step_publishes_nothing_and_the_next_run_goes_on(source, tmp_path, every):
     with faults(0, full_disk, WRITING) as steps:
         prepare([source], tmp_path / "probe", BYTES)
-    failed = 0
+    clean, failed = tree(tmp_path / "probe"), 0
     for at in range(1, steps[0] + 1, every):
         folder = tmp_path / str(at)
         try:
@@ -273,16 +275,19 @@ def test_a_full_disk_at_any_step_leaves_nothing_behind(source, tmp_path, every):
         except TriviumError as error:
             assert "cannot write: No space left on device" in str(error)
             failed += 1
-        assert not folder.exists() or tree(folder) == tree(tmp_path / "probe"), f"at step {at}"
+        assert not folder.exists() or tree(folder) == clean, f"at step {at}"
         assert not leftovers(tmp_path), f"at step {at}"
-    assert failed > 30 / every
+        prepare([source], folder, BYTES)
+        assert tree(folder) == clean, f"at step {at}"
+    assert failed > 60 / every
 
 
-def test_a_full_disk_leaves_the_data_that_was_there(source, tmp_path):
-    prepare([source], tmp_path / "data", BYTES)
+@pytest.mark.parametrize("at", [10, 70])
+def test_a_full_disk_leaves_the_data_that_was_there(source, tmp_path, at):
+    prepare([source], tmp_path / "data", BYTES, keep_work=False)
     before = tree(tmp_path / "data")
     (source / "99.txt").write_text(text(99))
-    with pytest.raises(TriviumError, match="cannot write"), faults(9, full_disk, WRITING):
+    with pytest.raises(TriviumError, match="cannot write"), faults(at, full_disk, WRITING):
         prepare([source], tmp_path / "data", BYTES)
     assert tree(tmp_path / "data") == before and not leftovers(tmp_path)
 
@@ -295,7 +300,7 @@ def test_a_disk_that_takes_no_large_file_is_one_clear_error(source, tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
             prepare([source], tmp_path / "data", BYTES)
         except TriviumError as error:
-            code = 0 if "train-00000.tok: cannot write: File too large" in str(error) else 3
+            code = 0 if "cannot write: File too large" in str(error) else 3
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -307,11 +312,17 @@ def test_a_run_that_was_killed_anywhere_is_made_good_by_the_next(source, tmp_pat
     for path in sorted(source.iterdir())[6:]:
         path.unlink()
     prepare([source], tmp_path / "clean", BYTES)
-    folder = tmp_path / "data"
+    clean, folder = tree(tmp_path / "clean"), tmp_path / "data"
+
+    died = 0
     for at in deaths(lambda: prepare([source], folder, BYTES), every):
-        assert not folder.exists() or tree(folder) == tree(tmp_path / "clean"), f"at step {at}"
-    prepare([source], folder, BYTES)
-    assert tree(folder) == tree(tmp_path / "clean") and not leftovers(tmp_path)
+        assert not folder.exists() or tree(folder) == clean, f"at step {at}"
+        prepare([source], folder, BYTES)
+        assert tree(folder) == clean and not leftovers(tmp_path), f"at step {at}"
+        shutil.rmtree(folder)
+        shutil.rmtree(tmp_path / "data.work")
+        died += 1
+    assert died > 60 / every
 
 
 def test_sources_are_known_by_content_and_not_by_place(source, tmp_path):
@@ -355,7 +366,9 @@ def test_pages_are_trimmed_and_judged_by_the_rules_of_the_web(source, tmp_path):
 def test_languages_are_counted_and_may_be_chosen(source, tmp_path):
     (source / "zh.txt").write_text("这是一个普通的中文句子，应该保留下来，因为它有字。")
     report = prepare([source], tmp_path / "all", BYTES)["report"]
-    assert report["languages"]["zh"] == {"documents": 1, "bytes": 75} and report["language_by"].startswith("script")
+    assert report["languages"]["zh"] == {"documents": 1, "bytes": 75, "tokens": 75} and report[
+        "language_by"
+    ].startswith("script")
     assert sum(found["documents"] for found in report["languages"].values()) == 31
     report = prepare([source], tmp_path / "zh", parse(Preparation, {**dump(BYTES), "languages": ["zh"]}))["report"]
     assert list(report["languages"]) == ["zh"]
@@ -375,3 +388,129 @@ def test_what_shares_text_with_an_evaluation_is_dropped(source, tmp_path):
     tests.write_text(json.dumps({"question": " ".join(f"other{i}" for i in range(20))}) + "\n")
     manifest = prepare([source], tmp_path / "data", options)
     assert manifest["fresh"] and not manifest["report"]["dropped"]
+
+
+def work_files(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.with_name(f"{folder.name}.work").iterdir()}
+
+
+def test_a_changed_file_is_read_again_and_no_other_shard(source, tmp_path):
+    options = BYTES.replace(shards=5)
+    prepare([source], tmp_path / "data", options)
+    before = work_files(tmp_path / "data")
+    (source / "07.txt").write_text(text(7) + "One more line stands here now.\n" * 20)
+    prepare([source], tmp_path / "data", options)
+    after = work_files(tmp_path / "data")
+    for step in ("read-", "encode-"):
+        assert (
+            sum(before.get(name) != when for name, when in after.items() if name.startswith(step) and ".npz" in name)
+            == 1
+        )
+    prepare([source], tmp_path / "clean", options)
+    assert sorted(decoded(tmp_path / "data", "train")) == sorted(decoded(tmp_path / "clean", "train"))
+
+
+def test_another_tokenizer_reads_nothing_again(source, tmp_path):
+    prepare([source], tmp_path / "data", BYTES)
+    before = work_files(tmp_path / "data")
+    prepare([source], tmp_path / "data", BYTES.replace(tokenizer=None, vocab_size=448))
+    after = work_files(tmp_path / "data")
+    assert all(before[name] == after[name] for name in before if name.startswith(("read-", "dedup-")))
+    assert read_manifest(tmp_path / "data")["vocab_size"] == 448
+
+
+def test_a_file_that_comes_later_moves_no_other(source, tmp_path):
+    prepare([source], tmp_path / "data", BYTES.replace(shards=3))
+    before = work_files(tmp_path / "data")
+    (source / "00a.txt").write_text(text(50) * 9)
+    manifest = prepare([source], tmp_path / "data", BYTES)
+    read = [name for name in work_files(tmp_path / "data") if name.startswith("read-")]
+    assert sum(name not in before for name in read) == 2 and manifest["shards"] == 3
+
+
+def test_the_number_of_shards_is_kept_and_another_is_refused(source, tmp_path):
+    prepare([source], tmp_path / "data", BYTES.replace(shards=3))
+    for keep in (True, False):
+        with pytest.raises(DataError, match="data: begun with 3 shards, found 2 asked for; ask for 3, or name another"):
+            prepare([source], tmp_path / "data", BYTES.replace(shards=2))
+        assert not prepare([source], tmp_path / "data", BYTES)["fresh"]
+        if keep:
+            shutil.rmtree(tmp_path / "data.work")
+
+
+def test_an_interrupted_one_cannot_be_finished_with_another_number(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("trivium.data.stage.named", lambda name: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        prepare([source], tmp_path / "data", BYTES.replace(shards=3))
+    with pytest.raises(DataError, match="begun with 3 shards"):
+        prepare([source], tmp_path / "data", BYTES.replace(shards=4))
+
+
+def test_nothing_is_left_of_the_work_on_request(source, tmp_path):
+    prepare([source], tmp_path / "data", BYTES, keep_work=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "texts"]
+    assert not prepare([source], tmp_path / "data", BYTES)["fresh"]
+
+
+def test_a_damaged_shard_is_made_again(source, tmp_path):
+    prepare([source], tmp_path / "data", BYTES)
+    before = tree(tmp_path / "data")
+    with open(tmp_path / "data" / "train-00000.tok", "r+b") as handle:  # in place: the work folder holds the same file
+        handle.write(b"\xff")
+    assert prepare([source], tmp_path / "data", BYTES)["fresh"]
+    assert tree(tmp_path / "data") == before
+
+
+def test_the_order_of_the_sources_makes_no_difference(source, tmp_path):
+    (tmp_path / "more").mkdir()
+    for number in (3, 40, 41):
+        (tmp_path / "more" / f"{number}.txt").write_text(text(number))
+    for name, order in (("one", [source, tmp_path / "more"]), ("two", [tmp_path / "more", source])):
+        prepare(order, tmp_path / name, BYTES.replace(shards=2))
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_one_large_file_is_read_by_several_shards(tmp_path):
+    rows = "".join(json.dumps({"text": text(number)}) + "\n" for number in range(300))
+    (tmp_path / "rows.jsonl").write_text(rows)
+    for name, shards in (("one", 1), ("three", 3)):
+        manifest = prepare([tmp_path / "rows.jsonl"], tmp_path / name, BYTES.replace(shards=shards))
+        assert len(manifest["splits"]["train"]) == shards
+    assert manifest["report"]["steps"][0]["documents_out"] == 300
+    for split in ("train", "valid"):
+        assert sorted(decoded(tmp_path / "one", split)) == sorted(decoded(tmp_path / "three", split))
+
+
+def test_every_document_knows_where_it_came_from(source, tmp_path):
+    (source / "rows.jsonl").write_text("".join(json.dumps({"text": text(n)}) + "\n" for n in range(60, 70)))
+    prepare([source], tmp_path / "data", BYTES.replace(shards=3))
+    tokenizer, seen = Tokenizer.load(tmp_path / "data" / "tokenizer"), set()
+    for split in ("train", "valid"):
+        corpus = Corpus(tmp_path / "data", split)
+        for at, ids in enumerate(corpus.documents()):
+            file, name = corpus.address(at)
+            number = 59 + int(name) if file.endswith(".jsonl") else int(Path(file).stem)
+            assert tokenizer.decode(ids.tolist()) == text(number).strip()
+            seen.add((file, name))
+    assert len(seen) == 40
+
+
+def test_two_at_once_make_one_valid_folder(source, tmp_path):
+    """The second waits for the first, and finds its work done."""
+    children = []
+    for number in range(2):
+        if (child := os.fork()) == 0:
+            code = 1
+            try:
+                said = []
+                fresh = prepare([source], tmp_path / "data", BYTES, progress=said.append, keep_work=bool(number))[
+                    "fresh"
+                ]
+                code = 10 if fresh else 20
+            finally:
+                os._exit(code)
+        children.append(child)
+    codes = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+    assert codes == [10, 20]
+    prepare([source], tmp_path / "clean", BYTES)
+    assert tree(tmp_path / "data") == tree(tmp_path / "clean") and not leftovers(tmp_path)

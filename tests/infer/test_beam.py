@@ -80,9 +80,10 @@ def agree(pair, options: dict, config: Beam, count: int = 12) -> set[int]:
     for row, found in zip(SOURCES, ours(model, transformer, SOURCES, config, count), strict=True):
         texts, scores = theirs(model, row, num_beams=config.beams, max_new_tokens=count, **options)
         assert [h.score for h in found] == pytest.approx(scores, abs=1e-4)
-        gaps = [a - b for a, b in pairwise(scores)]
-        if min(gaps, default=1.0) > 1e-4:
-            assert [h.ids for h in found] == texts
+        gaps = [1.0, *(a - b for a, b in pairwise(scores)), 1.0]
+        apart = [at for at in range(len(texts)) if min(gaps[at : at + 2]) > 1e-4]
+        assert len(apart) >= len(texts) / 2, "nearly all hypotheses are worth the same: proves little"
+        assert [found[at].ids for at in apart] == [texts[at] for at in apart]
         lengths |= {len(h.ids) for h in found}
     return lengths
 

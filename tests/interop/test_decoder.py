@@ -9,13 +9,6 @@ from trivium.interop.rules import Copy, Rule
 from trivium.model.pattern import Causal, Window
 
 
-def test_only_a_decoder_alone_is_carried() -> None:
-    with pytest.raises(ModelError, match="stacks: encoder, X has decoder"):
-        decoder.stack(trivium.build("bert", depth=1, vocab_size=64).config, "X")
-    with pytest.raises(ModelError, match="stacks: encoder_decoder, X has decoder"):
-        decoder.stack(trivium.build("t5", depth=1, vocab_size=64).config, "X")
-
-
 def test_words_become_patterns_of_one_window() -> None:
     assert decoder.patterns(["sliding_attention", "full_attention"], 7) == [Window(size=7), Causal()]
     with pytest.raises(ModelError, match="sliding_window: needed"):

@@ -91,14 +91,20 @@ def test_no_stock_class_is_said_with_the_reason(tmp_path: Path) -> None:
     assert "decoder.blocks.0.attention.q.weight" in load_file(tmp_path / "m/model.safetensors")
 
 
-def test_wrappers_leave_no_trace_in_names(tmp_path: Path) -> None:
-    ours = model()
+@pytest.mark.parametrize("name", ["module", "_checkpoint_wrapped_module"])
+def test_wrappers_leave_no_trace_in_names(name: str, tmp_path: Path) -> None:
+    """Compiled blocks in what a process group or activation checkpointing wraps around them, under a compiled whole."""
+    ours, plain = model(), set(weights.collect(model().transformer))
     for i, block in enumerate(ours.transformer.decoder.blocks):
-        ours.transformer.decoder.blocks[i] = torch.compile(block)
+        outer = torch.nn.Module()
+        outer.add_module(name, torch.compile(block))
+        ours.transformer.decoder.blocks[i] = outer
     wrapped = torch.compile(ours.transformer)
-    assert any("_orig_mod" in name for name, _ in wrapped.named_parameters())
+    names = [key for key, _ in wrapped.named_parameters()]
+    assert all(any(f"{part}." in key for key in names) for part in ("_orig_mod", name))
+    assert set(weights.collect(wrapped)) == plain
     hub.save(tmp_path / "m", wrapped)
-    assert not [key for key in load_file(tmp_path / "m/model.safetensors") if "_orig_mod" in key or "module" in key]
+    assert not [key for key in load_file(tmp_path / "m/model.safetensors") if "_orig_mod" in key or name in key]
     trivium.load(tmp_path / "m")
 
 

@@ -8,9 +8,11 @@ import torch
 
 import trivium
 from tolerance import close
+from trivium.base.batch import Batch, Stream
 from trivium.infer.generate import generate
 from trivium.interop.families import by_type, difference
 from trivium.model.transformer import Transformer
+from trivium.train.loss import token_loss
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity_error()
@@ -95,11 +97,28 @@ def compare(ours: trivium.Model, reference) -> None:
         assert close(ours.hidden(ids, mask)[keep], said.hidden_states[-1][keep]), kind
 
 
+@torch.no_grad()
+def compare_loss(ours: trivium.Model, reference) -> None:
+    """The mean loss of labels, some ignored: the stock class shifts them, here they come shifted, once."""
+    ids = torch.randint(ours.config.vocab_size, (3, 20), generator=torch.Generator().manual_seed(4))
+    labels = ids.clone()
+    labels[1, :6], labels[2, 11:] = -100, -100
+    following = torch.cat([labels[:, 1:], torch.full((3, 1), -100)], dim=1)
+    stream = Stream(ids, torch.arange(20).expand(3, 20), torch.ones_like(ids))
+    batch = Batch(None, stream, {"token": following})
+    total, losses, _ = token_loss(ours.transformer.head, ours.transformer(batch), batch)
+    by_hand = torch.nn.functional.cross_entropy(ours.logits(ids)[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+    assert len(losses) == int((labels[:, 1:] != -100).sum())
+    for expected in (reference(input_ids=ids, labels=labels).loss, by_hand):
+        assert torch.isclose(total / len(losses), expected, rtol=1e-5)
+
+
 def test_stock_to_ours(stock_model, tmp_path: Path) -> None:
     stock_model.save_pretrained(tmp_path)
     ours = trivium.load(tmp_path)
     assert ours.logits([[1]]).std() > 0.1
     compare(ours, stock_model)
+    compare_loss(ours, stock_model)
 
     prompt = torch.randint(ours.config.vocab_size, (1, 9), generator=torch.Generator().manual_seed(2))
     greedy = {"do_sample": False, "max_new_tokens": 64, "eos_token_id": None, "pad_token_id": 0}

@@ -2,8 +2,18 @@
 
 import pytest
 
+import trivium
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop.spelling import ACTIVATIONS, SCALINGS, read_activation, read_rope, write_activation, write_rope
+from trivium.interop.spelling import (
+    ACTIVATIONS,
+    SCALINGS,
+    divides,
+    lone,
+    read_activation,
+    read_rope,
+    write_activation,
+    write_rope,
+)
 from trivium.model.position import RoPE
 from trivium.model.scaling import Dynamic, Llama3, Scaling
 
@@ -68,3 +78,14 @@ def test_activations() -> None:
     assert write_activation("gelu_tanh") == "gelu_new"
     with pytest.raises(ModelError, match="hidden_act: 'mish' is not supported; known: silu"):
         read_activation("mish", "hidden_act")
+
+
+def test_stacks_that_a_class_has_not_are_named() -> None:
+    bert, t5 = (trivium.build(name, depth=1, vocab_size=64).config for name in ("bert", "t5"))
+    assert lone(bert, "encoder", "X") is bert.encoder
+    for config, said in ((bert, "encoder"), (t5, "encoder_decoder")):
+        with pytest.raises(ModelError, match=f"stacks: {said}, X has decoder"):
+            lone(config, "decoder", "X")
+    wide = trivium.build("llama", layers=1, hidden_size=32, heads=3, head_size=8, vocab_size=64).config
+    with pytest.raises(ModelError, match="heads: 3, X needs a divisor of hidden_size 32"):
+        divides(wide, lone(wide, "decoder", "X"), "X")

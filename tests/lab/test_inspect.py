@@ -5,14 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import small
 from trivium.base.batch import collate
 from trivium.base.types import IGNORE, Example, Message
 from trivium.data.prepare import Preparation, prepare
 from trivium.lab.inspect import examine, red_flags, spoken, table
 from trivium.objective.instruct import Instruct
+from trivium.task.finetune import recipe_for
 from trivium.text.template import ids, render
 from trivium.text.tokenizer import Tokenizer
-from trivium.train.recipe import Recipe
+from trivium.train.recipe import Recipe, read_recipe
 
 BYTES = Tokenizer.bytes()
 TALK = (Message("user", "hi"), Message("assistant", "yo"))
@@ -67,5 +69,27 @@ def test_examine_prints_the_row_of_a_recipe(tmp_path: Path, capsys: pytest.Captu
         f'budget_steps = 1\n[data]\npath = "{tmp_path}/data"\nlength = 16\n'
         '[model]\npreset = "llama"\ndepth = 1\ncontext = 16\n'
     )
-    assert examine(tmp_path / "r.toml", [], count=2, start=0) == 0
+    assert examine(read_recipe(tmp_path / "r.toml"), count=2, start=0) == 0
     assert capsys.readouterr().out.count("16 tokens in 1 documents") >= 1
+
+
+def test_shares_and_flags_are_of_all_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    made = [{"prompt": "p" * n, "completion": "c"} for n in (5, 6, 200)]
+    file = small.rows(tmp_path / "r.jsonl", made)
+    words = ["data.packing=pad", "batch_tokens=64", "micro_rows=1"]
+    recipe = recipe_for("chat", small.folder(tmp_path, "llama"), [str(file)], words=words)
+    assert examine(recipe, 1, 0) == 0
+    said = capsys.readouterr().out
+    assert "2 rows, 2 documents, 23 tokens" in said and "1 rows dropped: longer than 64 tokens" in said
+    dialogue = Instruct.dialogue
+
+    def forgetful(self, segments, weight=1.0):  # type: ignore[no-untyped-def]
+        """The bug: the end of an answer is not trained."""
+        made = dialogue(self, segments, weight)
+        targets = np.where(made.targets["token"] == BYTES.id_of("<|end|>"), IGNORE, made.targets["token"])
+        return Example(dec=made.dec, targets={"token": targets})
+
+    monkeypatch.setattr(Instruct, "dialogue", forgetful)
+    assert examine(recipe, 1, 0) == 1
+    said = capsys.readouterr().out
+    assert "RED FLAG: a document trains an answer but not its end: 2 times, first in sample 0" in said

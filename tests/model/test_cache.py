@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from places import PATTERNS
+from places import PATTERNS, causal
 from trivium.base.batch import Stream
 from trivium.base.config import dump, parse
 from trivium.model.cache import Tape
@@ -65,17 +65,12 @@ def same(model: Transformer, whole: Stream, cuts: list[int]) -> None:
     assert (decoded(model, whole, cuts) - expected)[there].abs().max() <= CLOSE * max(1.0, float(expected.std()))
 
 
-def causal(name: str) -> Pattern:
-    """A pattern that a decoder can have: nothing that is seen is still to come."""
-    return PATTERNS[name] if name in ("causal", "prefix", "window", "strided", "fixed") else Causal() & PATTERNS[name]
-
-
 @pytest.mark.parametrize("name", PATTERNS)
 @pytest.mark.parametrize("prompt", [1, SIZE - 2, SIZE - 1, SIZE, 11])
 def test_cached_is_uncached_under_every_pattern(name: str, prompt: int) -> None:
     width = prompt + 9
     whole = stream([width, width], width, prefix=min(prompt, 2) if name == "prefix" else 0)
-    same(build(causal(name)), whole, list(range(prompt, width)))
+    same(build(causal(PATTERNS[name])), whole, list(range(prompt, width)))
 
 
 def test_what_follows_a_prefix_is_causal_in_pieces_too() -> None:
@@ -84,8 +79,9 @@ def test_what_follows_a_prefix_is_causal_in_pieces_too() -> None:
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_cached_is_uncached_in_rows_padded_on_the_left(name: str) -> None:
-    whole = stream([10, 14, 33], 33, prefix=2 if name == "prefix" else 0)
-    same(build(causal(name)), whole, list(range(25, 33)))
+    """Prompts of 1, 5 and 33 tokens, and eight more for each."""
+    whole = stream([9, 13, 41], 41, prefix=1 if name == "prefix" else 0)
+    same(build(causal(PATTERNS[name])), whole, list(range(33, 41)))
 
 
 @pytest.mark.parametrize("position", Position.kinds)

@@ -167,15 +167,38 @@ def test_scores_of_any_size_are_finite(kernel: Kernel) -> None:
         assert all(x.isfinite().all() for x in run(kernel, tensors, lambda: View(Causal(), where, where, True)))
 
 
-@by_kernel
-def test_half_precision_is_near_a_float64_reference(kernel: Kernel) -> None:
-    where = alone(40, rows=2)
-    tensors = [x.bfloat16() for x in numbers(where, where, 2, torch.float32)]
-    exact = run(Eager(), [x.double() for x in tensors], lambda: View(Causal(), where, where, True))
-    found = run(kernel, tensors, lambda: View(Causal(), where, where, True))
+def errors(kernel: Kernel, pattern: Pattern, device: str = "cpu") -> list[float]:
+    """How far output and gradients in bfloat16 are from those of float64, as a share of the largest number."""
+    where = packed([[100, 60], [150]], 160).map(lambda x: x.to(device))
+    tensors = [x.bfloat16().to(device) for x in numbers(where, where, 2, torch.float32)]
+    exact = run(Eager(), [x.double() for x in tensors], lambda: View(pattern, where, where))
+    found = run(kernel, tensors, lambda: View(pattern, where, where))
     assert all(x.dtype == torch.bfloat16 for x in found)
-    errors = [float((a.double() - b).abs().max() / b.abs().max()) for a, b in zip(found, exact, strict=True)]
-    assert max(errors) < 0.02, errors
+    return [float((a.double() - b).abs().max() / b.abs().max()) for a, b in zip(found, exact, strict=True)]
+
+
+def no_worse_than_sdpa(kernel: Kernel, pattern: Pattern, device: str = "cpu") -> None:
+    """Of the output and of each gradient the error is at most twice that of PyTorch's own kernel."""
+    mine, theirs = errors(kernel, pattern, device), errors(SDPA(), pattern, device)
+    assert max(theirs) < 0.02, "the measure itself is off"
+    assert all(a <= 2 * b for a, b in zip(mine, theirs, strict=True)), (mine, theirs)
+
+
+@pytest.mark.parametrize("kernel", [Tiled(), Auto()], ids=["tiled", "auto"])
+def test_half_precision_errs_at_most_twice_as_much_as_sdpa(kernel: Kernel) -> None:
+    no_worse_than_sdpa(kernel, Causal())
+    no_worse_than_sdpa(kernel, Window(size=20))
+
+
+def test_the_reference_in_half_precision_rounds_its_weights() -> None:
+    assert max(errors(Eager(), Causal())) < 0.02
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["flex", "flash"])
+@pytest.mark.parametrize("pattern", [Full(), Causal(), Window(size=20)])
+def test_half_precision_on_a_gpu_too(kind: str, pattern: Pattern) -> None:
+    no_worse_than_sdpa(Kernel.kinds[kind](), pattern, "cuda")
 
 
 def refusal(kernel: str, view: View, **changes: Any) -> str | None:

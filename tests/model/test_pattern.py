@@ -43,30 +43,34 @@ def test_prefix_is_read_both_ways_and_the_rest_is_causal() -> None:
     assert where.prefix is None and torch.equal(View(Prefix(), where, where).mask, View(Causal(), where, where).mask)
 
 
-def test_every_kind_is_checked_somewhere() -> None:
-    assert {pattern.kind for pattern in PATTERNS.values()} == set(Pattern.kinds)
+LENGTH = 40
+SIZES = st.integers(1, 7)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
-@given(name=st.sampled_from(sorted(PATTERNS)), block=st.integers(1, 7), start=st.sampled_from([0, 3, 1000]))
-def test_reach_and_cover_tell_the_truth(name: str, block: int, start: int) -> None:
-    """What `reach` rules out is empty, what `cover` promises is full, for blocks of two sizes."""
-    pattern, other = PATTERNS[name], 5
-    where = alone(40, start=start)._replace(prefix=torch.arange(40)[None] < 3)
-    mask = pattern.allow(where.map(lambda x: x[0, :, None]), where.map(lambda x: x[0, None, :])).expand(40, 40)
-    rows, columns = torch.arange(40).split(block), torch.arange(40).split(other)
+@pytest.mark.parametrize("name", PATTERNS)
+@settings(derandomize=True, max_examples=25, deadline=None)
+@given(sizes=st.tuples(SIZES, SIZES), start=st.sampled_from([0, 3, 1000]))
+def test_reach_and_cover_tell_the_truth(name: str, sizes: tuple[int, int], start: int) -> None:
+    """What `reach` rules out is empty, what `cover` promises is full, for blocks of any two sizes."""
+    pattern = PATTERNS[name]
+    where = alone(LENGTH, start=start)._replace(prefix=torch.arange(LENGTH)[None] < 3)
+    mask = pattern.allow(where.map(lambda x: x[0, :, None]), where.map(lambda x: x[0, None, :])).expand(LENGTH, LENGTH)
 
-    def span(blocks: tuple[torch.Tensor, ...], axis: int) -> Span:
+    def span(size: int, axis: int) -> Span:
+        blocks = torch.arange(LENGTH).split(size)
         ends = [(int(b[0]) + start, int(b[-1]) + start, bool((b < 3).any())) for b in blocks]
         return Span(*(torch.tensor(end).unsqueeze(axis) for end in zip(*ends, strict=True)))
 
-    reach = pattern.reach(span(rows, 1), span(columns, 0)).expand(len(rows), len(columns))
-    cover = pattern.cover(span(rows, 1), span(columns, 0)).expand(len(rows), len(columns))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            part = mask[row[0] : row[-1] + 1, column[0] : column[-1] + 1]
-            assert reach[i, j] or not part.any(), (i, j)
-            assert part.all() or not cover[i, j], (i, j)
+    def blocks(pairs: torch.Tensor) -> torch.Tensor:
+        """Whether a block of pairs holds any of these."""
+        ends = [torch.arange(LENGTH) // size for size in sizes]
+        number = ends[0][:, None] * LENGTH + ends[1][None]
+        found = torch.zeros(LENGTH * LENGTH).index_add(0, number.flatten(), pairs.float().flatten())
+        return found.view(LENGTH, LENGTH)[: int(ends[0][-1]) + 1, : int(ends[1][-1]) + 1] > 0
+
+    q, k = span(sizes[0], 1), span(sizes[1], 0)
+    assert (pattern.reach(q, k) | ~blocks(mask)).all(), "a block with an allowed pair is skipped"
+    assert (~pattern.cover(q, k) | ~blocks(~mask)).all(), "a block that lacks a pair needs its mask"
 
 
 @pytest.mark.parametrize(("name", "most"), [("causal", 0.6), ("window", 0.2), ("block", 0.15), ("dilated", 0.25)])

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 import tiny
+from places import PATTERNS, causal
 from trivium.base.batch import collate
+from trivium.base.config import dump
 from trivium.base.types import Example
 from trivium.infer.generate import generate
 from trivium.model.device import place
+from trivium.model.position import Position
 from trivium.model.presets import PRESETS
 
 MODEL = Path(__file__).parents[2] / "src" / "trivium" / "model"
@@ -65,6 +68,32 @@ def test_a_document_is_the_same_alone_first_last_and_padded(preset: str) -> None
     assert torch.allclose(last[len(other) : len(other) + size], alone, atol=1e-5), "packed last"
     padded = run(network, [[one], [example(family, 2, 20, 20)]], multiple=8)[0, :size]
     assert torch.allclose(padded, alone, atol=1e-5), "beside a longer row"
+
+
+def moved(network: torch.nn.Module) -> None:
+    """Alone, first or last in a packed row, and in the middle: a document's scores are the same."""
+    family = network.config.family
+    one, other, third = example(family, 0, 9, 7), example(family, 1, 5, 11), example(family, 2, 3, 6)
+    rows = [[one], [one, other], [other, one], [third, one, other]]
+    starts = [0, 0, len(other), len(third)]
+    alone, *others = (run(network, [row])[0, at : at + len(one)] for row, at in zip(rows, starts, strict=True))
+    for found in others:
+        assert torch.allclose(found, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["bert", "llama"])
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_document_is_the_same_wherever_it_stands_under_every_pattern(family: str, name: str) -> None:
+    stack = "encoder" if family == "bert" else "decoder"
+    shown = PATTERNS[name] if stack == "encoder" else causal(PATTERNS[name])
+    moved(tiny.model(family, tree={stack: {"pattern": [dump(shown)]}}))
+
+
+@pytest.mark.parametrize("family", ["bert", "llama", "t5"])
+@pytest.mark.parametrize("kind", Position.kinds)
+def test_a_document_is_the_same_wherever_it_stands_with_every_position(family: str, kind: str) -> None:
+    stacks = {"bert": ["encoder"], "llama": ["decoder"], "t5": ["encoder", "decoder"]}[family]
+    moved(tiny.model(family, tree={stack: {"position": [kind]} for stack in stacks}))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -1,12 +1,18 @@
 """`finetune`: what a recipe is made of, and what mistakes are told."""
 
+import json
+
 import pytest
 
 import small
 import trivium
+from tolerance import close
 from trivium.base.errors import ConfigError, DataError, ModelError
-from trivium.task.finetune import finetune, measure, plain, recipe_for
+from trivium.base.types import Message
+from trivium.task.finetune import finetune, plain, recipe_for
 from trivium.task.task import task_of
+from trivium.text.template import ids, render
+from trivium.text.tokenizer import Tokenizer
 
 
 def test_a_low_rank_run_learns_the_head_too(tmp_path):
@@ -32,8 +38,59 @@ def test_mistakes_are_one_clear_line(tmp_path):
     with pytest.raises(DataError, match=r"bad\.jsonl:2: expected the keys \{text\}, found \{txt, label\}"):
         finetune("classify", recipe_for("classify", folder, [bad]), tmp_path / "b")
     with pytest.raises(ModelError, match="no head that classifies"):
-        measure(task_of("classify"), trivium.load(folder), [file])
+        task_of("classify").measure(trivium.load(folder), [file])
 
 
 def test_plain_metrics_are_numbers():
     assert plain({"accuracy": 0.5, "rows": 3, "confusion": [[1]]}) == {"accuracy": 0.5, "rows": 3}
+
+
+def test_new_tokens_and_a_template_of_ones_own(tmp_path, capsys):
+    transformers = pytest.importorskip("transformers")
+    file = str(small.rows(tmp_path / "r.jsonl", [{"prompt": "<|im_end|>", "completion": "yo"}] * 6))
+    folder = small.folder(tmp_path, "llama")
+    words = [*small.FAST, "template=chatml", 'tokens=["<|im_start|>","<|im_end|>"]']
+    model, _ = finetune("chat", recipe_for("chat", folder, [file], [file], words), tmp_path / "run")
+    assert "2 tokens are new: 386 in all, 386 rows in the table" in capsys.readouterr().out
+    tuned = trivium.load(model)
+    assert tuned.config.vocab_size == tuned.tokenizer.size == 386 and len(tuned.record["recipe"]["tokens"]) == 2
+    end = tuned.tokenizer.id_of("<|im_end|>")
+    generation = json.loads((model / "generation_config.json").read_text())
+    assert end in generation["eos_token_id"] and end in tuned.stops
+    stock = transformers.AutoModelForCausalLM.from_pretrained(model).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]
+    given = tokenizer.apply_chat_template(talk, return_tensors="pt", return_dict=True)["input_ids"]
+    assert given[0].tolist() == ids(render([Message(**turn) for turn in talk], tuned.tokenizer))
+    assert close(tuned.logits(given), stock(given).logits)
+    with pytest.raises(ConfigError, match="rows of new tokens must be learned"):
+        recipe_for("chat", folder, [file], words=[*words, "lora.rank=4"])
+
+
+def test_a_model_without_a_template_keeps_the_one_that_it_learned_by(tmp_path):
+    file = str(small.rows(tmp_path / "r.jsonl", [{"translation": {"en": "one", "de": "eins"}}] * 4))
+    for preset, wanted in (("llama", "<s>User:\nx\n\nAssistant:\n"), ("t5", "x</s>"), ("bart", "<s>x</s>")):
+        model = small.model(preset)
+        model.tokenizer = unmarked(model.tokenizer)
+        folder = model.save(tmp_path / preset)
+        recipe = recipe_for("translate", folder, [file], words=[*small.FAST, "budget_epochs=1"])
+        tuned, _ = finetune("translate", recipe, tmp_path / f"run-{preset}")
+        assert (tuned / "chat_template.jinja").is_file()
+        tokenizer = trivium.load(tuned).tokenizer
+        said = tokenizer.decode(ids(render([Message("user", "x")], tokenizer, generate=True)))
+        assert said == wanted, preset
+
+
+def unmarked(tokenizer):
+    """The same tokenizer without markers of roles, as most models of others have it."""
+    tree = json.loads(tokenizer.json.replace("<|user|>", "<|reserved_u|>"))
+    return Tokenizer(json.dumps(tree), tokenizer.config)
+
+
+def test_what_a_run_begins_with_is_shown_once_it_is_known(tmp_path):
+    file = str(small.rows(tmp_path / "r.jsonl", small.labelled()))
+    seen = []
+    recipe = recipe_for("classify", small.folder(tmp_path, "bert"), [file], words=[*small.FAST, "budget_epochs=1"])
+    folder, _ = finetune("classify", recipe, tmp_path / "run", begin=lambda model, recipe: seen.append(model.config))
+    assert [config.head.labels for config in seen] == [("cold", "hot")]
+    assert json.loads((folder / "trivium.json").read_text())["task"] == "classify"

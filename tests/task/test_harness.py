@@ -2,16 +2,16 @@
 
 import json
 import math
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
 import trivium
-from trivium.base.errors import ConfigError, ModelError
-from trivium.task.harness import likelihoods, run
+from trivium.base.errors import ConfigError, ModelError, TriviumError
+from trivium.task.harness import bridge, likelihoods, run
 from trivium.text.tokenizer import Tokenizer
-
-lm_eval = pytest.importorskip("lm_eval", reason="lm-evaluation-harness is an extra")
 
 TASK = """\
 task: capitals
@@ -75,7 +75,9 @@ def test_an_encoder_decoder_reads_the_context():
     assert nats != other
 
 
+@pytest.mark.slow
 def test_local_tasks_run_offline(tmp_path, monkeypatch):
+    pytest.importorskip("lm_eval", reason="lm-evaluation-harness is 400 MB: pip install 'trivium[eval]'")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     model = build()
     rows = [{"question": f"question {i}", "choices": ["a", "bb", "c"]} for i in range(4)]
@@ -94,8 +96,38 @@ def test_local_tasks_run_offline(tmp_path, monkeypatch):
         run(model, ["nowhere"], tmp_path)
 
 
-def test_an_encoder_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="writes"):
-        from trivium.task.harness import bridge
+class Stand:
+    """What the bridge needs of the harness's own model."""
 
+
+@pytest.fixture
+def harness(monkeypatch):
+    """The harness's modules as the bridge imports them, so that the bridge is tested without the harness."""
+    names = ("lm_eval", "lm_eval.api", "lm_eval.api.model", "lm_eval.utils")
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules["lm_eval.api.model"].TemplateLM = Stand
+    # The windows of the harness, over texts that fit one of them.
+    utils = sys.modules["lm_eval.utils"]
+    utils.get_rolling_token_windows = lambda ids, prefix, longest, context_len: [([prefix], list(ids))]
+    utils.make_disjoint_window = lambda window: window
+
+
+def test_the_bridge_answers_in_the_harness_terms(harness):
+    model = build()
+    asked = bridge(model)
+    context, text = asked.tok_encode("ab", add_special_tokens=True), asked.tok_encode("cd", add_special_tokens=False)
+    assert context == [1, *model.tokenizer.encode("ab")] and text == model.tokenizer.encode("cd")
+    assert asked._loglikelihood_tokens([(None, context, text)]) == likelihoods(model, [(context, text)], 48)
+    rolled = asked.loglikelihood_rolling([SimpleNamespace(args=("abcd",))])
+    assert rolled == [likelihoods(model, [([1], model.tokenizer.encode("abcd"))], 48)[0][0]]
+    said = asked.generate_until([SimpleNamespace(args=("ab", {"until": ["\n"], "max_gen_toks": 3}))])
+    assert said == [model.generate("ab", max_new_tokens=3, stop="\n")]
+
+
+def test_what_cannot_be_asked_is_one_clear_line(monkeypatch):
+    with pytest.raises(ModelError, match="writes"):
         bridge(build("bert"))
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    with pytest.raises(TriviumError, match=r"not installed: pip install 'trivium\[eval\]'"):
+        run(build(), ["arc_easy"])

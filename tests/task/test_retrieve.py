@@ -1,10 +1,14 @@
 """Ranking metrics, and what retrieval leaves out."""
 
+import json
+
 import numpy as np
 import pytest
+import torch
 
 import small
 import trivium
+from tolerance import close
 from trivium.task.ranking import ranking_metrics
 from trivium.task.task import task_of
 
@@ -41,3 +45,22 @@ def test_embed_brings_together_what_belongs_together(tmp_path, preset):
     assert found["recall@5"] == 1.0 and near(after) > near(before) + 0.2
     assert type(after.config.head) is type(before.config.head), "the model keeps the head that it had"
     assert after.record["pool"] == ("mean" if preset == "bert" else "last")
+
+
+def test_the_vector_is_pooled_as_it_was_trained_and_sentence_transformers_files_say_how(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    made = [{"anchor": f"{w} 1", "positive": f"2 {w}"} for w in ("aa", "bb")]
+    folder, _ = small.tuned(tmp_path, "embed", "bert", made, ["budget_epochs=1", "objective.pool=first"])
+    model, text = trivium.load(folder), "aa " * 60  # longer than the model's context
+    stock = transformers.AutoModel.from_pretrained(folder).eval()
+    given = transformers.AutoTokenizer.from_pretrained(folder)(text, truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        state = stock(**given).last_hidden_state[0, 0]
+    assert close(model.embed([text])[0], state / state.norm())
+    steps = json.loads((folder / "modules.json").read_text())
+    assert [step["path"] for step in steps] == ["", "1_Pooling", "2_Normalize"]
+    pooling = json.loads((folder / "1_Pooling" / "config.json").read_text())
+    assert pooling["pooling_mode_cls_token"] and pooling["word_embedding_dimension"] == 32
+    assert json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"] == 64
+    model.save(folder)
+    assert (folder / "2_Normalize").is_dir(), "a folder of vectors is replaced by its like"

@@ -79,6 +79,8 @@ def test_pretraining_leaves_a_whole_run_folder(pretrained, data):
     assert parse(Recipe, recipe["recipe"]) == pretraining(data)
     assert recipe["tokenizer"] == Tokenizer.load(data / "tokenizer").identity
     assert recipe["data"] == json.loads((data / "manifest.json").read_text())["dataset_id"]
+    kernels = json.loads((folder / "environment.json").read_text())["kernels"]
+    assert list(kernels) == ["decoder, causal, rope"] and kernels["decoder, causal, rope"].startswith("sdpa: whole")
 
 
 def test_the_model_folder_is_the_trained_model(pretrained):

@@ -7,13 +7,13 @@ import typer
 
 
 def prepare(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The data folder to make.")],
     sources: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Folders, files (.txt .md .jsonl .csv .tsv .parquet, also .gz .zst .xz), or the word `embedded`."
         ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The data folder to make.")],
+    ] = None,
     tokenizer: Annotated[str | None, typer.Option(help="A tokenizer or model folder to use, or `bytes`.")] = None,
     vocab_size: Annotated[int, typer.Option(help="Tokens of the tokenizer that is trained.")] = 8192,
     valid_share: Annotated[float, typer.Option(help="The share of documents that is held out.")] = 0.05,
@@ -23,30 +23,55 @@ def prepare(
         list[str] | None, typer.Option(help="Drop what shares text with this evaluation file; may be given again.")
     ] = None,
     near: Annotated[bool, typer.Option(help="Drop near duplicates too.")] = True,
-    paragraphs: Annotated[bool, typer.Option(help="Leave out long paragraphs that stood before.")] = False,
+    paragraphs: Annotated[bool, typer.Option(help="Leave out long paragraphs that stand elsewhere.")] = False,
     sentence_lines: Annotated[bool, typer.Option(help="Give every sentence a line of its own.")] = False,
     text_key: Annotated[str | None, typer.Option(help="The key of the text in rows [text or content].")] = None,
     invalid: Annotated[str, typer.Option(help="Invalid UTF-8: replace, strict or drop.")] = "replace",
     keep_dropped: Annotated[Path | None, typer.Option(help="Write what is dropped, with the reason, here.")] = None,
+    shards: Annotated[int | None, typer.Option(help="Divide the work into so many [by size].")] = None,
+    engine: Annotated[str, typer.Option(help="Where the work is done: local, ray or slurm.")] = "local",
+    workers: Annotated[int | None, typer.Option(help="Processes of the local engine [the cores].")] = None,
+    keep_work: Annotated[bool, typer.Option(help="Keep what shortens the next preparation, in OUT.work.")] = True,
     set: Annotated[list[str] | None, typer.Option(help="Any other field: filter.quality.min_words=30 ...")] = None,
+    stage: Annotated[str | None, typer.Option(help="Do one task of a planned preparation.", hidden=True)] = None,
+    shard: Annotated[int, typer.Option(help="The task's shard.", hidden=True)] = 0,
+    plan: Annotated[str | None, typer.Option(help="The plan that the task belongs to.", hidden=True)] = None,
 ) -> None:
     """Clean, split, dedup and encode text into a data folder."""
     from trivium.base.config import override, parse
+    from trivium.base.errors import ConfigError
     from trivium.base.log import say
-    from trivium.data.prepare import Preparation, prepare
+    from trivium.data import prepare as room
+    from trivium.data.engine import Running
     from trivium.data.report import lines
+    from trivium.lab.corpus import write_page
 
+    if stage is not None:
+        if room.perform(out, stage, shard, plan):
+            write_page(out)
+        return
+    if not sources:
+        raise ConfigError("prepare: expected SOURCE: folders, files or the word `embedded`")
     tree: dict[str, Any] = {
         "tokenizer": tokenizer, "vocab_size": vocab_size, "valid_share": valid_share, "filter": filter,
-        "paragraphs": paragraphs, "sentence_lines": sentence_lines, "languages": language,
-        "reading": {"text_key": text_key, "invalid": invalid},
+        "paragraphs": paragraphs, "sentence_lines": sentence_lines, "languages": language, "shards": shards,
+        "reading": {"text_key": text_key, "invalid": invalid}, "engine": {"kind": engine},
     }  # fmt: skip
+    if workers is not None:
+        tree["engine"]["workers"] = workers
     if decontaminate:
         tree["contamination"] = {"against": decontaminate}
     if not near:
         tree["near"] = None
-    preparation = parse(Preparation, override(tree, set or ()), "prepare")
-    manifest = prepare(sources, out, preparation, keep_dropped, progress=lambda step: say(f"{step} ..."))
+    tree = override(tree, set or ())
+    where = parse(Running, {"engine": tree.pop("engine")}, "prepare").engine
+    preparation = parse(room.Preparation, tree, "prepare")
+    manifest = room.prepare(sources, out, preparation, keep_dropped, lambda step: say(f"{step} ..."), where, keep_work)
+    if "submitted" in manifest:
+        return say(f"submitted; when the last job has ended the data is in {out}: trivium show {out}")
+    if manifest["fresh"]:
+        write_page(out)
     for line in lines(manifest):
         say(line)
-    say(f"the data is in {out}" if manifest["fresh"] else f"{out} is up to date; nothing was done")
+    say(f"the data is in {out}, its report in {out}/report.html" if manifest["fresh"]
+        else f"{out} is up to date; nothing was done")  # fmt: skip

@@ -1,19 +1,19 @@
 """Dropped: every document that was left out, counted by reason and, on request, written down with it.
 
-The file is .jsonl, a line a document: reason, source, id, text as it stood when it was dropped. It appears whole at
-the end. It refuses to know the reasons.
+A line a document, .jsonl: reason, source, id, text as it stood when it was dropped. A few of each reason are kept as
+examples. It refuses to know the reasons.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from trivium.base.files import writing
 from trivium.base.types import Document
+
+EXAMPLES = 3
+EXAMPLE_CHARS = 240
 
 
 @dataclass
@@ -21,14 +21,23 @@ class Dropped:
     """What was left out so far."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     handle: IO[Any] | None = None
 
     def add(self, document: Document, reason: str, detail: str = "") -> None:
         """Count a document under a reason; `detail` is written down with it, and not counted apart."""
         self.counts[reason] += 1
+        row = {"reason": reason, "detail": detail, "source": document.source, "id": document.id}
+        row = {key: value for key, value in row.items() if value}
+        if self.counts[reason] <= EXAMPLES:
+            short = document.text[: EXAMPLE_CHARS + 1]
+            short = short if len(short) <= EXAMPLE_CHARS else short[:-1] + " ..."
+            example = {**{k: v for k, v in row.items() if k != "reason"}, "text": short}
+            self.examples.setdefault(reason, []).append(
+                {key: value.encode("utf-8", "replace").decode() for key, value in example.items()}
+            )
         if self.handle is not None:
-            row = {"reason": reason, "detail": detail, "source": document.source, "id": document.id}
-            line = json.dumps({**{k: v for k, v in row.items() if v}, "text": document.text}, ensure_ascii=False)
+            line = json.dumps({**row, "text": document.text}, ensure_ascii=False)
             self.handle.write(line.encode("utf-8", "replace") + b"\n")
 
 
@@ -36,13 +45,3 @@ def place(path: str | Path) -> Path:
     """The file that is meant: `dropped.jsonl` in a folder, or the path itself where it has a suffix."""
     path = Path(path)
     return path / "dropped.jsonl" if path.is_dir() or not path.suffix else path
-
-
-@contextmanager
-def dropping(path: Path | None) -> Iterator[Dropped]:
-    """Count what is dropped, and write it to `path` if there is one."""
-    if path is None:
-        yield Dropped()
-        return
-    with writing(path) as handle:
-        yield Dropped(handle=handle)

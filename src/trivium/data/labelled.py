@@ -1,8 +1,9 @@
 """Records become rows of Examples, one maker for each kind of task; what is left out or cut is counted by reason."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,7 +11,10 @@ from trivium.base.errors import DataError
 from trivium.base.types import IGNORE, Example, Message
 from trivium.text.labelled import Better, Group, Question, Text, Words
 from trivium.text.layout import Layout, spans
+from trivium.text.rows import BAD
 from trivium.text.template import ids, render
+
+Record, Made = TypeVar("Record"), TypeVar("Made")
 
 CUT = "cut to the model's context"
 
@@ -30,6 +34,21 @@ class GroupRows:
 
     def row(self, epoch: int, index: int) -> list[Example]:
         return list(self.groups[index])
+
+
+def each(
+    rows: Iterable[tuple[str, Record]], make: Callable[[str, Record], Made], skip_bad: bool, counts: Counter[str]
+) -> Iterator[Made]:
+    """What is made of each row; a row that cannot be made is an error, or with `skip_bad` counted."""
+    for where, one in rows:
+        try:
+            made = make(where, one)
+        except DataError:
+            if not skip_bad:
+                raise
+            counts[BAD] += 1
+        else:
+            yield made
 
 
 def names(found: Iterable[str]) -> tuple[str, ...]:
@@ -120,6 +139,17 @@ def windows(one: Question, layout: Layout, stride: int) -> Iterator[Window]:
         if at + room >= len(found):
             return
         at += min(stride, room)
+
+
+def answered(one: Question, unanswerable: bool, where: str) -> bool:
+    """Whether a question has an answer that can be learned; one that may not be without is a DataError."""
+    if len(one.answers.text) != len(one.answers.answer_start):
+        raise DataError(f"{where}: answers.answer_start: expected one for each of {len(one.answers.text)} texts, "
+                        f"found {len(one.answers.answer_start)}")  # fmt: skip
+    if not one.answers.text and not unanswerable:
+        raise DataError(f"{where}: answers: expected at least one, found none; where questions may have no "
+                        "answer in their context, say objective.unanswerable=true")  # fmt: skip
+    return bool(one.answers.text)
 
 
 def located(one: Question, window: Window) -> Example:

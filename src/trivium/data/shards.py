@@ -2,14 +2,17 @@
 
     train-00000.tok     uint16 where the largest id fits, else uint32; content ids only
     train-00000.idx     uint64[documents + 1] offsets into it
+    train-00000.src     where each document comes from: the number of its source in its shard, and its id in there
 
 The manifest names size and hash of each; it is written last, so a folder with a manifest is whole. Specials (BOS,
 EOS, ...) are not in the shards: the objective adds them, so the same shards serve every family.
 """
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -26,24 +29,88 @@ def dtype_for(vocab_size: int) -> np.dtype:
     return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<u4")
 
 
+class ShardWriter:
+    """Writes a shard as it comes, a batch of documents at a time; a shard without any document leaves no file.
+
+    Used as a context: the files appear when it is left, and not at all if it is left by an error. `line` is then what
+    the manifest says of the shard, or None.
+    """
+
+    def __init__(self, folder: Path, name: str, vocab_size: int) -> None:
+        self.folder, self.name, self.vocab_size = folder, name, vocab_size
+        self.line: dict[str, Any] | None = None
+        self._dtype = dtype_for(vocab_size)
+        self._files = ExitStack()
+        self._tokens: IO[Any] | None = None
+        self._lengths: list[np.ndarray] = []
+        self._source: list[int] = []
+        self._id: list[bytes] = []
+        self._count = self._bytes = 0
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def add(
+        self, ids: np.ndarray, offsets: np.ndarray, text_bytes: int, places: Sequence[tuple[int, str]] = ()
+    ) -> None:
+        """Write the ids of some documents, of which document i has ids[offsets[i]:offsets[i + 1]].
+
+        An id outside the vocabulary is refused. `places` names the source and the id of each document.
+        """
+        if len(ids) and int(ids.max()) >= self.vocab_size:
+            where = f"{self.folder / self.name}.tok"
+            raise DataError(f"{where}: id {int(ids.max())} is outside the vocabulary of {self.vocab_size}")
+        if self._tokens is None:
+            self._tokens = self._files.enter_context(writing(self.folder / f"{self.name}.tok"))
+        self._tokens.write(ids.astype(self._dtype).tobytes())
+        self._lengths.append(np.diff(offsets.astype(np.int64)))
+        self._count, self._bytes = self._count + len(ids), self._bytes + text_bytes
+        self._source += [source for source, _ in places]
+        self._id += [name.encode("utf-8", "replace") for _, name in places]
+
+    def __exit__(self, *error: Any) -> None:
+        self._files.__exit__(*error)
+        if self._tokens is None or error[0] is not None:
+            return
+        lengths = np.concatenate(self._lengths)
+        with writing(self.folder / f"{self.name}.idx") as handle:
+            handle.write(np.concatenate([[0], lengths]).cumsum().astype("<u8").tobytes())
+        self.line = {
+            "name": self.name,
+            "tokens": self._count,
+            "documents": len(lengths),
+            "bytes": self._bytes,
+            "xxh3_128": xxh3(self.folder / f"{self.name}.tok"),
+            "idx_xxh3_128": xxh3(self.folder / f"{self.name}.idx"),
+        }
+        if self._id:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, source=np.array(self._source, "<u4"), id=np.array(self._id, "S"))
+            with writing(self.folder / f"{self.name}.src") as handle:
+                handle.write(buffer.getbuffer())
+            self.line["src_xxh3_128"] = xxh3(self.folder / f"{self.name}.src")
+
+
 def write_shard(
     folder: Path, name: str, ids: np.ndarray, offsets: np.ndarray, vocab_size: int, text_bytes: int
 ) -> dict[str, Any]:
     """Write one shard and its index; give its line of the manifest. An id outside the vocabulary is refused."""
-    if len(ids) and int(ids.max()) >= vocab_size:
-        raise DataError(f"{folder / name}.tok: id {int(ids.max())} is outside the vocabulary of {vocab_size}")
-    with writing(folder / f"{name}.tok") as handle:
-        handle.write(ids.astype(dtype_for(vocab_size)).tobytes())
-    with writing(folder / f"{name}.idx") as handle:
-        handle.write(offsets.astype("<u8").tobytes())
-    return {
-        "name": name,
-        "tokens": len(ids),
-        "documents": len(offsets) - 1,
-        "bytes": text_bytes,
-        "xxh3_128": xxh3(folder / f"{name}.tok"),
-        "idx_xxh3_128": xxh3(folder / f"{name}.idx"),
-    }
+    with ShardWriter(folder, name, vocab_size) as shard:
+        shard.add(ids, offsets, text_bytes)
+    assert shard.line is not None
+    return shard.line
+
+
+def parts(line: dict[str, Any]) -> dict[str, str]:
+    """The files of a shard, each with its hash, by the shard's line of the manifest."""
+    named = {".tok": "xxh3_128", ".idx": "idx_xxh3_128", ".src": "src_xxh3_128"}
+    return {f"{line['name']}{suffix}": line[key] for suffix, key in named.items() if key in line}
+
+
+def whole(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether every shard of a data folder is there, with the content its manifest means."""
+    files = [item for lines in manifest["splits"].values() for line in lines for item in parts(line).items()]
+    return all((folder / name).is_file() and xxh3(folder / name) == wanted for name, wanted in files)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -71,6 +138,7 @@ class Corpus:
         self._paths: list[Path] = []
         self._tokens: list[np.ndarray] = []
         self._offsets: list[np.ndarray] = []
+        self._places: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.bytes = 0
         for shard in self.manifest["splits"].get(split, []):
             self.bytes += shard["bytes"]
@@ -85,6 +153,20 @@ class Corpus:
             self._paths.append(tok)
         self.lengths = np.concatenate([np.diff(o) for o in self._offsets] or [np.empty(0, np.int64)])
         self._first = np.cumsum([0, *(len(o) - 1 for o in self._offsets)])
+
+    def address(self, document: int) -> tuple[str, str]:
+        """The source of a document (a file, as it was named when the data were prepared) and its id in there."""
+        shard = int(np.searchsorted(self._first, document, side="right")) - 1
+        path = self._paths[shard].with_suffix(".src")
+        if "sources" not in self.manifest or not path.is_file():
+            raise DataError(f"{path}: no such file: the addresses of documents are not known; prepare the folder again")
+        if shard not in self._places:
+            with np.load(path, allow_pickle=False) as places:
+                self._places[shard] = (places["source"], places["id"])
+        source, name = self._places[shard]
+        local = document - int(self._first[shard])
+        line = self.manifest["splits"][self.split][shard]
+        return self.manifest["sources"][line["shard"]][int(source[local])], name[local].decode()
 
     def _check(self, shard: dict[str, Any], suffix: str, verify: bool) -> Path:
         path = self.folder / f"{shard['name']}{suffix}"

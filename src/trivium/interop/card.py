@@ -5,12 +5,24 @@ from typing import Any
 
 from trivium.model.config import ModelConfig
 
+PURPOSES = {"classify": "text-classification", "tag": "token-classification", "span": "question-answering"}
+"""What heads of tasks are for, in the hub's words."""
+
+
+def purpose(config: ModelConfig, record: Mapping[str, Any]) -> str:
+    """What the model is for, in the hub's words."""
+    if config.head.kind in PURPOSES:
+        return PURPOSES[config.head.kind]
+    if record.get("pool"):
+        return "sentence-similarity"
+    return "fill-mask" if config.family == "encoder" else "text-generation"
+
 
 def card(config: ModelConfig, architecture: str | None, parameters: int, record: Mapping[str, Any]) -> str:
     """Write the model card; `architecture` is the stock class that loads the folder, if one does."""
     header = {
         "library_name": "transformers" if architecture else "trivium",
-        "pipeline_tag": "fill-mask" if config.family == "encoder" else "text-generation",
+        "pipeline_tag": purpose(config, record),
         "tags": f"[trivium, {config.family}]",
     }
     shape = {
@@ -30,9 +42,17 @@ def card(config: ModelConfig, architecture: str | None, parameters: int, record:
     lines += [f"| {key} | {value} |" for key, value in shape.items()]
     if isinstance(evaluation := record.get("evaluation"), Mapping) and evaluation:
         lines += ["", "## Evaluation", "", "| measure | value |", "|---|---|"]
-        lines += [f"| {key} | {value:.4g} |" for key, value in evaluation.items() if isinstance(value, int | float)]
+        rows = {key: value for key, value in evaluation.items() if isinstance(value, int | float)}
+        for task, found in evaluation.items():
+            if isinstance(found, Mapping):
+                rows |= {f"{task}: {key}": value for key, value in found.items() if isinstance(value, int | float)}
+        lines += [f"| {key} | {value:.4g} |" for key, value in rows.items()]
     lines += ["", "## Use", "", "```python", "import trivium", 'model = trivium.load("this folder")']
-    if config.decoder:
+    if "labels" in type(config.head).model_fields and config.head.kind == "classify":
+        lines += ['print(model.classify(["Once upon a time"]))']
+    elif record.get("pool"):
+        lines += ['print(model.embed(["Once upon a time"]))']
+    elif config.decoder and config.head.kind == "lm":
         lines += ['print(model.generate("Once upon a time"))']
     if architecture:
         lines += ["", "from transformers import AutoTokenizer", f"from transformers import {architecture}"]

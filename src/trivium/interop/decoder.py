@@ -10,7 +10,7 @@ from trivium.base.config import merge, parse
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
-from trivium.interop.spelling import expect, read_activation, read_rope, write_activation, write_ids, write_rope
+from trivium.interop.spelling import expect, lone, read_activation, read_rope, write_activation, write_ids, write_rope
 from trivium.model.config import ModelConfig
 from trivium.model.ffn import GLU
 from trivium.model.norm import RMS
@@ -53,7 +53,7 @@ def write(
     config: ModelConfig, architecture: str, model_type: str, activation: str, vocabulary: Vocabulary | None
 ) -> Tree:
     """Their config.json of what they share."""
-    decoder = stack(config, architecture)
+    decoder = lone(config, "decoder", architecture)
     norm = expect(decoder.norm, RMS, "decoder.norm", architecture)
     ffn = expect(decoder.ffn, GLU, "decoder.ffn", architecture)
     rope = expect(decoder.position[0], RoPE, "decoder.position", architecture)
@@ -76,13 +76,6 @@ def write(
         **write_rope(rope),
         **write_ids(vocabulary),
     }
-
-
-def stack(config: ModelConfig, architecture: str) -> StackConfig:
-    """The decoder of a config that has no encoder."""
-    if config.decoder is None or config.encoder is not None:
-        raise ModelError(f"stacks: {config.family}, {architecture} has decoder")
-    return config.decoder
 
 
 def windows(decoder: StackConfig) -> list[int]:

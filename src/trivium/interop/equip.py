@@ -40,6 +40,20 @@ def equip(transformer: Transformer, new: Head) -> Transformer:
     return made.to(transformer.tokens.weight.device, transformer.tokens.weight.dtype).train(transformer.training)
 
 
+def sentence_files(pool: str, config: ModelConfig) -> dict[str, Any]:
+    """The files by which sentence-transformers reads a model folder: states, one vector of them, of length 1."""
+    steps = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
+    return {
+        "modules.json": [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+            for i, (path, name) in enumerate(steps.items())
+        ],
+        "sentence_bert_config.json": {"max_seq_length": config.context, "do_lower_case": False},
+        "1_Pooling/config.json": pooling(pool, config),
+        "2_Normalize/config.json": {},
+    }
+
+
 def pooling(pool: str, config: ModelConfig) -> dict[str, Any]:
     """The `1_Pooling/config.json` of sentence-transformers."""
     modes = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}

@@ -16,7 +16,7 @@ import torch
 from trivium.base import files
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop import adapter, families, rules, weights
+from trivium.interop import adapter, equip, families, rules, weights
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_type, difference, stock
 from trivium.model.adapt import merge
@@ -34,7 +34,8 @@ FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
 """What generation_config.json calls the ids that are forced."""
 WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
-    r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja"
+    r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
+    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|1_Pooling|2_Normalize"
 )
 """The files of a model folder; one that holds others is never replaced."""
 
@@ -106,6 +107,9 @@ def save(
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
         files.write_text(new / "README.md", card(config, about["stock"], parameters, about))
+        if family and "pool" in about:
+            for name, content in equip.sentence_files(about["pool"], config).items():
+                files.write_json(new / name, content)
         files.write_json(new / "trivium.json", about)
     return folder
 

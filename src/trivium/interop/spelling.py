@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from trivium.base.config import Choice, parse
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
+from trivium.model.config import ModelConfig
 from trivium.model.position import RoPE
 from trivium.model.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
+from trivium.model.stack import StackConfig
 
 Tree = dict[str, Any]
 Kind = TypeVar("Kind", bound=Choice)
@@ -60,6 +62,19 @@ def expect(value: Any, kind: type[Kind], field: str, architecture: str) -> Kind:
     if not isinstance(value, kind):
         raise ModelError(f"{field}: {getattr(value, 'kind', value)}, {architecture} has {kind.kind}")
     return value
+
+
+def lone(config: ModelConfig, name: str, architecture: str) -> StackConfig:
+    """The stack of a config that has no other."""
+    if list(config.stacks) != [name]:
+        raise ModelError(f"stacks: {config.family}, {architecture} has {name}")
+    return config.stacks[name]
+
+
+def divides(config: ModelConfig, stack: StackConfig, architecture: str) -> None:
+    """Say so where the heads do not divide the width, as they must in classes that have no head size."""
+    if config.hidden_size % stack.heads:
+        raise ModelError(f"heads: {stack.heads}, {architecture} needs a divisor of hidden_size {config.hidden_size}")
 
 
 def read_rope(config: Mapping[str, Any]) -> RoPE:

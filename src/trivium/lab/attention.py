@@ -186,7 +186,8 @@ def _maps(maps: Sequence[tuple[str, Tensor, Layer]], colours: str) -> bytes:
     for axes in grid[len(maps) :]:
         axes.set_axis_off()
     for axes, (title, values, layer) in zip(grid, maps, strict=False):
-        axes.imshow(values.numpy(), cmap=colours, vmin=0, aspect="auto", interpolation="nearest")
+        darkest = 2.5 if colours == "Greys" else None  # a mask that shows everything is no black square
+        axes.imshow(values.numpy(), cmap=colours, vmin=0, vmax=darkest, aspect="auto", interpolation="nearest")
         axes.set_title(title, fontsize=8 if labelled else 6)
         for axis, names in ((axes.xaxis, layer.keys), (axes.yaxis, layer.queries)):
             if len(names) <= LABELLED:

@@ -14,25 +14,32 @@ from pathlib import Path
 from typing import Any
 
 from trivium import api
-from trivium.base.config import parse
+from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import read_json, write_json
 from trivium.base.log import say
 from trivium.data.shards import Corpus
 from trivium.lab import cloze, page
 from trivium.lab.picture import loss_curve
+from trivium.lab.verdict import spread
 from trivium.model.config import ModelConfig
 from trivium.model.presets import PRESETS
 from trivium.model.size import parameters, row_flops
+from trivium.objective.causal import Causal
 from trivium.objective.denoise import Denoise
 from trivium.objective.masked import Masked
+from trivium.objective.objective import Objective
 from trivium.task.run import run
 from trivium.train.recipe import Recipe
 
 FAMILIES = ("decoder", "encoder", "encoder_decoder")
 LENGTH = 256
-STEP_TOKENS = 4096
+STEP_TOKENS = 2048
+"""Small steps, because what an encoder or an encoder-decoder is short of at a small budget is steps."""
 BLANKS = 500
+MASKED, DENOISE = Masked(rate=0.3), Denoise()
+"""Twice BERT's share is masked: at a small budget targets are what is short (Wettig et al. 2022, arXiv:2202.08005)."""
+OBJECTIVES: dict[str, Objective] = {"decoder": Causal(), "encoder": MASKED, "encoder_decoder": DENOISE}
 
 
 def compare(
@@ -82,23 +89,12 @@ def plan(
 ) -> tuple[Recipe, float]:
     """The recipe of a family whose steps use up the budget, and the FLOPs of one step."""
     config = parse(ModelConfig, tree(family, vocab_size, layers, hidden_size), family)
-    objective = {"decoder": "causal", "encoder": "masked", "encoder_decoder": "denoise"}[family]
-    rows = STEP_TOKENS // LENGTH
-    masked, denoise = Masked(), Denoise()
-    read, written = denoise.sizes(denoise.room(LENGTH))
-    flops = (
-        rows
-        * {
-            "decoder": lambda: row_flops(config, decoder=LENGTH, targets=LENGTH),
-            "encoder": lambda: row_flops(config, encoder=LENGTH, targets=round(masked.rate * LENGTH)),
-            "encoder_decoder": lambda: row_flops(config, encoder=read, decoder=written, targets=written),
-        }[family]()
-    )
+    flops = STEP_TOKENS // LENGTH * row_flops(config, **sizes(family))
     steps = max(1, round(budget_flops / flops))
     recipe = {
         "seed": seed,
         "data": {"path": str(data), "length": LENGTH},
-        "objective": objective,
+        "objective": dump(OBJECTIVES[family]),
         "model": tree(family, vocab_size, layers, hidden_size),
         "optim": {"lr": 3e-3},
         "schedule": {"kind": "wsd", "warmup_steps": min(20, steps // 4)},
@@ -109,6 +105,16 @@ def plan(
         "log_every_steps": 5,
     }
     return parse(Recipe, recipe, family), flops
+
+
+def sizes(family: str) -> dict[str, int]:
+    """Tokens that each stack reads of a full row, and how many are predicted."""
+    read, written = DENOISE.sizes(DENOISE.room(LENGTH))
+    return {
+        "decoder": {"decoder": LENGTH, "targets": LENGTH},
+        "encoder": {"encoder": LENGTH, "targets": round(MASKED.rate * LENGTH)},
+        "encoder_decoder": {"encoder": read, "decoder": written, "targets": written},
+    }[family]
 
 
 def measured(recipe: Recipe, where: Path, flops: float) -> dict[str, Any]:
@@ -139,15 +145,18 @@ def report(folder: Path, results: list[dict[str, Any]], frequent: float, budget_
         rows.append([
             family, f"{one['parameters']:,}", f"{one['steps']:,}", f"{one['tokens']:,}", f"{one['targets']:,}",
             f"{statistics.median(run['tokens_per_second'] for run in runs):,.0f}",
-            _spread([run["loss"] for run in runs], "{:.3f}"), _spread([run["cloze"] for run in runs], "{:.1%}"),
+            spread([run["loss"] for run in runs], "{:.3f}"), spread([run["cloze"] for run in runs], "{:.1%}"),
         ])  # fmt: skip
     widths = [max(len(str(row[column])) for row in [header, *rows]) for column in range(len(header))]
     for row in [header, *rows]:
         say("  ".join(str(cell).rjust(width) for cell, width in zip(row, widths, strict=True)))
     error = math.sqrt(0.25 / BLANKS)
     notes = [
-        f"Every family had {budget_flops:.3g} FLOPs on the same shards and tokenizer, with the same block.",
-        "Own loss is the mean over a family's own targets on held-out text: next tokens, masked tokens, or cut spans. "
+        f"Every family had {budget_flops:.3g} FLOPs on the same shards and tokenizer, with the same block; an "
+        "encoder-decoder has half of the layers in each stack. Tokens a second are those of the runs, one after the "
+        "other, on a machine that may have had other work to do.",
+        "Own loss is the mean over a family's own targets on held-out text: next tokens, masked tokens "
+        f"({MASKED.rate:.0%} of all), or cut spans ({DENOISE.density:.0%}). "
         "These are different questions; the losses cannot be compared with each other.",
         f"Cloze is the same for all: {BLANKS} blanks in held-out text, ten candidates each; chance is 10 %, always "
         f"taking the most frequent candidate reaches {frequent:.1%}; the standard error is at most {error:.1%}.",
@@ -160,8 +169,3 @@ def report(folder: Path, results: list[dict[str, Any]], frequent: float, budget_
     parts = [page.table(header, rows), *map(page.paragraph, notes), page.picture(folder / "compare.png", "loss")]
     page.write(folder / "compare.html", "One corpus, three families", parts)
     say(f"the page is {folder}/compare.html")
-
-
-def _spread(values: list[float], form: str) -> str:
-    mean = form.format(statistics.mean(values))
-    return mean if len(values) == 1 else f"{mean} ± {form.format(statistics.stdev(values))}"

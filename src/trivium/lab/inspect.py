@@ -1,10 +1,13 @@
 """Exactly what a run is trained on: every position of a row with its token and the token it must predict.
 
-Rows come from the same code that training reads, so what is shown is what is learned. Red flags (a document with two
-BOS, a row without any loss, an answer whose end is not trained) set the exit code.
+Rows come from the same code that training reads, in its order, so what is shown is what is learned. Red flags (a
+document with two BOS, a row or an answer without any loss, an answer whose end is not trained) are looked for in the
+first `LOOKED` rows of the first epoch, and set the exit code.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,55 +16,131 @@ from trivium.base.batch import Batch, collate
 from trivium.base.log import say
 from trivium.base.types import ALIGNED, IGNORE
 from trivium.data.loader import Loader
-from trivium.task.run import open_rows, row_length, start_model
-from trivium.text.template import END, MARKERS
+from trivium.data.rows import DocumentRows
+from trivium.lab import sheet
+from trivium.task.run import open_rows, row_length, start_model, supervised_rows
+from trivium.text.template import END, MARKERS, end_id
 from trivium.text.tokenizer import Tokenizer
-from trivium.train.recipe import Recipe, read_recipe
+from trivium.train.recipe import Recipe
 
 RED_FLAG = 1
+LOOKED = 1000
+"""Rows of the first epoch that are looked at for shares and red flags."""
 
 
-def examine(path: Path, overrides: list[str], count: int, start: int) -> int:
-    """Print `count` samples of a recipe from sample `start` on; give the exit code."""
-    recipe = read_recipe(path, overrides)
+@dataclass
+class Survey:
+    """What the rows of an epoch are made of."""
+
+    rows: int = 0
+    packed: int = 0
+    documents: int = 0
+    places: int = 0
+    tokens: int = 0
+    trained: int = 0
+    whole: int = 0
+    """Examples that are learned as a whole, by a label or beside others."""
+    flags: Counter[str] = field(default_factory=Counter)
+    first: dict[str, int] = field(default_factory=dict)
+    """The first sample that each red flag was seen in."""
+
+    def lines(self, shortened: str) -> list[tuple[str, str]]:
+        """The shares by name."""
+        targets = f"{self.trained / max(1, self.tokens):.1%} of the tokens carry a loss" if self.trained else (
+            f"{self.whole:,} texts are learned as a whole")  # fmt: skip
+        return [
+            ("looked at", f"{self.rows:,} rows, {self.documents:,} documents, {self.tokens:,} tokens"),
+            ("masked", f"{1 - self.trained / max(1, self.tokens):.1%} of the tokens carry no loss; {targets}"),
+            ("truncated", shortened),
+            ("padded", f"{1 - self.tokens / max(1, self.places):.1%} of the places are padding"),
+            ("packed", f"{self.packed / max(1, self.rows):.1%} of the rows hold several documents, "
+                       f"{self.documents / max(1, self.rows):.2f} on average"),
+        ]  # fmt: skip
+
+
+def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> int:
+    """Print `count` samples of a recipe from sample `start` on, or write them as a page; give the exit code."""
     model = start_model(recipe)
-    assert model.tokenizer is not None
-    rows, _ = open_rows(recipe, model, row_length(recipe, model))
-    pad = model.tokenizer.vocabulary.pad
-    loader = Loader(rows, 1, 1, pad, recipe.seed)
-    flagged = False
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    length, notes = row_length(recipe, model), Counter[str]()
+    if recipe.objective.reads == "documents":
+        rows, _ = open_rows(recipe, model, length)
+    else:
+        rows = supervised_rows(recipe, model, recipe.data.path, length, notes)
+    pad = tokenizer.vocabulary.pad
+    loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, pad, recipe.seed)
+    found = survey(loader, tokenizer, recipe)
+    if isinstance(rows, DocumentRows):
+        cut = f"{rows.plan.cut:,} documents are cut"
+    else:
+        cut = "; ".join(f"{number:,} rows {reason}" for reason, number in notes.items()) or "no row is cut or left out"
+    shown = []
     for sample in range(start, start + count):
         epoch, index = loader.locate(sample)
         batch = collate([rows.row(epoch, index)], pad, rows.length)
-        say(f"sample {sample}: epoch {epoch}, row {index}")
-        for line in table(batch, model.tokenizer):
-            say(line)
-        flags = red_flags(batch, model.tokenizer, recipe)
-        for flag in flags:
-            say(f"RED FLAG: {flag}")
-        flagged = flagged or bool(flags)
-        say()
-    return RED_FLAG if flagged else 0
+        shown.append((f"sample {sample}: epoch {epoch}, row {index}", batch))
+    flags = [f"{flag}: {number:,} times, first in sample {found.first[flag]}" for flag, number in found.flags.items()]
+    if out is None:
+        for title, batch in shown:
+            say(title)
+            for line in table(batch, tokenizer):
+                say(line)
+            say()
+    else:
+        sheet.write(out, [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown], tokenizer,
+                    found.lines(cut), flags)  # fmt: skip
+        say(f"the page is {out}")
+    for name, value in found.lines(cut):
+        say(f"{name:<10} {value}")
+    for flag in flags:
+        say(f"RED FLAG: {flag}")
+    return RED_FLAG if flags else 0
+
+
+def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
+    """Look at the first epoch's rows as the batches that they are trained in."""
+    found, size = Survey(), min(loader.rows.size(0), LOOKED)
+    for step in range(-(-size // loader.step_rows)):
+        for batch in loader.step(step):
+            for row in range(len(batch.stream.ids)):
+                if found.rows >= size:
+                    return found
+                sides = [side for side in (batch.enc, batch.dec) if side is not None]
+                documents = batch.stream.documents[row]
+                found.packed += int(documents.max() > 1)
+                found.documents += int(documents.max())
+                found.places += sum(side.ids.shape[1] for side in sides)
+                found.tokens += sum(int((side.documents[row] > 0).sum()) for side in sides)
+                found.trained += int((position_targets(batch, row) != IGNORE).sum())
+                for flag in red_flags(batch, tokenizer, recipe, row):
+                    found.flags[flag] += 1
+                    found.first.setdefault(flag, found.rows)
+                found.rows += 1
+            found.whole += max(
+                (len(values) for name, values in batch.targets.items() if name not in ALIGNED), default=0
+            )
+    return found
 
 
 def table(batch: Batch, tokenizer: Tokenizer) -> Iterator[str]:
     """One line for each position of the batch's first row, padding in one line, and a line of facts."""
-    stream, targets = batch.stream, positions_targets(batch)
+    stream, targets = batch.stream, position_targets(batch)
     ids, documents = stream.ids[0], stream.documents[0]
     used = int((documents > 0).sum())
     if batch.enc is not None and batch.dec is not None:
         source = batch.enc
         yield "encoder reads: " + " ".join(map(tokenizer.token, source.ids[0][source.documents[0] > 0]))
     yield f"{'column':>6} {'document':>8} {'position':>8}  {'role':<9} {'token':<20} {'must predict':<20} loss"
-    roles = spoken(ids[:used], documents[:used], tokenizer)
+    who = spoken(ids[:used], documents[:used], tokenizer)
     for column in range(used):
         target = int(targets[column])
         weight = 1.0 if batch.weights is None else float(batch.weights[0][column])
         tag = "tag" in batch.targets
-        predicted = "-" if target == IGNORE else str(target) if tag else _show(tokenizer, target)
+        predicted = "-" if target == IGNORE else str(target) if tag else show(tokenizer, target)
         loss = "off" if target == IGNORE else "on" if weight == 1 else f"x {weight:.3g}"
-        yield (f"{column:>6} {documents[column]:>8} {stream.positions[0][column]:>8}  {roles[column]:<9} "
-               f"{_show(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}")  # fmt: skip
+        yield (f"{column:>6} {documents[column]:>8} {stream.positions[0][column]:>8}  {who[column]:<9} "
+               f"{show(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}")  # fmt: skip
     for name, values in batch.targets.items():
         if name not in ALIGNED:
             yield f"{name}: {', '.join(str(value.tolist()) for value in values)}"
@@ -70,49 +149,62 @@ def table(batch: Batch, tokenizer: Tokenizer) -> Iterator[str]:
            f"{valid} targets ({valid / max(used, 1):.0%} of the tokens)")  # fmt: skip
 
 
-def positions_targets(batch: Batch) -> np.ndarray:
-    """What each position of the batch's first row must predict; IGNORE where texts are learned as a whole."""
+def position_targets(batch: Batch, row: int = 0) -> np.ndarray:
+    """What each position of a row must predict; IGNORE where texts are learned as a whole."""
     found = next((batch.targets[name] for name in ALIGNED if name in batch.targets), None)
-    return np.full(batch.stream.ids.shape[1], IGNORE) if found is None else found[0]  # type: ignore[no-any-return]
+    return np.full(batch.stream.ids.shape[1], IGNORE) if found is None else found[row]  # type: ignore[no-any-return]
 
 
 def spoken(ids: np.ndarray, documents: np.ndarray, tokenizer: Tokenizer) -> list[str]:
     """The role at each position. Control ids cannot be forged by text, so the markers tell it exactly."""
     markers = {tokenizer.id_of(name): role for role, name in MARKERS.items() if name in tokenizer}
     end = tokenizer.id_of(END) if END in tokenizer else None
-    roles, role, document = [], "", 0
+    found, role, document = [], "", 0
     for token, where in zip(ids.tolist(), documents.tolist(), strict=True):
         role = "" if where != document else role
         document = where
         role = markers.get(token, role)
-        roles.append(role)
+        found.append(role)
         role = "" if token == end else role
-    return roles
+    return found
 
 
-def red_flags(batch: Batch, tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
-    """What is wrong with the batch's first row."""
-    stream, targets = batch.stream, positions_targets(batch)
+def roles(batch: Batch, tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
+    """The role of each token of the first row that is read first; without markers, what is trained is an answer."""
+    side = batch.enc if batch.enc is not None else batch.dec
+    assert side is not None
+    found = spoken(side.ids[0], side.documents[0], tokenizer)
+    if recipe.objective.reads == "conversations" and batch.enc is None and not any(found):
+        learned = sheet.learned(batch)
+        return ["assistant" if one else "" for one in learned]
+    return found
+
+
+def red_flags(batch: Batch, tokenizer: Tokenizer, recipe: Recipe, row: int = 0) -> list[str]:
+    """What is wrong with a row of a batch."""
+    stream, targets, vocabulary = batch.stream, position_targets(batch, row), tokenizer.vocabulary
+    documents = stream.documents[row]
     flags = []
-    vocabulary = tokenizer.vocabulary
-    documents = stream.documents[0]
     if not (targets != IGNORE).any() and batch.targets.keys() <= {*ALIGNED}:
         flags.append("no position of this row has a loss")
-    if vocabulary.bos is not None and recipe.data.isolate:
-        for document in range(1, int(documents.max()) + 1):
-            begins = int((stream.ids[0][documents == document] == vocabulary.bos).sum())
-            if begins > 1 and vocabulary.bos != vocabulary.eos:
-                flags.append(f"document {document} has {begins} BOS tokens")
-    if recipe.objective.reads == "conversations" and END in tokenizer:
-        end = tokenizer.id_of(END)
-        for document in range(1, int(documents.max()) + 1):
-            trained = targets[documents == document]
-            trained = trained[trained != IGNORE]
-            if len(trained) and end not in trained:
-                flags.append(f"document {document} trains an answer but not its end")
+    talk, end = recipe.objective.reads == "conversations", end_id(tokenizer)
+    for document in range(1, int(documents.max()) + 1):
+        here = documents == document
+        trained = targets[here][targets[here] != IGNORE]
+        for side in (batch.enc, batch.dec):
+            if side is None or vocabulary.bos in (None, vocabulary.eos) or not recipe.data.isolate:
+                continue
+            begins = int((side.ids[row][side.documents[row] == document] == vocabulary.bos).sum())
+            if begins > 1:
+                flags.append(f"a document has {begins} BOS tokens")
+        if talk and not len(trained):
+            flags.append("a conversation has nothing that is trained")
+        if talk and len(trained) and end is not None and end not in trained:
+            flags.append("a document trains an answer but not its end")
     return flags
 
 
-def _show(tokenizer: Tokenizer, token: int) -> str:
+def show(tokenizer: Tokenizer, token: int) -> str:
+    """A token as a word of one line."""
     text = tokenizer.token(token)
     return text if token in tokenizer.vocabulary.special else repr(text)[1:-1].replace(" ", "\u00b7")

@@ -1,4 +1,4 @@
-"""The loss curve of a run as a picture, drawn from its `metrics.jsonl`.
+"""The loss curve of a run as a picture, drawn from its `metrics.jsonl`, and the confusion matrix of a classification.
 
 This file reads numbers and writes a PNG; it knows nothing of models, and a run that is still going can be drawn.
 """
@@ -16,6 +16,8 @@ import numpy as np
 from trivium.base.errors import DataError
 from trivium.base.files import writing
 
+FEW = 20
+"""Up to so many labels a confusion matrix shows its counts."""
 SPAN = 0.02
 """The width of the smoothing, as a share of the run."""
 
@@ -129,6 +131,42 @@ def loss_curve(
         axes.legend(frameon=False)
     with writing(out) as handle:
         handle.write(png(figure))
+
+
+def confusion(found: Mapping[str, Any], out: Path) -> Path | None:
+    """Draw the `confusion` of a task's metrics, where they have one: a row is what texts are, a column what was said.
+
+    Colours are shares of a row, so rare labels are seen as well; counts stand in small tables alone.
+    """
+    if "confusion" not in found:
+        return None
+    from matplotlib.figure import Figure
+
+    counts, names = np.array(found["confusion"]), found["labels"]
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    many = len(names) > FEW
+    side = min(14.0, 3.2 + (0.09 if many else 0.6) * len(names))
+    figure = Figure(figsize=(side + 1, side), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    size = 4 if many else 9
+    axes.set_xticks(range(len(names)), [_brief(name) for name in names], rotation=90 if many else 35, fontsize=size,
+                    ha="center" if many else "right", rotation_mode=None if many else "anchor")  # fmt: skip
+    axes.set_yticks(range(len(counts)), [_brief(name) for name in names[: len(counts)]], fontsize=size)
+    if not many:
+        for i, j in np.ndindex(counts.shape):
+            axes.text(j, i, str(counts[i, j]), ha="center", va="center", color="w" if shares[i, j] > 0.5 else "0.2")
+    axes.set_xlabel("what was said")
+    axes.set_ylabel("what it is")
+    axes.set_title(f"{found['rows']:,} texts, accuracy {found['accuracy']:.3f}")
+    figure.colorbar(image, label="share of the row", shrink=0.8)
+    with writing(out) as handle:
+        handle.write(png(figure))
+    return out
+
+
+def _brief(name: str) -> str:
+    return name if len(name) <= 24 else f"{name[:21]}..."
 
 
 def png(figure: Any) -> bytes:

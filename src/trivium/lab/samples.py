@@ -6,36 +6,44 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from trivium import api
 from trivium.base.types import Segment
 from trivium.objective.instruct import Instruct
 from trivium.task.task import by_objective
+from trivium.text.labelled import plain
 from trivium.text.record import records
+from trivium.text.row import Row
 from trivium.text.rows import read_rows, recognise
-from trivium.text.template import render
+from trivium.text.template import differences, render
 from trivium.text.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
 ROWS = 3
 LONGEST = 400
 """Characters of a segment or value that are shown."""
+LEARNED = ("label", "labels", "tags", "ner_tags", "pos_tags", "answers", "positive", "pos", "chosen", "target")
+"""The keys of a record that say what is right."""
 
 
-def show_samples(recipe: Recipe, console: Console | None = None) -> None:
-    """Print what the rows are taken for, and the first of them."""
-    console = console or Console(highlight=False)
-    first = next(iter(records(recipe.data.path[0], recipe.data.rows.columns)), None)
-    if first is None or recipe.init is None:
-        return
-    if isinstance(recipe.objective, Instruct):
-        kind = recognise(first[1], first[0], recipe.data.rows.format).kind
-        console.print(f"rows are read as {kind}; [dim]what the model is told[/], [bold green]what it learns to say[/]")
-        tokenizer = Tokenizer.load(recipe.init)
-        for where, conversation in islice(read_rows(recipe.data.path, recipe.data.rows), ROWS):
-            console.print(Text(f"{where}: ", "cyan") + painted(render(conversation.complete(), tokenizer), tokenizer))
-        return
-    console.print(f"rows are read as records of the task {by_objective(recipe.objective).kind}")
-    for where, row in islice(records(recipe.data.path[0]), ROWS):
-        console.print(Text(f"{where}: ", "cyan") + Text(_short(row), "dim"))
+def show_samples(model: api.Model, recipe: Recipe, console: Console | None = None) -> None:
+    """Print what the rows of each file are taken for, and the first of them."""
+    console, tokenizer = console or Console(highlight=False), model.tokenizer
+    assert tokenizer is not None
+    talk = isinstance(recipe.objective, Instruct)
+    legend = "[dim]what the model is told[/], [bold green]what it learns to say[/]"
+    for path in recipe.data.path:
+        if talk:
+            console.print(f"{path}: rows are read as {_format(path, recipe)}; {legend}", soft_wrap=True)
+            for where, conversation in islice(read_rows([path], recipe.data.rows), ROWS):
+                text = painted(render(conversation.complete(), tokenizer), tokenizer)
+                console.print(Text(f"{where}: ", "cyan") + text, soft_wrap=True)
+        else:
+            kind = by_objective(recipe.objective).kind
+            console.print(f"{path}: rows are read as records of the task {kind}; {legend}", soft_wrap=True)
+            for where, row in islice(plain(path, recipe.data.rows), ROWS):
+                console.print(Text(f"{where}: ", "cyan") + _record(row), soft_wrap=True)
+    for line in differences(tokenizer) if talk else ():
+        console.print(Text(f"the chat template: {line}", "yellow"), soft_wrap=True)
 
 
 def painted(segments: list[Segment], tokenizer: Tokenizer) -> Text:
@@ -48,5 +56,22 @@ def painted(segments: list[Segment], tokenizer: Tokenizer) -> Text:
     return text
 
 
-def _short(row: dict[str, Any]) -> str:
-    return "; ".join(f"{key}: {value!s:.{LONGEST}}" for key, value in row.items())
+def _format(path: str, recipe: Recipe) -> str:
+    """The format of the first row; a wrong row is left to who reads them all."""
+    reading = recipe.data.rows
+    if reading.format is not None:
+        return reading.format
+    names = Row.columns
+    first = next(iter(records(path, reading.columns, names)), None)
+    if first is None:
+        return "nothing: there are none"
+    return recognise(first[1], first[0], reading.format).kind
+
+
+def _record(row: dict[str, Any]) -> Text:
+    """The keys of a record; what is right stands out."""
+    text = Text()
+    for key, value in row.items():
+        text.append(f"{'; ' if text else ''}{key}: ", "dim")
+        text.append(f"{value!s:.{LONGEST}}", "bold green" if key in LEARNED else "dim")
+    return text

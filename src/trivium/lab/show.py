@@ -12,13 +12,11 @@ from trivium.base.config import dump, fields
 from trivium.base.errors import ConfigError
 from trivium.data.report import lines as report_lines
 from trivium.data.shards import read_manifest
-from trivium.model.auto import Auto, choose
+from trivium.model.auto import explain
 from trivium.model.config import ModelConfig
 from trivium.model.device import bf16_gain, pick
-from trivium.model.kernel import Case
 from trivium.model.pattern import Where
 from trivium.model.size import ADAM_BYTES, activations, flops, parameters
-from trivium.model.view import View
 from trivium.train.loop import BF16_WORTH
 from trivium.train.recipe import Recipe, read_recipe
 
@@ -65,22 +63,11 @@ def _model(config: ModelConfig, length: int) -> Iterator[str]:
         yield f"  {part:<22} {count:>13,}"
     cost = f"{flops(config, length):>13,.0f}"
     yield f"training FLOPs per token {cost}   at rows of {length:,} (two for a multiply-add; x3 for backward)"
-    yield f"kernel                   {config.kernel.kind}: {config.kernel.absent() or config.kernel.reason()}"
-    if isinstance(config.kernel, Auto):
-        yield from _kernels(config, length)
-
-
-def _kernels(config: ModelConfig, length: int) -> Iterator[str]:
-    """What the choice of kernels comes to in training on rows that are whole documents."""
-    position = torch.arange(length)[None]
-    where = Where(position, torch.ones_like(position))
-    for name, stack in config.stacks.items():
-        width = stack.head_width(config.hidden_size)
-        for pattern, positions in dict.fromkeys(stack.kind(layer) for layer in range(stack.layers)):
-            view = View(pattern, where, where, plain=True, relative=positions.relative(stack.heads, width))
-            kernel, why = choose(Case(view, pick().type, dropout=stack.attention_dropout, softcap=stack.softcap))
-            label = f"{name}, {pattern.kind}"
-            yield f"  {label:<22} {kernel.kind}: {why}"
+    place = torch.arange(length)[None]
+    whole = dict.fromkeys(config.stacks, Where(place, torch.ones_like(place)))
+    yield "kernels, in training on rows that are whole documents"
+    for layers, choice in explain(config, whole, plain=whole, device=pick().type).items():
+        yield f"  {layers:<24} {choice}"
 
 
 def _run(recipe: Recipe, config: ModelConfig, length: int) -> Iterator[str]:

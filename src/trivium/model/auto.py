@@ -1,11 +1,19 @@
 """Which kernel computes a case fastest, and why: the one place that ranks them."""
 
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from trivium.model import flash, flex  # noqa: F401  their kinds join the family
 from trivium.model.kernel import SDPA, Case, Eager, Kernel
+from trivium.model.pattern import Where
 from trivium.model.tiled import BLOCK, Tiled
+from trivium.model.view import View
+
+if TYPE_CHECKING:
+    from trivium.model.config import ModelConfig
 
 LONG, SPARSE = 512, 0.6
 """Where tiles pay on a CPU: rows of at least so many keys, of which at most such a share is looked at.
@@ -46,3 +54,21 @@ def choose(case: Case) -> tuple[Kernel, str]:
     if long and (share := view.share(BLOCK)) <= SPARSE:
         return Tiled(), f"{share:.0%} of the blocks of {keys:,} keys are seen at all"
     return SDPA(), "one mask for all layers: " + ("most of the row is seen" if long else f"{keys:,} keys are few")
+
+
+def explain(config: "ModelConfig", places: Mapping[str, Where], plain: Collection[str], device: str) -> dict[str, str]:
+    """For each kind of layer, the kernel that its self-attention takes on a device in training, and why.
+
+    `places` says for each stack where the tokens of some rows sit, on the CPU; `plain` names the stacks whose rows are
+    one whole document each.
+    """
+    found = {}
+    for name, stack in config.stacks.items():
+        for pattern, position in dict.fromkeys(stack.kind(layer) for layer in range(stack.layers)):
+            relative = position.relative(stack.heads, stack.head_width(config.hidden_size))
+            view = View(pattern, places[name], places[name], name in plain, relative)
+            case = Case(view, device, dropout=stack.attention_dropout, softcap=stack.softcap)
+            own = config.kernel
+            kernel, why = choose(case) if isinstance(own, Auto) else (own, own.absent() or own.reason())
+            found[f"{name}, {pattern.kind}, {position.kind}"] = f"{kernel.kind}: {why}"
+    return found

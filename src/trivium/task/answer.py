@@ -6,6 +6,8 @@ from pathlib import Path
 
 from trivium import api
 from trivium.base.errors import ModelError
+from trivium.base.log import say
+from trivium.data.shorten import shorten
 from trivium.infer.generate import generate
 from trivium.infer.sampling import Sampling
 from trivium.task.metric import exact_match, measure
@@ -30,13 +32,13 @@ class Answered:
 
 
 def answer(model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int = 64) -> list[Answered]:
-    """The greedy answers of a model, in batches; a question longer than its context is a ModelError."""
+    """The greedy answers of a model, in batches; questions that its positions do not hold are cut, and counted."""
     tokenizer = model.tokenizer
     if tokenizer is None:
         raise ModelError("this model has no tokenizer; questions are texts")
     stops = tuple(dict.fromkeys((*model.stops, *stop_ids(tokenizer))))
     # Questions of like length share a batch, so that little of it is padding; the answers do not depend on it.
-    asked = [ids(render(one.messages, tokenizer, generate=True)) for one in conversations]
+    asked = prompts_of(model, conversations, max_new_tokens)
     order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
     said: dict[int, str] = {}
     for at in range(0, len(order), BATCH):
@@ -46,6 +48,25 @@ def answer(model: api.Model, conversations: Sequence[Conversation], max_new_toke
         for i, completion in zip(part, found, strict=True):
             said[i] = tokenizer.decode(completion.ids, skip_special=True)
     return [Answered(one.messages[-1].content, said[i], one.references) for i, one in enumerate(conversations)]
+
+
+def prompts_of(model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int) -> list[list[int]]:
+    """What the model reads of each conversation; where a decoder's positions end, room is left for the answer."""
+    tokenizer, limit, cut = model.tokenizer, model.config.limit, 0
+    assert tokenizer is not None
+    room = limit if limit is None or model.config.encoder else max(limit - max_new_tokens, limit // 2)
+    found = []
+    for one in conversations:
+        segments = render(one.messages, tokenizer, generate=True)
+        if room is not None and len(ids(segments)) > room:
+            cut += 1
+            bos = tokenizer.vocabulary.bos
+            kept = shorten(segments, room, "truncate-context", bos) or shorten(segments, room, "truncate-left", bos)
+            segments = kept or segments
+        found.append(ids(segments))
+    if cut:
+        say(f"shortened {cut:,} questions: cut to {room} tokens")
+    return found
 
 
 def answer_file(

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 from trivium import api
 from trivium.base.errors import DataError, ModelError
+from trivium.base.types import Example
 from trivium.data import labelled
 from trivium.data.rows import ExampleRows
 from trivium.model.score import Classify
 from trivium.objective.label import Label
+from trivium.task import words
 from trivium.task.labels import label_metrics
 from trivium.task.task import Paths, Task
 from trivium.text.labelled import Text, read
@@ -38,16 +40,18 @@ class ClassifyTask(Task, kind="classify"):
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
         head, layout, counts = head_of(model), model.layout(length), Counter[str]()
-        made = [
-            replace(
-                labelled.text(one, layout, counts),
-                targets={"label": labelled.target(one, head.labels, head.several, where)},
-            )
-            for where, one in read(Text, paths, recipe.data.rows, counts)
-        ]
+
+        def make(where: str, one: Text) -> Example:
+            label = labelled.target(one, head.labels, head.several, where)
+            return replace(labelled.text(one, layout, counts), targets={"label": label})
+
+        rows = read(Text, paths, recipe.data.rows, counts)
+        made = labelled.each(rows, make, recipe.data.rows.skip_bad, counts)
         return ExampleRows([[one] for one in made], length, recipe.seed, recipe.data.packing), counts
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
+        if words.writes(model):
+            return words.label_scores(model, paths, reading)
         head = head_of(model)
         rows = list(read(Text, paths, reading))
         for where, one in rows:
@@ -56,6 +60,10 @@ class ClassifyTask(Task, kind="classify"):
         return label_metrics(found, [one.labels for _, one in rows], head.labels)
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
+        if words.writes(model):
+            for one, labels in words.label_rows(model, paths, reading):
+                yield {"text": one.text, "label": list(labels) if isinstance(one.label, tuple) else labels[0]}
+            return
         several = head_of(model).several
         rows = [one for _, one in read(Text, paths, reading)]
         for one, row in zip(rows, model.classify([one.texts for one in rows]), strict=True):

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from trivium import api
-from trivium.base.errors import DataError, ModelError
+from trivium.base.errors import ModelError
+from trivium.base.types import Example
 from trivium.data import labelled
 from trivium.data.rows import ExampleRows
 from trivium.infer.score import scores
 from trivium.model.score import Span
 from trivium.objective.label import Span as Objective
+from trivium.task import words
 from trivium.task.squad import squad_metrics
 from trivium.task.task import Paths, Task
 from trivium.text.labelled import Question, read
@@ -33,24 +35,31 @@ class ExtractTask(Task, kind="extract"):
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
         assert isinstance(recipe.objective, Objective)
-        layout, counts = model.layout(length), Counter[str]()
-        made = []
-        for where, one in read(Question, paths, recipe.data.rows, counts):
-            if not one.answers.text and not recipe.objective.unanswerable:
-                raise DataError(f"{where}: answers: expected at least one, found none; where questions may have no "
-                                "answer in their context, say objective.unanswerable=true")  # fmt: skip
-            some = [labelled.located(one, window) for window in labelled.windows(one, layout, recipe.objective.stride)]
-            if one.answers.text and not any(int(example.targets["end"]) for example in some):
+        layout, counts, objective = model.layout(length), Counter[str](), recipe.objective
+
+        def make(where: str, one: Question) -> list[Example]:
+            found = labelled.answered(one, objective.unanswerable, where)
+            some = [labelled.located(one, window) for window in labelled.windows(one, layout, objective.stride)]
+            if found and not any(int(example.targets["end"]) for example in some):
                 counts["its answer is in no window"] += 1
-                continue
-            made += some
+                return []
+            return some
+
+        rows = read(Question, paths, recipe.data.rows, counts)
+        made = [one for some in labelled.each(rows, make, recipe.data.rows.skip_bad, counts) for one in some]
         return ExampleRows([[one] for one in made], length, recipe.seed, recipe.data.packing), counts
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
+        if words.writes(model):
+            return words.answer_scores(model, paths, reading)
         rows = [one for _, one in read(Question, paths, reading)]
         return squad_metrics([answer for answer, _ in _answers(model, rows)], [one.answers.text for one in rows])
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
+        if words.writes(model):
+            for one, answer in words.answer_rows(model, paths, reading):
+                yield {"id": one.id, "question": one.question, "answer": answer}
+            return
         rows = [one for _, one in read(Question, paths, reading)]
         for one, (answer, score) in zip(rows, _answers(model, rows), strict=True):
             yield {"id": one.id, "question": one.question, "answer": answer, "score": round(score, 6)}

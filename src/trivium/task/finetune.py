@@ -2,21 +2,22 @@
 and the task's metrics on the held-out files go into the model folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from trivium import api
 from trivium.base.config import load_plugins, merge, override, parse, read_toml
-from trivium.base.log import say
+from trivium.base.log import FIRST, say
 from trivium.model.device import pick
 from trivium.task.run import run
-from trivium.task.task import Task, task_of
-from trivium.text.row import RowReading
+from trivium.task.task import task_of
 from trivium.train.recipe import Recipe
 
 TEXT_TO_TEXT = ("classify", "extract")
 """Tasks with a head that an encoder-decoder model learns as text unless `head` asks for one."""
+FORMATS = {"classify": "label", "summarize": "summary"}
+"""What two columns of a table are where a task is learned as text."""
 
 
 def recipe_for(
@@ -34,6 +35,8 @@ def recipe_for(
     }  # fmt: skip
     if recipe is not None:
         given = read_toml(recipe)
+        if objective != task.objective:  # in words nothing of what a recipe says of a head applies
+            given.pop("objective", None)
         if any(key.startswith("budget_") for key in given):
             tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
         tree = merge(tree, given)
@@ -41,31 +44,25 @@ def recipe_for(
     if any(word.startswith("budget_") for word in words):
         tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
     tree = override(tree, words)
+    if objective == "instruct" and task.kind in FORMATS and tree["data"].get("rows", {}).get("columns"):
+        tree = merge({"data": {"rows": {"format": FORMATS[task.kind]}}}, tree)
     load_plugins(tree.get("imports", []))
     return parse(Recipe, tree, str(recipe or f"finetune {task.kind}"))
 
 
-def finetune(name: str, recipe: Recipe, out: Path, resume: bool = False) -> tuple[Path, dict[str, Any]]:
+def finetune(
+    name: str, recipe: Recipe, out: Path, resume: bool = False,
+    begin: Callable[[api.Model, Recipe], None] | None = None,
+) -> tuple[Path, dict[str, Any]]:  # fmt: skip
     """Train a model for a task into a run folder; give its model folder and the metrics on `data.valid`."""
-    folder = run(recipe, out, resume)
-    if not recipe.data.valid:
+    folder = run(recipe, out, resume, {"task": name}, begin)
+    if not recipe.data.valid or not FIRST:
         return folder, {}
     trained = api.load(folder, device=pick())
-    found = measure(task_of(name), trained, recipe.data.valid, recipe.data.rows)
+    found = task_of(name).measure(trained, recipe.data.valid, recipe.data.rows)
     trained.record = {**trained.record, "evaluation": {name: plain(found)}}
     trained.save(folder)
     return folder, found
-
-
-def measure(task: Task, model: api.Model, paths: Sequence[str], reading: RowReading = RowReading()) -> dict[str, Any]:
-    """A task's metrics; a model without its head is asked in words."""
-    if (
-        task.kind in TEXT_TO_TEXT
-        and model.config.family == "encoder_decoder"
-        and not hasattr(model.config.head, "labels")
-    ):
-        task = task_of("chat")
-    return task.measure(model, paths, reading)
 
 
 def plain(found: dict[str, Any]) -> dict[str, Any]:

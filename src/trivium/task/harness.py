@@ -1,7 +1,7 @@
 """The bridge to lm-evaluation-harness: its tasks ask for log-likelihoods and for text, and a model of ours answers.
 
 `run(model, ["my_task"], folder_of_yaml_files)` gives the harness's own results. The harness is an extra
-(`pip install trivium[harness]`); it is imported when it is asked for. An encoder alone has no likelihood of a text
+(`pip install trivium[eval]`); it is imported when it is asked for. An encoder alone has no likelihood of a text
 and is refused.
 """
 
@@ -33,9 +33,7 @@ def run(
         import lm_eval
         from lm_eval.tasks import TaskManager
     except ImportError as missing:
-        raise TriviumError(
-            f"lm-evaluation-harness is not installed: pip install 'trivium[harness]' ({missing})"
-        ) from None
+        raise TriviumError(f"lm-evaluation-harness is not installed: pip install 'trivium[eval]' ({missing})") from None
     loaded = model if isinstance(model, api.Model) else api.load(model, device=pick())
     manager = TaskManager(include_path=str(include) if include else None)
     if unknown := [task for task in tasks if task not in manager.all_tasks]:
@@ -52,11 +50,11 @@ def run(
 
 def bridge(model: api.Model) -> Any:
     """A model as the harness's `LM`."""
+    if model.tokenizer is None or model.config.family == "encoder":
+        raise ModelError("the harness needs a model that writes, with a tokenizer")
     from lm_eval.api.model import TemplateLM
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-    if model.tokenizer is None or model.config.family == "encoder":
-        raise ModelError("the harness needs a model that writes, with a tokenizer")
     tokenizer = model.tokenizer
     bos, eos = tokenizer.vocabulary.bos, tokenizer.vocabulary.eos
     seq2seq = model.config.family == "encoder_decoder"

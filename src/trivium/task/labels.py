@@ -7,10 +7,13 @@ from typing import Any
 Names = Sequence[str]
 
 
-def label_metrics(found: Sequence[Names], right: Sequence[Names], labels: Names) -> dict[str, Any]:
+def label_metrics(
+    found: Sequence[Names], right: Sequence[Names], labels: Names, other: str | None = None
+) -> dict[str, Any]:
     """Accuracy (all labels of a text right), macro F1 (over labels that occur) and, for one label a text, `confusion`.
 
-    `confusion[i][j]` counts texts of label i that were called j.
+    `confusion[i][j]` counts texts of label i that were called j, both as in `labels`; `other`, where it was said, is a
+    last column.
     """
     scores = [f1(label, found, right) for label in labels]
     present = [score for score in scores if score is not None]
@@ -21,7 +24,8 @@ def label_metrics(found: Sequence[Names], right: Sequence[Names], labels: Names)
     }
     if all(len(row) == 1 for row in (*found, *right)):
         counts = Counter((b[0], a[0]) for a, b in zip(found, right, strict=True))
-        out["confusion"] = [[counts[i, j] for j in labels] for i in labels]
+        columns = [*labels, other] if other is not None and any(row[0] == other for row in found) else [*labels]
+        out |= {"labels": columns, "confusion": [[counts[i, j] for j in columns] for i in labels]}
     return out
 
 

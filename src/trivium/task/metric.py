@@ -7,9 +7,11 @@ or Korean character is a word of its own. BLEU and chrF are sacrebleu's, over th
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from trivium.base.errors import DataError
+from trivium.base.log import say
 
 HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _WORD = re.compile(f"[a-z0-9]+|[{HAN}]")
@@ -71,6 +73,15 @@ def measure(names: Sequence[str], answers: Sequence[str], references: Sequence[S
         else:
             found[name] = PER_CORPUS[name](answers, references) if answers else 0.0
     return found
+
+
+def available(names: Sequence[str]) -> list[str]:
+    """Those of the metrics that can be measured here; the others are said, so that no finished run ends in an error."""
+    corpus = [name for name in names if name in PER_CORPUS]
+    if not corpus or find_spec("sacrebleu"):
+        return list(names)
+    say(f"{', '.join(corpus)}: not measured, they need sacrebleu: pip install 'trivium[eval]'")
+    return [name for name in names if name not in corpus]
 
 
 def _sacrebleu() -> Any:

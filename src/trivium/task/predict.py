@@ -1,24 +1,29 @@
-"""What a model says of every row of a file, as JSON lines."""
+"""What a model says of every row of a file, as JSON lines, and how good it is."""
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from trivium import api
+from trivium.base.config import override, parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import write_text
 from trivium.model.device import pick
 from trivium.model.score import Classify, Span, Tag
-from trivium.task.task import Task, task_of
+from trivium.task.task import Task, task_of, tasks
 from trivium.text.row import RowReading
 
 HEADS = {Classify: "classify", Tag: "tag", Span: "extract"}
 
 
 def task_for(model: api.Model, name: str | None = None) -> Task:
-    """The task asked for, or the one that the model's head is for; of a model that writes, chat."""
+    """The task asked for, or the one that the model was tuned for, or that its head is for; else chat."""
     if name is not None:
         return task_of(name)
+    if (tuned := model.record.get("task")) in tasks():
+        return task_of(str(tuned))
     if (found := HEADS.get(type(model.config.head))) is not None:  # type: ignore[call-overload]
         return task_of(found)
     if "pool" in model.record:
@@ -28,16 +33,36 @@ def task_for(model: api.Model, name: str | None = None) -> Task:
     return task_of("chat")
 
 
+def reading_of(model: api.Model, given: RowReading = RowReading()) -> RowReading:
+    """How rows are read for a model: speakers and prefix as in its training, unless they are given."""
+    data = model.record.get("recipe", {}).get("data", {})
+    trained = parse(RowReading, data.get("rows", {}) if isinstance(data, dict) else {}, "trivium.json")
+    return given.replace(
+        speakers=given.speakers or trained.speakers, prefix=trained.prefix if given.prefix is None else given.prefix
+    )
+
+
+def rows_as(words: Sequence[str] = (), format: str | None = None, skip_bad: bool = False) -> RowReading:
+    """How a person says that rows are read: `prefix=...`, `columns=["1","2"]`."""
+    tree = {"format": format, "skip_bad": skip_bad}
+    return parse(RowReading, override(tree, words), "rows")
+
+
+def evaluate_files(
+    model: str | Path, paths: Sequence[str | Path], task: str | None = None, reading: RowReading = RowReading()
+) -> dict[str, Any]:
+    """A task's metrics of a model, ours or a stock folder, on files of rows."""
+    loaded = api.load(model, device=pick())
+    return task_for(loaded, task).measure(loaded, paths, reading_of(loaded, reading))
+
+
 def predict_file(
-    model: str | Path,
-    source: Path,
-    out: Path | None = None,
-    task: str | None = None,
-    format: str | None = None,
-) -> int:
+    model: str | Path, source: Path, out: Path | None = None, task: str | None = None,
+    reading: RowReading = RowReading(),
+) -> int:  # fmt: skip
     """Write one line for each row, whole or not at all, or print them; give how many there are."""
     loaded = api.load(model, device=pick())
-    found = task_for(loaded, task).predict(loaded, [source], RowReading(format=format))
+    found = task_for(loaded, task).predict(loaded, [source], reading_of(loaded, reading))
     lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in found]
     if out is not None:
         write_text(out, "".join(lines))

@@ -1,7 +1,7 @@
 """A recipe becomes a run folder with a model in it: pretraining, going on, and supervised rows alike."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,15 @@ from trivium.data.mixture import Mixture
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
 from trivium.model.adapt import adapt, merge
-from trivium.model.transformer import Transformer
+from trivium.model.auto import explain
+from trivium.model.device import place
+from trivium.model.resize import resize
+from trivium.model.transformer import Transformer, where
 from trivium.objective.instruct import Instruct
 from trivium.task.task import by_objective
+from trivium.text.extend import extend
+from trivium.text.template import Bare, dress, source, stop_ids
+from trivium.text.template import Trivium as Markers
 from trivium.text.tokenizer import Tokenizer
 from trivium.train.evaluate import Score, evaluate
 from trivium.train.loop import autocast_dtype, train
@@ -32,13 +38,21 @@ from trivium.train.recipe import Recipe
 from trivium.train.run import open_run
 
 
-def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
-    """Train what a recipe says into `folder`; give its model folder."""
+def run(
+    recipe: Recipe, folder: Path, resume: bool = False, about: Mapping[str, Any] | None = None,
+    begin: Callable[[api.Model, Recipe], None] | None = None,
+) -> Path:  # fmt: skip
+    """Train what a recipe says into `folder`; give its model folder, whose trivium.json keeps `about` too.
+
+    `begin` is given the model before its rows are read.
+    """
     with world() as ranks:
         model = start_model(recipe)
         tokenizer = model.tokenizer
         assert tokenizer is not None
         length = row_length(recipe, model)
+        if begin is not None and ranks.first:
+            begin(model, recipe)
         rows, valid = open_rows(recipe, model, length)
         if recipe.lora is not None:
             torch.manual_seed(recipe.seed)
@@ -53,16 +67,29 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
         if valid is not None:
             score = partial(score_rows, transformer, *valid, tokenizer, recipe, ranks)
         facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
-        with open_run(folder, recipe, facts, resume, writes=ranks.first):
+        kernels = chosen_kernels(transformer, loader, ranks)
+        with open_run(folder, recipe, facts, resume, writes=ranks.first, kernels=kernels):
             last = train(transformer, loader, recipe, steps, folder, ranks, score)
             if ranks.first:
                 if recipe.lora is not None:
                     keep_adapter(folder / "adapter", model, recipe)
-                model.record = {"recipe": dump(recipe), **facts, "result": last}
+                model.record = {"recipe": dump(recipe), **facts, "result": last, **(about or {})}
                 if recipe.objective.reads == "records":
                     by_objective(recipe.objective).finish(model, bare_model(recipe).transformer)
                 model.save(folder / "model")
     return folder / "model"
+
+
+def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World) -> dict[str, str]:
+    """What computes attention in the first rows, and why; said, and noted in the run folder."""
+    first = place(loader.step(0)[0])
+    streams = {name: side for name, side in (("encoder", first.enc), ("decoder", first.dec)) if side is not None}
+    places = {name: where(side) for name, side in streams.items()}
+    plain = [name for name, side in streams.items() if side.plain]
+    found = explain(transformer.config, places, plain, ranks.device.type)
+    for layers, choice in found.items():
+        say(f"attention of {layers}: {choice}")
+    return found
 
 
 def keep_adapter(folder: Path, model: api.Model, recipe: Recipe) -> None:
@@ -90,7 +117,7 @@ def bare_model(recipe: Recipe) -> api.Model:
         model = api.load(recipe.init)
         if model.tokenizer is None:
             raise DataError(f"{recipe.init}: has no tokenizer.json; training needs one")
-        return model
+        return dressed(model, recipe)
     assert recipe.model is not None
     tokenizer = Tokenizer.load(Path(recipe.data.path[0]) / "tokenizer") if reads_folder(recipe) else None
     if tokenizer is None:
@@ -101,6 +128,32 @@ def bare_model(recipe: Recipe) -> api.Model:
                           f"found {recipe.model.vocab_size}; leave it out to take the tokenizer's")  # fmt: skip
     torch.manual_seed(recipe.seed)
     return api.Model(Transformer(recipe.model), tokenizer)
+
+
+def dressed(model: api.Model, recipe: Recipe) -> api.Model:
+    """The model with the tokens and the template that the recipe asks for.
+
+    Who learns conversations keeps the template in the folder, so that stock tools render them alike: the folder's own,
+    else ours where the tokenizer has our markers, else plain text, or for a model with an encoder the bare text.
+    """
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    longer = extend(tokenizer, recipe.tokens)
+    if longer.size > tokenizer.size:
+        size = max(longer.size, model.config.vocab_size)
+        model.transformer = resize(model.transformer, size, tokenizer.size).eval()
+        say(f"{longer.size - tokenizer.size} tokens are new: {longer.size:,} in all, {size:,} rows in the table")
+    if recipe.template is not None:
+        longer = dress(longer, recipe.template)
+    elif isinstance(recipe.objective, Instruct) and longer.chat_template is None:
+        bare = model.config.family == "encoder_decoder" and any(name not in longer for name in Markers.needs)
+        begin = bool(model.layout().frame.before) if bare else True
+        text = Bare(begin=begin).source if bare else source(longer)
+        longer = Tokenizer(longer.json, longer.config, text)
+    if longer is not tokenizer:
+        model.tokenizer = longer
+        model.stops = tuple(dict.fromkeys((*model.stops, *stop_ids(longer))))
+    return model
 
 
 def reads_folder(recipe: Recipe) -> bool:
@@ -151,8 +204,10 @@ def blend(corpora: Sequence[Corpus], make: Callable[..., Rows], seed: int, weigh
     return Mixture([make(corpus, seed=mix(seed, at)) for at, corpus in enumerate(corpora)], weights, seed)
 
 
-def supervised_rows(recipe: Recipe, model: api.Model, paths: Sequence[str], length: int) -> Rows:
-    """Rows of files, as conversations or as the records of a task; what was left out is said."""
+def supervised_rows(
+    recipe: Recipe, model: api.Model, paths: Sequence[str], length: int, notes: Counter[str] | None = None
+) -> Rows:
+    """Rows of files, as conversations or as the records of a task; what was left out is said, and kept in `notes`."""
     data, objective, shortened = recipe.data, recipe.objective, Counter[str]()
     rows: Rows
     if isinstance(objective, Instruct):
@@ -166,10 +221,11 @@ def supervised_rows(recipe: Recipe, model: api.Model, paths: Sequence[str], leng
         rows, counts = by_objective(objective).open(model, paths, recipe, length)
         cut = counts.pop(CUT, 0)
         shortened.update({CUT: cut} if cut else {})
-    for reason, count in counts.items():
-        say(f"dropped {count:,} rows: {reason}")
-    for reason, count in shortened.items():
-        say(f"shortened {count:,} rows: {reason}")
+    for what, reasons in (("dropped", counts), ("shortened", shortened)):
+        for reason, count in reasons.items():
+            say(f"{what} {count:,} rows: {reason}")
+            if notes is not None:
+                notes[f"{what}: {reason}"] += count
     return rows
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from trivium import api
 from trivium.base.errors import DataError, ModelError
+from trivium.base.types import Example
 from trivium.data import labelled
 from trivium.data.rows import ExampleRows
 from trivium.infer.score import scores
@@ -36,15 +37,18 @@ class TagTask(Task, kind="tag"):
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
         labels, layout, counts = head_of(model).labels, model.layout(length), Counter[str]()
-        made = []
-        for where, one in read(Words, paths, recipe.data.rows, counts):
+
+        def make(where: str, one: Words) -> Example:
             if not one.tags:
                 raise DataError(f"{where}: tags: expected one for each of {len(one.tokens)} tokens, found none")
             example, at = labelled.words(one, layout)
             if None in at:
                 counts[labelled.CUT] += 1
             tags = [labelled.numbered(labels, str(tag), where) for tag in one.tags]
-            made.append(labelled.tagged(example, at, tags))
+            return labelled.tagged(example, at, tags)
+
+        rows = read(Words, paths, recipe.data.rows, counts)
+        made = labelled.each(rows, make, recipe.data.rows.skip_bad, counts)
         return ExampleRows([[one] for one in made], length, recipe.seed, recipe.data.packing), counts
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:

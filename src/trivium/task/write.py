@@ -4,10 +4,18 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from trivium import api
+from trivium.data.conversation import conversation_rows
+from trivium.data.loader import in_order
+from trivium.objective.instruct import Instruct
 from trivium.task.answer import answer, answer_file, summary
+from trivium.task.metric import available
 from trivium.task.task import Paths, Task
 from trivium.text.row import RowReading
 from trivium.text.rows import read_rows
+from trivium.train.evaluate import evaluate
+from trivium.train.parallel import World
+
+BATCH_ROWS = 16
 
 
 class ChatTask(Task, kind="chat"):
@@ -21,12 +29,24 @@ class ChatTask(Task, kind="chat"):
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
         found = [one for path in paths for one in answer_file(model, path, self.max_new_tokens, reading)]
-        return summary(found, self.metrics)
+        return {**summary(found, available(self.metrics)), "loss": answer_loss(model, paths, reading)}
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
-        rows = [one for _, one in read_rows(paths, reading)]
+        rows = [one for _, one in read_rows(paths, reading, asking=True)]
         for said in answer(model, rows, self.max_new_tokens):
             yield {"asked": said.question, "answer": said.answer}
+
+
+def answer_loss(model: api.Model, paths: Paths, reading: RowReading) -> float:
+    """Mean nats per token of the answers; of several, those of the one that the others agree with most."""
+    tokenizer, config = model.tokenizer, model.config
+    assert tokenizer is not None
+    start = model.layout().start if config.family == "encoder_decoder" else None
+    rows, _ = conversation_rows(
+        paths, tokenizer, Instruct(references="best"), config.context, 0, "pad", start, reading, "truncate-context"
+    )
+    world = World(device=model.transformer.tokens.weight.device)
+    return evaluate(model.transformer, in_order(rows, BATCH_ROWS, tokenizer.vocabulary.pad), world).loss
 
 
 class TranslateTask(ChatTask, kind="translate"):

@@ -20,8 +20,6 @@ from trivium.text.signature import BATCH_CHARS, Near, signatures
 Key = tuple[str, str]
 """(source, id) of a document, which no other has."""
 
-__all__ = ["Key", "Near", "clusters", "drop_paragraphs", "duplicates", "signatures"]
-
 
 def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -> dict[Key, str]:
     """Say for each document to be dropped why: "exact duplicate of X", or with `near` also "near duplicate of X"."""

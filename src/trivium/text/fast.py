@@ -7,7 +7,6 @@ samples comes out differently, is encoded by `tokenizers`, with a warning.
 import json
 import logging
 import random
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -21,7 +20,7 @@ def fast(tree: dict[str, Any], reference: tokenizers.Tokenizer) -> fastokens.Tok
     """The fast encoder of a tokenizer.json without its control tokens, or None where its ids differ."""
     added = tree.get("added_tokens") or []
     content = {**tree, "added_tokens": [token for token in added if not token["special"]]}
-    texts = _samples([token["content"] for token in added])
+    texts = _samples(tuple(token["content"] for token in added))
     try:
         encoder = fastokens.Tokenizer.from_json_str(json.dumps(content))
         wrong = next(
@@ -42,7 +41,8 @@ def _warn(message: str) -> None:
     log.warning(message)
 
 
-def _samples(names: Sequence[str]) -> list[str]:
+@cache
+def _samples(names: tuple[str, ...]) -> list[str]:
     """Texts that catch an encoder taking a different view: plain, hostile and random ones."""
     draw = random.Random(0)
     blocks = [(0x20, 0x7F), (0, 0x20), (0xA0, 0x250), (0x300, 0x370), (0x400, 0x500), (0x600, 0x700), (0x900, 0x980),

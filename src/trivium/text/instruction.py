@@ -27,6 +27,8 @@ UNANSWERABLE = "unanswerable"
 class Question(Row, kind="question"):
     """One question about a context, one answer."""
 
+    columns: ClassVar[tuple[str, str]] = ("question", "answer")
+    blank: ClassVar[Mapping[str, Any]] = {"answer": "?"}
     question: str
     context: str = ""
     answer: str
@@ -45,6 +47,7 @@ class Answers(Config):
 class Squad(Row, kind="squad"):
     """One question about a context, and the spans of it that answer it."""
 
+    blank: ClassVar[Mapping[str, Any]] = {"answers": {"text": []}}
     question: str
     context: str
     answers: Answers
@@ -61,6 +64,7 @@ class Squad(Row, kind="squad"):
 class Instruction(Row, kind="instruction"):
     """An instruction, what it is to be applied to, and one or several right outputs."""
 
+    blank: ClassVar[Mapping[str, Any]] = {"outputs": ["?"]}
     instruction: str
     input: str = ""
     outputs: Seq[str]
@@ -72,6 +76,7 @@ class Instruction(Row, kind="instruction"):
 class Alpaca(Row, kind="alpaca"):
     """An instruction, what it is to be applied to, and its output."""
 
+    blank: ClassVar[Mapping[str, Any]] = {"output": "?"}
     instruction: str
     input: str = ""
     output: str | Seq[str]
@@ -83,6 +88,7 @@ class Alpaca(Row, kind="alpaca"):
 class Completion(Row, kind="completion"):
     """A prompt and what is to follow: texts, or lists of messages of which the last is the answer."""
 
+    blank: ClassVar[Mapping[str, Any]] = {"completion": "?"}
     also: ClassVar[Mapping[str, tuple[str, ...]]] = {"completion": ("response",)}
     prompt: str | Seq[dict[str, Any]]
     completion: str | Seq[str] | Seq[dict[str, Any]]

@@ -15,6 +15,7 @@ from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
 from trivium.base.types import Message
 from trivium.text import record, sources
+from trivium.text.pair import Label
 from trivium.text.row import Keys, RowReading
 from trivium.text.rows import BAD, explain
 
@@ -28,11 +29,8 @@ class Labelled(Keys, Config):
 class Text(Labelled):
     """A text, or two, and its label, or several; without one it is to be labelled."""
 
-    also: ClassVar = {
-        "text": ("sentence", "sentence1", "premise", "question1"),
-        "text_pair": ("sentence2", "hypothesis", "question2"),
-        "label": ("labels",),
-    }
+    also: ClassVar = Label.also
+    columns: ClassVar = Label.columns
     text: str
     text_pair: str | None = None
     label: str | int | Seq[str | int] | None = None
@@ -97,6 +95,7 @@ class Group(Labelled):
         "positive": ("pos", "sentence2", "answer"),
         "negative": ("neg", "negatives"),
     }
+    columns: ClassVar = ("anchor", "positive")
     anchor: str
     positive: str
     negative: str | Seq[str] = ()
@@ -153,13 +152,23 @@ def read(
     """Read files as (where, record); with `skip_bad` rows that do not fit are counted in `counts`."""
     counts = Counter() if counts is None else counts
     for path in map(Path, paths):
-        for where, row in _conll(path) if record.suffix(path) in CONLL else record.records(path):
+        for where, row in plain(path, reading, kind.columns):
             try:
                 yield where, parse(kind, row, where)
             except DataError:
                 if not reading.skip_bad:
                     raise
                 counts[BAD] += 1
+
+
+def plain(
+    path: str | Path, reading: RowReading = RowReading(), names: tuple[str, str] = ("source", "target")
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a file as they stand there, CoNLL's columns as tokens and tags."""
+    path = Path(path)
+    if record.suffix(path) in CONLL:
+        return _conll(path)
+    return record.records(path, reading.columns, names)
 
 
 def parse(kind: type[T], row: dict[str, Any], where: str) -> T:

@@ -12,7 +12,7 @@ without languages have none. The option `prefix` says otherwise.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trivium.base.config import Seq
 from trivium.text.row import Conversation, Row, said, several, single
@@ -21,6 +21,7 @@ from trivium.text.row import Conversation, Row, said, several, single
 class Pair(Row, kind="pair"):
     """A source and its right targets."""
 
+    blank: ClassVar[Mapping[str, Any]] = {"target": "?"}
     source: str | Seq[str]
     target: str | Seq[str]
     source_lang: str | None = None
@@ -60,6 +61,8 @@ class Translation(Row, kind="translation"):
 class Summary(Row, kind="summary"):
     """A document, which may come in sentences, and its summaries."""
 
+    columns: ClassVar[tuple[str, str]] = ("document", "summary")
+    blank: ClassVar[Mapping[str, Any]] = {"summary": "?"}
     also: ClassVar[Mapping[str, tuple[str, ...]]] = {"document": ("article",), "summary": ("summaries", "highlights")}
     document: str | Seq[str]
     summary: str | Seq[str]
@@ -75,7 +78,13 @@ class Summary(Row, kind="summary"):
 class Label(Row, kind="label"):
     """A text, or two, and what it is to be called."""
 
-    also: ClassVar[Mapping[str, tuple[str, ...]]] = {"label": ("labels",)}
+    columns: ClassVar[tuple[str, str]] = ("text", "label")
+    blank: ClassVar[Mapping[str, Any]] = {"label": "?"}
+    also: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "text": ("sentence", "sentence1", "premise", "question1"),
+        "text_pair": ("sentence2", "hypothesis", "question2"),
+        "label": ("labels",),
+    }
     text: str
     text_pair: str = ""
     label: str | int | Seq[str | int]

@@ -21,20 +21,23 @@ LARGEST_JSON = 1 << 30
 """Bytes of a .json file, which is read whole; larger ones belong in .jsonl."""
 
 
-def records(path: str | Path, columns: Sequence[str] = ()) -> Iterator[Record]:
+def records(
+    path: str | Path, columns: Sequence[str] = (), names: tuple[str, str] = ("source", "target")
+) -> Iterator[Record]:
     """Stream the rows of a file as (file:row, row); rows count from 1.
 
-    `columns` are the source and the target of a table, by the names of its header or, where it has none, by number.
+    `columns` are two of a table, by the names of its header or, where it has none, by number; they become `names`.
     """
     path = Path(path)
     kind = suffix(path)
     if columns:
-        yield from _chosen(path, kind, columns)
+        for where, (source, target) in _chosen(path, kind, columns):
+            yield where, {names[0]: source, names[1]: target}
     elif kind == ".json":
         yield from _flat(_listed(path))
     elif kind == ".txt":
-        raise DataError(f"{path}: a .txt of rows is a table: say by `columns` which hold source and target, "
-                        "such as columns=[\"1\",\"2\"]")  # fmt: skip
+        raise DataError(f"{path}: a .txt of rows is a table: say by `columns` which two are meant, "
+                        "such as data.rows.columns=[\"1\",\"2\"]")  # fmt: skip
     else:
         yield from _flat(sources.records(path))
 
@@ -102,8 +105,8 @@ def _questions(where: str, article: dict[str, Any]) -> Iterator[Record]:
                             f"{type(wrong).__name__} {wrong}") from None  # fmt: skip
 
 
-def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[Record]:
-    """Two columns of a table, as source and target."""
+def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Two columns of a table."""
     if len(columns) != 2:
         raise ConfigError(f"columns: expected two, source and target, found {', '.join(columns)}")
     source, target = columns
@@ -111,7 +114,7 @@ def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[Record]:
         for where, row in sources.records(path) if kind != ".json" else _listed(path):
             if missing := next((name for name in columns if name not in row), None):
                 raise DataError(f"{where}: expected the column {missing!r}, found {', '.join(map(str, row))}")
-            yield where, {"source": row[source], "target": row[target]}
+            yield where, (row[source], row[target])
         return
     if kind not in (".txt", ".tsv", ".csv"):
         raise ConfigError(f"columns: {path}: numbers choose from .txt, .tsv and .csv; give the names of the columns")
@@ -121,7 +124,7 @@ def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[Record]:
     for number, cells in _cells(path, kind):
         if len(cells) < last:
             raise DataError(f"{path}:{number}: expected at least {last} columns, found {len(cells)}")
-        yield f"{path}:{number}", {"source": cells[int(source) - 1], "target": cells[int(target) - 1]}
+        yield f"{path}:{number}", (cells[int(source) - 1], cells[int(target) - 1])
 
 
 def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:

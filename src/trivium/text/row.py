@@ -32,7 +32,8 @@ class RowReading(Config):
     format: str | None = None
     """The format of every row, by its kind, instead of what its keys say."""
     columns: Seq[str] = ()
-    """Of a table: the columns of source and target, by name; or by number from 1, and then no line is a header."""
+    """Of a table: two columns, what is read and what is right (source and target, text and label), by name; or by
+    number from 1, and then no line is a header."""
     speakers: Mapping[str, str] = {}
     """What a corpus calls its speakers, as user, assistant or system: `{clerk = "assistant"}`."""
     prefix: str | None = None
@@ -46,6 +47,8 @@ class Keys:
 
     also: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Other names of a field's key that are common."""
+    columns: ClassVar[tuple[str, str]] = ("source", "target")
+    """The fields that the two chosen columns of a table fill."""
     model_fields: ClassVar[dict[str, Any]]
 
     @classmethod
@@ -66,6 +69,8 @@ class Row(Keys, Choice):
     """A row format."""
 
     kinds: ClassVar[dict[str, type["Row"]]]
+    blank: ClassVar[Mapping[str, Any]] = {}
+    """What stands in place of the answer in a row that only asks."""
 
     @property
     def prefix(self) -> str:
@@ -75,6 +80,14 @@ class Row(Keys, Choice):
     def conversation(self, speakers: Mapping[str, str]) -> Conversation:
         """Say the row as a conversation; a ValueError tells what is wrong with it."""
         raise NotImplementedError
+
+
+class Unanswered(ValueError):
+    """A conversation that ends with somebody else than the assistant: wrong to train on, right to ask."""
+
+    def __init__(self, messages: tuple[Message, ...], message: str) -> None:
+        super().__init__(message)
+        self.messages = messages
 
 
 def single(asked: str, answers: Iterable[str]) -> Conversation:
@@ -116,5 +129,6 @@ def finished(turns: Iterable[Message], key: str) -> Conversation:
         raise ValueError(f"{key}: expected at least one turn, found none")
     last = messages[-1]
     if last.role != "assistant":
-        raise ValueError(f"{key}: expected the assistant's answer at the end, found a turn of the {last.role}")
+        wrong = f"{key}: expected the assistant's answer at the end, found a turn of the {last.role}"
+        raise Unanswered(messages, wrong)
     return Conversation(messages[:-1], (last.content,), last.train)

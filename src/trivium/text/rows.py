@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
 from trivium.text import dialogue, instruction, pair, record
-from trivium.text.row import Conversation, Row, RowReading
+from trivium.text.row import Conversation, Row, RowReading, Unanswered
 
 __all__ = ["Conversation", "Row", "RowReading", "dialogue", "instruction", "pair", "parse", "read_rows", "recognise"]
 
@@ -27,23 +27,30 @@ BAD = "row that does not fit"
 """The reason under which `skip_bad` counts."""
 
 
-def recognise(names: Iterable[str], where: str, wanted: str | None = None) -> type[Row]:
-    """The format of a row with these keys, or the one that is asked for; an error names the keys and the formats."""
+def recognise(names: Iterable[str], where: str, wanted: str | None = None, asking: bool = False) -> type[Row]:
+    """The format of a row with these keys, or the one that is wanted; an error names the keys and the formats.
+
+    A row that is `asking` needs no answer; where it could be of several formats, the first of them is meant.
+    """
     names = [str(name) for name in names]
+
+    def required(kind: type[Row]) -> list[str]:
+        return [key for key in kind.required() if not (asking and key in kind.blank)]
+
     if wanted is not None:
         if (kind := Row.kinds.get(wanted)) is None:
             raise ConfigError(f"format: expected one of {', '.join(sorted(Row.kinds))}, found {wanted!r}")
-        if missing := [key for key in kind.required() if key not in kind.keys(names)]:
+        if missing := [key for key in required(kind) if key not in kind.keys(names)]:
             raise DataError(f"{where}: format {wanted}: expected the key {missing[0]!r}, "
                             f"found {{{', '.join(names)}}}")  # fmt: skip
         return kind
     fitting = {
-        kind: len(kind.keys(names)) for kind in Row.kinds.values() if kind.keys(names).keys() >= {*kind.required()}
+        kind: len(kind.keys(names)) for kind in Row.kinds.values() if kind.keys(names).keys() >= {*required(kind)}
     }
     best = [kind for kind, count in fitting.items() if count == max(fitting.values())]
-    if len(best) == 1:
+    if len(best) == 1 or (best and asking):
         return best[0]
-    formats = "; ".join(f"{kind.kind} {{{', '.join(kind.required())}}}" for kind in (best or Row.kinds.values()))
+    formats = "; ".join(f"{kind.kind} {{{', '.join(required(kind))}}}" for kind in (best or Row.kinds.values()))
     if best:
         raise DataError(
             f"{where}: the keys {{{', '.join(names)}}} fit several formats: {formats}; say which by `format`"
@@ -52,15 +59,26 @@ def recognise(names: Iterable[str], where: str, wanted: str | None = None) -> ty
                     f"found {{{', '.join(names)}}}{_preferred(names)}")  # fmt: skip
 
 
-def parse(row: Mapping[str, Any], where: str, reading: RowReading = RowReading()) -> Conversation:
-    """Read one row; `where` (file and row number) stands in front of every error."""
-    kind = recognise(row, where, reading.format)
+def parse(row: Mapping[str, Any], where: str, reading: RowReading = RowReading(), asking: bool = False) -> Conversation:
+    """Read one row; `where` (file and row number) stands in front of every error.
+
+    A row that is only `asking` may come without its answer; then it has no references.
+    """
+    kind = recognise(row, where, reading.format, asking)
     keys = kind.keys(row)
+    unanswered = asking and not kind.blank.keys() <= {key for key, name in keys.items() if row[name] is not None}
     optional = {field for field in keys if field not in kind.required()}
     given = {field: row[key] for field, key in keys.items() if row[key] is not None or field not in optional}
     try:
-        made = kind.model_validate(given)
-        conversation = made.conversation(reading.speakers)
+        made = kind.model_validate({**given, **(kind.blank if unanswered else {})})
+        try:
+            conversation = made.conversation(reading.speakers)
+        except Unanswered as open_end:
+            if not asking:
+                raise
+            conversation = Conversation(open_end.messages, ())
+        if unanswered:
+            conversation = replace(conversation, references=())
         return _prefixed(conversation, made.prefix if reading.prefix is None else reading.prefix)
     except ValidationError as wrong:
         raise DataError(f"{where}: {explain(wrong, keys)}") from None
@@ -69,14 +87,16 @@ def parse(row: Mapping[str, Any], where: str, reading: RowReading = RowReading()
 
 
 def read_rows(
-    paths: Iterable[str | Path], reading: RowReading = RowReading(), counts: Counter[str] | None = None
-) -> Iterator[tuple[str, Conversation]]:
+    paths: Iterable[str | Path], reading: RowReading = RowReading(), counts: Counter[str] | None = None,
+    asking: bool = False,
+) -> Iterator[tuple[str, Conversation]]:  # fmt: skip
     """Read files of rows as (where, conversation); with `skip_bad` those that do not fit are counted in `counts`."""
     counts = Counter() if counts is None else counts
+    names = Row.kinds.get(reading.format or "", Row).columns
     for path in paths:
-        for where, row in record.records(path, reading.columns):
+        for where, row in record.records(path, reading.columns, names):
             try:
-                yield where, parse(row, where, reading)
+                yield where, parse(row, where, reading, asking)
             except DataError:
                 if not reading.skip_bad:
                     raise
@@ -98,6 +118,8 @@ def _prefixed(conversation: Conversation, prefix: str) -> Conversation:
 def explain(wrong: ValidationError, keys: Mapping[str, str]) -> str:
     """The first thing that is wrong, with the key as the file has it."""
     errors = wrong.errors(include_url=False)
+    if not errors[0]["loc"]:  # a row whose keys do not fit each other says it itself
+        return errors[0]["msg"].removeprefix("Value error, ")
     first = max(errors, key=lambda error: len(error["loc"])) if len({e["loc"][:1] for e in errors}) == 1 else errors[0]
     # A union names its branches in the address; a person knows only keys and numbers.
     steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]

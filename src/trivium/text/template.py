@@ -11,6 +11,7 @@ A model's template travels in its folder as the tokenizer's. Training, evaluatio
 It refuses to know about rows, files and objectives.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -166,7 +167,7 @@ def dress(tokenizer: Tokenizer, template: Template) -> Tokenizer:
     """The tokenizer with another template, which travels with it; one whose tokens it has not is a DataError."""
     if missing := [name for name in template.needs if name not in tokenizer]:
         raise DataError(f"template {template.kind}: the tokenizer has no {', '.join(missing)}; take another template, "
-                        "or a model whose tokenizer has them")  # fmt: skip
+                        f"a model whose tokenizer has them, or add them: tokens={json.dumps(missing)}")  # fmt: skip
     return Tokenizer(tokenizer.json, tokenizer.config, template.source)
 
 

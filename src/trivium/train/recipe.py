@@ -15,6 +15,7 @@ from trivium.model.config import ModelConfig
 from trivium.objective.causal import Causal
 from trivium.objective.objective import Objective
 from trivium.text.row import RowReading
+from trivium.text.template import Template
 from trivium.train.loss import LossConfig
 from trivium.train.optim import AdamW, Optim
 from trivium.train.schedule import Cosine, Schedule
@@ -63,6 +64,10 @@ class Recipe(Config):
     """A fresh model; leave it out to go on from `init`."""
     init: str | None = None
     """A model folder to go on from."""
+    tokens: Seq[str] = ()
+    """Control tokens that the model of `init` gets beside its own, for a template or a task."""
+    template: Template | None = None
+    """How conversations are written down; None is as the model's folder says."""
     lora: Lora | None = None
     """Learn low-rank adapters alone; the run keeps them in `adapter/` and merged in `model/`."""
     optim: Optim = AdamW()
@@ -93,6 +98,9 @@ class Recipe(Config):
     def _check(self) -> Self:
         if (self.model is None) == (self.init is None):
             raise ValueError("expected either model (a fresh one) or init (a model folder to go on from)")
+        if self.tokens and self.lora:
+            raise ValueError("tokens: rows of new tokens must be learned, and lora keeps all tables as they are; "
+                             "leave one of them out")  # fmt: skip
         budgets = [self.budget_tokens, self.budget_steps, self.budget_epochs]
         if sum(budget is not None for budget in budgets) != 1:
             raise ValueError("expected one of budget_tokens, budget_steps, budget_epochs")

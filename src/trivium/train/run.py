@@ -69,10 +69,12 @@ def environment() -> dict[str, Any]:
 
 
 @contextmanager
-def open_run(folder: Path, recipe: Recipe, facts: dict[str, Any], resume: bool, writes: bool = True) -> Iterator[None]:
-    """Hold a run folder. A folder that has a run is refused unless `resume`, and then if the recipe is another.
+def open_run(
+    folder: Path, recipe: Recipe, facts: dict[str, Any], resume: bool, writes: bool = True, **machine: Any
+) -> Iterator[None]:
+    """Hold a run folder. A folder that has a run is refused unless `resume`, and then if recipe or facts are others.
 
-    Of several processes one writes; the others only read what it made.
+    `machine` is noted with the environment, which may differ. Of several processes one writes; the others only read.
     """
     if not writes:
         yield
@@ -85,7 +87,7 @@ def open_run(folder: Path, recipe: Recipe, facts: dict[str, Any], resume: bool, 
                 raise TriviumError(f"{folder}: holds a run already; add --resume to go on, or name another folder")
             _compare(read_json(path), record, path)
         write_json(path, record)
-        write_json(folder / "environment.json", environment())
+        write_json(folder / "environment.json", {**environment(), **machine})
         yield
 
 

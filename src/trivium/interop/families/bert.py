@@ -8,7 +8,7 @@ from trivium.base.config import merge, parse
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
-from trivium.interop.spelling import expect, read_activation, write_activation, write_ids
+from trivium.interop.spelling import divides, expect, lone, read_activation, write_activation, write_ids
 from trivium.model.config import ModelConfig
 from trivium.model.embed import Tokens
 from trivium.model.ffn import MLP
@@ -88,11 +88,8 @@ def write_body(
     config: ModelConfig, architecture: str, model_type: str, vocabulary: Vocabulary | None
 ) -> dict[str, Any]:
     """Their config.json of what BERT and its heirs share."""
-    encoder = config.encoder
-    if encoder is None or config.decoder is not None:
-        raise ModelError(f"stacks: {config.family}, {architecture} has encoder")
-    if config.hidden_size % encoder.heads:
-        raise ModelError(f"heads: {encoder.heads}, {architecture} needs a divisor of hidden_size {config.hidden_size}")
+    encoder = lone(config, "encoder", architecture)
+    divides(config, encoder, architecture)
     if not config.tie:
         raise ModelError(f"tie: False, {architecture} has True")
     headless = isinstance(config.head, Hidden)

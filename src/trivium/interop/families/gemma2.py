@@ -8,7 +8,7 @@ from trivium.base.types import Vocabulary
 from trivium.interop import decoder
 from trivium.interop.layers import FULL, SLIDING, one, read_types, tile, write_types
 from trivium.interop.rules import Table
-from trivium.interop.spelling import expect
+from trivium.interop.spelling import divides, expect, lone
 from trivium.model.config import ModelConfig
 from trivium.model.head import LM
 from trivium.model.pattern import Causal, Window
@@ -59,9 +59,8 @@ def read(config: Mapping[str, Any]) -> ModelConfig:
 
 
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    stack = decoder.stack(config, architecture)
-    if config.hidden_size % stack.heads:
-        raise ModelError(f"heads: {stack.heads}, {architecture} needs a divisor of hidden_size {config.hidden_size}")
+    stack = lone(config, "decoder", architecture)
+    divides(config, stack, architecture)
     head = expect(config.head, LM, "head", architecture)
     types = write_types(stack, Window, Causal, architecture)
     windows = decoder.windows(stack)

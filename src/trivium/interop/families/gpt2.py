@@ -7,7 +7,7 @@ from trivium.base.config import parse
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
-from trivium.interop.spelling import expect, read_activation, write_activation, write_ids
+from trivium.interop.spelling import divides, expect, lone, read_activation, write_activation, write_ids
 from trivium.model.config import ModelConfig
 from trivium.model.ffn import MLP
 from trivium.model.norm import Layer
@@ -62,11 +62,8 @@ def read(config: Mapping[str, Any]) -> ModelConfig:
 
 
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    decoder = config.decoder
-    if decoder is None or config.encoder is not None:
-        raise ModelError(f"stacks: {config.family}, {architecture} has decoder")
-    if config.hidden_size % decoder.heads:
-        raise ModelError(f"heads: {decoder.heads}, {architecture} needs a divisor of hidden_size {config.hidden_size}")
+    decoder = lone(config, "decoder", architecture)
+    divides(config, decoder, architecture)
     norm = expect(decoder.norm, Layer, "decoder.norm", architecture)
     ffn = expect(decoder.ffn, MLP, "decoder.ffn", architecture)
     return {

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
 from trivium.interop import decoder
 from trivium.interop.rules import Table
+from trivium.interop.spelling import divides, lone
 from trivium.model.config import ModelConfig
 
 architecture, model_type, prefix = "LlamaForCausalLM", "llama", "model."
@@ -37,9 +37,8 @@ def read(config: Mapping[str, Any]) -> ModelConfig:
 
 
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    stack = decoder.stack(config, architecture)
-    if config.hidden_size % stack.heads:
-        raise ModelError(f"heads: {stack.heads}, {architecture} needs a divisor of hidden_size {config.hidden_size}")
+    stack = lone(config, "decoder", architecture)
+    divides(config, stack, architecture)
     tree = decoder.write(config, architecture, model_type, "hidden_act", vocabulary)
     return {**tree, "attention_bias": stack.bias, "mlp_bias": stack.ffn.bias}
 

@@ -7,7 +7,7 @@ from trivium.base.types import Vocabulary
 from trivium.interop import decoder
 from trivium.interop.layers import one
 from trivium.interop.rules import Table
-from trivium.interop.spelling import expect
+from trivium.interop.spelling import expect, lone
 from trivium.model.config import ModelConfig
 from trivium.model.pattern import Causal, Window
 
@@ -39,7 +39,7 @@ def read(config: Mapping[str, Any]) -> ModelConfig:
 
 
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    stack = decoder.stack(config, architecture)
+    stack = lone(config, "decoder", architecture)
     pattern = one(stack.pattern, "decoder.pattern", architecture)
     if not isinstance(pattern, Causal):
         expect(pattern, Window, "decoder.pattern", architecture)

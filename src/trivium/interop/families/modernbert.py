@@ -8,7 +8,7 @@ from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
 from trivium.interop.layers import FULL, SLIDING, one, read_types, tile, write_types
 from trivium.interop.rules import Copy, Rule, Table, each, linear
-from trivium.interop.spelling import expect, read_activation, write_activation, write_ids
+from trivium.interop.spelling import divides, expect, lone, read_activation, write_activation, write_ids
 from trivium.model.config import ModelConfig
 from trivium.model.ffn import GLU
 from trivium.model.head import MLM
@@ -93,11 +93,8 @@ def _theta(theirs: Mapping[str, Any], word: str) -> float:
 
 
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    encoder = config.encoder
-    if encoder is None or config.decoder is not None:
-        raise ModelError(f"stacks: {config.family}, {architecture} has encoder")
-    if config.hidden_size % encoder.heads:
-        raise ModelError(f"heads: {encoder.heads}, {architecture} needs a divisor of hidden_size {config.hidden_size}")
+    encoder = lone(config, "encoder", architecture)
+    divides(config, encoder, architecture)
     norm = expect(encoder.norm, Layer, "encoder.norm", architecture)
     ffn = expect(encoder.ffn, GLU, "encoder.ffn", architecture)
     head = expect(config.head, MLM, "head", architecture)

@@ -7,7 +7,7 @@ from trivium.base.types import Vocabulary
 from trivium.interop import decoder
 from trivium.interop.layers import FULL, SLIDING, one, read_types, tile, write_types
 from trivium.interop.rules import Table
-from trivium.interop.spelling import expect
+from trivium.interop.spelling import expect, lone
 from trivium.model.config import ModelConfig
 from trivium.model.norm import RMS
 from trivium.model.pattern import Causal, Window
@@ -49,7 +49,7 @@ def read(config: Mapping[str, Any]) -> ModelConfig:
 
 
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    stack = decoder.stack(config, architecture)
+    stack = lone(config, "decoder", architecture)
     expect(stack.qk_norm, RMS, "decoder.qk_norm", architecture)
     types = write_types(stack, Window, Causal, architecture)
     windows = decoder.windows(stack)

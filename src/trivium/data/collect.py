@@ -1,0 +1,282 @@
+"""Collect: one shard of the sources is read, cleaned and judged, document by document.
+
+What is kept is written down as rows, and beside it a table of what the comparison of all documents needs: an address, a
+hash of the text, a MinHash signature, hashes of long paragraphs. Memory holds a batch of documents and the table, about
+200 bytes a document. It refuses to know any other shard.
+"""
+
+import hashlib
+import io
+import json
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+import zstandard
+
+from trivium.base.config import dump, parse
+from trivium.base.files import writing
+from trivium.base.types import Document
+from trivium.data.dropped import Dropped
+from trivium.data.plan import Arrays, Unit, Work, save
+from trivium.data.preparation import Preparation
+from trivium.text import contaminate, language, sentences
+from trivium.text.clean import clean
+from trivium.text.shingle import normal
+from trivium.text.signature import signatures
+from trivium.text.sources import Counts, Reading, read
+
+BLOCK = 64
+"""Documents in a row that one of several readers of a file takes."""
+BATCH_CHARS = 1 << 20
+"""So much text is signed in one go."""
+PARAGRAPH_CHARS = 80
+"""Shorter paragraphs may be repeated: headings, lists, the lines of a dialogue."""
+STEPS = ("read", "clean", "filter", "language", "sentences", "decontaminate", "sign and write")
+
+
+@dataclass
+class Tally:
+    """What happened to a shard: documents and bytes that left each step, seconds of computing, what was mended."""
+
+    flow: dict[str, list[int]] = field(default_factory=lambda: {step: [0, 0] for step in STEPS})
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    mended: Counts = field(default_factory=Counter)
+    sentences: int = 0
+    last: float = field(default_factory=time.process_time)
+
+    def tick(self, step: str) -> None:
+        """Book the computing since the last tick to a step."""
+        now = time.process_time()
+        self.seconds[step] += now - self.last
+        self.last = now
+
+    def left(self, step: str, text: str) -> None:
+        """A document leaves a step."""
+        self.tick(step)
+        self.flow[step][0] += 1
+        self.flow[step][1] += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def collect(work: Work, shard: int) -> None:
+    """Read one shard; its rows and its table appear in the work folder."""
+    plan, key = work.plan, work.plan.read_keys[shard]
+    tally, table = Tally(), Table(plan.preparation)
+    known, mended = evaluation(work)
+    with _dropping(work, shard) as dropped, packed(work.file("read", key, shard, ".jsonl.zst")) as handle:
+        for number, unit in enumerate(plan.shards[shard]):
+            for document in _judged(unit, plan.preparation, known, tally, dropped):
+                name = document.source if document.source != unit.path else number
+                row = {"id": document.id, "language": document.meta["language"], "text": document.text}
+                handle.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+                table.add(document, name)
+                tally.left("sign and write", document.text)
+    arrays = table.arrays()
+    tally.tick("sign and write")
+    facts = {
+        "flow": tally.flow, "seconds": {step: round(value, 3) for step, value in tally.seconds.items()},
+        "mended": dict(tally.mended), "sentences": tally.sentences, "names": table.names,
+        "dropped": dict(dropped.counts), "examples": dropped.examples,
+    }  # fmt: skip
+    if known:
+        facts["evaluation"] = {"evaluation_texts": known.texts, "too_short_to_tell": known.short, "mended": mended}
+    save(work.file("read", key, shard), facts, **arrays)
+
+
+def rows(work: Work, shard: int) -> Iterator[Document]:
+    """The documents that `collect` kept of a shard, in order."""
+    arrays = Arrays(work.file("read", work.plan.read_keys[shard], shard))
+    names = source_names(work, shard, arrays.facts()["names"])
+    lines = packed_lines(work.file("read", work.plan.read_keys[shard], shard, ".jsonl.zst"))
+    for line, name in zip(lines, arrays["name"].tolist(), strict=True):
+        row = json.loads(line)
+        yield Document(row["text"], row["id"], names[name], {"language": row["language"]})
+
+
+def source_names(work: Work, shard: int, names: list[int | str]) -> list[str]:
+    """The names of a shard's sources; those of files are in the plan, so that files may move."""
+    units = work.plan.shards[shard]
+    return [units[name].path if isinstance(name, int) else name for name in names]
+
+
+@contextmanager
+def packed(path: Path) -> Iterator[Any]:
+    """Open a compressed file for writing; it appears whole."""
+    with writing(path) as handle:
+        stream = zstandard.ZstdCompressor(level=3).stream_writer(handle, closefd=False)
+        yield stream
+        stream.close()
+
+
+def packed_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a compressed file."""
+    with open(path, "rb") as handle:
+        yield from io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(handle), 1 << 20)
+
+
+@contextmanager
+def _dropping(work: Work, shard: int) -> Iterator[Dropped]:
+    """Where a shard's dropped documents go: into a file of their own if anybody wants them."""
+    if work.plan.keep_dropped is None:
+        yield Dropped()
+        return
+    with packed(work.file("dropped", work.plan.read_keys[shard], shard, ".jsonl.zst")) as handle:
+        yield Dropped(handle=handle)
+
+
+def _documents(unit: Unit, reading: Reading, counts: Counts) -> Iterator[Document]:
+    """The documents of a unit; of several readers of a file the first tells what was mended."""
+    found = read([unit.path], reading, counts if unit.part == 0 else Counter())
+    if unit.parts == 1:
+        return found
+    return (document for at, document in enumerate(found) if at // BLOCK % unit.parts == unit.part)
+
+
+def _judged(
+    unit: Unit, preparation: Preparation, known: contaminate.Known | None, tally: Tally, dropped: Dropped
+) -> Iterator[Document]:
+    """The documents of a unit that are kept, cleaned, with their language."""
+    tally.tick("read")
+    for document in _documents(unit, preparation.reading, tally.mended):
+        tally.left("read", document.text)
+        text = clean(document.text, preparation.cleaning)
+        tally.left("clean", text)
+        text = preparation.filter.trim(text, tally.mended)
+        reason = preparation.filter.reason(text)
+        tally.tick("filter")
+        if reason:
+            dropped.add(replace(document, text=text), reason)
+            continue
+        tally.left("filter", text)
+        found = language.identify(text)
+        if preparation.languages is not None and found not in preparation.languages:
+            dropped.add(replace(document, text=text), f"language: {found}")
+            continue
+        tally.left("language", text)
+        parts = sentences.spans(text, language.guess(text))
+        tally.sentences += len(parts)
+        if preparation.sentence_lines:
+            text = "\n".join(" ".join(text[a:b].split()) for a, b in parts)
+        tally.left("sentences", text)
+        document = replace(document, text=text, meta={"language": found})
+        if known and (shared := known.shared(text)) >= preparation.contamination.least:
+            reason = f"shares {preparation.contamination.run} words with an evaluation text"
+            dropped.add(document, reason, f"{shared} runs")
+            continue
+        tally.left("decontaminate", text)
+        yield document
+    tally.tick("read")
+
+
+def evaluation(work: Work) -> tuple[contaminate.Known | None, Counts]:
+    """The evaluation texts that no document may share text with, if there are any, and what was mended in them."""
+    preparation = work.plan.preparation
+    if not preparation.contamination.against:
+        return None, Counter()
+    # The plan knows the files by their content: the same name may hold other texts the next time.
+    content = work.plan.inputs["preparation"]["contamination"]
+    return _evaluation(*(json.dumps(dump(part)) for part in (preparation.contamination, preparation.reading, content)))
+
+
+@lru_cache(maxsize=1)
+def _evaluation(contamination: str, reading: str, content: str) -> tuple[contaminate.Known, Counts]:
+    """Read the evaluation texts, once in each process."""
+    counts: Counts = Counter()
+    rules = parse(contaminate.Contamination, json.loads(contamination))
+    known = contaminate.load(rules, parse(Reading, json.loads(reading)), counts)
+    return known, Counter({f"evaluation texts: {reason}": count for reason, count in counts.items()})
+
+
+class Table:
+    """What is remembered of each document that is kept."""
+
+    def __init__(self, preparation: Preparation) -> None:
+        self.near, self.by_paragraph = preparation.near, preparation.paragraphs
+        self.names: list[int | str] = []
+        self._known: dict[int | str, int] = {}
+        self._name: list[int] = []
+        self._id: list[bytes] = []
+        self._address: list[int] = []
+        self._bytes: list[int] = []
+        self._digest: list[bytes] = []
+        self._held: list[str] = []
+        self._held_chars = 0
+        self._signed: list[tuple[np.ndarray, np.ndarray]] = []
+        self._count: list[int] = []
+        self._paragraph: list[tuple[int, int]] = []
+        self._paragraph_digest: list[bytes] = []
+
+    def add(self, document: Document, name: int | str) -> None:
+        """Take a document; `name` is its source, or the number of its file in the shard."""
+        if name not in self._known:
+            self._known[name] = len(self.names)
+            self.names.append(name)
+        if self.by_paragraph:
+            self._paragraphs(document.text)
+        text = normal(document.text)
+        self._name.append(self._known[name])
+        self._id.append(document.id.encode("utf-8", "replace"))
+        self._address.append(address(document))
+        self._bytes.append(len(document.text.encode("utf-8", "replace")))
+        self._digest.append(xxhash.xxh3_128_digest(text.encode("utf-8", "replace")))
+        if self.near:
+            self._held.append(text)
+            self._held_chars += len(text)
+            if self._held_chars >= BATCH_CHARS:
+                self._sign()
+
+    def _sign(self) -> None:
+        assert self.near is not None
+        self._signed.append(signatures(self._held, self.near))
+        self._held, self._held_chars = [], 0
+
+    def _paragraphs(self, text: str) -> None:
+        found = split_paragraphs(text)
+        self._count.append(len(found))
+        for at, paragraph in enumerate(found):
+            if len(paragraph) > PARAGRAPH_CHARS:
+                self._paragraph.append((len(self._count) - 1, at))
+                self._paragraph_digest.append(xxhash.xxh3_128_digest(normal(paragraph).encode("utf-8", "replace")))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything as arrays, each of which can be read alone."""
+        found = {
+            "name": np.array(self._name, np.uint32),
+            "id": np.array(self._id, "S") if self._id else np.empty(0, "S1"),
+            "address": np.array(self._address, np.uint64),
+            "bytes": np.array(self._bytes, np.uint32),
+            "digest": _pairs(self._digest),
+        }
+        if self.near:
+            self._sign()
+            bands = np.concatenate([table for table, _ in self._signed])
+            found["signed"] = np.concatenate([there for _, there in self._signed])
+            found |= {f"band{i}": np.ascontiguousarray(bands[:, i]) for i in range(self.near.bands)}
+        if self.by_paragraph:
+            found["paragraphs"] = np.array(self._count, np.uint32)
+            found["paragraph"] = np.array(self._paragraph, np.uint32).reshape(-1, 2)
+            found["paragraph_digest"] = _pairs(self._paragraph_digest)
+        return found
+
+
+def split_paragraphs(text: str) -> list[str]:
+    """The paragraphs of a text: what blank lines stand between."""
+    return re.split(r"\n\s*\n", text)
+
+
+def address(document: Document) -> int:
+    """A number (u64) for a document's place, the same wherever its file lies."""
+    place = f"{Path(document.source).name}\0{document.id}".encode("utf-8", "replace")
+    return int.from_bytes(hashlib.sha256(place).digest()[:8], "big")
+
+
+def _pairs(digests: list[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)

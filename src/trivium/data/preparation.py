@@ -1,0 +1,42 @@
+"""Preparation: everything one may choose about the way from text to ids."""
+
+from pydantic import Field
+
+from trivium.base.config import Config, Seq
+from trivium.text import web  # noqa: F401  (the kind `web` joins the filters)
+from trivium.text.clean import Cleaning
+from trivium.text.contaminate import Contamination
+from trivium.text.dedup import Near
+from trivium.text.filter import Filter, Light
+from trivium.text.sources import Reading
+
+
+class Preparation(Config):
+    """What is done to a corpus on its way to ids."""
+
+    reading: Reading = Reading()
+    cleaning: Cleaning = Cleaning()
+    filter: Filter = Light()
+    languages: Seq[str] | None = None
+    """The languages that are kept, by code; None keeps them all."""
+    contamination: Contamination = Contamination()
+    """The evaluation files whose texts must not stand in the data."""
+    near: Near | None = Near()
+    """How near duplicates are found; None leaves only exact ones out."""
+    paragraphs: bool = False
+    """Whether a long paragraph that stands in another document already is left out."""
+    sentence_lines: bool = False
+    """Whether every sentence gets a line of its own."""
+    tokenizer: str | None = None
+    """A tokenizer folder or file to use, or `bytes`; None trains one."""
+    vocab_size: int = Field(8192, gt=0)
+    tokenizer_bytes: int = Field(1 << 27, gt=0)
+    """The tokenizer is trained on about so much text, drawn by hash from larger corpora."""
+    valid_share: float = Field(0.05, ge=0, lt=1)
+    """The share of documents that is held out."""
+    shards: int | None = Field(None, ge=1)
+    """Into how many shards the work is divided; None chooses by size, and keeps what a data folder was begun with."""
+
+
+LATER = {"tokenizer", "vocab_size", "tokenizer_bytes", "valid_share", "shards"}
+"""Fields that make no difference to reading a shard."""

@@ -1,0 +1,98 @@
+"""Rows of a run as a page: tokens in their order, what is learned in colour, all else where a token is pointed at.
+
+It is given batches and draws them; where rows come from it does not know.
+"""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trivium.base.batch import Batch, Stream
+from trivium.base.types import ALIGNED, IGNORE
+from trivium.lab import page
+from trivium.text.tokenizer import Tokenizer
+
+STYLE = """
+.row { line-height: 1.9; margin: .4rem 0 1rem } .t { padding: .12rem 0; white-space: pre-wrap; color: #777 }
+.on { background: #c9efc9; color: #063; font-weight: 600 } .user { border-bottom: 2px solid #9bc1ee }
+.assistant { border-bottom: 2px solid #5bb45b } .system { border-bottom: 2px solid #d9a0d0 }
+.control { font-size: .8em; color: #a05; background: #faf0f5 } .control.on { background: #c9efc9 }
+.new { border-left: 3px solid #444; margin-left: .35rem; padding-left: .2rem } .flag { color: #b00; font-weight: 600 }
+.facts td { text-align: left }
+"""
+LEGEND = """\
+<p><span class="t">read only</span> · <span class="t on">learned</span> · <span class="t user">user</span> ·
+<span class="t assistant">assistant</span> · <span class="t system">system</span> ·
+<span class="t control">control</span> · <span class="t new">a document begins</span>;
+point at a token for its column, document, position, id and loss</p>
+"""
+
+
+def write(
+    out: Path, rows: Sequence[tuple[str, Batch, Sequence[str]]], tokenizer: Tokenizer,
+    facts: Sequence[tuple[str, str]], flags: Sequence[str],
+) -> None:  # fmt: skip
+    """Write the page: shares, red flags, and each row by title with the roles of what is read first."""
+    lines = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in facts)
+    warnings = [f'<p class="flag">RED FLAG: {html.escape(flag)}</p>' for flag in flags] or ["<p>No red flag.</p>"]
+    parts = [f"<style>{STYLE}</style>", f'<table class="facts">{lines}</table>', *warnings, LEGEND]
+    for title, batch, roles in rows:
+        parts += [page.heading(title), *_row(batch, roles, tokenizer)]
+    page.write(out, "What is trained on", parts)
+
+
+def learned(batch: Batch) -> np.ndarray:
+    """Which tokens of the first row some position must predict: an encoder's own, a decoder's next one."""
+    targets = next((batch.targets[name][0] for name in ALIGNED if name in batch.targets), None)
+    if targets is None:
+        return np.zeros(batch.stream.ids.shape[1], dtype=bool)
+    on: np.ndarray = targets != IGNORE
+    return on if batch.dec is None or "tag" in batch.targets else np.append(False, on[:-1])
+
+
+def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer) -> list[str]:
+    targets = next((batch.targets[name][0] for name in ALIGNED if name in batch.targets), None)
+    weights = None if batch.weights is None else batch.weights[0]
+    plain = np.zeros(0, dtype=bool)
+    if batch.enc is not None and batch.dec is not None:
+        parts = [page.paragraph("The encoder reads"), _flow(batch.enc, roles, plain, None, None, tokenizer)]
+        if targets is not None:  # what is written is the targets: what the decoder reads is the same, one place later
+            written = Stream(np.where(targets == IGNORE, tokenizer.vocabulary.pad, targets), batch.dec.positions,
+                             np.where(targets == IGNORE, 0, batch.dec.documents[0])[None])  # fmt: skip
+            written = Stream(written.ids[None], written.positions, written.documents)
+            parts += [page.paragraph("The decoder writes"),
+                      _flow(written, [""] * len(targets), targets != IGNORE, targets, weights, tokenizer)]  # fmt: skip
+    else:
+        parts = [_flow(batch.stream, roles, learned(batch), targets, weights, tokenizer)]
+    for name, values in batch.targets.items():
+        if name not in ALIGNED:
+            parts.append(page.paragraph(f"{name}: {', '.join(str(value.tolist()) for value in values)}"))
+    return parts
+
+
+def _flow(
+    stream: Stream, roles: Sequence[str], on: np.ndarray, targets: np.ndarray | None, weights: np.ndarray | None,
+    tokenizer: Tokenizer,
+) -> str:  # fmt: skip
+    ids, documents, positions = stream.ids[0], stream.documents[0], stream.positions[0]
+    spans, before = [], 0
+    for column in np.flatnonzero(documents):
+        token, document = int(ids[column]), int(documents[column])
+        names = ["t", *([roles[column]] if roles[column] else [])]
+        names += ["on"] if column < len(on) and on[column] else []
+        names += ["control"] if token in tokenizer.vocabulary.special else []
+        names += ["new"] if document != before else []
+        before = document
+        about = f"column {column}, document {document}, position {positions[column]}, id {token}"
+        about += f", {roles[column]}" if roles[column] else ""
+        if targets is not None:
+            weight = 1.0 if weights is None else float(weights[column])
+            target = int(targets[column])
+            about += ", loss off" if target == IGNORE else f", loss on: must predict {target}"
+            about += f", weight {weight:.3g}" if weight != 1 and target != IGNORE else ""
+        spans.append(f'<span class="{" ".join(names)}" title="{html.escape(about)}">'
+                     f"{html.escape(tokenizer.token(token))}</span>")  # fmt: skip
+    padding = int((documents == 0).sum())
+    return f'<div class="row">{"".join(spans)}{f" <small>+ {padding} padding</small>" if padding else ""}</div>'

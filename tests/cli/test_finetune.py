@@ -1,0 +1,139 @@
+"""A wrong file of rows is one clear line with file, row and key, exit code 2, no traceback, and no run folder."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import small
+from trivium.cli import main
+
+SQUAD = {"data": [{"paragraphs": [{"context": "c", "qas": [{"question": "q"}]}]}]}
+TURN = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+GOOD = {"text": "a", "label": "x"}
+
+
+def lines(*rows: object) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+CASES = [
+    ("chat", "none.jsonl", None, "none.jsonl: cannot read: No such file"),
+    ("chat", "r.jsonl", b"", "no rows to train on"),
+    ("chat", "r.jsonl", b'{"question": "q", "answer": "a"}\n{"question": \n', "r.jsonl:2: not JSON"),
+    ("chat", "r.jsonl", b'["a"]\n', "r.jsonl:1: expected a JSON object"),
+    ("chat", "r.jsonl", lines({"ask": "q"}), "r.jsonl:1: expected the keys of one of the formats"),
+    ("chat", "r.jsonl", lines({"question": "q", "answer": " "}), "r.jsonl:1: answer: expected some text"),
+    ("chat", "r.jsonl", lines({"instruction": "i", "outputs": "o"}), "r.jsonl:1: outputs: input should be a"),
+    ("chat", "r.jsonl", lines({"instruction": "i", "outputs": []}), "r.jsonl:1: outputs: expected at least one"),
+    ("chat", "r.jsonl", lines({"dialogue": [{"speaker": "x", "text": "t"}], "response": "r"}), "dialogue[0].speaker"),
+    ("chat", "r.jsonl", lines({"messages": TURN[:1]}), "r.jsonl:1: messages: expected the assistant's answer"),
+    ("chat", "r.jsonl", lines({"prompt": "p", "chosen": "a", "rejected": "b"}), "are for the task prefer"),
+    ("chat", "r.json", b"[1]", "r.json:1: expected an object"),
+    ("chat", "r.json", b'{"rows": []}', 'expected a list of rows, or one under "data"'),
+    ("classify", "r.jsonl", lines(GOOD, {"txt": "b"}), "r.jsonl:2: expected the keys {text}"),
+    ("classify", "r.jsonl", lines(GOOD, {"text": "b", "label": "y"}, {"text": "c"}), "r.jsonl:3: label: expected one"),
+    ("classify", "r.jsonl", lines(GOOD, GOOD), "r.jsonl: expected at least two labels, found x"),
+    ("classify", "r.jsonl", lines(GOOD, {"text": 3, "label": "y"}), "r.jsonl:2: text: input should be a valid string"),
+    ("classify", "r.jsonl", lines(GOOD, {"text": "b", "label": 0.5}), "r.jsonl:2: label: "),
+    ("classify", "r.csv", b"sentense,label\na,x\n", "r.csv:1: expected the keys {text}, found {sentense, label}"),
+    ("classify", "r.tsv", b"text\tlabel\nb\ta\tx\n", "r.tsv:1: "),
+    ("classify", "r.txt", b"a\tx\n", "say by `columns` which two are meant"),
+    ("tag", "r.jsonl", lines({"tokens": ["a", "b"], "tags": ["O"]}), "r.jsonl:1: tags: expected one for each of 2"),
+    ("tag", "r.conll", b"Ann O\n\nran\n", "r.conll:3: expected a word and its tag, found 'ran'"),
+    ("tag", "r.jsonl", lines({"tokens": ["a", "b"], "tags": ["O", "X"]}, {"tokens": ["a"]}), "r.jsonl:2: tags: "),
+    ("extract", "r.json", json.dumps(SQUAD).encode(), "r.json:1: paragraphs[0].qas[0]: expected SQuAD's keys"),
+    ("extract", "r.jsonl", lines({"question": "q", "context": "abc", "answers": {"text": ["c"], "answer_start": [0]}}),
+     "r.jsonl:1: answers: expected 'c' at 0 of the context, found 'a'"),
+    ("extract", "r.jsonl", lines({"question": "q", "context": "abc", "answers": {"text": ["c"]}}),
+     "r.jsonl:1: answers.answer_start: expected one for each of 1 texts, found 0"),
+    ("extract", "r.jsonl", lines({"question": "q", "context": "abc"}), "say objective.unanswerable=true"),
+    ("embed", "r.jsonl", lines({"anchor": "a"}), "r.jsonl:1: expected the keys {anchor, positive}, found {anchor}"),
+    ("translate", "r.jsonl", lines({"translation": {"en": "a"}}), "r.jsonl:1: translation: expected two languages"),
+    ("translate", "r.jsonl", lines({"source": "a", "target": []}), "r.jsonl:1: target: expected at least one"),
+    ("summarize", "r.jsonl", lines({"document": "d", "summary": ["s", ""]}), "r.jsonl:1: summary[1]: expected"),
+    ("prefer", "r.jsonl", lines({"prompt": "p", "chosen": "a"}), "r.jsonl:1: expected the keys {chosen, rejected}"),
+    ("prefer", "r.jsonl", lines({"prompt": "p", "chosen": " ", "rejected": "b"}), "r.jsonl:1: chosen: expected an"),
+    ("prefer", "r.jsonl", lines({"prompt": [{"role": 1}], "chosen": "a", "rejected": "b"}), "r.jsonl:1: prompt[0]: "),
+]  # fmt: skip
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """The command as a person types it; give its exit code."""
+    monkeypatch.setattr(sys, "argv", ["trivium", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    for preset in ("bert", "llama"):
+        small.folder(folder, preset)
+    return folder
+
+
+@pytest.mark.parametrize(("task", "name", "content", "message"), CASES)
+def test_a_wrong_file_is_one_clear_line(task, name, content, message, models, tmp_path, monkeypatch, capsys):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path(name).write_bytes(content)
+    model = models / ("bert" if task in ("classify", "tag", "extract", "embed") else "llama")
+    assert run(monkeypatch, "finetune", task, "--model", str(model), "--data", name) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.startswith("error: ") and said.count("\n") == 1, said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["chatt"], "task: expected one of chat, classify"),
+        (["chat", "--format", "alpacca"], "format: expected one of alpaca"),
+        (["chat", "--references", "most"], "objective.references"),
+        (["chat", "--train", "first"], "objective.train"),
+        (["chat", "--too-long", "cut"], "data.too_long"),
+        (["tag", "--train", "last"], "objective"),
+        (["chat", "optim.lrr=1"], "did you mean 'lr'"),
+        (["chat", "template=chatml"], 'or add them: tokens=["<|im_start|>", "<|im_end|>"]'),
+    ],
+)
+def test_a_wrong_word_is_one_clear_line(words, message, models, tmp_path, monkeypatch, capsys):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    Path("r.jsonl").write_bytes(lines({"prompt": "p", "completion": "c"}))
+    assert run(monkeypatch, "finetune", *words, "--model", str(models / "llama"), "--data", "r.jsonl") == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "runs").exists()
+
+
+def test_words_reach_the_run(models, tmp_path, monkeypatch, capsys):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    Path("r.jsonl").write_bytes(lines({"prompt": "p", "completion": ["c", "d"]}, {"bad": 1}))
+    words = ["--train", "last", "--references", "all", "--too-long", "truncate-left", "--lora", "2", "--skip-bad"]
+    assert (
+        run(monkeypatch, "finetune", "chat", *words, "-m", str(models / "llama"), "-d", "r.jsonl", "budget_steps=1")
+        == 0
+    )
+    recipe = json.loads(Path("runs/chat/recipe.json").read_text())["recipe"]
+    assert (recipe["objective"]["train"], recipe["objective"]["references"]) == ("last", "all")
+    assert recipe["data"]["too_long"] == "truncate-left" and recipe["lora"]["rank"] == 2
+    said = capsys.readouterr().out
+    assert "dropped 1 rows: row that does not fit" in said and (Path("runs/chat/adapter")).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("task", "good", "bad"),
+    [
+        ("classify", [GOOD, {"text": "b", "label": "y"}], {"text": "c"}),
+        ("tag", [{"tokens": ["a", "b"], "tags": ["O", "X"]}], {"tokens": ["a"]}),
+        ("extract", [{"question": "q", "context": "abc", "answers": {"text": ["c"], "answer_start": [2]}}],
+         {"question": "q", "context": "abc"}),
+    ],
+)  # fmt: skip
+def test_rows_that_do_not_fit_the_task_are_skipped(task, good, bad, models, tmp_path, monkeypatch, capsys):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    Path("r.jsonl").write_bytes(lines(*good, bad))
+    words = ["-m", str(models / "bert"), "-d", "r.jsonl", "budget_steps=1", "--skip-bad"]
+    assert run(monkeypatch, "finetune", task, *words) == 0
+    assert "dropped 1 rows: row that does not fit" in capsys.readouterr().out

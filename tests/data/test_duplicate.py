@@ -1,0 +1,107 @@
+"""The decisions of the reduce are those of the plain function, whatever the shards and the order."""
+
+import json
+
+import numpy as np
+import pytest
+
+from trivium.data.dropped import Dropped
+from trivium.data.duplicate import clusters, exact, repeated
+from trivium.data.encode import kept
+from trivium.data.plan import Work
+from trivium.data.prepare import Preparation, prepare
+from trivium.text.dedup import Near, duplicates
+from trivium.text.sources import read
+
+WORDS = [
+    "river",
+    "stone",
+    "window",
+    "garden",
+    "letter",
+    "morning",
+    "winter",
+    "silver",
+    "bridge",
+    "shadow",
+    "candle",
+    "harbour",
+    "lantern",
+    "meadow",
+]
+
+
+def texts(count=60, seed=3):
+    """Texts of which some are the same, some nearly so, and some of these only through others."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        words = rng.choice(WORDS, 80).tolist()
+        if number % 3 and made:
+            words = made[int(rng.integers(len(made)))].split()
+            if number % 3 == 2:
+                words[int(rng.integers(80))] = "changed"
+        made.append(" ".join(words))
+    return made
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("texts")
+    for file in range(4):
+        rows = "".join(json.dumps({"text": text}) + "\n" for text in texts()[file::4])
+        (folder / f"{file}.jsonl").write_text(rows)
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_decisions_are_those_of_the_plain_function(files, tmp_path, shards):
+    options = Preparation(tokenizer="bytes", shards=shards)
+    manifest = prepare(files[::-1] if shards == 3 else files, tmp_path / "data", options)
+    wanted = duplicates((((d.source, d.id), d.text) for d in read(files)), Near())
+    work, dropped = Work(tmp_path / "data"), Dropped()
+    found = {(d.source, d.id) for shard in range(shards) for _, _, d in kept(work, shard, dropped)}
+    assert {(d.source, d.id) for d in read(files)} - found == set(wanted)
+    reasons = [" ".join(why.split()[:2]) for why in wanted.values()]
+    assert manifest["report"]["dropped"] == {reason: reasons.count(reason) for reason in set(reasons)}
+    assert len(set(reasons)) == 2 and len(wanted) > 20
+    details = {one["detail"] for some in dropped.examples.values() for one in some}
+    assert details <= set(wanted.values())
+
+
+def test_the_first_of_equal_hashes_stays():
+    digest = np.array([[1, 2], [3, 4], [1, 2], [1, 9], [3, 4], [1, 2]], np.uint64)
+    assert exact(digest).tolist() == [-1, -1, 0, -1, 1, 0]
+    assert exact(digest[:0]).tolist() == []
+
+
+def test_a_cluster_holds_what_meets_through_others():
+    bands = [np.array([7, 1, 7, 2, 0], np.uint64), np.array([5, 6, 8, 8, 0], np.uint64)]
+    signed = np.array([True, True, True, True, False])
+    assert clusters(signed, iter(bands)).tolist() == [-1, -1, 0, 0, -1]
+    bands[1][4] = 6  # what has no words meets nobody
+    assert clusters(signed, iter(bands)).tolist() == [-1, -1, 0, 0, -1]
+
+
+def test_the_first_of_equal_paragraphs_stays_among_documents_that_are_kept():
+    document, number = np.array([2, 0, 1, 1, 0]), np.array([0, 3, 0, 1, 1])
+    digest = np.array([[4, 4]] * 5, np.uint64)
+    kept_documents = np.array([False, True, True])
+    assert repeated(document, number, digest, kept_documents).tolist() == [[1, 1], [2, 0]]
+    assert repeated(document, number, digest, np.ones(3, bool)).tolist() == [[0, 3], [1, 0], [1, 1], [2, 0]]
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_document_of_repeated_paragraphs_alone_goes(tmp_path, shards):
+    notice = "This notice stands at the end of every page and says the same on each of them, at length." * 2
+    for name, text in (
+        ("a", f"Its own words stand here first.\n\n{notice}"),
+        ("b", notice),
+        ("c", f"{notice}\n\nMore of it."),
+    ):
+        (tmp_path / f"{name}.txt").write_text(text)
+    options = Preparation(tokenizer="bytes", near=None, paragraphs=True, shards=shards, valid_share=0.0)
+    report = prepare([tmp_path / f"{name}.txt" for name in "abc"], tmp_path / "data", options)["report"]
+    assert report["dropped"] == {"all paragraphs repeated": 1}
+    left = [d.text for shard in range(shards) for _, _, d in kept(Work(tmp_path / "data"), shard, Dropped())]
+    assert sorted(left) == sorted([f"Its own words stand here first.\n\n{notice}", "More of it."])

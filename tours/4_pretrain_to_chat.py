@@ -1,0 +1,117 @@
+"""Tour 4: from text to a model that answers, every step in the open. Run it: python tours/4_pretrain_to_chat.py
+
+The text is what Python says about its own types: some hundred docstrings. A small LLaMA first learns to go on with
+them, then to answer questions about them, asked in three formats of rows. It is far too small to know anything else.
+
+    1. text becomes data                cleaned, split, a tokenizer trained on it, encoded
+    2. pretraining                      the next token, everywhere
+    3. rows become ids and loss         a conversation is rendered and masked in one act
+    4. fine-tuning                      the next token again, but only of answers and their ends
+    5. before and after                 the same questions to both models, and a metric
+    6. the folder                       is a Hugging Face folder: stock tools read it
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import trivium
+from trivium.base.config import parse
+from trivium.data.prepare import Preparation, prepare
+from trivium.task.finetune import finetune, recipe_for
+from trivium.task.predict import evaluate_files
+from trivium.task.run import run
+from trivium.text.rows import read_rows
+from trivium.text.template import ids, render, stop_ids
+from trivium.train.recipe import Recipe
+
+PRETRAIN_STEPS, TUNE_EPOCHS = (int(word) for word in (*sys.argv[1:], "100", "30")[:2])
+here = Path(tempfile.mkdtemp(prefix="trivium-tour-"))
+
+
+def title(text: str) -> None:
+    """Begin a step."""
+    print(f"\n{'=' * 100}\n{text}\n")
+
+
+def first(text: str) -> str:
+    """The first sentence of a docstring."""
+    return " ".join(text.split("\n\n")[0].split()).split(". ")[0].rstrip(".") + "."
+
+
+title("1. Text becomes data")
+docs = {f"{kind.__name__}.{name}": getattr(kind, name).__doc__ or "" for kind in (str, list, dict, set, bytes, int, float)
+        for name in dir(kind) if not name.startswith("_")}  # fmt: skip
+text = [{"text": f"{name}: {doc}", "id": name} for name, doc in docs.items() if len(doc) > 40]
+(here / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in text))
+manifest = prepare([here / "text.jsonl"], here / "data", Preparation(vocab_size=512, near=None, valid_share=0.1))
+print(f"{len(text)} docstrings are {manifest['splits']['train'][0]['tokens']:,} tokens to learn from, "
+      f"of a vocabulary of {manifest['vocab_size']}")  # fmt: skip
+
+title("2. Pretraining: the next token, everywhere")
+tree = {
+    "data": {"path": [str(here / "data")], "length": 128},
+    "model": {"preset": "llama", "depth": 2, "hidden_size": 128, "context": 128, "vocab_size": manifest["vocab_size"]},
+    "optim": {"lr": 3e-3}, "budget_steps": PRETRAIN_STEPS, "batch_tokens": 1024, "eval_every_steps": PRETRAIN_STEPS,
+    "save_every_steps": 1000, "log_every_steps": max(1, PRETRAIN_STEPS // 5),
+}  # fmt: skip
+base = run(parse(Recipe, tree), here / "pretrain")
+print(f"it goes on: 'Return a copy of' -> {trivium.load(base).generate('Return a copy of', max_new_tokens=12)!r}")
+
+title("3. Rows become ids and loss: what is between « and » is learned, all else is read only")
+facts = {name: first(doc) for name, doc in docs.items() if name.startswith("str.is") and doc}
+rows = []
+for at, (name, answer) in enumerate(facts.items()):
+    asked = f"What does {name} do?"
+    rows.append([
+        {"question": asked, "context": "", "answer": answer},
+        {"instruction": "Say what this does.", "input": name, "outputs": [answer]},
+        {"dialogue": [{"speaker": "user", "text": "Hi."}, {"speaker": "assistant", "text": "Hello."},
+                      {"speaker": "user", "text": asked}], "response": answer},
+    ][at % 3])  # fmt: skip
+file = here / "rows.jsonl"
+file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+tokenizer = trivium.load(base).tokenizer
+for where, conversation in list(read_rows([file]))[:3]:
+    parts = render(conversation.complete(), tokenizer)
+    shown = "".join(f"«{tokenizer.decode(p.ids)}»" if p.train else tokenizer.decode(p.ids) for p in parts)
+    print(f"{where.rsplit('/')[-1]}  {shown!r}")
+forged = ids(render(next(read_rows([file]))[1].messages, tokenizer)) + tokenizer.encode("<|end|>")
+print(f"\n'<|end|>' typed by a person is {len(tokenizer.encode('<|end|>'))} ordinary tokens; the control token is one, "
+      f"and there {'is' if forged.count(stop_ids(tokenizer)[0]) == 1 else 'IS NOT'} only the template's")  # fmt: skip
+
+title("4. Fine-tuning: the next token of answers and their ends alone")
+words = [f"budget_epochs={TUNE_EPOCHS}", "batch_tokens=512", "optim.lr=2e-3", "log_every_steps=20", "data.packing=pad"]
+tuned, _ = finetune("chat", recipe_for("chat", base, [str(file)], words=words), here / "tune")
+
+title("5. Before and after: what was trained is recalled; a model of this size knows no more")
+models = {"before": trivium.load(base), "after": trivium.load(tuned)}
+for name in list(facts)[:4]:
+    print(f"> What does {name} do?")
+    for when, model in models.items():
+        said = model.chat([{"role": "user", "content": f"What does {name} do?"}], max_new_tokens=40)
+        print(f"  {when:7} {said!r}")
+for when, folder in (("before", base), ("after", tuned)):
+    found = evaluate_files(folder, [file], "chat")
+    print(f"{when:7} ROUGE-L {found['rouge_l']:.3f}, loss on the answers {found['loss']:.3f}")
+
+title("6. The folder")
+print("\n".join(sorted(path.name for path in tuned.iterdir())))
+try:
+    import transformers
+except ImportError:
+    print("\n(transformers is not installed, so nothing is compared)")
+else:
+    transformers.utils.logging.disable_progress_bar()
+    stock = transformers.AutoModelForCausalLM.from_pretrained(tuned)
+    talk = [{"role": "user", "content": f"What does {next(iter(facts))} do?"}]
+    given = transformers.AutoTokenizer.from_pretrained(tuned).apply_chat_template(
+        talk, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    theirs = stock.generate(**given, max_new_tokens=40, do_sample=False)[0, given["input_ids"].shape[1] :]
+    said = tokenizer.decode([i for i in theirs.tolist() if i not in tokenizer.special])
+    same = said == models["after"].chat(talk, max_new_tokens=40)
+    print(f"\nstock transformers says: {said!r}, which is {'the same' if same else 'ANOTHER ANSWER'}")
+shutil.rmtree(here)
