@@ -155,6 +155,7 @@ def near(texts: list[str], rounds: int) -> dict[str, Any]:
     if peer("datatrove"):
         import re
 
+        import xxhash
         from datatrove.data import Document
         from datatrove.pipeline import dedup
         from datatrove.pipeline.dedup.minhash import MinhashConfig
@@ -176,7 +177,10 @@ def near(texts: list[str], rounds: int) -> dict[str, Any]:
             root = tempfile.mkdtemp()
             documents = [Document(text=text, id=str(number)) for number, text in enumerate(texts)]
             words: Any = Words()
-            dedup.MinhashDedupSignature(f"{root}/s", config=config, language=words).run(iter(documents), 0, 1)
+            first = dedup.MinhashDedupSignature(f"{root}/s", config=config, language=words)
+            # Its own call hands a str to xxhash, which newer versions refuse.
+            first._hash_func = lambda shingle: xxhash.xxh64_intdigest(shingle.encode())
+            first.run(iter(documents), 0, 1)
             for bucket in range(14):
                 dedup.MinhashDedupBuckets(f"{root}/s", f"{root}/b", config=config).run(None, bucket, 14)
             dedup.MinhashDedupCluster(f"{root}/b", f"{root}/r", config=config).run(None, 0, 1)

@@ -103,7 +103,7 @@ class Web(Filter, kind="web"):
     def trim(self, text: str, counts: Counter[str]) -> str:
         if (rules := self.c4) is None:
             return text
-        if rules.citations:
+        if rules.citations and "[" in text:
             text, found = _CITATION.subn("", text)
             counts.update({"citation mark taken away": found} if found else {})
         low = text.lower()
@@ -115,7 +115,8 @@ class Web(Filter, kind="web"):
                 counts[f"line taken away: {why}"] += 1
             else:
                 kept.append(line)
-        return re.sub("\n{3,}", "\n\n", "\n".join(kept)).strip("\n")
+        text = "\n".join(kept)
+        return (re.sub("\n{3,}", "\n\n", text) if "\n\n\n" in text else text).strip("\n")
 
     def _line(self, line: str, rules: C4, script: bool, policy: bool) -> str | None:
         words, wide = line.split(), 0
@@ -182,8 +183,8 @@ class _Seen:
         """A number for each word, or character where no spaces are written, and the lengths of them."""
         if self.step > 1:
             return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64)
-        known: dict[str, int] = {}
-        ids = np.fromiter((known.setdefault(word, len(known)) for word in self.tokens), np.uint64, len(self.tokens))
+        known = {word: number for number, word in enumerate(dict.fromkeys(self.tokens))}
+        ids = np.fromiter(map(known.__getitem__, self.tokens), np.uint64, len(self.tokens))
         return ids, np.fromiter(map(len, known), np.int64, len(known))[ids.astype(np.int64)]
 
 
@@ -226,7 +227,7 @@ def _again(parts: list[str]) -> tuple[int, int]:
 
 def _repetition(rules: Repetition, seen: _Seen) -> str | None:
     size = len(seen.text)
-    paragraphs = [part for part in re.split(r"\n{2,}", seen.text) if part.strip()]
+    paragraphs = [part.strip("\n") for part in seen.text.split("\n\n") if part.strip()]
     for name, parts, share, chars in (
         ("lines", seen.lines, rules.max_lines, rules.max_line_chars),
         ("paragraphs", paragraphs, rules.max_paragraphs, rules.max_paragraph_chars),
