@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import small
-from trivium.cli import main
+from trivium.cli import app, main
 
 SQUAD = {"data": [{"paragraphs": [{"context": "c", "qas": [{"question": "q"}]}]}]}
 TURN = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
@@ -137,3 +137,10 @@ def test_rows_that_do_not_fit_the_task_are_skipped(task, good, bad, models, tmp_
     words = ["-m", str(models / "bert"), "-d", "r.jsonl", "budget_steps=1", "--skip-bad"]
     assert run(monkeypatch, "finetune", task, *words) == 0
     assert "dropped 1 rows: row that does not fit" in capsys.readouterr().out
+
+
+def test_help_tells_what_happens_when_nothing_is_said(capsys):  # type: ignore[no-untyped-def]
+    with pytest.raises(SystemExit):
+        app(["finetune", "--help"])
+    said = capsys.readouterr().out
+    assert "[all]" in said and "[sample]" in said and "[runs/TASK]" in said
