@@ -9,7 +9,6 @@ import fcntl
 import io
 import json
 import os
-import platform
 import shutil
 import zipfile
 import zlib
@@ -18,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +77,9 @@ def assign(files: Sequence[Unit], count: int, before: Sequence[Sequence[Unit]] =
 
 
 def units(sources: Sequence[str | Path], counts: Counter[str] | None = None) -> list[Unit]:
-    """Every file of the sources as a unit, by path; what is embedded is a unit too, known by its versions."""
+    """Every file of the sources as a unit, by path; a source that is no file is one too, known by its state."""
     found = [Unit(str(path), size, xxh3(path)) for path, size in reader.files(sources, counts)]
-    if reader.EMBEDDED in map(str, sources):
-        versions = [platform.python_version(), version("torch"), version("numpy")]
-        found.append(Unit(reader.EMBEDDED, 0, " ".join(versions)))
+    found += [Unit(name, 0, state) for name, state in reader.remote(sources)]
     return sorted(found, key=lambda unit: unit.path)
 
 
@@ -111,7 +107,7 @@ class Plan:
     @cached_property
     def key(self) -> str:
         """What tells this plan from any other."""
-        return fingerprint([self.read_keys, dump(self.preparation), self.inputs])
+        return fingerprint([self.read_keys, self.inputs])
 
     @cached_property
     def read_keys(self) -> list[str]:

@@ -54,7 +54,8 @@ def demo(folder: Path, minutes: float) -> dict[str, Any]:
     with stage("1  text: the documentation inside the installed Python packages"):
         corpus = collect(folder / "corpus.jsonl")
     with stage("2  data: clean, split into sentences, drop duplicates, train a tokenizer, encode"):
-        manifest = prepare([corpus], folder / "data", Preparation(vocab_size=VOCAB_SIZE, valid_share=VALID_SHARE))
+        options = Preparation(vocab_size=VOCAB_SIZE, valid_share=VALID_SHARE, shards=1)
+        manifest = prepare([corpus], folder / "data", options, keep_work=False)
         for line in lines(manifest):
             say(f"   {line}")
     questions = facts.write(folder / "questions", facts.collect(), seed=0)

@@ -1,0 +1,15 @@
+import pytest
+
+from trivium.base.config import parse
+from trivium.base.errors import ConfigError
+from trivium.data.preparation import LATER, Preparation
+
+
+def test_the_options_that_come_later_are_options():
+    assert set(Preparation.model_fields) >= LATER
+
+
+@pytest.mark.parametrize("wrong", [{"shards": 0}, {"valid_share": 1.0}, {"tokenizer_bytes": 0}, {"shard_tokens": 5}])
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        parse(Preparation, wrong, "prepare")
