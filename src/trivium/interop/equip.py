@@ -11,7 +11,6 @@ from trivium.model.head import Head
 from trivium.model.score import Embed
 from trivium.model.transformer import Transformer
 
-
 MODES = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}
 """What sentence-transformers calls the states that become a vector."""
 
