@@ -145,7 +145,7 @@ def _judged(
     tally.tick("read")
     for document in _documents(unit, preparation.reading, tally.mended):
         tally.left("read", document.text)
-        text = clean(document.text, preparation.cleaning)
+        text = clean(document.text, preparation.cleaning, tally.mended)
         tally.left("clean", text)
         text = preparation.filter.trim(text, tally.mended)
         reason = preparation.filter.reason(text)
