@@ -92,6 +92,8 @@ def test_a_wrong_file_is_one_clear_line(task, name, content, message, models, tm
     [
         (["chatt"], "task: expected one of chat, classify"),
         (["chat", "--format", "alpacca"], "format: expected one of alpaca"),
+        (["prefer", "--format", "alpaca"], "format: expected none, for this task reads rows with the keys {chosen"),
+        (["classify", "--format", "pair"], "format: expected label, for this task reads rows with the keys {text}"),
         (["chat", "--references", "most"], "objective.references"),
         (["chat", "--train", "first"], "objective.train"),
         (["chat", "--too-long", "cut"], "data.too_long"),
