@@ -58,14 +58,15 @@ def gather(sources: Sequence[str], megabytes: float) -> list[str]:
 
 
 def compete(title: str, megabytes: float, sides: dict[str, Side], rounds: int) -> dict[str, Any]:
-    """Run the sides in turn, `rounds` times; MB a second of processor time, and each answer."""
+    """Run the sides in turn, `rounds` times after one that does not count; MB a second of processor time, answers."""
     spent: dict[str, list[float]] = {name: [] for name in sides}
     answers: dict[str, Any] = {}
-    for _ in range(rounds):
+    for number in range(rounds + 1):
         for name, side in sides.items():
             begin = time.process_time()
             answers[name] = side()
-            spent[name].append(time.process_time() - begin)
+            if number:
+                spent[name].append(time.process_time() - begin)
     found: dict[str, Any] = {}
     first = statistics.median(next(iter(spent.values())))
     for name, seconds in spent.items():

@@ -18,7 +18,8 @@ from trivium.base.types import ALIGNED, IGNORE
 from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows
 from trivium.lab import sheet
-from trivium.task.run import open_rows, row_length, start_model, supervised_rows
+from trivium.task.feed import open_rows, supervised_rows
+from trivium.task.start import row_length, start_model
 from trivium.text.template import END, MARKERS, end_id
 from trivium.text.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe

@@ -47,10 +47,15 @@ def joined(columns: Iterable[np.ndarray], size: int) -> np.ndarray:
     """One hash (u64) for each row of these columns: a polynomial, whose bits are spread in the end."""
     hashes = np.zeros(size, dtype=np.uint64)
     for column in columns:
-        hashes *= np.uint64(0x9E3779B97F4A7C15)
-        hashes += column
-        hashes += np.uint64(1)
+        grow(hashes, column)
     return mix(hashes)
+
+
+def grow(hashes: np.ndarray, column: np.ndarray) -> None:
+    """Let polynomials take one more unit each, in place; `mix` makes hashes of them."""
+    hashes *= np.uint64(0x9E3779B97F4A7C15)
+    hashes += column
+    hashes += np.uint64(1)
 
 
 def mix(value: np.ndarray) -> np.ndarray:
