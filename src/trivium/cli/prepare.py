@@ -11,7 +11,8 @@ def prepare(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Folders, files (.txt .md .jsonl .csv .tsv .parquet, also .gz .zst .xz), or the word `embedded`."
+            help="Folders, files (.txt .md .html .jsonl .csv .tsv .parquet, also .gz .zst .xz), data sets as "
+            "hf:NAME[:SPLIT][:COLUMN] (hf:Skylion007/openwebtext), or the word `embedded`."
         ),
     ] = None,
     tokenizer: Annotated[str | None, typer.Option(help="A tokenizer or model folder to use, or `bytes`.")] = None,
@@ -26,6 +27,7 @@ def prepare(
     paragraphs: Annotated[bool, typer.Option(help="Leave out long paragraphs that stand elsewhere.")] = False,
     sentence_lines: Annotated[bool, typer.Option(help="Give every sentence a line of its own.")] = False,
     text_key: Annotated[str | None, typer.Option(help="The key of the text in rows [text or content].")] = None,
+    encoding: Annotated[str | None, typer.Option(help="What files are in: utf-16, gb18030 ... [UTF-8].")] = None,
     invalid: Annotated[str, typer.Option(help="Invalid UTF-8: replace, strict or drop.")] = "replace",
     keep_dropped: Annotated[Path | None, typer.Option(help="Write what is dropped, with the reason, here.")] = None,
     shards: Annotated[int | None, typer.Option(help="Divide the work into so many [by size].")] = None,
@@ -55,7 +57,7 @@ def prepare(
     tree: dict[str, Any] = {
         "tokenizer": tokenizer, "vocab_size": vocab_size, "valid_share": valid_share, "filter": filter,
         "paragraphs": paragraphs, "sentence_lines": sentence_lines, "languages": language, "shards": shards,
-        "reading": {"text_key": text_key, "invalid": invalid}, "engine": {"kind": engine},
+        "reading": {"text_key": text_key, "encoding": encoding, "invalid": invalid}, "engine": {"kind": engine},
     }  # fmt: skip
     if workers is not None:
         tree["engine"]["workers"] = workers

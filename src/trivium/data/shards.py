@@ -148,7 +148,9 @@ class Corpus:
                 raise self._broken(tok, f"{int(offsets[-1]) if len(offsets) else 0} tokens by its index")
             if offsets[0] or (np.diff(offsets) < 0).any():
                 raise self._broken(idx, "offsets that do not rise from 0")
-            self._tokens.append(np.memmap(tok, dtype=dtype, mode="r") if offsets[-1] else np.empty(0, dtype))
+            self._tokens.append(
+                np.memmap(tok, dtype=dtype, mode="r").view(np.ndarray) if offsets[-1] else np.empty(0, dtype)
+            )
             self._offsets.append(offsets)
             self._paths.append(tok)
         self.lengths = np.concatenate([np.diff(o) for o in self._offsets] or [np.empty(0, np.int64)])

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
-from trivium.text.shingle import WIDE, mix, normal, runs, words
+from trivium.text.shingle import WIDE, grow, mix, normal, runs, words
 from trivium.text.sources import TABLES, Counts, Reading, files, kind, read, records
 
 
@@ -53,10 +53,12 @@ class Known:
         hashes = np.zeros(len(units), np.uint64)
         count = 0
         for i in range(min(self.contamination.run, len(units))):
-            hashes = mix(hashes[: len(units) - i] + units[i:])  # as `runs` does, each length on the way to the longest
+            hashes = hashes[: len(units) - i]
+            grow(hashes, units[i:])  # as `runs` does, each length on the way to the longest
             if (known := self._hashes.get(i + 1)) is not None:
-                at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-                count += len(np.unique(hashes[known[at] == hashes]))
+                here = mix(hashes)
+                at = np.minimum(np.searchsorted(known, here), len(known) - 1)
+                count += len(np.unique(here[known[at] == here]))
         return count
 
 

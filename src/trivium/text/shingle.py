@@ -6,6 +6,7 @@ spaces are words by themselves in `words`, whatever else the text holds. It refu
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 import numpy as np
 import xxhash
@@ -38,10 +39,23 @@ def hashed(found: list[str]) -> np.ndarray:
 def runs(units: np.ndarray, run: int) -> np.ndarray:
     """A hash (u64) of every `run` units that follow each other; fewer units than that are one run."""
     run = min(run, len(units))
-    hashes = np.zeros(len(units) - run + 1, dtype=np.uint64)
-    for i in range(run):
-        hashes = mix(hashes + units[i : len(units) - run + 1 + i])
-    return hashes
+    size = len(units) - run + 1
+    return joined((units[i : size + i] for i in range(run)), size)
+
+
+def joined(columns: Iterable[np.ndarray], size: int) -> np.ndarray:
+    """One hash (u64) for each row of these columns: a polynomial, whose bits are spread in the end."""
+    hashes = np.zeros(size, dtype=np.uint64)
+    for column in columns:
+        grow(hashes, column)
+    return mix(hashes)
+
+
+def grow(hashes: np.ndarray, column: np.ndarray) -> None:
+    """Let polynomials take one more unit each, in place; `mix` makes hashes of them."""
+    hashes *= np.uint64(0x9E3779B97F4A7C15)
+    hashes += column
+    hashes += np.uint64(1)
 
 
 def mix(value: np.ndarray) -> np.ndarray:

@@ -18,10 +18,10 @@ from trivium.base.config import Config, Seq
 from trivium.text import sentences
 from trivium.text.filter import Filter, codepoints, letters
 from trivium.text.language import UNSPACED, guess
-from trivium.text.shingle import WIDE, mix, runs
+from trivium.text.shingle import WIDE, joined, runs
 
 _CITATION = re.compile(r" ?\[(?:\d{1,3}|edit|citation needed)\]")
-_POLICY = re.compile("terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies", re.IGNORECASE)
+_POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 _ELLIPSIS = re.compile(r"\.{3,}|…+")
 _WITH_LETTER = re.compile(r"[^\W\d_]\S*")
 END_MARKS = (*".!?…\"'”’»)", *"。！？；”’」』）》।॥؟۔።")
@@ -103,21 +103,25 @@ class Web(Filter, kind="web"):
     def trim(self, text: str, counts: Counter[str]) -> str:
         if (rules := self.c4) is None:
             return text
-        if rules.citations:
+        if rules.citations and "[" in text:
             text, found = _CITATION.subn("", text)
             counts.update({"citation mark taken away": found} if found else {})
+        low = text.lower()
+        # What stands nowhere in the text stands in none of its lines.
+        script, policy = rules.script and "javascript" in low, rules.policy and any(word in low for word in _POLICY)
         kept: list[str] = []
         for line in text.split("\n"):
-            if line and (why := self._line(line, rules)):
+            if line and (why := self._line(line, rules, script, policy)):
                 counts[f"line taken away: {why}"] += 1
             else:
                 kept.append(line)
-        return re.sub("\n{3,}", "\n\n", "\n".join(kept)).strip("\n")
+        text = "\n".join(kept)
+        return (re.sub("\n{3,}", "\n\n", text) if "\n\n\n" in text else text).strip("\n")
 
-    def _line(self, line: str, rules: C4) -> str | None:
-        words, wide = WIDE.sub(" ", line).split(), 0
-        if not line.isascii():
-            wide = len(WIDE.findall(line))
+    def _line(self, line: str, rules: C4, script: bool, policy: bool) -> str | None:
+        words, wide = line.split(), 0
+        if not line.isascii() and (wide := len(WIDE.findall(line))):
+            words = WIDE.sub(" ", line).split()
         count = len(words) + wide / self.letters_per_word
         if count < rules.min_line_words:
             return f"fewer than {rules.min_line_words} words"
@@ -125,9 +129,9 @@ class Web(Filter, kind="web"):
             return f"a word of over {rules.max_word_length} characters"
         if rules.end_mark and not line.rstrip().endswith(END_MARKS):
             return "no end mark"
-        if rules.script and "javascript" in line.lower():
+        if script and "javascript" in line.lower():
             return "JavaScript"
-        return "a policy" if rules.policy and _POLICY.search(line) else None
+        return "a policy" if policy and any(word in line.lower() for word in _POLICY) else None
 
     def reason(self, text: str) -> str | None:
         if not text.strip():
@@ -179,8 +183,8 @@ class _Seen:
         """A number for each word, or character where no spaces are written, and the lengths of them."""
         if self.step > 1:
             return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64)
-        known: dict[str, int] = {}
-        ids = np.fromiter((known.setdefault(word, len(known)) for word in self.tokens), np.uint64, len(self.tokens))
+        known = {word: number for number, word in enumerate(dict.fromkeys(self.tokens))}
+        ids = np.fromiter(map(known.__getitem__, self.tokens), np.uint64, len(self.tokens))
         return ids, np.fromiter(map(len, known), np.int64, len(known))[ids.astype(np.int64)]
 
 
@@ -223,7 +227,7 @@ def _again(parts: list[str]) -> tuple[int, int]:
 
 def _repetition(rules: Repetition, seen: _Seen) -> str | None:
     size = len(seen.text)
-    paragraphs = [part for part in re.split(r"\n{2,}", seen.text) if part.strip()]
+    paragraphs = [part.strip("\n") for part in seen.text.split("\n\n") if part.strip()]
     for name, parts, share, chars in (
         ("lines", seen.lines, rules.max_lines, rules.max_line_chars),
         ("paragraphs", paragraphs, rules.max_paragraphs, rules.max_paragraph_chars),
@@ -233,46 +237,53 @@ def _repetition(rules: Repetition, seen: _Seen) -> str | None:
             return f"repeated {name}"
     ids, lengths = seen.units
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    total = int(ends[-1])
+    return _commonest(rules, seen.step, ids, ends) or _again_and_again(rules, seen.step, ids, ends)
+
+
+def _commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
+    """Whether one run makes up too much of a text."""
+    # A run stands no more often than any of its parts: mostly that is enough to know.
+    bound = int(np.unique(ids, return_counts=True)[1].max(initial=0))
     for words, share in rules.commonest:
-        run = words * seen.step
-        if len(ids) <= run:
+        run = words * step
+        if len(ids) <= run or bound * int((ends[run:] - ends[:-run]).max()) <= share * int(ends[-1]):
             continue
         _, first, counts = np.unique(runs(ids, run), return_index=True, return_counts=True)
-        best = int(counts.max())
-        at = int(first[counts == best].min())
-        if best > 1 and (ends[at + run] - ends[at]) * best > share * total:
+        bound = int(counts.max())
+        at = int(first[counts == bound].min())
+        if bound > 1 and (ends[at + run] - ends[at]) * bound > share * int(ends[-1]):
             return f"one run of {words} words over and over"
+    return None
+
+
+def _again_and_again(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
+    """Whether too much of a text stands in runs that stood before."""
     places: np.ndarray | None = None
     for words, share in rules.repeated:
-        run = words * seen.step
+        run = words * step
         if len(ids) <= run:
             continue
         # A longer run can only stand twice where its beginning does.
-        places = np.arange(len(ids) - run + 1) if places is None else places[places <= len(ids) - run]
-        _, first, inverse, counts = np.unique(
-            _runs(ids, run, places), return_index=True, return_inverse=True, return_counts=True
-        )
-        twice = counts[inverse] > 1
-        later = twice.copy()
-        later[first] = False
+        hashes = runs(ids, run) if places is None else _runs(ids, run, places := places[places <= len(ids) - run])
+        places = np.arange(len(hashes)) if places is None else places
+        inorder = np.sort(hashes)
+        known = inorder[1:][inorder[1:] == inorder[:-1]]
+        if not len(known):
+            break
+        places, hashes = (column[np.isin(hashes, known)] for column in (places, hashes))
+        later = np.ones(len(places), bool)
+        later[np.unique(hashes, return_index=True)[1]] = False
         begin = np.zeros(len(ids) + 1, np.int64)
         np.add.at(begin, places[later], 1)
         np.add.at(begin, places[later] + run, -1)
-        if lengths[np.cumsum(begin)[:-1] > 0].sum() > share * total:
+        if np.diff(ends)[np.cumsum(begin)[:-1] > 0].sum() > share * int(ends[-1]):
             return f"repeated runs of {words} words"
-        places = places[twice]
-        if not len(places):
-            break
     return None
 
 
 def _runs(ids: np.ndarray, run: int, places: np.ndarray) -> np.ndarray:
     """A hash of the `run` ids at each of these places."""
-    hashes = np.zeros(len(places), np.uint64)
-    for i in range(run):
-        hashes = mix(hashes + ids[places + i])
-    return hashes
+    return joined((ids[places + i] for i in range(run)), len(places))
 
 
 def _c4(rules: C4, seen: _Seen) -> str | None:

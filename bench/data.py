@@ -1,0 +1,394 @@
+"""The data pipeline beside what one would use instead: filters, near duplicates, encoding, sentences, packing, loading.
+
+    OMP_NUM_THREADS=1 python bench/data.py [SOURCE ...] [--megabytes 4] [--rounds 3] [--peers FOLDER] [--whole SOURCE]
+
+SOURCE is what `trivium prepare` reads; by default the embedded corpus. The sides take turns on the same cleaned
+documents in this one process, and the median of their processor time counts, so that the numbers are those of one core
+even where others work on the machine. Peers that are not installed (datatrove, tiktoken, pysbd) are passed over with a
+line; FOLDER is a `site-packages` to look for them in, behind everything that is installed here. `--whole` prepares a
+source from beginning to end and takes wall time. Everything is printed and written to bench/results/data.json.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are imported
+os.environ.setdefault("RAYON_NUM_THREADS", "1")
+
+import numpy as np
+
+from trivium.base.files import write_json
+from trivium.data.pack import best_fit, concat
+from trivium.data.shards import Corpus, write_shard
+from trivium.text import sentences
+from trivium.text.clean import clean
+from trivium.text.dedup import Near, duplicates
+from trivium.text.filter import Filter, Light
+from trivium.text.language import UNSPACED, guess, identify
+from trivium.text.sources import read
+from trivium.text.tokenizer import SPLIT, Tokenizer
+from trivium.text.web import Web
+
+Side = Callable[[], Any]
+LENGTH = 1024
+
+
+def size(texts: Sequence[str]) -> float:
+    """Megabytes of text."""
+    return sum(len(text.encode()) for text in texts) / 1e6
+
+
+def gather(sources: Sequence[str], megabytes: float) -> list[str]:
+    """Cleaned documents, evenly from all over the sources; long ones are cut so that no single book decides."""
+    every = [clean(document.text[:200_000]) for document in read(sources)]
+    step = max(1, round(size(every) / megabytes))
+    return [text for text in every[::step] if text.strip()]
+
+
+def compete(title: str, megabytes: float, sides: dict[str, Side], rounds: int) -> dict[str, Any]:
+    """Run the sides in turn, `rounds` times after one that does not count; MB a second of processor time, answers."""
+    spent: dict[str, list[float]] = {name: [] for name in sides}
+    answers: dict[str, Any] = {}
+    for number in range(rounds + 1):
+        for name, side in sides.items():
+            begin = time.process_time()
+            answers[name] = side()
+            if number:
+                spent[name].append(time.process_time() - begin)
+    found: dict[str, Any] = {}
+    first = statistics.median(next(iter(spent.values())))
+    for name, seconds in spent.items():
+        middle = statistics.median(seconds)
+        found[name] = {"MB_per_s": round(megabytes / middle, 2), "times_slower": round(middle / first, 2)}
+        print(f"{title:<22} {name:<34} {megabytes / middle:>8.2f} MB/s  {middle / first:>7.2f} x the first's time")
+    return {"megabytes": round(megabytes, 2), "sides": found, "answers": answers}
+
+
+def peer(name: str) -> bool:
+    """Whether a peer is there; if not, a line says so."""
+    try:
+        __import__(name)
+    except ImportError as missing:
+        print(f"{name}: not installed, passed over ({missing})")
+        return False
+    return True
+
+
+def filters(texts: list[str], rounds: int) -> dict[str, Any]:
+    """Which documents each filter keeps. The words are the same on both sides: what stands between spaces."""
+
+    def keep(judge: Filter) -> Side:
+        def run() -> list[bool]:
+            gone: Counter[str] = Counter()
+            return [judge.reason(judge.trim(text, gone)) is None for text in texts]
+
+        return run
+
+    none = {"quality": None, "repetition": None, "c4": None, "fineweb": None}
+    ours = {name: Web(**{**none, name: getattr(Web(), name)}) for name in none}
+    found: dict[str, Any] = {"light": compete("light", size(texts), {"trivium": keep(Light())}, rounds)}
+    theirs: dict[str, Any] = {}
+    if peer("datatrove"):
+        from datatrove.data import Document
+        from datatrove.pipeline import filters as blocks
+        from datatrove.utils.word_tokenizers import WordTokenizer
+
+        class Spaces(WordTokenizer):
+            def word_tokenize(self, text: str) -> list[str]:
+                return text.split()
+
+            def sent_tokenize(self, text: str) -> list[str]:
+                return sentences.split(text, "en")
+
+            def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+                return sentences.spans(text, "en")
+
+        words: Any = Spaces()
+        theirs = {
+            "quality": blocks.GopherQualityFilter(language=words),
+            "repetition": blocks.GopherRepetitionFilter(language=words),
+            "c4": blocks.C4QualityFilter(language=words, filter_no_terminal_punct=False),
+            "fineweb": blocks.FineWebQualityFilter(language=words),
+        }
+
+        def block(*judges: Any) -> Side:
+            def one(text: str) -> bool:
+                document = Document(text=text, id="0")
+                # A block answers with True, or with False and a reason.
+                return all(judge.filter(document) is True for judge in judges)
+
+            return lambda: [one(text) for text in texts]
+
+    for name, judge in [*ours.items(), ("web, all four", Web())]:
+        sides = {"trivium": keep(judge)}
+        if theirs:
+            # The order is that of Web: lines are taken away first.
+            order = ("c4", "quality", "repetition", "fineweb") if name.startswith("web") else (name,)
+            sides["datatrove"] = block(*(theirs[each] for each in order))
+        found[name] = compete(name, size(texts), sides, rounds)
+        verdicts = found[name].pop("answers")
+        kept = {side: sum(answer) for side, answer in verdicts.items()}
+        found[name]["kept"] = kept
+        if len(verdicts) == 2:
+            pairs = list(zip(*verdicts.values(), strict=True))
+            found[name]["same_decision"] = round(sum(a == b for a, b in pairs) / len(pairs), 4)
+        print(f"{'':<22} kept {kept} of {len(texts)}, the same decision {found[name].get('same_decision', '-')}")
+    found["light"].pop("answers")
+    return found
+
+
+def near(texts: list[str], rounds: int) -> dict[str, Any]:
+    """Near duplicates, from texts to the list of what is dropped; 14 bands of 8 rows over runs of 5 words."""
+    keyed = [(("a", f"{number:07d}"), text) for number, text in enumerate(texts)]
+    sides: dict[str, Side] = {"trivium": lambda: {int(key[1]) for key in duplicates(keyed, Near())}}
+    if peer("datatrove"):
+        import re
+
+        import xxhash
+        from datatrove.data import Document
+        from datatrove.pipeline import dedup
+        from datatrove.pipeline.dedup.minhash import MinhashConfig
+        from datatrove.utils.word_tokenizers import WordTokenizer
+
+        class Words(WordTokenizer):
+            def word_tokenize(self, text: str) -> list[str]:
+                return re.findall(r"\w+", text)
+
+            def sent_tokenize(self, text: str) -> list[str]:
+                return [text]
+
+            def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+                return [(0, len(text))]
+
+        config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
+
+        def stages() -> set[int]:
+            root = tempfile.mkdtemp()
+            documents = [Document(text=text, id=str(number)) for number, text in enumerate(texts)]
+            words: Any = Words()
+            first = dedup.MinhashDedupSignature(f"{root}/s", config=config, language=words)
+            # Its own call hands a str to xxhash, which newer versions refuse.
+            first._hash_func = lambda shingle: xxhash.xxh64_intdigest(shingle.encode())
+            first.run(iter(documents), 0, 1)
+            for bucket in range(14):
+                dedup.MinhashDedupBuckets(f"{root}/s", f"{root}/b", config=config).run(None, bucket, 14)
+            dedup.MinhashDedupCluster(f"{root}/b", f"{root}/r", config=config).run(None, 0, 1)
+            kept = {int(d.id) for d in dedup.MinhashDedupFilter(f"{root}/r").run(iter(documents), 0, 1)}
+            shutil.rmtree(root)
+            return set(range(len(texts))) - kept
+
+        sides["datatrove, words of a regex"] = stages
+    found = compete("near duplicates", size(texts), sides, rounds)
+    answers = found.pop("answers")
+    found["dropped"] = {name: len(answer) for name, answer in answers.items()}
+    if len(answers) == 2:
+        one, two = answers.values()
+        found["same_decision"] = round(1 - len(one ^ two) / len(texts), 4)
+    print(f"{'':<22} dropped {found['dropped']} of {len(texts)}, the same decision {found.get('same_decision', '-')}")
+    return found
+
+
+def encode(texts: list[str], tokenizer: Tokenizer, rounds: int) -> dict[str, Any]:
+    """Ids of one tokenizer by three encoders, from a list of texts to a list or array of ids."""
+    sides: dict[str, Side] = {
+        "trivium": lambda: tokenizer.encode_batch(texts)[0],
+        "tokenizers, encode_batch_fast": lambda: [
+            i for e in tokenizer._hf.encode_batch_fast(texts, add_special_tokens=False) for i in e.ids
+        ],
+    }
+    if peer("tiktoken"):
+        import tiktoken
+
+        ranks = {piece: i for i, piece in enumerate(tokenizer.pieces) if i not in tokenizer.special}
+        theirs = tiktoken.Encoding("same", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens={})
+        sides["tiktoken"] = lambda: [i for text in texts for i in theirs.encode_ordinary(text)]
+    found = compete("encode", size(texts), sides, rounds)
+    answers = [np.asarray(answer) for answer in found.pop("answers").values()]
+    found["identical_ids"] = all(np.array_equal(answers[0], other) for other in answers[1:])
+    print(f"{'':<22} identical ids: {found['identical_ids']}, {len(answers[0]):,} tokens")
+    return found
+
+
+def split(texts: list[str], rounds: int) -> dict[str, Any]:
+    """Sentences, on the first half megabyte: the peer is slow."""
+    total, few = 0, []
+    for text in texts:
+        few.append(text[:20_000])
+        total += len(few[-1])
+        if total > 500_000:
+            break
+    language = "zh" if guess("".join(few)) == "zh" else "en"
+    sides: dict[str, Side] = {"trivium (sentencex)": lambda: sum(len(sentences.spans(text, language)) for text in few)}
+    if peer("pysbd"):
+        import pysbd
+
+        theirs = pysbd.Segmenter(language=language, clean=False)
+        sides["pysbd"] = lambda: sum(len(theirs.segment(text)) for text in few)
+    found = compete(f"sentences, {language}", size(few), sides, rounds)
+    found["sentences"] = found.pop("answers")
+    print(f"{'':<22} {found['sentences']}")
+    return found
+
+
+def cropped(lengths: np.ndarray, room: int, buffer: int = 1000) -> float:
+    """The share of tokens that nanochat's packing loses: best fit from a buffer, and a crop where nothing fits."""
+    left = list(map(int, lengths))
+    held, lost = sorted(left[:buffer]), 0
+    rest = iter(left[buffer:])
+    while held:
+        space = room
+        while space and held:
+            fits = np.searchsorted(held, space, side="right")
+            taken = held.pop(int(fits) - 1) if fits else held.pop(0)
+            lost += max(0, taken - space)
+            space = max(0, space - taken)
+            if (new := next(rest, None)) is not None:
+                held.insert(int(np.searchsorted(held, new)), new)
+    return lost / max(1, int(lengths.sum()))
+
+
+def packing(lengths: np.ndarray) -> dict[str, Any]:
+    """What three ways of filling rows waste, cut and lose; documents with BOS and EOS."""
+    framed = lengths + 2
+    found: dict[str, Any] = {"documents": len(framed), "row": LENGTH}
+    for name, plan in (("bestfit", best_fit(framed, LENGTH)), ("concat", concat(framed, LENGTH))):
+        lost = int(framed.sum()) - plan.tokens
+        could = int(((framed <= LENGTH) & (np.bincount(plan.document, minlength=len(framed)) > 1)).sum())
+        found[name] = {"empty": round(plan.waste, 5), "lost": lost, "cut": plan.cut, "cut_that_would_fit": could}
+        print(f"{'packing':<22} {name:<20} {plan.waste:.3%} empty, {lost} tokens lost, {plan.cut:,} documents cut, "
+              f"{could:,} of them would fit a row")  # fmt: skip
+    found["crop"] = {"lost_share": round(cropped(framed, LENGTH), 5)}
+    print(f"{'packing':<22} {'nanochat-style crop':<20} {found['crop']['lost_share']:.3%} of tokens lost")
+    return found
+
+
+def loading(folder: Path, rounds: int) -> dict[str, Any]:
+    """Batches of 16 rows of 1,024: ours with documents, positions and targets, beside a plain DataLoader of ids."""
+    import torch
+
+    from trivium.data.loader import Loader
+    from trivium.data.rows import DocumentRows
+    from trivium.objective.causal import Causal
+
+    corpus = Corpus(folder, "train")
+    tokenizer = Tokenizer.load(folder / "tokenizer")
+    rows = DocumentRows(corpus, Causal(), tokenizer.vocabulary, LENGTH)
+    flat = np.memmap(folder / "train-00000.tok", dtype="<u2", mode="r")
+    count = (len(flat) - 1) // LENGTH
+
+    class Chunks(torch.utils.data.Dataset[torch.Tensor]):
+        def __len__(self) -> int:
+            return count
+
+        def __getitem__(self, at: int) -> torch.Tensor:
+            return torch.from_numpy(flat[at * LENGTH : at * LENGTH + LENGTH + 1].astype(np.int64))
+
+    steps = count // 16
+
+    def ours() -> int:
+        loader = Loader(rows, 16, 16, tokenizer.vocabulary.pad)
+        return sum(batch.dec.ids.size for step in loader.stream(0, steps) for batch in step)
+
+    def plain() -> int:
+        loader = torch.utils.data.DataLoader(Chunks(), 16, shuffle=True, drop_last=True)
+        return sum((batch.numel() - len(batch)) for batch in loader)
+
+    found = compete("loader", steps * 16 * LENGTH / 1e6, {"trivium": ours, "DataLoader, ids alone": plain}, rounds)
+    print(f"{'':<22} (here MB/s are millions of tokens a second)")
+    found.pop("answers")
+    return found
+
+
+def whole(source: str) -> dict[str, Any]:
+    """The whole of prepare, light preset, by wall time."""
+    from trivium.data.prepare import prepare
+
+    folder = Path(tempfile.mkdtemp()) / "data"
+    begin = time.perf_counter()
+    manifest = prepare([source], folder)
+    seconds = time.perf_counter() - begin
+    report = manifest["report"]
+    read_bytes = next(step["bytes_in"] for step in report["steps"] if "bytes_in" in step)
+    shutil.rmtree(folder.parent)
+    steps = {step["step"]: step.get("seconds") for step in report["steps"]}
+    print(f"{'whole prepare':<22} {source}: {read_bytes / 1e6:.1f} MB in {seconds:.1f} s, "
+          f"{read_bytes / 1e6 / seconds:.2f} MB/s; {steps}")  # fmt: skip
+    return {"megabytes": round(read_bytes / 1e6, 1), "seconds": round(seconds, 1),
+            "MB_per_s": round(read_bytes / 1e6 / seconds, 2), "steps": steps}  # fmt: skip
+
+
+def steps(texts: list[str], rounds: int) -> dict[str, Any]:
+    """Our other steps, alone."""
+    found = {}
+    for name, step in {"clean": clean, "identify": identify}.items():
+        found[name] = compete(name, size(texts), {"trivium": lambda step=step: [step(t) for t in texts]}, rounds)  # type: ignore[misc]
+        found[name].pop("answers")
+    return found
+
+
+def folder_of(texts: list[str], tokenizer: Tokenizer) -> Iterator[Path]:
+    """A data folder of these texts, for as long as it is needed."""
+    root = Path(tempfile.mkdtemp())
+    flat, offsets = tokenizer.encode_batch(texts)
+    shard = write_shard(root, "train-00000", flat, offsets, tokenizer.size, int(size(texts) * 1e6))
+    tokenizer.save(root / "tokenizer")
+    write_json(root / "manifest.json", {
+        "format": 1, "dtype": "<u2", "vocab_size": tokenizer.size, "tokenizer": tokenizer.identity,
+        "splits": {"train": [shard]}, "inputs_hash": "", "dataset_id": "bench",
+    })  # fmt: skip
+    yield root
+    shutil.rmtree(root)
+
+
+def main() -> None:
+    """Measure everything, print it, write it down."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sources", nargs="*", default=["embedded"])
+    parser.add_argument("--megabytes", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers")
+    parser.add_argument("--whole", nargs="*", default=[])
+    options = parser.parse_args()
+    if options.peers:
+        sys.path.append(options.peers)
+    texts = gather(options.sources, options.megabytes)
+    spaced = [text for text in texts if guess(text) not in UNSPACED]
+    other = [text for text in texts if guess(text) in UNSPACED]
+    print(f"{len(texts):,} documents, {size(texts):.1f} MB, {size(other):.1f} of them in scripts without spaces; "
+          f"load of the machine {os.getloadavg()[0]:.1f}")  # fmt: skip
+    found: dict[str, Any] = {"steps": steps(texts, options.rounds), "filters": filters(spaced, options.rounds)}
+    found["near"] = near(spaced, options.rounds)
+    tokenizer = Tokenizer.train(texts, 8192)
+    found["encode"] = encode(texts, tokenizer, options.rounds)
+    found["sentences"] = [split(part, options.rounds) for part in (spaced, other) if part]
+    for folder in folder_of(texts, tokenizer):
+        corpus = Corpus(folder, "train")
+        found["packing"] = packing(corpus.lengths)
+        found["loader"] = loading(folder, options.rounds)
+    found["whole"] = {Path(source).name: whole(source) for source in options.whole}
+    found["peak_memory_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    found["date"], found["machine"] = date.today().isoformat(), machine()
+    write_json(Path(__file__).parent / "results" / "data.json", found)
+
+
+def machine() -> str:
+    """What this ran on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return f"{name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Tour 1: from dirty text to packed rows of ids. Run it: python tours/1_text_to_tokens.py
+
+One small web page in bytes is read, cleaned, split into sentences, judged, compared with others, cut into tokens and
+packed. Each step calls what `trivium prepare` and the loader call, and nothing else.
+"""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from trivium.base.batch import collate
+from trivium.base.files import write_json
+from trivium.data.pack import best_fit, concat
+from trivium.data.rows import DocumentRows
+from trivium.data.shards import Corpus, write_shard
+from trivium.objective.causal import Causal
+from trivium.text import sentences
+from trivium.text.clean import clean
+from trivium.text.dedup import Near, duplicates
+from trivium.text.filter import Light
+from trivium.text.language import guess, identify
+from trivium.text.sources import Reading, read
+from trivium.text.tokenizer import Tokenizer
+from trivium.text.web import Web
+
+RAW = (
+    "---\ntitle: The heron\n---\n"
+    "The grey heron waits.  It stands in shallow water for an hour, e.g. near a weir, and doesnâ€™t move.\r\n"
+    "\x07Then it strikes: the neck uncoils, the bill closes, and the fish is gone.\r\n\r\n\r\n\r\n"
+    "Share this page\r\nShare this page\r\nShare this page\r\nShare this page\r\n"
+    "苍鹭站在水边。它等了一个小时，然后出击！"
+)
+LENGTH = 32
+
+
+def title(number: int, what: str) -> None:
+    """The heading of a step."""
+    print(f"\n{number}. {what}\n{'-' * (len(what) + 3)}")
+
+
+def shown(ids: list[int] | np.ndarray) -> str:
+    """Ids as the pieces of text they stand for."""
+    return "|".join(tokenizer.token(int(i)).replace("\n", "\\n") for i in ids)
+
+
+folder = Path(tempfile.mkdtemp())
+
+title(1, "Read: bytes become text")
+(folder / "heron.txt").write_bytes(RAW.encode("utf-16"))
+counts: Counter[str] = Counter()
+(document,) = read([folder / "heron.txt"], Reading(), counts)
+print(f"{len(RAW.encode('utf-16'))} bytes, {len(document.text)} characters; {dict(counts)}")
+print(repr(document.text[:130]))
+
+title(2, "Clean: what was broken is mended, what nobody wrote is taken away")
+counts.clear()
+text = clean(document.text, counts=counts)
+print(text)
+for reason, count in counts.items():
+    print(f"   {count} x {reason}")
+
+title(3, "Sentences: where they begin and end; joined they are the text again")
+language = identify(text)
+spans = sentences.spans(text, guess(text))
+for start, end in spans:
+    print(f"   {start:>4} to {end:<4} {text[start:end]!r}")
+assert "".join(text[start:end] for start, end in spans) == text
+print(f"   by its script this is {guess(text)!r}, by the language model {language!r}")
+
+title(4, "Filter: is it worth keeping?")
+for name, judge in (("light", Light()), ("web", Web())):
+    for what, sample in (
+        ("our page", text),
+        ("a menu", "Home\nAbout\nHelp\n" * 4),
+        ("noise", "%$ 0x3f @@ ## 12 | 13 | 14"),
+    ):
+        print(f"   {name:<6} {what:<9} {judge.reason(sample) or 'keep'}")
+
+title(5, "Dedup: does another document say the same?")
+words = "the heron waits in the water while rain falls on the river and nobody on the bridge looks down at it"
+story = [f"{word} {number}" for number in range(6) for word in words.split()]
+changed = story.copy()
+changed[40] = "suddenly"
+others = {"copy.txt": text.upper(), "story.txt": " ".join(story), "edited.txt": " ".join(changed), "heron.txt": text}
+found = duplicates((((name, "1"), other) for name, other in others.items()), Near())
+for name in sorted(others):
+    print(f"   {name:<11} {found.get((name, '1'), 'keep')}")
+
+title(6, "Tokenizer: byte-level BPE learns which pairs stand together most often")
+corpus = [text] * 8 + [" ".join(story)] * 4
+tokenizer = Tokenizer.train(corpus, 448)
+merges = [tokenizer.token(index) for index in range(tokenizer.size - 64, tokenizer.size)]
+print("   the first merges:", " ".join(repr(piece) for piece in merges[:14]))
+sentence = text[spans[0][0] : spans[0][1]]
+ids = tokenizer.encode(sentence)
+print(f"   {sentence!r}\n   {ids}\n   {shown(ids)}")
+assert tokenizer.decode(ids) == sentence
+typed = tokenizer.encode("</s>")
+print(f"   '</s>' typed by a person is {shown(typed)}: never the control id {tokenizer.id_of('</s>')}")
+
+title(7, "Encode: documents as one run of ids, and offsets that say where each begins")
+documents = [
+    text[spans[2][0] : spans[2][1]].strip(),
+    "The heron waits.",
+    "The fish is gone.",
+    "It waits for an hour.",
+    "It moves.",
+]
+flat, offsets = tokenizer.encode_batch(documents)
+print(f"   {len(documents)} documents, {len(flat)} ids of {tokenizer.size}: u16 in the shard")
+print("   offsets", offsets.tolist())
+
+title(8, f"Pack: which documents share a row of {LENGTH}")
+lengths = np.diff(offsets.astype(np.int64)) + 2
+for plan_name, planner in (("bestfit", best_fit), ("concat", concat)):
+    plan = planner(lengths, LENGTH)
+    rows = [plan.length[a:b].tolist() for a, b in zip(plan.rows[:-1], plan.rows[1:], strict=True)]
+    print(f"   {plan_name:<8} pieces {rows}  cut {plan.cut}, empty places {plan.waste:.0%}")
+
+title(9, "Rows: BOS and EOS join as ids, positions begin anew, documents are told apart")
+vocabulary = tokenizer.vocabulary
+shard = write_shard(folder, "train-00000", flat, offsets, tokenizer.size, sum(len(d.encode()) for d in documents))
+manifest = {"format": 1, "dtype": "<u2", "vocab_size": tokenizer.size, "tokenizer": tokenizer.identity,
+            "splits": {"train": [shard]}, "inputs_hash": "", "dataset_id": "tour"}  # fmt: skip
+write_json(folder / "manifest.json", manifest)
+packed = DocumentRows(Corpus(folder, "train"), Causal(), vocabulary, LENGTH)
+most = max(range(packed.size(0)), key=lambda row: len(packed.row(0, row)))
+batch = collate([packed.row(0, most)], vocabulary.pad, LENGTH)
+stream, targets = batch.dec, batch.targets["token"]
+print(f"   {'token':<12} {'id':>4} {'position':>8} {'document':>8}   must predict")
+for token, position, document_number, target in zip(
+    stream.ids[0].tolist(), stream.positions[0].tolist(), stream.documents[0].tolist(), targets[0].tolist(), strict=True
+):
+    wanted = shown([target]) if target >= 0 else "(nothing)"
+    print(f"   {shown([token])!r:<12} {token:>4} {position:>8} {document_number:>8}   {wanted!r}")
+print("\nThe model never sees across documents: every mask is made from that column. Tour 2 shows the masks.")
