@@ -39,7 +39,7 @@ from trivium.text.filter import Filter, Light
 from trivium.text.language import UNSPACED, guess, identify
 from trivium.text.sources import read
 from trivium.text.tokenizer import SPLIT, Tokenizer
-from trivium.text.web import Web
+from trivium.text.web import END_MARKS, Web
 
 Side = Callable[[], Any]
 LENGTH = 1024
@@ -87,7 +87,11 @@ def peer(name: str) -> bool:
 
 
 def filters(texts: list[str], rounds: int) -> dict[str, Any]:
-    """Which documents each filter keeps. The words are the same on both sides: what stands between spaces."""
+    """Which documents each filter keeps.
+
+    Words are the same on both sides, what stands between spaces, and so are the sentences and the marks at a line's
+    end. datatrove counts the sentences of each line, we those of the text: c4 differs by that.
+    """
 
     def keep(judge: Filter) -> Side:
         def run() -> list[bool]:
@@ -120,7 +124,7 @@ def filters(texts: list[str], rounds: int) -> dict[str, Any]:
             "quality": blocks.GopherQualityFilter(language=words),
             "repetition": blocks.GopherRepetitionFilter(language=words),
             "c4": blocks.C4QualityFilter(language=words, filter_no_terminal_punct=False),
-            "fineweb": blocks.FineWebQualityFilter(language=words),
+            "fineweb": blocks.FineWebQualityFilter(language=words, stop_chars=END_MARKS),
         }
 
         def block(*judges: Any) -> Side:
@@ -313,11 +317,12 @@ def loading(folder: Path, rounds: int) -> dict[str, Any]:
 
 def whole(source: str) -> dict[str, Any]:
     """The whole of prepare, light preset, by wall time."""
+    from trivium.data.engine import Local
     from trivium.data.prepare import prepare
 
     folder = Path(tempfile.mkdtemp()) / "data"
     begin = time.perf_counter()
-    manifest = prepare([source], folder)
+    manifest = prepare([source], folder, engine=Local())
     seconds = time.perf_counter() - begin
     report = manifest["report"]
     read_bytes = next(step["bytes_in"] for step in report["steps"] if "bytes_in" in step)

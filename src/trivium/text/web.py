@@ -23,7 +23,7 @@ from trivium.text.shingle import WIDE, joined, runs
 _CITATION = re.compile(r" ?\[(?:\d{1,3}|edit|citation needed)\]")
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 _ELLIPSIS = re.compile(r"\.{3,}|…+")
-_WITH_LETTER = re.compile(r"[^\W\d_]\S*")
+_LETTER = re.compile(r"[^\W\d_]")
 END_MARKS = (*".!?…\"'”’»)", *"。！？；”’」』）》।॥؟۔።")
 """What a line that is a sentence may end with."""
 
@@ -171,6 +171,18 @@ class _Seen:
         return codepoints("".join(self.tokens))
 
     @cached_property
+    def visible(self) -> int:
+        """How many characters are no space."""
+        return sum(map(len, self.tokens))
+
+    @cached_property
+    def with_letter(self) -> int:
+        """How many words have a letter."""
+        # Most words are nothing but letters, which is quickly told.
+        rest = [word for word in self.tokens if not word.isalpha()]
+        return len(self.tokens) - len(rest) + sum(1 for word in rest if _LETTER.search(word))
+
+    @cached_property
     def words(self) -> float:
         return len(self.tokens) if self.step == 1 else int(np.count_nonzero(letters(self.codes))) / self.step
 
@@ -189,7 +201,7 @@ class _Seen:
 
 
 def _quality(rules: Quality, seen: _Seen) -> str | None:
-    words, visible = seen.words, len(seen.codes)
+    words, visible = seen.words, seen.visible
     if words < rules.min_words:
         return f"fewer than {rules.min_words} words"
     if words > rules.max_words:
@@ -198,14 +210,14 @@ def _quality(rules: Quality, seen: _Seen) -> str | None:
         return f"mean length of words not {rules.min_word_length:g} to {rules.max_word_length:g}"
     if seen.text.count("#") > rules.max_symbols * words:
         return "many number signs"
-    if len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
+    if ("..." in seen.text or "…" in seen.text) and len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
         return "many ellipses"
     count = len(seen.lines)
     if sum(line.startswith(("•", "-", "*", "‣", "●")) for line in seen.lines) > rules.max_bullets * count:
         return "nearly all lines with a bullet"
     if sum(line.endswith(("...", "…")) for line in seen.lines) > rules.max_ellipses * count:
         return "many lines that end with an ellipsis"
-    with_letter = len(_WITH_LETTER.findall(seen.text)) / words if seen.step == 1 else words * seen.step / visible
+    with_letter = seen.with_letter / words if seen.step == 1 else words * seen.step / visible
     if with_letter < rules.min_alphabetic:
         return "many words without a letter"
     if seen.language == "en" and rules.min_stop_words:
