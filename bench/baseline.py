@@ -24,6 +24,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from trivium.task.metric import measure
+from trivium.task.ranking import ranking_metrics
 from trivium.task.squad import squad_metrics
 
 Rows = list[dict[str, Any]]
@@ -63,13 +64,12 @@ def classify(train: Rows, test: Rows) -> dict[str, float]:
 
 
 def retrieve(train: Rows, test: Rows) -> dict[str, float]:
-    """Among the other test sentences, is the nearest of the same intent?"""
-    texts = [row["query"] for row in test]
-    labels = np.array([row["label"] for row in test])
-    table = Features([row["query"] for row in train])(texts)
-    near = (table @ table.T).toarray()
-    np.fill_diagonal(near, -1)
-    return {"recall@1": float((labels[near.argmax(axis=1)] == labels).mean())}
+    """Is the nearest of the other sentences of the same intent?"""
+    asked, sought = [row["query"] for row in test], [row["positive"] for row in test]
+    features = Features([row["query"] for row in train])
+    same = np.array(asked)[:, None] == np.array(sought)
+    near = (features(asked) @ features(sought).T).toarray()
+    return ranking_metrics(near, [row["label"] for row in test], same)
 
 
 def nearest(

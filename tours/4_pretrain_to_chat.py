@@ -42,7 +42,7 @@ def first(text: str) -> str:
 
 
 title("1. Text becomes data")
-docs = {f"{kind.__name__}.{name}": getattr(kind, name).__doc__ or "" for kind in (str, list, dict, set, bytes, int, float)
+docs = {f"{kind.__name__}.{name}": getattr(kind, name).__doc__ or "" for kind in (str, list, dict, set, bytes, int)
         for name in dir(kind) if not name.startswith("_")}  # fmt: skip
 text = [{"text": f"{name}: {doc}", "id": name} for name, doc in docs.items() if len(doc) > 40]
 (here / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in text))

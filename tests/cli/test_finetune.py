@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import small
-from trivium.cli import main
+from trivium.cli import app, main
 
 SQUAD = {"data": [{"paragraphs": [{"context": "c", "qas": [{"question": "q"}]}]}]}
 TURN = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
@@ -92,6 +92,8 @@ def test_a_wrong_file_is_one_clear_line(task, name, content, message, models, tm
     [
         (["chatt"], "task: expected one of chat, classify"),
         (["chat", "--format", "alpacca"], "format: expected one of alpaca"),
+        (["prefer", "--format", "alpaca"], "format: expected none, for this task reads rows with the keys {chosen"),
+        (["classify", "--format", "pair"], "format: expected label, for this task reads rows with the keys {text}"),
         (["chat", "--references", "most"], "objective.references"),
         (["chat", "--train", "first"], "objective.train"),
         (["chat", "--too-long", "cut"], "data.too_long"),
@@ -137,3 +139,10 @@ def test_rows_that_do_not_fit_the_task_are_skipped(task, good, bad, models, tmp_
     words = ["-m", str(models / "bert"), "-d", "r.jsonl", "budget_steps=1", "--skip-bad"]
     assert run(monkeypatch, "finetune", task, *words) == 0
     assert "dropped 1 rows: row that does not fit" in capsys.readouterr().out
+
+
+def test_help_tells_what_happens_when_nothing_is_said(capsys):  # type: ignore[no-untyped-def]
+    with pytest.raises(SystemExit):
+        app(["finetune", "--help"])
+    said = capsys.readouterr().out
+    assert "[all]" in said and "[sample]" in said and "[runs/TASK]" in said

@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreign import foreign
+from trivium.base.batch import collate
 from trivium.base.errors import DataError
 from trivium.base.types import IGNORE
 from trivium.data.conversation import NOTHING, Maker, best, conversation_rows
 from trivium.objective.instruct import Instruct
 from trivium.text.rows import BAD, RowReading, parse
+from trivium.text.template import Plain, dress
 from trivium.text.tokenizer import Tokenizer
 
 SHORT = {"question": "What does abs do?", "context": "", "answer": "The absolute value."}
@@ -220,3 +222,18 @@ def test_a_foreign_template_trains_the_answer_and_its_end(tmp_path):
     tokenizer = foreign("llama3")
     rows, _ = conversation_rows([write(tmp_path / "x.jsonl", TALK)], tokenizer, Instruct(), 200)
     assert tokenizer.decode(trained(examples(rows)[0])) == "hello<|eot_id|>bye<|eot_id|>"
+
+
+def test_where_padding_is_the_end_token_the_end_is_trained_and_padding_is_not(tmp_path):
+    tokenizer = dress(Tokenizer(Tokenizer.bytes().json, {"bos_token": "<s>", "eos_token": "</s>"}), Plain())
+    vocabulary = tokenizer.vocabulary
+    assert vocabulary.pad == vocabulary.eos
+    path = write(tmp_path / "x.jsonl", SHORT, SHORT | {"answer": "No."})
+    rows, _ = conversation_rows([path], tokenizer, Instruct(), 256, packing="pad")
+    batch = collate([rows.row(0, index) for index in range(2)], vocabulary.pad)
+    for row in range(2):
+        targets, documents = batch.targets["token"][row], batch.stream.documents[row]
+        assert (targets == vocabulary.eos).sum() == 1, "the end of the answer"
+        assert (targets[documents == 0] == IGNORE).all()
+    padding = batch.stream.ids[batch.stream.documents == 0]
+    assert len(padding) and (padding == vocabulary.eos).all()

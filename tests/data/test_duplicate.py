@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from trivium.data.dropped import Dropped
-from trivium.data.duplicate import clusters, exact, repeated
 from trivium.data.encode import kept
 from trivium.data.plan import Work
 from trivium.data.prepare import Preparation, prepare
@@ -67,28 +66,6 @@ def test_decisions_are_those_of_the_plain_function(files, tmp_path, shards):
     assert len(set(reasons)) == 2 and len(wanted) > 20
     details = {one["detail"] for some in dropped.examples.values() for one in some}
     assert details <= set(wanted.values())
-
-
-def test_the_first_of_equal_hashes_stays():
-    digest = np.array([[1, 2], [3, 4], [1, 2], [1, 9], [3, 4], [1, 2]], np.uint64)
-    assert exact(digest).tolist() == [-1, -1, 0, -1, 1, 0]
-    assert exact(digest[:0]).tolist() == []
-
-
-def test_a_cluster_holds_what_meets_through_others():
-    bands = [np.array([7, 1, 7, 2, 0], np.uint64), np.array([5, 6, 8, 8, 0], np.uint64)]
-    signed = np.array([True, True, True, True, False])
-    assert clusters(signed, iter(bands)).tolist() == [-1, -1, 0, 0, -1]
-    bands[1][4] = 6  # what has no words meets nobody
-    assert clusters(signed, iter(bands)).tolist() == [-1, -1, 0, 0, -1]
-
-
-def test_the_first_of_equal_paragraphs_stays_among_documents_that_are_kept():
-    document, number = np.array([2, 0, 1, 1, 0]), np.array([0, 3, 0, 1, 1])
-    digest = np.array([[4, 4]] * 5, np.uint64)
-    kept_documents = np.array([False, True, True])
-    assert repeated(document, number, digest, kept_documents).tolist() == [[1, 1], [2, 0]]
-    assert repeated(document, number, digest, np.ones(3, bool)).tolist() == [[0, 3], [1, 0], [1, 1], [2, 0]]
 
 
 @pytest.mark.parametrize("shards", [1, 2])

@@ -103,7 +103,7 @@ def test_what_cannot_be_mixed_is_refused():
 
 
 def test_a_recipe_may_name_several_folders(tmp_path: Path):
-    from trivium.task.run import data_identity, open_rows
+    from trivium.task.feed import data_identity, open_rows
 
     sizes = {"a": 40, "b": 8}
     folders = [

@@ -91,3 +91,12 @@ def test_a_picture_that_cannot_be_written_is_one_line(metrics, tmp_path):
 def test_importing_costs_no_matplotlib():
     code = "import sys, trivium.lab.picture; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_a_confusion_matrix_is_drawn_where_there_is_one(tmp_path, count):
+    found = {"rows": 9, "accuracy": 0.5, "labels": [*(f"a label {i}" * 5 for i in range(count)), "(something else)"],
+             "confusion": np.eye(count, count + 1, dtype=int).tolist()}  # fmt: skip
+    assert picture.confusion(found, tmp_path / "c.png") == tmp_path / "c.png"
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    assert picture.confusion({"rows": 9}, tmp_path / "d.png") is None and not (tmp_path / "d.png").exists()

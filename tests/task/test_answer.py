@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from foreign import foreign
 from trivium import api
 from trivium.base.types import Message
-from trivium.task.answer import Answered, answer, answer_file, summary
-from trivium.text.rows import Conversation
+from trivium.data.conversation import Maker
+from trivium.objective.instruct import Instruct
+from trivium.task.answer import Answered, answer, answer_file, prompts_of, summary
+from trivium.text.rows import Conversation, parse
 from trivium.text.tokenizer import Tokenizer
 
 
@@ -40,3 +44,31 @@ def test_a_file_of_rows_is_answered(tmp_path: Path) -> None:
     (tmp_path / "q.jsonl").write_text('{"instruction": "hi", "input": "", "outputs": ["a", "b"]}\n')
     (only,) = answer_file(model(), tmp_path / "q.jsonl", max_new_tokens=2)
     assert only.question == "hi" and only.references == ("a", "b")
+
+
+@pytest.mark.parametrize("name", ["ours", "llama3", "mistral"])
+def test_one_bos_wherever_a_conversation_is_rendered(name: str) -> None:
+    tokenizer = Tokenizer.bytes() if name == "ours" else foreign(name)
+    talk = parse({"question": "<s>", "answer": "yes"}, "x:1")
+    built = api.build("llama", depth=1, vocab_size=tokenizer.size, context=256)
+    model = api.Model(built.transformer, tokenizer)
+    ((example,),) = Maker(tokenizer, Instruct(), 256).items(talk)
+    assert example.dec is not None
+    chat = model.conversation(4)
+    chat.history = list(talk.messages)
+    trained, asked, scored = example.dec.tolist(), chat.prompt(), prompts_of(model, [talk], 4)[0]
+    bos = tokenizer.vocabulary.bos
+    assert trained[0] == asked[0] == scored[0] == bos
+    assert trained.count(bos) == asked.count(bos) == scored.count(bos) == 1
+    assert asked == scored == trained[: len(asked)]
+
+
+def test_a_question_that_positions_do_not_hold_is_cut_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    built = api.build("gpt2", depth=1, vocab_size=384, context=64)
+    short = api.Model(built.transformer, Tokenizer.bytes())
+    asked = [Conversation((Message("user", "x" * n),), ("r",)) for n in (300, 3)]
+    prompts = prompts_of(short, asked, 8)
+    assert len(prompts[0]) == 56 and len(prompts[1]) == 7 and prompts[0][-1] == prompts[1][-1]
+    assert "shortened 1 questions: cut to 56 tokens" in capsys.readouterr().out
+    assert [one.answer for one in answer(short, asked, 8)]

@@ -19,8 +19,9 @@ def question(n):
 
 def test_extract_learns_and_stock_scores_agree(tmp_path):
     transformers = pytest.importorskip("transformers")
-    made = [question(n) for n in range(10)] * 3
-    folder, found = small.tuned(tmp_path, "extract", "bert", made, ["budget_epochs=20"], context=128)
+    made = [question(n) for n in range(4, 8)] * 3
+    words = ["budget_epochs=16", "optim.lr=1e-2"]
+    folder, found = small.tuned(tmp_path, "extract", "bert", made, words, context=128)
     assert found["exact_match"] == found["f1"] == 1.0
     stock = transformers.AutoModelForQuestionAnswering.from_pretrained(folder, attn_implementation="eager").eval()
     given = transformers.AutoTokenizer.from_pretrained(folder)("code?", question(7)["context"], return_tensors="pt")
@@ -34,8 +35,9 @@ def test_extract_learns_and_stock_scores_agree(tmp_path):
 
 
 def test_a_long_context_is_read_in_windows(tmp_path):
-    made = [question(n) for n in range(10)] * 3
-    _, found = small.tuned(tmp_path, "extract", "bert", made, ["budget_epochs=12", "objective.stride=16"])
+    made = [question(n) for n in range(4)] * 3
+    words = ["budget_epochs=12", "objective.stride=16", "optim.lr=1e-2"]
+    _, found = small.tuned(tmp_path, "extract", "bert", made, words)
     assert found["exact_match"] > 0.8
 
 
@@ -44,6 +46,6 @@ def test_questions_without_an_answer_must_be_asked_for(tmp_path):
     with pytest.raises(DataError, match=r"extract\.jsonl:2: answers: expected at least one, .*unanswerable=true"):
         small.tuned(tmp_path, "extract", "bert", made)
     (tmp_path / "two").mkdir()
-    words = ["objective.unanswerable=true", "budget_epochs=40"]
-    _, found = small.tuned(tmp_path / "two", "extract", "bert", made[1:] * 20, words)
+    words = ["objective.unanswerable=true", "budget_epochs=20"]
+    _, found = small.tuned(tmp_path / "two", "extract", "bert", made[1:] * 8, words)
     assert found["exact_match"] == 1.0

@@ -3,9 +3,13 @@
 import json
 
 import pytest
+import torch
 
 import small
+import trivium
+from trivium.data.labelled import words
 from trivium.task.predict import predict_file
+from trivium.text.labelled import Words
 
 
 @pytest.mark.parametrize("preset", ["bert", "llama"])
@@ -16,3 +20,13 @@ def test_tag_learns(tmp_path, preset):
     out = tmp_path / "said.jsonl"
     assert predict_file(folder, small.rows(tmp_path / "in.jsonl", [{"tokens": ["see", "Bob", "now"]}]), out) == 1
     assert json.loads(out.read_text())["tags"] == ["O", "B-who", "O"]
+    transformers = pytest.importorskip("transformers")
+    stock = transformers.AutoModelForTokenClassification.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    given = tokenizer(["see", "Bob", "now"], is_split_into_words=True, return_tensors="pt")
+    one, layout = Words(tokens=("see", "Bob", "now")), trivium.load(folder).layout()
+    example, at = words(one, layout)
+    ids = torch.tensor(example.enc if example.enc is not None else example.dec)[None]
+    with torch.no_grad():
+        found = stock(input_ids=ids).logits[0, at].argmax(-1)
+    assert [stock.config.id2label[int(i)] for i in found] == ["O", "B-who", "O"] and given["input_ids"].numel()

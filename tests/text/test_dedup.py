@@ -1,6 +1,8 @@
 import random
 
-from trivium.text.dedup import Near, drop_paragraphs, duplicates
+import numpy as np
+
+from trivium.text.dedup import Near, clusters, duplicates, exact, repeated
 
 WORDS = [f"word{i}" for i in range(3000)]
 
@@ -70,8 +72,23 @@ def test_chains_join_one_cluster():
     assert duplicates(chain.items(), Near()) == {("s", str(i)): "near duplicate of s:0" for i in range(1, 6)}
 
 
-def test_repeated_paragraphs_are_dropped_after_their_first():
-    licence, short = "Licensed to whoever reads this, " * 5, "Returns"
-    texts = [f"one\n\n{licence}\n\n{short}", f"two\n\n{licence.upper()}\n \n{short}", f"{licence}\n\n{licence}"]
-    assert list(drop_paragraphs(texts)) == [texts[0], f"two\n\n{short}", ""]
-    assert list(drop_paragraphs(texts[1:], longer_than=10**6)) == [texts[1].replace("\n \n", "\n\n"), texts[2]]
+def test_the_first_of_equal_hashes_stays():
+    digest = np.array([[1, 2], [3, 4], [1, 2], [1, 9], [3, 4], [1, 2]], np.uint64)
+    assert exact(digest).tolist() == [-1, -1, 0, -1, 1, 0]
+    assert exact(digest[:0]).tolist() == []
+
+
+def test_a_cluster_holds_what_meets_through_others():
+    bands = [np.array([7, 1, 7, 2, 0], np.uint64), np.array([5, 6, 8, 8, 0], np.uint64)]
+    signed = np.array([True, True, True, True, False])
+    assert clusters(signed, iter(bands)).tolist() == [-1, -1, 0, 0, -1]
+    bands[1][4] = 6  # what has no words meets nobody
+    assert clusters(signed, iter(bands)).tolist() == [-1, -1, 0, 0, -1]
+
+
+def test_the_first_of_equal_paragraphs_stays_among_documents_that_are_kept():
+    document, number = np.array([2, 0, 1, 1, 0]), np.array([0, 3, 0, 1, 1])
+    digest = np.array([[4, 4]] * 5, np.uint64)
+    kept_documents = np.array([False, True, True])
+    assert repeated(document, number, digest, kept_documents).tolist() == [[1, 1], [2, 0]]
+    assert repeated(document, number, digest, np.ones(3, bool)).tolist() == [[0, 3], [1, 0], [1, 1], [2, 0]]

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 import zstandard
 
 from trivium.base.config import dump, parse
@@ -30,14 +29,13 @@ from trivium.data.plan import Arrays, Unit, Work, save
 from trivium.data.preparation import Preparation
 from trivium.text import contaminate, language, sentences
 from trivium.text.clean import clean
+from trivium.text.dedup import digest, pairs
 from trivium.text.shingle import normal
-from trivium.text.signature import signatures
+from trivium.text.signature import BATCH_CHARS, signatures
 from trivium.text.sources import Counts, Reading, read
 
 BLOCK = 64
 """Documents in a row that one of several readers of a file takes."""
-BATCH_CHARS = 1 << 20
-"""So much text is signed in one go."""
 PARAGRAPH_CHARS = 80
 """Shorter paragraphs may be repeated: headings, lists, the lines of a dialogue."""
 STEPS = ("read", "clean", "filter", "language", "sentences", "decontaminate", "sign and write")
@@ -226,7 +224,7 @@ class Table:
         self._id.append(document.id.encode("utf-8", "replace"))
         self._address.append(address(document))
         self._bytes.append(len(document.text.encode("utf-8", "replace")))
-        self._digest.append(xxhash.xxh3_128_digest(text.encode("utf-8", "replace")))
+        self._digest.append(digest(text))
         if self.near:
             self._held.append(text)
             self._held_chars += len(text)
@@ -244,7 +242,7 @@ class Table:
         for at, paragraph in enumerate(found):
             if len(paragraph) > PARAGRAPH_CHARS:
                 self._paragraph.append((len(self._count) - 1, at))
-                self._paragraph_digest.append(xxhash.xxh3_128_digest(normal(paragraph).encode("utf-8", "replace")))
+                self._paragraph_digest.append(digest(normal(paragraph)))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything as arrays, each of which can be read alone."""
@@ -253,7 +251,7 @@ class Table:
             "id": np.array(self._id, "S") if self._id else np.empty(0, "S1"),
             "address": np.array(self._address, np.uint64),
             "bytes": np.array(self._bytes, np.uint32),
-            "digest": _pairs(self._digest),
+            "digest": pairs(self._digest),
         }
         if self.near:
             self._sign()
@@ -263,7 +261,7 @@ class Table:
         if self.by_paragraph:
             found["paragraphs"] = np.array(self._count, np.uint32)
             found["paragraph"] = np.array(self._paragraph, np.uint32).reshape(-1, 2)
-            found["paragraph_digest"] = _pairs(self._paragraph_digest)
+            found["paragraph_digest"] = pairs(self._paragraph_digest)
         return found
 
 
@@ -276,7 +274,3 @@ def address(document: Document) -> int:
     """A number (u64) for a document's place, the same wherever its file lies."""
     place = f"{Path(document.source).name}\0{document.id}".encode("utf-8", "replace")
     return int.from_bytes(hashlib.sha256(place).digest()[:8], "big")
-
-
-def _pairs(digests: list[bytes]) -> np.ndarray:
-    return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)

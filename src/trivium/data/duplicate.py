@@ -1,14 +1,13 @@
 """Duplicate: what of all shards together goes because another document says it already.
 
 The one reduce over the tables that `collect` left. Of documents that are alike the one with the smallest key (source,
-id) stays, so the decisions depend on the set of documents alone: not on shards, workers or the order of sources. They
-are those of `text.dedup.duplicates`. Memory: the key and about 60 bytes for each document; signatures are read a band
-at a time. It refuses to read any text.
+id) stays, so the decisions depend on the set of documents alone: not on shards, workers or the order of sources. What
+alike means is `text.dedup`'s. Memory: the key and about 60 bytes for each document; signatures are read a band at a
+time. It refuses to read any text.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from trivium.base.errors import DataError
 from trivium.base.files import fingerprint
 from trivium.data.collect import source_names
 from trivium.data.plan import Arrays, Work, save
+from trivium.text.dedup import clusters, exact, repeated
 
 REPEATED = "all paragraphs repeated"
 
@@ -77,53 +77,6 @@ def decide(work: Work, shard: int = 0) -> None:
         gone = np.bincount(cut[:, 0], minlength=len(tables)) == tables.column("paragraphs")
         reason[gone & (reason == "")] = REPEATED
     _write(work, tables, reason, kept_for, cut, start)
-
-
-def exact(digest: np.ndarray) -> np.ndarray:
-    """For each document the first with the same hash, or -1 if it is the first."""
-    order = np.lexsort((digest[:, 1], digest[:, 0]))
-    same = np.zeros(len(order), bool)
-    same[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
-    first = order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))] if len(order) else order
-    found = np.full(len(order), -1)
-    found[order[same]] = first[same]
-    return found
-
-
-def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> np.ndarray:
-    """For each document the first of those it shares a band with, directly or through others, or -1."""
-    parent = list(range(len(signed)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
-        return i
-
-    index = np.flatnonzero(signed)
-    touched: set[int] = set()
-    for column in bands:
-        band = column[index]
-        order = np.argsort(band, kind="stable")
-        same = np.flatnonzero(band[order[1:]] == band[order[:-1]])
-        for a, b in zip(index[order[same]].tolist(), index[order[same + 1]].tolist(), strict=True):
-            low, high = sorted((root(a), root(b)))
-            parent[high] = low
-            touched.update((a, b))
-    found = np.full(len(signed), -1)
-    for i in touched:
-        if (first := root(i)) != i:
-            found[i] = first
-    return found
-
-
-def repeated(document: np.ndarray, number: np.ndarray, digest: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The (document, number) of every paragraph of kept documents that stood in one before, or in the same before."""
-    here = np.flatnonzero(kept[document])
-    document, number, digest = document[here], number[here], digest[here]
-    order = np.lexsort((number, document, digest[:, 1], digest[:, 0]))
-    again = np.zeros(len(order), bool)
-    again[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
-    return np.stack([document[order[again]], number[order[again]]], axis=1).astype(np.int64).reshape(-1, 2)
 
 
 def _write(work: Work, tables: Tables, reason: np.ndarray, kept_for: np.ndarray, cut: np.ndarray, start: float) -> None:

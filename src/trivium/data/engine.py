@@ -32,9 +32,11 @@ class Engine(Choice):
     """A place to do work."""
 
     kinds: ClassVar[dict[str, type["Engine"]]]
+    here: ClassVar[bool] = True
+    """Whether the work is done when `run` returns; else it was handed on, publishing included."""
 
-    def run(self, work: Work, say: Callable[[str], None]) -> bool:
-        """Do every task that is not done, stage after stage; False if they were only handed on to be done later."""
+    def run(self, work: Work, say: Callable[[str], None]) -> None:
+        """Do every task that is not done, stage after stage."""
         for stage in STAGES:
             todo = stage.todo(work)
             if not todo:
@@ -45,7 +47,6 @@ class Engine(Choice):
             # An engine may lose a task without telling.
             if left := stage.todo(work):
                 raise DataError(f"{work.data}: {stage.says}: nothing came of shards {left}; {AGAIN}")
-        return True
 
     def do(self, work: Work, stage: Stage, shards: Sequence[int], done: Callable[[int], None]) -> None:
         """Do one stage for some shards, or raise what stopped it; `done` is told how many are."""
@@ -129,7 +130,9 @@ class Slurm(Engine, kind="slurm"):
     wait: bool = False
     """Whether to wait until the last job has ended."""
 
-    def run(self, work: Work, say: Callable[[str], None]) -> bool:
+    here: ClassVar[bool] = False
+
+    def run(self, work: Work, say: Callable[[str], None]) -> None:
         before: str | None = None
         jobs = [(stage.name, len(stage.tasks(work)) if stage.map else 0) for stage in STAGES]
         if not STAGES[0].todo(work):
@@ -141,7 +144,6 @@ class Slurm(Engine, kind="slurm"):
                 words += [f"--dependency=afterok:{before}", "--kill-on-invalid-dep=yes"]
             before = submit([*words, str(script)])
             say(f"job {before}: {name}, {tasks or 1} {'tasks' if tasks > 1 else 'task'}")
-        return False
 
     def script(self, work: Work, stage: str, tasks: int) -> Path:
         """Write the script of a stage: one command, which does one shard."""

@@ -14,7 +14,8 @@ from trivium.text.layout import Layout, spans
 from trivium.text.rows import BAD
 from trivium.text.template import ids, render
 
-Record, Made = TypeVar("Record"), TypeVar("Made")
+Record = TypeVar("Record")
+Made = TypeVar("Made")
 
 CUT = "cut to the model's context"
 

@@ -107,7 +107,7 @@ class Plan:
     @cached_property
     def key(self) -> str:
         """What tells this plan from any other."""
-        return fingerprint([self.read_keys, dump(self.preparation), self.inputs])
+        return fingerprint([self.read_keys, self.inputs])
 
     @cached_property
     def read_keys(self) -> list[str]:

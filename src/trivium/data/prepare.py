@@ -74,11 +74,13 @@ def prepare(
             keep_work=keep_work,
         )
         work.begin(plan)
-        if not engine.run(work, progress):
-            return {"submitted": plan.key}
-        progress("publishing")
-        finish(work)
-    return {**read_manifest(work.data), "fresh": True}
+        if engine.here:
+            engine.run(work, progress)
+            progress("publishing")
+            finish(work)
+            return {**read_manifest(work.data), "fresh": True}
+    engine.run(work, progress)  # without the lock, which the job that publishes takes
+    return {"submitted": plan.key}
 
 
 def perform(folder: Path, stage: str, shard: int, plan: str | None) -> bool:

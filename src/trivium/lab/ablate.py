@@ -44,7 +44,9 @@ from trivium.lab.grid import (
     step_tokens,
 )
 from trivium.model.device import pick
-from trivium.task.run import open_rows, run, start_model
+from trivium.task.feed import open_rows
+from trivium.task.run import run
+from trivium.task.start import start_model
 from trivium.train.loop import autocast_dtype, train_step
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted, stopping

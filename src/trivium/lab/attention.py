@@ -150,12 +150,13 @@ def write(layers: Sequence[Layer], title: str, out: Path) -> None:
     ]  # fmt: skip
     parts.append(page.table(["layer, by head", *(str(head + 1) for head in range(heads)), "even"], rows))
     parts.append(page.paragraph(
-        "Below, rows are queries and columns keys; the brighter, the more weight, each map on its own scale."
+        "Below, rows are queries and columns keys; the brighter, the more weight, each map on its own scale; white is "
+        "what may not be seen."
     ))  # fmt: skip
     for layer in layers:
         parts += [page.heading(layer.name), page.image(_maps([
-            (f"head {number + 1}: {held(head, layer.mask):.0%} of pairs hold {HELD:.0%}", head, layer)
-            for number, head in enumerate(layer.weight)
+            (f"head {number + 1}: {held(head, layer.mask):.0%} of pairs hold {HELD:.0%}",
+             head.masked_fill(~layer.mask, math.nan), layer) for number, head in enumerate(layer.weight)
         ], "viridis"), f"attention of {layer.name}")]  # fmt: skip
     parts.append(page.heading("What RoPE turns"))
     angles: dict[bytes, list[Layer]] = {}

@@ -18,7 +18,8 @@ from trivium.base.types import ALIGNED, IGNORE
 from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows
 from trivium.lab import sheet
-from trivium.task.run import open_rows, row_length, start_model, supervised_rows
+from trivium.task.feed import open_rows, supervised_rows
+from trivium.task.start import row_length, start_model
 from trivium.text.template import END, MARKERS, end_id
 from trivium.text.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
@@ -46,11 +47,10 @@ class Survey:
 
     def lines(self, shortened: str) -> list[tuple[str, str]]:
         """The shares by name."""
-        targets = f"{self.trained / max(1, self.tokens):.1%} of the tokens carry a loss" if self.trained else (
-            f"{self.whole:,} texts are learned as a whole")  # fmt: skip
+        whole = f"; {self.whole:,} texts are learned as a whole" if self.whole else ""
         return [
             ("looked at", f"{self.rows:,} rows, {self.documents:,} documents, {self.tokens:,} tokens"),
-            ("masked", f"{1 - self.trained / max(1, self.tokens):.1%} of the tokens carry no loss; {targets}"),
+            ("masked", f"{1 - self.trained / max(1, self.tokens):.1%} of the tokens carry no loss{whole}"),
             ("truncated", shortened),
             ("padded", f"{1 - self.tokens / max(1, self.places):.1%} of the places are padding"),
             ("packed", f"{self.packed / max(1, self.rows):.1%} of the rows hold several documents, "

@@ -78,7 +78,7 @@ def _flow(
 ) -> str:  # fmt: skip
     ids, documents, positions = stream.ids[0], stream.documents[0], stream.positions[0]
     spans, before = [], 0
-    for column in np.flatnonzero(documents):
+    for column in np.flatnonzero(documents).tolist():
         token, document = int(ids[column]), int(documents[column])
         names = ["t", *([roles[column]] if roles[column] else [])]
         names += ["on"] if column < len(on) and on[column] else []
@@ -93,6 +93,12 @@ def _flow(
             about += ", loss off" if target == IGNORE else f", loss on: must predict {target}"
             about += f", weight {weight:.3g}" if weight != 1 and target != IGNORE else ""
         spans.append(f'<span class="{" ".join(names)}" title="{html.escape(about)}">'
-                     f"{html.escape(tokenizer.token(token))}</span>")  # fmt: skip
+                     f"{html.escape(_text(tokenizer, token))}</span>")  # fmt: skip
     padding = int((documents == 0).sum())
     return f'<div class="row">{"".join(spans)}{f" <small>+ {padding} padding</small>" if padding else ""}</div>'
+
+
+def _text(tokenizer: Tokenizer, token: int) -> str:
+    """A token's text; half a character as a small square."""
+    text = tokenizer.token(token)
+    return text.replace("\ufffd", "\u25ab")

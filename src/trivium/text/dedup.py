@@ -4,11 +4,10 @@ Exact duplicates share a hash of their normalised text. Near duplicates share on
 over runs of words, or of characters where no spaces are written (Broder 1997; bands of rows as in Leskovec et al.).
 Two texts whose runs overlap by 72 % meet in a band one time in two; at 85 % nearly always, at 50 % one in twenty.
 
-The answer depends on the set of documents alone, not on their order: the smallest key of a cluster is kept.
-Memory: about 200 bytes and the key for each document.
+Documents are told by columns of numbers in the order of their keys, of which the smallest of a cluster is kept: so the
+answer depends on the set of documents alone. It refuses to know where the columns come from.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -22,79 +21,92 @@ Key = tuple[str, str]
 
 
 def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -> dict[Key, str]:
-    """Say for each document to be dropped why: "exact duplicate of X", or with `near` also "near duplicate of X"."""
-    first: dict[bytes, Key] = {}
-    again: list[tuple[Key, bytes]] = []
-    bands: dict[bytes, np.ndarray] = {}
-    new: list[tuple[bytes, str]] = []
+    """Say for each document to be dropped why: "exact duplicate of X", or with `near` also "near duplicate of X".
 
-    def sign() -> None:
-        """Make the signatures of the texts that are waiting for theirs."""
-        if near:
-            table, known = signatures([text for _, text in new], near)
-            bands.update((digest, row) for (digest, _), row, there in zip(new, table, known, strict=True) if there)
-        new.clear()
-
-    waiting = 0
-    for key, text in documents:
-        text = normal(text)
-        digest = xxhash.xxh3_128_digest(text.encode("utf-8", "replace"))
-        kept = first.setdefault(digest, key)
-        if kept is key:
-            new.append((digest, text))
-            waiting += len(text)
-        else:
-            first[digest] = min(key, kept)
-            again.append((max(key, kept), digest))
-        if waiting >= BATCH_CHARS:
-            sign()
-            waiting = 0
-    sign()
-    reasons = {key: f"exact duplicate of {_say(first[digest])}" for key, digest in again}
-    hashes = {first[digest]: row for digest, row in bands.items()}
-    return reasons | {key: f"near duplicate of {_say(kept)}" for key, kept in clusters(hashes)}
-
-
-def drop_paragraphs(texts: Iterable[str], longer_than: int = 80) -> Iterator[str]:
-    """Yield each text without the paragraphs of more than `longer_than` characters that stood in it or before it.
-
-    What is dropped depends on the order of the texts: the first occurrence stays.
+    Memory: the key and about 200 bytes for each document.
     """
-    seen: set[bytes] = set()
+    keys: list[Key] = []
+    digests: list[bytes] = []
+    signed: list[tuple[np.ndarray, np.ndarray]] = []
+    held: list[str] = []
+    chars = 0
+    for key, text in documents:
+        keys.append(key)
+        held.append(normal(text))
+        digests.append(digest(held[-1]))
+        chars += len(text)
+        if chars >= BATCH_CHARS:
+            signed += [signatures(held, near)] if near else []
+            held, chars = [], 0
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    first = exact(pairs(digests)[order])
+    reasons = dict.fromkeys(np.flatnonzero(first >= 0).tolist(), "exact")
+    if near:
+        signed.append(signatures(held, near))
+        bands, known = (np.concatenate(column)[order] for column in zip(*signed, strict=True))
+        alike = clusters(known & (first < 0), iter(bands.T))
+        reasons |= dict.fromkeys(np.flatnonzero(alike >= 0).tolist(), "near")
+        first = np.where(alike >= 0, alike, first)
+    return {keys[order[i]]: f"{how} duplicate of {say(keys[order[first[i]]])}" for i, how in reasons.items()}
 
-    def new(paragraph: str) -> bool:
-        if len(paragraph) <= longer_than:
-            return True
-        digest = xxhash.xxh3_128_digest(normal(paragraph).encode("utf-8", "replace"))
-        known = digest in seen
-        seen.add(digest)
-        return not known
 
-    for text in texts:
-        yield "\n\n".join(filter(new, re.split(r"\n\s*\n", text)))
+def digest(text: str) -> bytes:
+    """What texts that are the same have in common."""
+    return xxhash.xxh3_128_digest(text.encode("utf-8", "replace"))
 
 
-def _say(key: Key) -> str:
+def pairs(digests: list[bytes]) -> np.ndarray:
+    """Digests as a column of two numbers (u64) each."""
+    return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
+
+
+def say(key: Key) -> str:
+    """A key as people read it."""
     return ":".join(filter(None, key))
 
 
-def clusters(hashes: dict[Key, np.ndarray]) -> Iterator[tuple[Key, Key]]:
-    """(dropped, kept) of all documents that share a band, directly or through others."""
-    keys = sorted(hashes)
-    parent = list(range(len(keys)))
+def exact(digest: np.ndarray) -> np.ndarray:
+    """For each document the first with the same hash, or -1 if it is the first."""
+    order = np.lexsort((digest[:, 1], digest[:, 0]))
+    same = np.zeros(len(order), bool)
+    same[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
+    first = order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))] if len(order) else order
+    found = np.full(len(order), -1)
+    found[order[same]] = first[same]
+    return found
+
+
+def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> np.ndarray:
+    """For each document the first of those it shares a band with, directly or through others, or -1."""
+    parent = list(range(len(signed)))
 
     def root(i: int) -> int:
         while parent[i] != i:
             parent[i] = i = parent[parent[i]]
         return i
 
-    table = np.array([hashes[key] for key in keys], dtype=np.uint64)
-    for band in table.T if keys else []:
+    index = np.flatnonzero(signed)
+    touched: set[int] = set()
+    for column in bands:
+        band = column[index]
         order = np.argsort(band, kind="stable")
         same = np.flatnonzero(band[order[1:]] == band[order[:-1]])
-        for a, b in zip(order[same].tolist(), order[same + 1].tolist(), strict=True):
+        for a, b in zip(index[order[same]].tolist(), index[order[same + 1]].tolist(), strict=True):
             low, high = sorted((root(a), root(b)))
             parent[high] = low
-    for i, key in enumerate(keys):
-        if (kept := root(i)) != i:
-            yield key, keys[kept]
+            touched.update((a, b))
+    found = np.full(len(signed), -1)
+    for i in touched:
+        if (first := root(i)) != i:
+            found[i] = first
+    return found
+
+
+def repeated(document: np.ndarray, number: np.ndarray, digest: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The (document, number) of every paragraph of kept documents that stood in one before, or in the same before."""
+    here = np.flatnonzero(kept[document])
+    document, number, digest = document[here], number[here], digest[here]
+    order = np.lexsort((number, document, digest[:, 1], digest[:, 0]))
+    again = np.zeros(len(order), bool)
+    again[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
+    return np.stack([document[order[again]], number[order[again]]], axis=1).astype(np.int64).reshape(-1, 2)

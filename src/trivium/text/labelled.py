@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import ValidationError, model_validator
 
 from trivium.base.config import Config, Seq
-from trivium.base.errors import DataError
+from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
 from trivium.text import record, sources
 from trivium.text.pair import Label
@@ -25,10 +25,14 @@ CONLL = (".conll", ".bio", ".iob", ".iob2")
 class Labelled(Keys, Config):
     """A record; its fields are the keys of a row."""
 
+    format: ClassVar[str] = ""
+    """What the same rows are called as conversations, where they can be that."""
+
 
 class Text(Labelled):
     """A text, or two, and its label, or several; without one it is to be labelled."""
 
+    format: ClassVar[str] = "label"
     also: ClassVar = Label.also
     columns: ClassVar = Label.columns
     text: str
@@ -73,6 +77,7 @@ class Answers(Config):
 class Question(Labelled):
     """A question about a context; without answers it cannot be answered from it."""
 
+    format: ClassVar[str] = "squad"
     question: str
     context: str
     answers: Answers = Answers()
@@ -151,6 +156,10 @@ def read(
 ) -> Iterator[tuple[str, T]]:
     """Read files as (where, record); with `skip_bad` rows that do not fit are counted in `counts`."""
     counts = Counter() if counts is None else counts
+    if reading.format not in (None, kind.format):
+        known = f"expected {kind.format}" if kind.format else "expected none"
+        raise ConfigError(f"format: {known}, for this task reads rows with the keys {{{', '.join(kind.required())}}}; "
+                          f"found {reading.format!r}")  # fmt: skip
     for path in map(Path, paths):
         for where, row in plain(path, reading, kind.columns):
             try:

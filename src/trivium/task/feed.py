@@ -1,0 +1,91 @@
+"""The rows a run is fed with: documents of data folders, conversations, or the records of a task."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trivium import api
+from trivium.base.config import dump
+from trivium.base.errors import DataError
+from trivium.base.files import fingerprint, sha256
+from trivium.base.log import say
+from trivium.base.seeds import mix
+from trivium.data.conversation import conversation_rows
+from trivium.data.labelled import CUT
+from trivium.data.mixture import Mixture
+from trivium.data.rows import DocumentRows, Rows
+from trivium.data.shards import Corpus, read_manifest
+from trivium.objective.instruct import Instruct
+from trivium.task.task import by_objective
+from trivium.train.recipe import Recipe
+
+
+def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tuple[Rows, int | None] | None]:
+    """The rows to train on, and those to score on with the bytes of text they stand for, if there are any."""
+    data, objective, tokenizer = recipe.data, recipe.objective, model.tokenizer
+    assert tokenizer is not None
+    if objective.reads != "documents":
+        rows = supervised_rows(recipe, model, data.path, length)
+        return rows, (supervised_rows(recipe, model, data.valid, length), None) if data.valid else None
+    train, valid = ([Corpus(path, split) for path in data.path] for split in ("train", "valid"))
+    for corpus in train:
+        if corpus.manifest["tokenizer"] != tokenizer.identity:
+            raise DataError(f"{corpus.folder}: was encoded with another tokenizer than the model's; prepare it again "
+                            "with `--tokenizer` and the model folder")  # fmt: skip
+    make = partial(
+        DocumentRows, objective=objective, vocabulary=tokenizer.vocabulary, length=length, packing=data.packing,
+        isolate=data.isolate,
+    )  # fmt: skip
+    valid = [corpus for corpus in valid if len(corpus)]
+    text_bytes = sum(corpus.bytes for corpus in valid) if objective.covers else None
+    return blend(train, make, recipe.seed, data.weights), (
+        blend(valid, make, recipe.seed),
+        text_bytes,
+    ) if valid else None
+
+
+def blend(corpora: Sequence[Corpus], make: Callable[..., Rows], seed: int, weights: Sequence[float] = ()) -> Rows:
+    """The rows of one corpus, or of several by weight, each with noise of its own."""
+    if len(corpora) == 1:
+        return make(corpora[0], seed=seed)
+    return Mixture([make(corpus, seed=mix(seed, at)) for at, corpus in enumerate(corpora)], weights, seed)
+
+
+def supervised_rows(
+    recipe: Recipe, model: api.Model, paths: Sequence[str], length: int, notes: Counter[str] | None = None
+) -> Rows:
+    """Rows of files, as conversations or as the records of a task; what was left out is said, and kept in `notes`."""
+    data, objective, shortened = recipe.data, recipe.objective, Counter[str]()
+    rows: Rows
+    if isinstance(objective, Instruct):
+        start = model.layout().start if model.config.family == "encoder_decoder" else None
+        assert model.tokenizer is not None
+        rows, counts = conversation_rows(
+            paths, model.tokenizer, objective, length, recipe.seed, data.packing, start, data.rows, data.too_long,
+            shortened,
+        )  # fmt: skip
+    else:
+        rows, counts = by_objective(objective).open(model, paths, recipe, length)
+        cut = counts.pop(CUT, 0)
+        shortened.update({CUT: cut} if cut else {})
+    for what, reasons in (("dropped", counts), ("shortened", shortened)):
+        for reason, count in reasons.items():
+            say(f"{what} {count:,} rows: {reason}")
+            if notes is not None:
+                notes[f"{what}: {reason}"] += count
+    return rows
+
+
+def data_identity(recipe: Recipe) -> str:
+    """What the run was trained on: the hash of its manifest, or of its files."""
+    if recipe.objective.reads == "documents":
+        found = [str(read_manifest(path)["dataset_id"]) for path in recipe.data.path]
+        return found[0] if len(found) == 1 else fingerprint([found, dump(recipe.data.weights)])
+    files: list[Any] = []
+    for path in map(Path, recipe.data.path):
+        if not path.is_file():
+            raise DataError(f"{path}: no such file of rows")
+        files.append([path.name, sha256(path)])
+    return fingerprint(files)

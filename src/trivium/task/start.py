@@ -1,0 +1,91 @@
+"""The model a run begins with: loaded or fresh, with the head, tokens and chat template that its recipe asks for."""
+
+from pathlib import Path
+
+import torch
+
+from trivium import api
+from trivium.base.errors import ConfigError, DataError
+from trivium.base.log import say
+from trivium.data.shards import read_manifest
+from trivium.model.resize import resize
+from trivium.model.transformer import Transformer
+from trivium.objective.instruct import Instruct
+from trivium.task.task import by_objective
+from trivium.text.extend import extend
+from trivium.text.template import Bare, dress, source, stop_ids
+from trivium.text.template import Trivium as Markers
+from trivium.text.tokenizer import Tokenizer
+from trivium.train.recipe import Recipe
+
+
+def start_model(recipe: Recipe) -> api.Model:
+    """The model a run begins with, with the head of its task."""
+    model = bare_model(recipe)
+    recipe.objective.fits(model.config.family)
+    if recipe.objective.reads == "records":
+        torch.manual_seed(recipe.seed)
+        by_objective(recipe.objective).equip(model, recipe)
+    return model
+
+
+def bare_model(recipe: Recipe) -> api.Model:
+    """The model that `init` names, or a fresh one with the tokenizer of its data folder."""
+    if recipe.init is not None:
+        model = api.load(recipe.init)
+        if model.tokenizer is None:
+            raise DataError(f"{recipe.init}: has no tokenizer.json; training needs one")
+        return dressed(model, recipe)
+    assert recipe.model is not None
+    tokenizer = Tokenizer.load(Path(recipe.data.path[0]) / "tokenizer") if reads_folder(recipe) else None
+    if tokenizer is None:
+        raise DataError(f"{recipe.data.path[0]}: a fresh model takes its tokenizer from a data folder; give `init` "
+                        "to train on rows")  # fmt: skip
+    if tokenizer.vocabulary.size != recipe.model.vocab_size:
+        raise ConfigError(f"model.vocab_size: expected the tokenizer's {tokenizer.vocabulary.size}, "
+                          f"found {recipe.model.vocab_size}; leave it out to take the tokenizer's")  # fmt: skip
+    torch.manual_seed(recipe.seed)
+    return api.Model(Transformer(recipe.model), tokenizer)
+
+
+def dressed(model: api.Model, recipe: Recipe) -> api.Model:
+    """The model with the tokens and the template that the recipe asks for.
+
+    Who learns conversations keeps the template in the folder, so that stock tools render them alike: the folder's own,
+    else ours where the tokenizer has our markers, else plain text, or for a model with an encoder the bare text.
+    """
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    longer = extend(tokenizer, recipe.tokens)
+    if longer.size > tokenizer.size:
+        size = max(longer.size, model.config.vocab_size)
+        model.transformer = resize(model.transformer, size, tokenizer.size).eval()
+        say(f"{longer.size - tokenizer.size} tokens are new: {longer.size:,} in all, {size:,} rows in the table")
+    if recipe.template is not None:
+        longer = dress(longer, recipe.template)
+    elif isinstance(recipe.objective, Instruct) and longer.chat_template is None:
+        bare = model.config.family == "encoder_decoder" and any(name not in longer for name in Markers.needs)
+        begin = bool(model.layout().frame.before) if bare else True
+        text = Bare(begin=begin).source if bare else source(longer)
+        longer = Tokenizer(longer.json, longer.config, text)
+    if longer is not tokenizer:
+        model.tokenizer = longer
+        model.stops = tuple(dict.fromkeys((*model.stops, *stop_ids(longer))))
+    return model
+
+
+def reads_folder(recipe: Recipe) -> bool:
+    """Whether the recipe reads documents from a data folder, which must then be there."""
+    if recipe.objective.reads == "documents":
+        for path in recipe.data.path:
+            read_manifest(path)
+        return True
+    return False
+
+
+def row_length(recipe: Recipe, model: api.Model) -> int:
+    """Tokens in a row: as asked, else the model's context."""
+    length = recipe.data.length or model.config.context
+    if model.config.limit is not None and length > model.config.limit:
+        raise ConfigError(f"data.length: expected at most the model's {model.config.limit} positions, found {length}")
+    return length

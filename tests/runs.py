@@ -1,0 +1,27 @@
+"""Recipes of runs that take a second: some pages of text, a model of one narrow block, a file of questions."""
+
+from trivium.base.config import dump, parse
+from trivium.train.recipe import Recipe
+
+LINES = ["The river runs past the old stone bridge.", "A letter came in the morning.", "Winter fell on the garden."]
+
+
+def pretraining(data, **changes):
+    tree = {
+        "data": {"path": [str(data)], "length": 32},
+        "model": {"preset": "llama", "depth": 1, "hidden_size": 16, "vocab_size": 384, "context": 64},
+        "optim": {"lr": 1e-2}, "precision": "fp32", "batch_tokens": 128, "micro_rows": 2, "log_every_steps": 1,
+        "eval_every_steps": 2, **changes,
+    }  # fmt: skip
+    return parse(Recipe, {"budget_steps": 4, **tree} if not any("budget" in key for key in changes) else tree)
+
+
+def tuning(model, questions, **changes):
+    tree = dump(pretraining("", **changes))
+    tree |= {
+        "data": {"path": [str(questions)], "length": 64},
+        "objective": "instruct",
+        "model": None,
+        "init": str(model),
+    }
+    return parse(Recipe, tree)
