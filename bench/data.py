@@ -29,7 +29,7 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")
 
 import numpy as np
 
-from trivium.base.files import write_json
+from trivium.base.files import read_json, write_json
 from trivium.data.pack import best_fit, concat
 from trivium.data.shards import Corpus, write_shard
 from trivium.text import sentences
@@ -335,6 +335,11 @@ def whole(source: str) -> dict[str, Any]:
             "MB_per_s": round(read_bytes / 1e6 / seconds, 2), "steps": steps}  # fmt: skip
 
 
+def rows_of(folder: Path, rounds: int) -> dict[str, Any]:
+    """What is lost on the way to rows, and how fast they are read."""
+    return {"packing": packing(Corpus(folder, "train").lengths), "loader": loading(folder, rounds)}
+
+
 def steps(texts: list[str], rounds: int) -> dict[str, Any]:
     """Our other steps, alone."""
     found = {}
@@ -366,6 +371,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers")
     parser.add_argument("--whole", nargs="*", default=[])
+    parser.add_argument("--only", nargs="*", help="measure these parts again; the others stay as they were written")
     options = parser.parse_args()
     if options.peers:
         sys.path.append(options.peers)
@@ -374,19 +380,24 @@ def main() -> None:
     other = [text for text in texts if guess(text) in UNSPACED]
     print(f"{len(texts):,} documents, {size(texts):.1f} MB, {size(other):.1f} of them in scripts without spaces; "
           f"load of the machine {os.getloadavg()[0]:.1f}")  # fmt: skip
-    found: dict[str, Any] = {"steps": steps(texts, options.rounds), "filters": filters(spaced, options.rounds)}
-    found["near"] = near(spaced, options.rounds)
     tokenizer = Tokenizer.train(texts, 8192)
-    found["encode"] = encode(texts, tokenizer, options.rounds)
-    found["sentences"] = [split(part, options.rounds) for part in (spaced, other) if part]
-    for folder in folder_of(texts, tokenizer):
-        corpus = Corpus(folder, "train")
-        found["packing"] = packing(corpus.lengths)
-        found["loader"] = loading(folder, options.rounds)
-    found["whole"] = {Path(source).name: whole(source) for source in options.whole}
+    path = Path(__file__).parent / "results" / "data.json"
+    found: dict[str, Any] = read_json(path) if options.only and path.exists() else {}
+    parts: dict[str, Side] = {
+        "steps": lambda: steps(texts, options.rounds),
+        "filters": lambda: filters(spaced, options.rounds),
+        "near": lambda: near(spaced, options.rounds),
+        "encode": lambda: encode(texts, tokenizer, options.rounds),
+        "sentences": lambda: [split(part, options.rounds) for part in (spaced, other) if part],
+        "rows": lambda: [rows_of(folder, options.rounds) for folder in folder_of(texts, tokenizer)],
+        "whole": lambda: {Path(source).name: whole(source) for source in options.whole},
+    }
+    for name, part in parts.items():
+        if not options.only or name in options.only:
+            found[name] = part()
     found["peak_memory_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     found["date"], found["machine"] = date.today().isoformat(), machine()
-    write_json(Path(__file__).parent / "results" / "data.json", found)
+    write_json(path, found)
 
 
 def machine() -> str:

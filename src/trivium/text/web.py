@@ -26,6 +26,7 @@ _ELLIPSIS = re.compile(r"\.{3,}|…+")
 _LETTER = re.compile(r"[^\W\d_]")
 END_MARKS = (*".!?…\"'”’»)", *"。！？；”’」』）》।॥؟۔።")
 """What a line that is a sentence may end with."""
+_ENDS = frozenset(END_MARKS)
 
 
 class Quality(Config):
@@ -108,19 +109,20 @@ class Web(Filter, kind="web"):
             counts.update({"citation mark taken away": found} if found else {})
         low = text.lower()
         # What stands nowhere in the text stands in none of its lines.
+        wide = not text.isascii() and WIDE.search(text) is not None
         script, policy = rules.script and "javascript" in low, rules.policy and any(word in low for word in _POLICY)
         kept: list[str] = []
         for line in text.split("\n"):
-            if line and (why := self._line(line, rules, script, policy)):
+            if line and (why := self._line(line, rules, wide, script, policy)):
                 counts[f"line taken away: {why}"] += 1
             else:
                 kept.append(line)
         text = "\n".join(kept)
         return (re.sub("\n{3,}", "\n\n", text) if "\n\n\n" in text else text).strip("\n")
 
-    def _line(self, line: str, rules: C4, script: bool, policy: bool) -> str | None:
+    def _line(self, line: str, rules: C4, unspaced: bool, script: bool, policy: bool) -> str | None:
         words, wide = line.split(), 0
-        if not line.isascii() and (wide := len(WIDE.findall(line))):
+        if unspaced and (wide := len(WIDE.findall(line))):
             words = WIDE.sub(" ", line).split()
         count = len(words) + wide / self.letters_per_word
         if count < rules.min_line_words:
@@ -310,7 +312,7 @@ def _c4(rules: C4, seen: _Seen) -> str | None:
 
 def _fineweb(rules: FineWeb, seen: _Seen) -> str | None:
     count = len(seen.lines)
-    if sum(line.endswith(END_MARKS) for line in seen.lines) < rules.min_end_marks * count:
+    if sum(line[-1] in _ENDS for line in seen.lines) < rules.min_end_marks * count:
         return "few lines that end as a sentence does"
     short = rules.short_line / seen.step
     if sum(len(line) <= short for line in seen.lines) > rules.max_short_lines * count:
