@@ -226,7 +226,7 @@ def test_a_killed_worker_is_told_and_the_next_run_makes_it_good(source, tmp_path
         prepare([source], tmp_path / "data", OPTIONS, engine=Local(workers=2))
     killer.join()
     assert killer.killed and not (tmp_path / "data").exists()
-    prepare([source], tmp_path / "data", OPTIONS, engine=Local(workers=2))
+    prepare([source], tmp_path / "data", OPTIONS)
     assert tree(tmp_path / "data") == clean
 
 

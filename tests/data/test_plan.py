@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from crash import deaths
 from trivium.base.errors import DataError
 from trivium.data.plan import MOST_SHARDS, SHARD_BYTES, Arrays, Plan, Unit, Work, assign, save, shard_count
 from trivium.data.preparation import Preparation
@@ -100,6 +101,15 @@ def test_a_damaged_result_is_one_clear_error(tmp_path, damage):
     (tmp_path / "x.npz").write_bytes(damage((tmp_path / "x.npz").read_bytes()))
     with pytest.raises(DataError, match=r"x\.npz: expected the result of a step, found it damaged .*prepare again"):
         Arrays(tmp_path / "x.npz")["a"]
+
+
+def test_a_process_that_dies_while_it_saves_leaves_all_or_nothing(tmp_path):
+    path, died = tmp_path / "x.npz", 0
+    for at in deaths(lambda: save(path, {"a": 1}, b=np.arange(100))):
+        assert not path.exists() or Arrays(path)["b"].tolist() == list(range(100)), f"at step {at}"
+        path.unlink(missing_ok=True)
+        died += 1
+    assert died > 4
 
 
 def test_a_second_process_waits_and_takes_the_lock_that_others_meet(tmp_path):

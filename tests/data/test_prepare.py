@@ -100,7 +100,7 @@ def test_a_second_run_does_nothing(source, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"valid_share": 0.5}, {"sentence_lines": True}, {"near": {"run": 4}}, {"filter": {"kind": "none"}}],
+    [{"valid_share": 0.5}, {"filter": {"kind": "none"}}],
     ids=lambda change: next(iter(change)),
 )
 def test_another_option_prepares_again(source, tmp_path, change):

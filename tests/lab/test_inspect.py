@@ -93,3 +93,29 @@ def test_shares_and_flags_are_of_all_rows(tmp_path: Path, capsys: pytest.Capture
     assert examine(recipe, 1, 0) == 1
     said = capsys.readouterr().out
     assert "RED FLAG: a document trains an answer but not its end: 2 times, first in sample 0" in said
+
+
+ROWS = {
+    "classify": [{"text": "a", "label": "x"}, {"text": "bb", "label": "y"}],
+    "tag": [{"tokens": ["a", "b"], "tags": ["O", "X"]}],
+    "extract": [{"question": "q", "context": "ab c", "answers": {"text": ["c"], "answer_start": [3]}}],
+    "embed": [{"anchor": "a", "positive": "b", "negative": "c"}],
+    "prefer": [{"prompt": "q", "chosen": "a", "rejected": "b"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "preset", "said"),
+    [
+        ("classify", "bert", "label: x"), ("classify", "bart", "encoder reads: <s>"), ("tag", "bert", f"X{' ' * 20}on"),
+        ("extract", "bert", "start: 6"), ("embed", "bert", "group: 2"), ("prefer", "llama", "margin: "),
+    ],
+)  # fmt: skip
+def test_rows_of_every_task_are_shown(task: str, preset: str, said: str, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    file = small.rows(tmp_path / "r.jsonl", ROWS[task])
+    words = ["data.packing=pad", "micro_rows=1", "batch_tokens=64"]
+    recipe = recipe_for(task, small.folder(tmp_path, preset), [str(file)], words=words, head=True)
+    assert examine(recipe, len(ROWS[task]), 0, tmp_path / "p.html") == 0 and (tmp_path / "p.html").is_file()
+    assert examine(recipe, len(ROWS[task]), 0) == 0
+    found = capsys.readouterr().out
+    assert said in found and ("learned as a whole" in found) == (task not in ("tag",))

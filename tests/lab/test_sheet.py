@@ -10,7 +10,7 @@ import small
 from trivium.base.batch import collate
 from trivium.base.types import IGNORE, Example, Message
 from trivium.lab.inspect import examine
-from trivium.lab.sheet import learned
+from trivium.lab.sheet import learned, told
 from trivium.objective.instruct import Instruct
 from trivium.task.finetune import recipe_for
 from trivium.text.template import render
@@ -62,3 +62,9 @@ def test_what_is_learned_is_the_next_token_of_a_decoder_and_the_own_of_an_encode
     assert BYTES.decode(tokens[learned(batch)].tolist()) == "yo<|end|>"  # type: ignore[arg-type]
     gap = row(Example(enc=np.array([1, 5, 2]), targets={"token": np.array([IGNORE, 9, IGNORE])}))
     assert learned(gap).tolist()[:3] == [False, True, False]  # type: ignore[arg-type]
+
+
+def test_labels_are_told_by_name() -> None:
+    assert told("label", np.array(1), ("a", "b")) == "b" and told("start", np.array(3), ()) == "3"
+    assert told("label", np.array([1, 0, 1]), ("a", "b", "c")) == "a and c"
+    assert told("label", np.array([0, 0]), ("a", "b")) == "none"

@@ -64,3 +64,14 @@ def test_the_vector_is_pooled_as_it_was_trained_and_sentence_transformers_files_
     assert json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"] == 64
     model.save(folder)
     assert (folder / "2_Normalize").is_dir(), "a folder of vectors is replaced by its like"
+
+
+def test_a_folder_of_sentence_transformers_says_how_its_vectors_are_pooled(tmp_path):
+    model = small.model("bert")
+    model.record = {"pool": "first"}
+    folder = model.save(tmp_path / "m")
+    (folder / "trivium.json").unlink()  # as others wrote it
+    assert close(trivium.load(folder).embed(["a b"]), model.embed(["a b"], pool="first"))
+    config = json.loads((folder / "1_Pooling" / "config.json").read_text())
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({**config, "pooling_mode_max_tokens": True}))
+    assert "pool" not in trivium.load(folder).record

@@ -57,10 +57,11 @@ def prepare(
     tree: dict[str, Any] = {
         "tokenizer": tokenizer, "vocab_size": vocab_size, "valid_share": valid_share, "filter": filter,
         "paragraphs": paragraphs, "sentence_lines": sentence_lines, "languages": language, "shards": shards,
-        "reading": {"text_key": text_key, "encoding": encoding, "invalid": invalid}, "engine": {"kind": engine},
+        "reading": {"text_key": text_key, "encoding": encoding, "invalid": invalid},
+        "engine": {"kind": engine} if workers is None else {"kind": engine, "workers": workers},
     }  # fmt: skip
-    if workers is not None:
-        tree["engine"]["workers"] = workers
+    if workers is not None and engine != "local":
+        raise ConfigError(f"--workers: expected the local engine, which alone has workers, found --engine {engine}")
     if decontaminate:
         tree["contamination"] = {"against": decontaminate}
     if not near:

@@ -17,7 +17,8 @@ from trivium.data.collect import source_names
 from trivium.data.plan import Arrays, Work, save
 from trivium.text.dedup import clusters, exact, repeated
 
-REPEATED = "all paragraphs repeated"
+KEPT, EXACT, NEAR, REPEATED = range(4)
+WHY = {EXACT: "exact duplicate of", NEAR: "near duplicate of", REPEATED: "all paragraphs repeated"}
 
 
 class Tables:
@@ -65,17 +66,17 @@ def decide(work: Work, shard: int = 0) -> None:
     plan, start = work.plan, time.process_time()
     tables = Tables(work)
     kept_for = exact(tables.column("digest"))
-    reason = np.where(kept_for >= 0, "exact duplicate", "").astype("U24")
+    reason = np.where(kept_for >= 0, EXACT, KEPT).astype(np.uint8)
     if plan.preparation.near:
         signed = tables.column("signed") & (kept_for < 0)
         near = clusters(signed, (tables.column(f"band{i}") for i in range(plan.preparation.near.bands)))
-        reason[near >= 0] = "near duplicate"
+        reason[near >= 0] = NEAR
         kept_for = np.where(near >= 0, near, kept_for)
     cut = np.empty((0, 2), np.int64)
     if plan.preparation.paragraphs:
-        cut = repeated(*tables.paragraphs(), reason == "")
+        cut = repeated(*tables.paragraphs(), reason == KEPT)
         gone = np.bincount(cut[:, 0], minlength=len(tables)) == tables.column("paragraphs")
-        reason[gone & (reason == "")] = REPEATED
+        reason[gone & (reason == KEPT)] = REPEATED
     _write(work, tables, reason, kept_for, cut, start)
 
 
@@ -86,21 +87,21 @@ def _write(work: Work, tables: Tables, reason: np.ndarray, kept_for: np.ndarray,
     for shard in range(len(work.plan.shards)):
         low, high = tables.first[shard], tables.first[shard + 1]
         place = tables.rank[low:high]
-        local = np.flatnonzero(reason[place] != "")
-        why = [_why(str(reason[i]), int(kept_for[i]), tables).encode("utf-8", "replace") for i in place[local]]
+        local = np.flatnonzero(reason[place] != KEPT)
+        why = [_why(int(reason[i]), int(kept_for[i]), tables).encode("utf-8", "replace") for i in place[local]]
         arrays[f"drop{shard}"] = local
         arrays[f"why{shard}"] = np.array(why, "S") if why else np.empty(0, "S1")
         at = tables.order[cut[:, 0]] - low
         mine = np.stack([at, cut[:, 1]], axis=1)[(at >= 0) & (at < high - low)]
         arrays[f"cut{shard}"] = mine[np.lexsort((mine[:, 1], mine[:, 0]))]
         hashes.append(fingerprint([local.tolist(), [text.decode() for text in why], arrays[f"cut{shard}"].tolist()]))
-    facts = {"hashes": hashes, "documents_in": len(tables), **_split(work, tables, reason == "")}
+    facts = {"hashes": hashes, "documents_in": len(tables), **_split(work, tables, reason == KEPT)}
     facts["seconds"] = round(time.process_time() - start, 2)
     save(work.file("dedup", work.plan.dedup_key), facts, **arrays)
 
 
-def _why(reason: str, kept_for: int, tables: Tables) -> str:
-    return reason if reason == REPEATED else f"{reason} of {tables.say(kept_for)}"
+def _why(reason: int, kept_for: int, tables: Tables) -> str:
+    return WHY[reason] if reason == REPEATED else f"{WHY[reason]} {tables.say(kept_for)}"
 
 
 def _split(work: Work, tables: Tables, kept: np.ndarray) -> dict[str, object]:

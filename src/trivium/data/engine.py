@@ -60,7 +60,7 @@ class Local(Engine, kind="local"):
     """None takes the cores that this process may use."""
 
     def do(self, work: Work, stage: Stage, shards: Sequence[int], done: Callable[[int], None]) -> None:
-        workers = min(len(shards), self.workers or len(os.sched_getaffinity(0)))
+        workers = min(len(shards), self.workers or _cores())
         if workers == 1:
             for count, shard in enumerate(shards, start=1):
                 if why := attempt(str(work.data), stage.name, shard):
@@ -81,6 +81,11 @@ class Local(Engine, kind="local"):
                 raise DataError(f"{work.data}: {stage.says}: {lost}; {AGAIN}") from None
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    """The cores that this process may use, where the system tells them apart from those there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _one_thread() -> None:

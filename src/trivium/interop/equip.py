@@ -11,6 +11,9 @@ from trivium.model.head import Head
 from trivium.model.score import Embed
 from trivium.model.transformer import Transformer
 
+MODES = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}
+"""What sentence-transformers calls the states that become a vector."""
+
 
 def head(
     config: ModelConfig, vocabulary: Vocabulary | None, kind: str, labels: tuple[str, ...] = (), **choices: Any
@@ -54,11 +57,16 @@ def sentence_files(pool: str, config: ModelConfig) -> dict[str, Any]:
     }
 
 
+def pool_of(tree: dict[str, Any]) -> str | None:
+    """What a `1_Pooling/config.json` makes one vector of, where it is something that is done here."""
+    on = {name for name, value in tree.items() if name.startswith("pooling_mode_") and value is True}
+    return next((name for name, mode in MODES.items() if on == {mode}), None)
+
+
 def pooling(pool: str, config: ModelConfig) -> dict[str, Any]:
     """The `1_Pooling/config.json` of sentence-transformers."""
-    modes = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}
     return {
         "word_embedding_dimension": config.hidden_size,
-        **{mode: name == pool for name, mode in modes.items()},
+        **{mode: name == pool for name, mode in MODES.items()},
         "pooling_mode_max_tokens": False,
     }

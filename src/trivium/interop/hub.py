@@ -163,6 +163,10 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     record = {
         key: value for key, value in about.items() if key not in ("format", "model", "stock", "reasons", "parameters")
     }
+    if (file := folder / "1_Pooling" / "config.json").is_file() and "pool" not in record:
+        told = files.read_json(file, ModelError)
+        if (pool := equip.pool_of(told) if isinstance(told, dict) else None) is not None:
+            record["pool"] = pool
     file = folder / GENERATION
     said = files.read_json(file, ModelError) if file.is_file() else None
     if not isinstance(said, dict | None):

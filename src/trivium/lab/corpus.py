@@ -79,7 +79,8 @@ def _dropped(report: dict[str, Any]) -> Iterator[str]:
         return
     yield page.table(("reason", "documents"), [(reason, f"{count:,}") for reason, count in by_count])
     for reason, _ in by_count:
-        yield f"<details><summary>{html.escape(reason)}: examples</summary>"
+        opened = " open" if reason == by_count[0][0] else ""
+        yield f"<details{opened}><summary>{html.escape(reason)}: examples</summary>"
         for one in report["examples"].get(reason, []):
             where = ":".join(filter(None, (one.get("source"), one.get("id"))))
             yield page.paragraph(f"{where}{', ' + one['detail'] if 'detail' in one else ''}")

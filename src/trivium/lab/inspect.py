@@ -6,7 +6,7 @@ first `LOOKED` rows of the first epoch, and set the exit code.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
         rows, _ = open_rows(recipe, model, length)
     else:
         rows = supervised_rows(recipe, model, recipe.data.path, length, notes)
-    pad = tokenizer.vocabulary.pad
+    pad, labels = tokenizer.vocabulary.pad, getattr(model.config.head, "labels", ())
     loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, pad, recipe.seed)
     found = survey(loader, tokenizer, recipe)
     if isinstance(rows, DocumentRows):
@@ -84,12 +84,12 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
     if out is None:
         for title, batch in shown:
             say(title)
-            for line in table(batch, tokenizer):
+            for line in table(batch, tokenizer, labels):
                 say(line)
             say()
     else:
         sheet.write(out, [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown], tokenizer,
-                    found.lines(cut), flags)  # fmt: skip
+                    found.lines(cut), flags, labels)  # fmt: skip
         say(f"the page is {out}")
     for name, value in found.lines(cut):
         say(f"{name:<10} {value}")
@@ -123,8 +123,11 @@ def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
     return found
 
 
-def table(batch: Batch, tokenizer: Tokenizer) -> Iterator[str]:
-    """One line for each position of the batch's first row, padding in one line, and a line of facts."""
+def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Iterator[str]:
+    """One line for each position of the batch's first row, padding in one line, and a line of facts.
+
+    `labels` are the names of what a task's head tells apart.
+    """
     stream, targets = batch.stream, position_targets(batch)
     ids, documents = stream.ids[0], stream.documents[0]
     used = int((documents > 0).sum())
@@ -137,13 +140,13 @@ def table(batch: Batch, tokenizer: Tokenizer) -> Iterator[str]:
         target = int(targets[column])
         weight = 1.0 if batch.weights is None else float(batch.weights[0][column])
         tag = "tag" in batch.targets
-        predicted = "-" if target == IGNORE else str(target) if tag else show(tokenizer, target)
+        predicted = "-" if target == IGNORE else labels[target] if tag else show(tokenizer, target)
         loss = "off" if target == IGNORE else "on" if weight == 1 else f"x {weight:.3g}"
         yield (f"{column:>6} {documents[column]:>8} {stream.positions[0][column]:>8}  {who[column]:<9} "
                f"{show(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}")  # fmt: skip
     for name, values in batch.targets.items():
         if name not in ALIGNED:
-            yield f"{name}: {', '.join(str(value.tolist()) for value in values)}"
+            yield f"{name}: {', '.join(sheet.told(name, value, labels) for value in values)}"
     valid = int((targets != IGNORE).sum())
     yield (f"{used} tokens in {len(set(documents[:used].tolist()))} documents, {len(ids) - used} padding, "
            f"{valid} targets ({valid / max(used, 1):.0%} of the tokens)")  # fmt: skip

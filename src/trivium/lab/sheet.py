@@ -32,14 +32,14 @@ point at a token for its column, document, position, id and loss</p>
 
 def write(
     out: Path, rows: Sequence[tuple[str, Batch, Sequence[str]]], tokenizer: Tokenizer,
-    facts: Sequence[tuple[str, str]], flags: Sequence[str],
+    facts: Sequence[tuple[str, str]], flags: Sequence[str], labels: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Write the page: shares, red flags, and each row by title with the roles of what is read first."""
     lines = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in facts)
     warnings = [f'<p class="flag">RED FLAG: {html.escape(flag)}</p>' for flag in flags] or ["<p>No red flag.</p>"]
     parts = [f"<style>{STYLE}</style>", f'<table class="facts">{lines}</table>', *warnings, LEGEND]
     for title, batch, roles in rows:
-        parts += [page.heading(title), *_row(batch, roles, tokenizer)]
+        parts += [page.heading(title), *_row(batch, roles, tokenizer, labels)]
     page.write(out, "What is trained on", parts)
 
 
@@ -52,7 +52,15 @@ def learned(batch: Batch) -> np.ndarray:
     return on if batch.dec is None or "tag" in batch.targets else np.append(False, on[:-1])
 
 
-def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer) -> list[str]:
+def told(name: str, value: np.ndarray, labels: Sequence[str]) -> str:
+    """A target of a whole text as a word: the label that it is the number of, or all that hold, or the number."""
+    if name != "label":
+        return str(value.tolist())
+    found = np.flatnonzero(value).tolist() if value.ndim else [int(value)]
+    return " and ".join(labels[i] for i in found) or "none"
+
+
+def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Sequence[str]) -> list[str]:
     targets = next((batch.targets[name][0] for name in ALIGNED if name in batch.targets), None)
     weights = None if batch.weights is None else batch.weights[0]
     plain = np.zeros(0, dtype=bool)
@@ -68,7 +76,7 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer) -> list[str]:
         parts = [_flow(batch.stream, roles, learned(batch), targets, weights, tokenizer)]
     for name, values in batch.targets.items():
         if name not in ALIGNED:
-            parts.append(page.paragraph(f"{name}: {', '.join(str(value.tolist()) for value in values)}"))
+            parts.append(page.paragraph(f"{name}: {', '.join(told(name, value, labels) for value in values)}"))
     return parts
 
 

@@ -78,27 +78,25 @@ def exact(digest: np.ndarray) -> np.ndarray:
 
 def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> np.ndarray:
     """For each document the first of those it shares a band with, directly or through others, or -1."""
-    parent = list(range(len(signed)))
+    parent: dict[int, int] = {}  # of those alone that are not their own: most documents have no like
 
     def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
+        while (above := parent.get(i, i)) != i:
+            parent[i] = i = parent.get(above, above)
         return i
 
     index = np.flatnonzero(signed)
-    touched: set[int] = set()
     for column in bands:
         band = column[index]
         order = np.argsort(band, kind="stable")
         same = np.flatnonzero(band[order[1:]] == band[order[:-1]])
         for a, b in zip(index[order[same]].tolist(), index[order[same + 1]].tolist(), strict=True):
             low, high = sorted((root(a), root(b)))
-            parent[high] = low
-            touched.update((a, b))
+            if low != high:
+                parent[high] = low
     found = np.full(len(signed), -1)
-    for i in touched:
-        if (first := root(i)) != i:
-            found[i] = first
+    for i in list(parent):
+        found[i] = root(i)
     return found
 
 

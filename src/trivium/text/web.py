@@ -23,9 +23,10 @@ from trivium.text.shingle import WIDE, joined, runs
 _CITATION = re.compile(r" ?\[(?:\d{1,3}|edit|citation needed)\]")
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 _ELLIPSIS = re.compile(r"\.{3,}|…+")
-_WITH_LETTER = re.compile(r"[^\W\d_]\S*")
+_LETTER = re.compile(r"[^\W\d_]")
 END_MARKS = (*".!?…\"'”’»)", *"。！？；”’」』）》।॥؟۔።")
 """What a line that is a sentence may end with."""
+_ENDS = frozenset(END_MARKS)
 
 
 class Quality(Config):
@@ -108,19 +109,20 @@ class Web(Filter, kind="web"):
             counts.update({"citation mark taken away": found} if found else {})
         low = text.lower()
         # What stands nowhere in the text stands in none of its lines.
+        wide = not text.isascii() and WIDE.search(text) is not None
         script, policy = rules.script and "javascript" in low, rules.policy and any(word in low for word in _POLICY)
         kept: list[str] = []
         for line in text.split("\n"):
-            if line and (why := self._line(line, rules, script, policy)):
+            if line and (why := self._line(line, rules, wide, script, policy)):
                 counts[f"line taken away: {why}"] += 1
             else:
                 kept.append(line)
         text = "\n".join(kept)
         return (re.sub("\n{3,}", "\n\n", text) if "\n\n\n" in text else text).strip("\n")
 
-    def _line(self, line: str, rules: C4, script: bool, policy: bool) -> str | None:
+    def _line(self, line: str, rules: C4, unspaced: bool, script: bool, policy: bool) -> str | None:
         words, wide = line.split(), 0
-        if not line.isascii() and (wide := len(WIDE.findall(line))):
+        if unspaced and (wide := len(WIDE.findall(line))):
             words = WIDE.sub(" ", line).split()
         count = len(words) + wide / self.letters_per_word
         if count < rules.min_line_words:
@@ -171,6 +173,18 @@ class _Seen:
         return codepoints("".join(self.tokens))
 
     @cached_property
+    def visible(self) -> int:
+        """How many characters are no space."""
+        return sum(map(len, self.tokens))
+
+    @cached_property
+    def with_letter(self) -> int:
+        """How many words have a letter."""
+        # Most words are nothing but letters, which is quickly told.
+        rest = [word for word in self.tokens if not word.isalpha()]
+        return len(self.tokens) - len(rest) + sum(1 for word in rest if _LETTER.search(word))
+
+    @cached_property
     def words(self) -> float:
         return len(self.tokens) if self.step == 1 else int(np.count_nonzero(letters(self.codes))) / self.step
 
@@ -189,7 +203,7 @@ class _Seen:
 
 
 def _quality(rules: Quality, seen: _Seen) -> str | None:
-    words, visible = seen.words, len(seen.codes)
+    words, visible = seen.words, seen.visible
     if words < rules.min_words:
         return f"fewer than {rules.min_words} words"
     if words > rules.max_words:
@@ -198,14 +212,14 @@ def _quality(rules: Quality, seen: _Seen) -> str | None:
         return f"mean length of words not {rules.min_word_length:g} to {rules.max_word_length:g}"
     if seen.text.count("#") > rules.max_symbols * words:
         return "many number signs"
-    if len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
+    if ("..." in seen.text or "…" in seen.text) and len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
         return "many ellipses"
     count = len(seen.lines)
     if sum(line.startswith(("•", "-", "*", "‣", "●")) for line in seen.lines) > rules.max_bullets * count:
         return "nearly all lines with a bullet"
     if sum(line.endswith(("...", "…")) for line in seen.lines) > rules.max_ellipses * count:
         return "many lines that end with an ellipsis"
-    with_letter = len(_WITH_LETTER.findall(seen.text)) / words if seen.step == 1 else words * seen.step / visible
+    with_letter = seen.with_letter / words if seen.step == 1 else words * seen.step / visible
     if with_letter < rules.min_alphabetic:
         return "many words without a letter"
     if seen.language == "en" and rules.min_stop_words:
@@ -298,7 +312,7 @@ def _c4(rules: C4, seen: _Seen) -> str | None:
 
 def _fineweb(rules: FineWeb, seen: _Seen) -> str | None:
     count = len(seen.lines)
-    if sum(line.endswith(END_MARKS) for line in seen.lines) < rules.min_end_marks * count:
+    if sum(line[-1] in _ENDS for line in seen.lines) < rules.min_end_marks * count:
         return "few lines that end as a sentence does"
     short = rules.short_line / seen.step
     if sum(len(line) <= short for line in seen.lines) > rules.max_short_lines * count:
