@@ -36,7 +36,7 @@ RUNS: dict[str, tuple[str, str, str, str]] = {
     "sgd": ("decoder", "chat", "sgd", "budget_steps=20 batch_tokens=2048 data.length=512"),
     "polarity": ("encoder", "classify", "polarity", "budget_steps=40 optim.lr=1e-3 data.length=256"),
     "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=30 batch_tokens=2048 data.length=256"),
-    "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=20 data.length=384 batch_tokens=2048"),
+    "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=12 data.length=384 batch_tokens=2048"),
     "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_steps=20 data.length=384 batch_tokens=2048"),
     "gsm8k": ("decoder", "chat", "gsm8k", "budget_steps=30 batch_tokens=2048 data.length=512"),
     "scitldr": ("encdec", "summarize", "scitldr",
