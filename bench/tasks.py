@@ -25,7 +25,7 @@ from trivium.task.task import task_of
 
 RUNS: dict[str, tuple[str, str, str, str]] = {
     # name: model, task, set, fields of the recipe
-    "clinc-minilm": ("minilm", "classify", "clinc", "budget_epochs=2 optim.lr=4e-4 data.length=128 batch_tokens=1024"),
+    "clinc-minilm": ("minilm", "classify", "clinc", "budget_epochs=3 optim.lr=4e-4 data.length=64 batch_tokens=512"),
     "rasbt": ("decoder", "chat", "rasbt", "budget_steps=40 batch_tokens=2048 data.length=512"),
     "rasbt-prefer": ("rasbt", "prefer", "rasbt-prefer",
                      "budget_steps=15 optim.lr=1e-4 batch_tokens=2048 data.length=256"),
