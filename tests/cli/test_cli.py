@@ -1,19 +1,39 @@
 """The commands as a person types them: one clear line for a mistake, exit code 2, nothing left half-written."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from typer.testing import CliRunner
+
+from trivium.base.errors import TriviumError
+from trivium.cli import app
 
 
-def trivium(*words: str, cwd: Path, code: int = 0, given: str = "") -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "trivium", *words], cwd=cwd, capture_output=True, text=True, timeout=120, input=given
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+class Done(NamedTuple):
+    """What a command said."""
+
+    stdout: str
+    stderr: str
+
+
+def trivium(*words: str, cwd: Path, code: int = 0, given: str = "") -> Done:
+    """Run a command in this process, which has torch already; the errors that `main` tells are told as it does."""
+    before = os.getcwd()
+    os.chdir(cwd)
+    try:
+        done = CliRunner().invoke(app, list(words), input=given)
+    finally:
+        os.chdir(before)
+    if isinstance(done.exception, TriviumError):
+        assert done.exception.exit_code == code, done.exception
+        return Done(done.stdout, f"error: {done.exception}\n")
+    assert done.exit_code == code, f"{done.output}\n{done.exception!r}"
+    return Done(done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +120,9 @@ def test_a_mistake_is_one_clear_line(here: Path, words: list[str], said: str) ->
     done = trivium(*words, cwd=here, code=2)
     assert said in done.stderr and "Traceback" not in done.stderr
     assert not (here / "new").exists()
+
+
+def test_a_process_of_its_own_ends_with_one_line_and_the_code(here: Path) -> None:
+    words = [sys.executable, "-m", "trivium", "prepare", "nowhere", "-o", "new"]
+    done = subprocess.run(words, cwd=here, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and done.stderr == "error: nowhere: no such file or folder\n"

@@ -17,7 +17,7 @@ from trivium.text.tokenizer import Tokenizer
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluate")
-    (folder / "a.txt").write_text("one two three four\n" * 30)
+    (folder / "a.txt").write_text("one two three four\nfive six\n" * 15)
     prepare([folder / "a.txt"], folder / "data", Preparation(tokenizer="bytes", valid_share=0.4))
     return folder / "data"
 

@@ -47,5 +47,5 @@ def test_a_model_it_cannot_read_falls_back(caplog: pytest.LogCaptureFixture, mon
 
 
 def test_the_samples_name_every_control_token() -> None:
-    names = ["<s>", "<|user|>"]
+    names = ("<s>", "<|user|>")
     assert all(any(name in text for text in room._samples(names)) for name in names)

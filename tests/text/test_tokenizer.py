@@ -18,6 +18,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
 from trivium.base.errors import DataError
 from trivium.text import fast
+from trivium.text import tokenizer as tokenizer_file
 from trivium.text.tokenizer import Stream, Tokenizer, control, scrub
 
 from .conftest import corpus
@@ -290,6 +291,7 @@ def test_a_fast_encoder_that_differs_is_not_used(tokenizer, monkeypatch, caplog)
             return SimpleNamespace(ids=[] if text == "" else [300])
 
     monkeypatch.setattr(fast.fastokens, "Tokenizer", Wrong)
+    monkeypatch.setattr(tokenizer_file, "encoders", fast.encoders.__wrapped__)  # nothing kept of before, or for after
     with caplog.at_level(logging.WARNING):
         slow = Tokenizer(tokenizer.json, tokenizer.config)
     assert "differ" in caplog.text and slow._fast is None

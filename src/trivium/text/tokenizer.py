@@ -31,7 +31,7 @@ from trivium.base import files
 from trivium.base.errors import DataError
 from trivium.base.types import Vocabulary
 from trivium.text.boundary import plain_pieces, sentence_ends, word_starts
-from trivium.text.fast import fast
+from trivium.text.fast import encoders
 
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -78,8 +78,7 @@ class Tokenizer:
             if name in added:
                 added[name]["special"] = True
         tree.update(truncation=None, padding=None, post_processor=None)
-        self._hf = tokenizers.Tokenizer.from_str(json.dumps(tree))
-        self._hf.encode_special_tokens = True
+        self._hf, self._fast = encoders(json.dumps(tree))
         self._ids: dict[str, int] = self._hf.get_vocab(with_added_tokens=True)
         self.size = max(self._ids.values()) + 1
         self.roles = {role: name for role, name in names.items() if name in self._ids}
@@ -93,7 +92,6 @@ class Tokenizer:
         self._forbidden = np.zeros(self.size, dtype=bool)
         self._forbidden[list(self.special - unknown - {model.get("unk_id")})] = True
         self._byte_level = (tree.get("decoder") or {}).get("type") == "ByteLevel"
-        self._fast = fast(tree, self._hf)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tokenizer, (self.json, self.config, self.chat_template)
