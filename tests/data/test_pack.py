@@ -32,6 +32,14 @@ def check(plan: Plan, lengths: list[int], room: int) -> None:
     assert all(0 < tokens <= room for tokens in filled)
 
 
+@given(lengths=lengths_of_any_kind, room=st.sampled_from([1, 2, 7, ROOM]))
+def test_without_its_tail_a_plan_has_full_rows_alone(lengths, room):
+    plan = concat(np.array(lengths, dtype=np.int64), room)
+    whole = plan.whole()
+    assert (whole.tokens == sum(lengths) // room * room and whole.waste == 0) or not len(whole)
+    assert not (spots(whole) - spots(plan)) and len(plan) - len(whole) == bool(sum(lengths) % room)
+
+
 @pytest.mark.parametrize("planner", sorted(PLANNERS))
 @settings(deadline=None, max_examples=100)
 @given(lengths=lengths_of_any_kind, room=st.sampled_from([1, 2, 7, ROOM]))

@@ -49,6 +49,7 @@ def test_no_known_file_moves_and_new_ones_go_where_there_is_least():
 def test_the_number_of_shards_goes_by_size_and_has_an_end():
     assert shard_count([]) == 1 == shard_count(files(10, 20))
     assert shard_count(files(SHARD_BYTES, 1)) == 2
+    assert shard_count([Unit("a.jsonl.zst", SHARD_BYTES, "h")]) == 4  # more text than bytes
     assert shard_count(files(SHARD_BYTES * MOST_SHARDS * 9)) == MOST_SHARDS
 
 

@@ -102,6 +102,18 @@ def test_plans_that_cannot_be_are_refused(tmp_path, packing, isolate):
         rows_of(corpus(tmp_path, [3]), packing=packing, isolate=isolate)
 
 
+def test_a_tail_that_does_not_fill_its_row_may_be_dropped_and_is_counted(tmp_path):
+    text = corpus(tmp_path, [5, 1, 0, 20, 8])
+    kept, whole = rows_of(text, packing="concat", tail="drop"), rows_of(text, packing="concat")
+    total = sum(length + 2 for length in (5, 1, 20, 8))
+    assert (kept.dropped, whole.dropped) == (total % 8, 0) and kept.size(0) == total // 8 == whole.size(0) - 1
+    assert all(sum(len(one.dec) for one in kept.row(0, index)) == 8 for index in range(kept.size(0)))
+    with pytest.raises(DataError, match="only concat can cross them or has a tail"):
+        rows_of(text, tail="drop")
+    with pytest.raises(DataError, match="expected at least one document and one full row of 99"):
+        rows_of(text, 99, packing="concat", tail="drop")
+
+
 def test_a_corpus_without_tokens_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"data: no train tokens"):
         rows_of(corpus(tmp_path, [0, 0]))

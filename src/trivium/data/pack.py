@@ -36,6 +36,13 @@ class Plan:
         """Documents that are cut into several pieces."""
         return int((np.bincount(self.document, minlength=1) > 1).sum()) if len(self.document) else 0
 
+    def whole(self) -> "Plan":
+        """The same plan without a last row that is not full."""
+        first = int(self.rows[-2]) if len(self) else 0
+        if self.length[first:].sum() == self.room or not len(self):
+            return self
+        return Plan(self.document[:first], self.start[:first], self.length[:first], self.rows[:-1], self.room)
+
 
 def _split(lengths: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut every document into pieces of at most `room` tokens."""

@@ -27,9 +27,11 @@ from trivium.base.errors import DataError
 from trivium.base.files import fingerprint, read_json, write_json, writing, xxh3
 from trivium.data.preparation import LATER, Preparation
 from trivium.text import sources as reader
+from trivium.text import unpack
 
 SHARD_BYTES = 8 << 20
-"""A shard for each so many bytes of files as they lie on the disk ..."""
+"""A shard for each so many bytes of text, which packed files hold PACKED times as much of as they have bytes ..."""
+PACKED = 4
 MOST_SHARDS = 1000
 """... and no more than these: as many as a job array takes where nobody raised the limit."""
 
@@ -85,7 +87,9 @@ def units(sources: Sequence[str | Path], counts: Counter[str] | None = None) -> 
 
 def shard_count(files: Sequence[Unit]) -> int:
     """How many shards suit files of these sizes."""
-    return max(1, min(MOST_SHARDS, -(-sum(file.size for file in files) // SHARD_BYTES)))
+    packed = (*unpack.PACKED, ".parquet")
+    size = sum(file.size * (PACKED if file.path.endswith(packed) else 1) for file in files)
+    return max(1, min(MOST_SHARDS, -(-size // SHARD_BYTES)))
 
 
 @dataclass(frozen=True)

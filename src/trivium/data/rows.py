@@ -18,6 +18,7 @@ from trivium.data.shards import Corpus
 from trivium.objective.objective import Objective
 
 Packing = Literal["bestfit", "concat", "pad"]
+Tail = Literal["pad", "drop"]
 
 
 class Rows(Protocol):
@@ -41,7 +42,8 @@ class DocumentRows:
     """Rows of running text: pieces of documents by a plan that is made once.
 
     `isolate=False` is the literal GPT-2 form: a row is one run of text in which EOS predicts the next BOS and
-    attention crosses documents; it needs the `concat` plan.
+    attention crosses documents; it needs the `concat` plan. So does `tail="drop"`, which leaves out what does not fill
+    the last row; `dropped` says how many tokens that are.
     """
 
     def __init__(
@@ -53,17 +55,23 @@ class DocumentRows:
         seed: int = 0,
         packing: Packing = "bestfit",
         isolate: bool = True,
+        tail: Tail = "pad",
     ) -> None:
-        if packing not in PLANNERS or (not isolate and packing != "concat"):
-            raise DataError(f"packing {packing!r} with isolate={isolate} cannot be: documents are packed by bestfit or "
-                            "concat, and crossing documents needs concat")  # fmt: skip
+        if packing not in PLANNERS or ((not isolate or tail == "drop") and packing != "concat"):
+            raise DataError(f"packing {packing!r} with isolate={isolate} and tail {tail!r} cannot be: documents are "
+                            "packed by bestfit or concat, and only concat can cross them or has a tail")  # fmt: skip
         self.corpus, self.objective, self.vocabulary = corpus, objective, vocabulary
         self.length, self.seed, self.isolate = length, seed, isolate
         self.before, self.after = (np.array(ids, dtype=np.int64) for ids in objective.frame(vocabulary))
         self.lengths = np.where(corpus.lengths > 0, corpus.lengths + len(self.before) + len(self.after), 0)
-        self.plan: Plan = PLANNERS[packing](self.lengths, objective.room(length))
+        plan: Plan = PLANNERS[packing](self.lengths, objective.room(length))
+        self.plan = plan.whole() if tail == "drop" else plan
+        self.dropped = plan.tokens - self.plan.tokens
         if not len(self.plan):
-            raise DataError(f"{corpus.folder}: no {corpus.split} tokens: expected at least one document")
+            raise DataError(
+                f"{corpus.folder}: no {corpus.split} tokens: expected at least one document"
+                + (f" and one full row of {length}" if self.dropped else "")
+            )
 
     def size(self, epoch: int) -> int:
         return len(self.plan)

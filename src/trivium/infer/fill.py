@@ -27,7 +27,7 @@ def fill(
     """
     config = transformer.config
     if config.family != "encoder":
-        raise ModelError(f"filling gaps needs an encoder; this is an {config.family} model")
+        raise ModelError(f"filling gaps needs an encoder; this model is of family {config.family}")
     if not hasattr(transformer.head, "features"):
         raise ModelError("filling gaps needs a head over the vocabulary, and this model has none")
     check([ids], config.vocab_size, config.limit)

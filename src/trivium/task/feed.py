@@ -35,15 +35,23 @@ def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tupl
             raise DataError(f"{corpus.folder}: was encoded with another tokenizer than the model's; prepare it again "
                             "with `--tokenizer` and the model folder")  # fmt: skip
     make = partial(
-        DocumentRows, objective=objective, vocabulary=tokenizer.vocabulary, length=length, packing=data.packing,
+        _rows, objective=objective, vocabulary=tokenizer.vocabulary, length=length, packing=data.packing,
         isolate=data.isolate,
     )  # fmt: skip
     valid = [corpus for corpus in valid if len(corpus)]
     text_bytes = sum(corpus.bytes for corpus in valid) if objective.covers else None
-    return blend(train, make, recipe.seed, data.weights), (
+    return blend(train, partial(make, tail=data.tail), recipe.seed, data.weights), (
         blend(valid, make, recipe.seed),
         text_bytes,
     ) if valid else None
+
+
+def _rows(corpus: Corpus, **options: Any) -> Rows:
+    """The rows of one corpus; what its tail loses is said."""
+    rows = DocumentRows(corpus, **options)
+    if rows.dropped:
+        say(f"dropped {rows.dropped:,} tokens of {corpus.folder}, {corpus.split}: they do not fill the last row")
+    return rows
 
 
 def blend(corpora: Sequence[Corpus], make: Callable[..., Rows], seed: int, weights: Sequence[float] = ()) -> Rows:

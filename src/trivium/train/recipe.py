@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from trivium.base.config import Config, Seq, load_plugins, override, parse, read_toml
-from trivium.data.rows import Packing
+from trivium.data.rows import Packing, Tail
 from trivium.data.shards import read_manifest
 from trivium.data.shorten import Policy
 from trivium.model.adapt import Lora
@@ -32,6 +32,8 @@ class DataConfig(Config):
     length: int | None = Field(None, gt=1)
     """Tokens in a row; None is the model's context."""
     packing: Packing = "bestfit"
+    tail: Tail = "pad"
+    """What becomes of a last row that documents packed by `concat` do not fill."""
     rows: RowReading = RowReading()
     """How files of rows are read; by default their keys say what they are."""
     too_long: Policy = "drop"
