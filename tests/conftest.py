@@ -8,6 +8,7 @@ import pytest
 # how many threads a process got.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+os.environ["HF_HUB_OFFLINE"] = "1"  # libraries that ask a network first would wait for its silence
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

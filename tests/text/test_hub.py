@@ -50,8 +50,7 @@ def folder(root: Path) -> Path:
     return root
 
 
-def test_rows_are_streamed_as_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_rows_are_streamed_as_documents(tmp_path: Path) -> None:
     root = folder(tmp_path)
     source = f"hf:{root}/p"
     assert [(d.id, d.text, d.source) for d in read([source])][::5] == [
