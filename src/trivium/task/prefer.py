@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -42,12 +43,16 @@ class PreferTask(Task, kind="prefer"):
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
         layout = model.layout()
-        pairs = [labelled.better(one, layout) for _, one in read(Better, paths, reading)]
-        found = margins(model, [pair for pair in pairs if pair is not None])
-        if not found:
+        made = [labelled.better(one, layout) for _, one in read(Better, paths, reading)]
+        pairs = [pair for pair in made if pair is not None]
+        if not pairs:
             raise DataError("no pair of answers fits the model's context")
-        return {"rows": len(found), "accuracy": sum(margin > 0 for margin in found) / len(found),
-                "margin": sum(found) / len(found)}  # fmt: skip
+        found = margins(model, pairs)
+        scores = {"rows": len(pairs), "accuracy": share(found), "margin": sum(found) / len(pairs)}
+        if (began := reference(model)) is None:
+            return scores
+        gained = [after - before for after, before in zip(found, margins(began, pairs), strict=True)]
+        return scores | {"reward_accuracy": share(gained), "reward_margin": sum(gained) / len(pairs)}
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
         layout = model.layout()
@@ -55,6 +60,20 @@ class PreferTask(Task, kind="prefer"):
             pair = labelled.better(one, layout)
             margin = margins(model, [pair])[0] if pair is not None else None
             yield {"prompt": one.messages[0][-1].content, "margin": margin}
+
+
+def share(margins: Sequence[float]) -> float:
+    """How often the chosen answer is ahead."""
+    return sum(margin > 0 for margin in margins) / len(margins)
+
+
+def reference(model: api.Model) -> api.Model | None:
+    """The model that a preferring one began as, where its folder is still there."""
+    recipe = model.record.get("recipe") or {}
+    init = recipe.get("init")
+    if (recipe.get("objective") or {}).get("kind") != "prefer" or not init or not Path(init).is_dir():
+        return None
+    return api.load(init, device=model.transformer.tokens.weight.device)
 
 
 @torch.inference_mode()
