@@ -48,7 +48,10 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 def guess(text: str, sample: int = 4096) -> str:
     """Guess a language from the scripts of the first `sample` characters; "en" where there are no letters."""
-    codes = np.frombuffer(text[:sample].encode("utf-32-le", "replace"), np.uint32)
+    head = text[:sample]
+    if head.isascii():
+        return "en"
+    codes = np.frombuffer(head.encode("utf-32-le", "replace"), np.uint32)
     found = np.bincount(_CODES[np.searchsorted(_STARTS, codes, side="right") - 1], minlength=len(_NAMES))
     count = {name: int(n) for name, n in zip(_NAMES, found, strict=True) if name and n}
     if not count:
@@ -70,7 +73,9 @@ def identify(text: str) -> str:
         return found
     if (model := _model()) is None:
         return _SHARED[found]
-    text = _MARKUP.sub(" ", text[:LONGEST])
+    text = text[:LONGEST]
+    if "<" in text or "://" in text:
+        text = _MARKUP.sub(" ", text)
     middle = len(text) // 2
     parts = (text[:SAMPLE], text[middle : middle + SAMPLE], text[-SAMPLE:]) if len(text) > 3 * SAMPLE else (text,)
     answer = model.detect(" ".join(_LETTERS.findall(" ".join(parts))).lower(), k=1)

@@ -48,7 +48,7 @@ def signatures(texts: Sequence[str], near: Near) -> tuple[np.ndarray, np.ndarray
 @cache
 def _word_characters() -> np.ndarray:
     """For each code point, whether it belongs to a word: what `\\w` matches."""
-    table = np.fromiter((chr(code).isalnum() for code in range(0x110000)), bool, 0x110000)
+    table = np.char.isalnum(np.arange(0x110000, dtype=np.uint32).view("<U1"))
     table[ord("_")] = True
     return table
 
