@@ -5,6 +5,8 @@ import torch
 from pydantic import ValidationError
 
 import tiny
+from trivium.base.config import parse
+from trivium.base.errors import ConfigError
 from trivium.model import stack as module
 from trivium.model.pattern import Causal, Window
 from trivium.model.position import RoPE
@@ -21,6 +23,14 @@ def test_patterns_and_positions_are_tiled_over_the_layers() -> None:
     assert [type(config.kind(layer)[0]) for layer in range(5)] == [Window, Causal, Window, Causal, Window]
     assert [config.kind(layer)[1].theta for layer in range(5)] == [100.0, 10.0, 10.0, 100.0, 10.0]
     assert isinstance(config.kind(0)[1], RoPE)
+
+
+def test_patterns_may_be_spelled_in_letters() -> None:
+    spelled = parse(StackConfig, {"layers": 8, "heads": 2, "pattern": "SSSL"})
+    assert spelled.pattern == (Window(), Window(), Window(), Causal())
+    assert parse(StackConfig, {"layers": 1, "heads": 2, "pattern": "L"}).pattern == (Causal(),)
+    with pytest.raises(ConfigError, match="pattern"):
+        parse(StackConfig, {"layers": 1, "heads": 2, "pattern": "SSX"})
 
 
 def test_layers_of_one_kind_share_a_view(monkeypatch: pytest.MonkeyPatch) -> None:

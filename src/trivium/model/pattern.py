@@ -9,13 +9,13 @@ padding is never seen, is added to every pattern in one place: `View.mask`. A pa
 from collections.abc import Callable
 from functools import reduce
 from operator import and_, or_
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from trivium.base.config import Choice, Seq
+from trivium.base.config import Choice, Seq, Tiled
 
 Shape = Literal["full", "causal"]
 
@@ -203,6 +203,20 @@ class Or(Pattern, kind="or"):
     def keep(self) -> int | None:
         kept = [part.keep for part in self.of]
         return None if None in kept else max(keep for keep in kept if keep is not None)
+
+
+LETTERS = {"S": "window", "L": "causal"}
+
+
+def _spelled(value: Any) -> Any:
+    """Decoders write "SSSL" for three short layers and a long one."""
+    if isinstance(value, str) and value and {*value} <= {*LETTERS}:
+        return [LETTERS[letter] for letter in value]
+    return value
+
+
+Tiles = Annotated[Tiled[Pattern], BeforeValidator(_spelled)]
+"""The patterns of a stack, tiled over its layers: one, a list, or in letters `"SSSL"`, S a window of 256, L causal."""
 
 
 def _always(q: Tensor, k: Tensor) -> Tensor:

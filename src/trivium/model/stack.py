@@ -10,7 +10,7 @@ from trivium.model.block import Block
 from trivium.model.cache import Cache
 from trivium.model.ffn import FFN, MLP
 from trivium.model.norm import Layer, NoNorm, Norm
-from trivium.model.pattern import Full, Pattern, Where
+from trivium.model.pattern import Full, Pattern, Tiles, Where
 from trivium.model.position import Learned, Position, Relative
 from trivium.model.residual import Pre, Residual
 from trivium.model.view import View
@@ -28,7 +28,7 @@ class StackConfig(Config):
     norm: Norm = Layer()
     ffn: FFN = MLP()
     position: Tiled[Position] = (Learned(),)
-    pattern: Tiled[Pattern] = (Full(),)
+    pattern: Tiles = (Full(),)
     residual: Residual = Pre()
     bias: bool = True
     output_bias: bool | None = None
