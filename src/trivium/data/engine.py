@@ -11,8 +11,8 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,30 +67,56 @@ class Local(Engine, kind="local"):
                     raise DataError(why)
                 done(count)
             return
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([attempt.__module__])
-        with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
-            tasks = [pool.submit(attempt, str(work.data), stage.name, shard) for shard in shards]
-            try:
-                for count, task in enumerate(as_completed(tasks), start=1):
-                    if why := task.result():
+        crew: dict[Connection, BaseProcess] = {}
+        waiting, count = list(reversed(shards)), 0
+        try:
+            for _ in range(workers):
+                connection, process = _worker(str(work.data), stage.name)
+                crew[connection] = process
+                connection.send(waiting.pop())
+            while crew:
+                for connection in [one for one in wait(list(crew)) if isinstance(one, Connection)]:
+                    if why := connection.recv():
                         raise DataError(why)
-                    done(count)
-            except BrokenProcessPool:
-                lost = "a worker died before its shard was done: killed, or out of memory"
-                raise DataError(f"{work.data}: {stage.says}: {lost}; {AGAIN}") from None
-            finally:
-                pool.shutdown(cancel_futures=True)
+                    done(count := count + 1)
+                    if waiting:
+                        connection.send(waiting.pop())
+                    else:
+                        connection.send(None)
+                        crew.pop(connection).join()
+        except (EOFError, OSError):
+            lost = "a worker died before its shard was done: killed, or out of memory"
+            raise DataError(f"{work.data}: {stage.says}: {lost}; {AGAIN}") from None
+        finally:
+            for process in crew.values():
+                process.terminate()
+                process.join()
+
+
+def _worker(folder: str, stage: str) -> tuple[Connection, BaseProcess]:
+    """A process that does the shards it is sent, and the wire to it; the wire breaks when the process dies.
+
+    The executors of the standard library may wait for ever when a worker dies while others are being started.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([attempt.__module__])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, folder, stage), daemon=True)
+    process.start()
+    theirs.close()  # the process has its own, and with the last one the wire breaks
+    return ours, process
+
+
+def _serve(wire: Connection, folder: str, stage: str) -> None:
+    """Do one shard after the other until None comes; processes are the parallelism here, so encoders get one thread."""
+    os.environ.setdefault("RAYON_NUM_THREADS", "1")
+    for shard in iter(wire.recv, None):
+        wire.send(attempt(folder, stage, shard))
 
 
 def _cores() -> int:
     """The cores that this process may use, where the system tells them apart from those there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _one_thread() -> None:
-    """Processes are the parallelism here: threads of the encoders would only fight for the same cores."""
-    os.environ.setdefault("RAYON_NUM_THREADS", "1")
 
 
 class Ray(Engine, kind="ray"):
