@@ -128,3 +128,9 @@ def test_a_recipe_may_name_several_folders(tmp_path: Path):
         ConfigError, match=r"data.*weights: expected 2 numbers above 0, one for each path, found \[1.0\]"
     ):
         tiny.recipe(data={"path": ["a", "b"], "weights": [1]})
+
+
+def test_each_source_has_a_shuffle_of_its_own():
+    made = Mixture([Source(0, 40), Source(1, 40)], seed=3)
+    first, second = ([made.place(0, 40 * source + index)[2] for index in range(40)] for source in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(40)) and first != second
