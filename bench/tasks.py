@@ -29,25 +29,25 @@ RUNS: dict[str, tuple[str, str, str, str]] = {
     "rasbt": ("decoder", "chat", "rasbt", "budget_steps=40 batch_tokens=2048 data.length=512"),
     "rasbt-prefer": ("rasbt", "prefer", "rasbt-prefer",
                      "budget_steps=15 optim.lr=1e-4 batch_tokens=2048 data.length=256"),
-    "clinc": ("encoder", "classify", "clinc", "budget_steps=100 optim.lr=1e-3 data.length=256"),
+    "clinc": ("encoder", "classify", "clinc", "budget_steps=500 optim.lr=1e-3 data.length=256"),
     "retrieve-minilm": ("minilm", "embed", "clinc-pairs",
                         "budget_steps=20 optim.lr=1e-4 data.length=64 batch_tokens=4096"),
-    "sms": ("encoder", "classify", "sms", "budget_steps=30 optim.lr=1e-3 data.length=256"),
+    "sms": ("encoder", "classify", "sms", "budget_steps=120 optim.lr=1e-3 data.length=256"),
     "sgd": ("decoder", "chat", "sgd", "budget_steps=20 batch_tokens=2048 data.length=512"),
-    "polarity": ("encoder", "classify", "polarity", "budget_steps=40 optim.lr=1e-3 data.length=256"),
-    "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=30 batch_tokens=2048 data.length=256"),
+    "polarity": ("encoder", "classify", "polarity", "budget_steps=250 optim.lr=1e-3 data.length=256"),
+    "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=120 batch_tokens=2048 data.length=256"),
     "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=12 data.length=384 batch_tokens=2048"),
     "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_steps=20 data.length=384 batch_tokens=2048"),
     "gsm8k": ("decoder", "chat", "gsm8k", "budget_steps=30 batch_tokens=2048 data.length=512"),
     "scitldr": ("encdec", "summarize", "scitldr",
                 "budget_steps=30 batch_tokens=2048 data.length=512 data.too_long=truncate-context"),
-    "retrieve": ("encoder", "embed", "clinc-pairs", "budget_steps=30 optim.lr=1e-3 data.length=64 batch_tokens=4096"),
+    "retrieve": ("encoder", "embed", "clinc-pairs", "budget_steps=120 optim.lr=1e-3 data.length=64 batch_tokens=4096"),
     "clinc-decoder": ("decoder", "classify", "clinc", "budget_steps=100 optim.lr=1e-3 data.length=256"),
 }  # fmt: skip
 COMPARED_BEFORE = ("embed", "prefer")
 """Tasks that a model can be scored on before it is trained."""
 SHOWN = ("accuracy", "macro_f1", "recall@1", "mrr@10", "exact_match", "f1", "rouge_1", "rouge_2", "rouge_l", "bleu",
-         "chrf", "margin", "accuracy_longer")  # fmt: skip
+         "chrf", "margin", "reward_accuracy", "reward_margin", "accuracy_longer")  # fmt: skip
 QUIET = "eval_every_steps=1000000 save_every_steps=1000000"
 """Held-out rows are scored once, at the end."""
 
@@ -87,7 +87,7 @@ def table(results: dict[str, Any], baseline: dict[str, Any]) -> str:
             continue
         lines.append(
             f"| {rows} | {task} | {run['model']} | {run['metrics']['rows']:,} | {said(run['metrics'])} | "
-            f"{said(run['before'])} | {other} | {run['cpu_seconds'] / 60:.1f} | `{fields}` |"
+            f"{said(run['before'])} | {other} | {run['cpu_seconds'] / 60:.1f} | `{run['command'].split(' ', 2)[2]}` |"
         )
     return "\n".join(lines)
 
