@@ -31,7 +31,7 @@ import numpy as np
 
 from trivium.base.files import read_json, write_json
 from trivium.data.pack import best_fit, concat
-from trivium.data.shards import Corpus, write_shard
+from trivium.data.shards import Corpus, ShardWriter
 from trivium.text import sentences
 from trivium.text.clean import clean
 from trivium.text.dedup import Near, duplicates
@@ -353,11 +353,12 @@ def folder_of(texts: list[str], tokenizer: Tokenizer) -> Iterator[Path]:
     """A data folder of these texts, for as long as it is needed."""
     root = Path(tempfile.mkdtemp())
     flat, offsets = tokenizer.encode_batch(texts)
-    shard = write_shard(root, "train-00000", flat, offsets, tokenizer.size, int(size(texts) * 1e6))
+    with ShardWriter(root, "train-00000", tokenizer.size) as shard:
+        shard.add(flat, offsets, int(size(texts) * 1e6))
     tokenizer.save(root / "tokenizer")
     write_json(root / "manifest.json", {
         "format": 1, "dtype": "<u2", "vocab_size": tokenizer.size, "tokenizer": tokenizer.identity,
-        "splits": {"train": [shard]}, "inputs_hash": "", "dataset_id": "bench",
+        "splits": {"train": [shard.line]}, "inputs_hash": "", "dataset_id": "bench",
     })  # fmt: skip
     yield root
     shutil.rmtree(root)

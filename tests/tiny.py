@@ -13,7 +13,7 @@ from trivium.base.seeds import generator
 from trivium.base.types import IGNORE, Example, Vocabulary
 from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows, ExampleRows, Rows
-from trivium.data.shards import Corpus, write_shard
+from trivium.data.shards import Corpus, ShardWriter
 from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
 from trivium.objective.causal import Causal
@@ -47,7 +47,9 @@ def write_corpus(
             ids = np.concatenate([np.empty(0, np.int64), *part])
             offsets = np.cumsum([0, *map(len, part)])
             name = f"{split}-{len(splits[split]):05d}"
-            splits[split].append(write_shard(folder, name, ids, offsets, vocab_size, 3 * len(ids)))
+            with ShardWriter(folder, name, vocab_size) as shard:
+                shard.add(ids, offsets, 3 * len(ids))
+            splits[split].append(shard.line)
     write_json(
         folder / "manifest.json",
         {

@@ -14,7 +14,7 @@ from trivium.base.batch import collate
 from trivium.base.files import write_json
 from trivium.data.pack import best_fit, concat
 from trivium.data.rows import DocumentRows
-from trivium.data.shards import Corpus, write_shard
+from trivium.data.shards import Corpus, ShardWriter
 from trivium.objective.causal import Causal
 from trivium.text import sentences
 from trivium.text.clean import clean
@@ -121,9 +121,10 @@ for plan_name, planner in (("bestfit", best_fit), ("concat", concat)):
 
 title(9, "Rows: BOS and EOS join as ids, positions begin anew, documents are told apart")
 vocabulary = tokenizer.vocabulary
-shard = write_shard(folder, "train-00000", flat, offsets, tokenizer.size, sum(len(d.encode()) for d in documents))
+with ShardWriter(folder, "train-00000", tokenizer.size) as shard:
+    shard.add(flat, offsets, sum(len(d.encode()) for d in documents))
 manifest = {"format": 1, "dtype": "<u2", "vocab_size": tokenizer.size, "tokenizer": tokenizer.identity,
-            "splits": {"train": [shard]}, "inputs_hash": "", "dataset_id": "tour"}  # fmt: skip
+            "splits": {"train": [shard.line]}, "inputs_hash": "", "dataset_id": "tour"}  # fmt: skip
 write_json(folder / "manifest.json", manifest)
 packed = DocumentRows(Corpus(folder, "train"), Causal(), vocabulary, LENGTH)
 most = max(range(packed.size(0)), key=lambda row: len(packed.row(0, row)))

@@ -12,22 +12,7 @@ from trivium.data.prepare import Preparation, prepare
 from trivium.text.dedup import Near, duplicates
 from trivium.text.sources import read
 
-WORDS = [
-    "river",
-    "stone",
-    "window",
-    "garden",
-    "letter",
-    "morning",
-    "winter",
-    "silver",
-    "bridge",
-    "shadow",
-    "candle",
-    "harbour",
-    "lantern",
-    "meadow",
-]
+WORDS = [f"word{number}" for number in range(14)]
 
 
 def texts(count=60, seed=3):

@@ -5,7 +5,7 @@ import pytest
 
 import tiny
 from trivium.base.errors import DataError
-from trivium.data.shards import Corpus, dtype_for, read_manifest, write_shard
+from trivium.data.shards import Corpus, ShardWriter, dtype_for, read_manifest
 
 LENGTHS = [5, 0, 9, 1, 30, 2]
 
@@ -45,8 +45,9 @@ def test_the_largest_id_survives_the_disk(tmp_path, size):
 
 
 def test_an_id_outside_the_vocabulary_is_never_written(tmp_path):
-    with pytest.raises(DataError, match=r"x\.tok: id 64 is outside the vocabulary of 64"):
-        write_shard(tmp_path, "x", np.array([3, 64]), np.array([0, 2]), 64, 0)
+    outside = pytest.raises(DataError, match=r"x\.tok: id 64 is outside the vocabulary of 64")
+    with outside, ShardWriter(tmp_path, "x", 64) as shard:
+        shard.add(np.array([3, 64]), np.array([0, 2]), 0)
     assert not list(tmp_path.iterdir())
 
 

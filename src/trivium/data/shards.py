@@ -91,16 +91,6 @@ class ShardWriter:
             self.line["src_xxh3_128"] = xxh3(self.folder / f"{self.name}.src")
 
 
-def write_shard(
-    folder: Path, name: str, ids: np.ndarray, offsets: np.ndarray, vocab_size: int, text_bytes: int
-) -> dict[str, Any]:
-    """Write one shard and its index; give its line of the manifest. An id outside the vocabulary is refused."""
-    with ShardWriter(folder, name, vocab_size) as shard:
-        shard.add(ids, offsets, text_bytes)
-    assert shard.line is not None
-    return shard.line
-
-
 def parts(line: dict[str, Any]) -> dict[str, str]:
     """The files of a shard, each with its hash, by the shard's line of the manifest."""
     named = {".tok": "xxh3_128", ".idx": "idx_xxh3_128", ".src": "src_xxh3_128"}
