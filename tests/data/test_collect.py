@@ -3,15 +3,20 @@
 import json
 
 import numpy as np
+import pytest
 import xxhash
 import zstandard
 
 from trivium.base.config import dump
+from trivium.base.errors import DataError
 from trivium.base.types import Document
-from trivium.data.collect import STEPS, Table, address, collect, rows, split_paragraphs
+from trivium.data.collect import STEPS, Table, address, collect, packed, rows, split_paragraphs
 from trivium.data.plan import Arrays, Plan, Work, assign, code, units
 from trivium.data.preparation import Preparation
+from trivium.text.language import identify
 from trivium.text.shingle import normal
+
+EN = {"language": "en"}
 
 
 def begin(folder, sources, shards=1, **options):
@@ -41,6 +46,7 @@ def test_rows_and_table_tell_of_the_same_documents(tmp_path):
         b"3",
         b"1",
     ]
+    assert [d.meta["language"] for d in found] == [identify(d.text) for d in found]
     digests = [xxhash.xxh3_128_digest(normal(d.text).encode()) for d in found]
     assert table["digest"].tobytes() == b"".join(digests)
     assert table["address"].tolist() == [address(d) for d in found]
@@ -51,6 +57,17 @@ def test_rows_and_table_tell_of_the_same_documents(tmp_path):
         work.file("dropped", work.plan.read_keys[0], 0, ".jsonl.zst").read_bytes()
     )
     assert json.loads(dropped.read())["id"] == "2"
+
+
+def test_a_text_that_ends_too_soon_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("A text of some length, which is written down.")
+    work = begin(tmp_path, [tmp_path / "a.txt"])
+    collect(work, 0)
+    file = work.file("read", work.plan.read_keys[0], 0, ".zst")
+    with packed(file) as handle:
+        handle.write(b"A text of some")
+    with pytest.raises(DataError, match="ends too soon"):
+        list(rows(work, 0))
 
 
 def test_parts_of_a_file_are_all_of_it(tmp_path, monkeypatch):
@@ -79,7 +96,9 @@ def test_signatures_of_a_table_do_not_depend_on_its_batches(monkeypatch):
     def made():
         table = Table(Preparation(paragraphs=True))
         for number in range(9):
-            table.add(Document(f"some words and the number {number}\n\n{'long ' * 30}\n\nend", str(number), "s"), 0)
+            table.add(
+                Document(f"some words and the number {number}\n\n{'long ' * 30}\n\nend", str(number), "s", EN), 0, 180
+            )
         return table.arrays()
 
     one = made()
@@ -92,7 +111,7 @@ def test_signatures_of_a_table_do_not_depend_on_its_batches(monkeypatch):
 
 def test_an_empty_table_has_every_column():
     one, none = Table(Preparation(paragraphs=True)), Table(Preparation(paragraphs=True)).arrays()
-    one.add(Document("some text", "1", "s"), 0)
+    one.add(Document("some text", "1", "s", EN), 0, 9)
     full = one.arrays()
     assert none.keys() == full.keys()
     assert all(len(none[name]) == 0 and none[name].ndim == full[name].ndim for name in none)

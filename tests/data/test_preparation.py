@@ -13,3 +13,11 @@ def test_the_options_that_come_later_are_options():
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         parse(Preparation, wrong, "prepare")
+
+
+def test_a_larger_vocabulary_learns_from_more_text():
+    assert (
+        Preparation(vocab_size=8192).sample_bytes == 16_384_000
+        and Preparation(vocab_size=512).sample_bytes == 1_024_000
+    )
+    assert Preparation(vocab_size=512, tokenizer_bytes=7).sample_bytes == 7

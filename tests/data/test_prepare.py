@@ -204,6 +204,10 @@ def test_sentences_get_lines_of_their_own(tmp_path):
     prepare([tmp_path / "x.txt"], tmp_path / "data", options)
     lines = "".join([*decoded(tmp_path / "data", "train"), *decoded(tmp_path / "data", "valid")]).splitlines()
     assert lines == [sentence(1), sentence(2), sentence(3)]
+    steps = {step["step"]: step for step in read_manifest(tmp_path / "data")["report"]["steps"]}
+    assert steps["sentences"]["sentences"] == 3
+    prepare([tmp_path / "x.txt"], tmp_path / "plain", options.replace(sentence_lines=False))
+    assert "sentences" not in {step["step"] for step in read_manifest(tmp_path / "plain")["report"]["steps"]}
 
 
 def test_paragraphs_that_stood_before_are_left_out_on_request(tmp_path):

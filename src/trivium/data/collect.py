@@ -1,13 +1,15 @@
 """Collect: one shard of the sources is read, cleaned and judged, document by document.
 
-What is kept is written down as rows, and beside it a table of what the comparison of all documents needs: an address, a
-hash of the text, a MinHash signature, hashes of long paragraphs. Memory holds a batch of documents and the table, about
-200 bytes a document. It refuses to know any other shard.
+What is kept is written down as text, and beside it a table: where each document comes from, its language and size, and
+what the comparison of all documents needs: an address, a hash of the text, a MinHash signature, hashes of long
+paragraphs. Memory holds a batch of documents and the table, about 200 bytes a document. It refuses to know any other
+shard.
 """
 
 import hashlib
 import io
 import json
+import os
 import re
 import time
 from collections import Counter, defaultdict
@@ -16,12 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import zstandard
 
 from trivium.base.config import dump, parse
+from trivium.base.errors import DataError
 from trivium.base.files import writing
 from trivium.base.types import Document
 from trivium.data.dropped import Dropped
@@ -50,6 +53,8 @@ class Tally:
     mended: Counts = field(default_factory=Counter)
     sentences: int = 0
     last: float = field(default_factory=time.process_time)
+    seen: str = ""
+    size: int = 0
 
     def tick(self, step: str) -> None:
         """Book the computing since the last tick to a step."""
@@ -58,10 +63,12 @@ class Tally:
         self.last = now
 
     def left(self, step: str, text: str) -> None:
-        """A document leaves a step."""
+        """A document leaves a step; most steps leave its text as it was, whose bytes are known then."""
+        if text != self.seen:
+            self.seen, self.size = text, len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
         self.tick(step)
         self.flow[step][0] += 1
-        self.flow[step][1] += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+        self.flow[step][1] += self.size
 
 
 def collect(work: Work, shard: int) -> None:
@@ -69,13 +76,13 @@ def collect(work: Work, shard: int) -> None:
     plan, key = work.plan, work.plan.read_keys[shard]
     tally, table = Tally(), Table(plan.preparation)
     known, mended = evaluation(work)
-    with _dropping(work, shard) as dropped, packed(work.file("read", key, shard, ".jsonl.zst")) as handle:
+    with _dropping(work, shard) as dropped, packed(work.file("read", key, shard, ".zst")) as handle:
         for number, unit in enumerate(plan.shards[shard]):
             for document in _judged(unit, plan.preparation, known, tally, dropped):
                 name = document.source if document.source != unit.path else number
-                row = {"id": document.id, "language": document.meta["language"], "text": document.text}
-                handle.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-                table.add(document, name)
+                text = document.text.encode("utf-8", "replace")
+                handle.write(text)
+                table.add(document, name, len(text))
                 tally.left("sign and write", document.text)
     arrays = table.arrays()
     tally.tick("sign and write")
@@ -93,10 +100,13 @@ def rows(work: Work, shard: int) -> Iterator[Document]:
     """The documents that `collect` kept of a shard, in order."""
     arrays = Arrays(work.file("read", work.plan.read_keys[shard], shard))
     names = source_names(work, shard, arrays.facts()["names"])
-    lines = packed_lines(work.file("read", work.plan.read_keys[shard], shard, ".jsonl.zst"))
-    for line, name in zip(lines, arrays["name"].tolist(), strict=True):
-        row = json.loads(line)
-        yield Document(row["text"], row["id"], names[name], {"language": row["language"]})
+    columns = (arrays[column].tolist() for column in ("id", "name", "language", "bytes"))
+    path = work.file("read", work.plan.read_keys[shard], shard, ".zst")
+    with unpacked(path) as handle:
+        for id, name, spoken, size in zip(*columns, strict=True):
+            if len(text := handle.read(size)) < size:
+                raise DataError(f"{path}: ends too soon; remove {path.parent} and prepare again")
+            yield Document(text.decode(), id.decode(), names[name], {"language": spoken.decode()})
 
 
 def source_names(work: Work, shard: int, names: list[int | str]) -> list[str]:
@@ -109,15 +119,16 @@ def source_names(work: Work, shard: int, names: list[int | str]) -> list[str]:
 def packed(path: Path) -> Iterator[Any]:
     """Open a compressed file for writing; it appears whole."""
     with writing(path) as handle:
-        stream = zstandard.ZstdCompressor(level=3).stream_writer(handle, closefd=False)
+        stream = zstandard.ZstdCompressor(level=1).stream_writer(handle, closefd=False)
         yield stream
         stream.close()
 
 
-def packed_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a compressed file."""
+@contextmanager
+def unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """Open a compressed file for reading."""
     with open(path, "rb") as handle:
-        yield from io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(handle), 1 << 20)
+        yield io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(handle), 1 << 20)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -159,9 +170,9 @@ def _judged(
             dropped.add(replace(document, text=text), f"language: {found}")
             continue
         tally.left("language", text)
-        parts = sentences.spans(text, language.guess(text))
-        tally.sentences += len(parts)
         if preparation.sentence_lines:
+            parts = sentences.spans(text, language.guess(text))
+            tally.sentences += len(parts)
             text = "\n".join(" ".join(text[a:b].split()) for a, b in parts)
         tally.left("sentences", text)
         document = replace(document, text=text, meta={"language": found})
@@ -202,6 +213,7 @@ class Table:
         self._known: dict[int | str, int] = {}
         self._name: list[int] = []
         self._id: list[bytes] = []
+        self._language: list[bytes] = []
         self._address: list[int] = []
         self._bytes: list[int] = []
         self._digest: list[bytes] = []
@@ -212,8 +224,8 @@ class Table:
         self._paragraph: list[tuple[int, int]] = []
         self._paragraph_digest: list[bytes] = []
 
-    def add(self, document: Document, name: int | str) -> None:
-        """Take a document; `name` is its source, or the number of its file in the shard."""
+    def add(self, document: Document, name: int | str, size: int) -> None:
+        """Take a document of so many bytes; `name` is its source, or the number of its file in the shard."""
         if name not in self._known:
             self._known[name] = len(self.names)
             self.names.append(name)
@@ -222,8 +234,9 @@ class Table:
         text = normal(document.text)
         self._name.append(self._known[name])
         self._id.append(document.id.encode("utf-8", "replace"))
+        self._language.append(document.meta["language"].encode())
         self._address.append(address(document))
-        self._bytes.append(len(document.text.encode("utf-8", "replace")))
+        self._bytes.append(size)
         self._digest.append(digest(text))
         if self.near:
             self._held.append(text)
@@ -249,6 +262,7 @@ class Table:
         found = {
             "name": np.array(self._name, np.uint32),
             "id": np.array(self._id, "S") if self._id else np.empty(0, "S1"),
+            "language": np.array(self._language, "S") if self._language else np.empty(0, "S1"),
             "address": np.array(self._address, np.uint64),
             "bytes": np.array(self._bytes, np.uint32),
             "digest": pairs(self._digest),
@@ -272,5 +286,5 @@ def split_paragraphs(text: str) -> list[str]:
 
 def address(document: Document) -> int:
     """A number (u64) for a document's place, the same wherever its file lies."""
-    place = f"{Path(document.source).name}\0{document.id}".encode("utf-8", "replace")
+    place = f"{os.path.basename(document.source)}\0{document.id}".encode("utf-8", "replace")
     return int.from_bytes(hashlib.sha256(place).digest()[:8], "big")

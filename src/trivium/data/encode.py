@@ -156,7 +156,7 @@ def _batches(
 
 def _sample(work: Work) -> Iterator[str]:
     """The training texts that the tokenizer learns from: all, or of larger corpora a part that is drawn by hash."""
-    share = work.plan.preparation.tokenizer_bytes / max(1, _decisions(work).facts()["train_bytes"])
+    share = work.plan.preparation.sample_bytes / max(1, _decisions(work).facts()["train_bytes"])
     for shard, key in enumerate(work.plan.read_keys):
         place = Arrays(work.file("read", key, shard))["address"]
         drawn = (mix(place) < share * 2.0**64).tolist() if share < 1 else [True] * len(place)

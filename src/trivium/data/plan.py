@@ -132,7 +132,7 @@ class Plan:
         options = self.preparation
         if options.tokenizer is not None:
             return fingerprint([self.code, options.tokenizer, self.inputs.get("tokenizer")])
-        return fingerprint([self.dedup_key, options.vocab_size, options.tokenizer_bytes])
+        return fingerprint([self.dedup_key, options.vocab_size, options.sample_bytes])
 
 
 class Work:

@@ -10,6 +10,9 @@ from trivium.text.dedup import Near
 from trivium.text.filter import Filter, Light
 from trivium.text.sources import Reading
 
+SAMPLE_BYTES = 2000
+"""Text for each token of a vocabulary: 2.4 times as much of prose gives 0.8 % fewer tokens, for twice the time."""
+
 
 class Preparation(Config):
     """What is done to a corpus on its way to ids."""
@@ -30,12 +33,17 @@ class Preparation(Config):
     tokenizer: str | None = None
     """A tokenizer folder or file to use, or `bytes`; None trains one."""
     vocab_size: int = Field(8192, gt=0)
-    tokenizer_bytes: int = Field(1 << 27, gt=0)
-    """The tokenizer is trained on about so much text, drawn by hash from larger corpora."""
+    tokenizer_bytes: int | None = Field(None, gt=0)
+    """The tokenizer is trained on so many bytes, drawn by hash from larger corpora; None is 2,000 for each token."""
     valid_share: float = Field(0.05, ge=0, lt=1)
     """The share of documents that is held out."""
     shards: int | None = Field(None, ge=1)
     """Into how many shards the work is divided; None chooses by size, and keeps what a data folder was begun with."""
+
+    @property
+    def sample_bytes(self) -> int:
+        """On how much text the tokenizer is trained at most."""
+        return self.tokenizer_bytes or SAMPLE_BYTES * self.vocab_size
 
 
 LATER = {"tokenizer", "vocab_size", "tokenizer_bytes", "valid_share", "shards"}

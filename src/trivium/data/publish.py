@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from trivium.base.files import fingerprint, publishing, read_json, write_json, writing
-from trivium.data.collect import STEPS, packed_lines, source_names
+from trivium.data.collect import STEPS, source_names, unpacked
 from trivium.data.dropped import EXAMPLES
 from trivium.data.encode import encode_key, made, tokenizer_file
 from trivium.data.pack import PLANNERS
 from trivium.data.plan import Arrays, Work
+from trivium.data.preparation import Preparation
 from trivium.data.shards import FORMAT, dtype_for, parts
 from trivium.text import language
 from trivium.text.template import CHAT_TEMPLATE
@@ -78,10 +79,9 @@ def _write_dropped(work: Work, path: Path) -> None:
     """Write every dropped document with its reason, in the order of the shards."""
     with writing(path) as handle:
         for shard, key in enumerate(work.plan.read_keys):
-            for line in packed_lines(work.file("dropped", key, shard, ".jsonl.zst")):
-                handle.write(line)
-            for line in packed_lines(work.file("again", encode_key(work, shard), shard, ".jsonl.zst")):
-                handle.write(line)
+            for step, name in (("dropped", key), ("again", encode_key(work, shard))):
+                with unpacked(work.file(step, name, shard, ".jsonl.zst")) as lines:
+                    shutil.copyfileobj(lines, handle)
 
 
 def _link(work: Work, folder: Path, split: str, encoded: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def _report(
     lengths = {split: _lengths(folder, lines) for split, lines in splits.items()}
     start = time.process_time()
     packing = _packing(lengths["train"])
-    steps = [*_read_steps(read), *_later_steps(work, decided, splits, encoded)]
+    steps = [*_read_steps(read, work.plan.preparation), *_later_steps(work, decided, splits, encoded)]
     steps.append({"step": "pack (tried)", "seconds": round(time.process_time() - start, 2), **packing.pop("step")})
     return {
         "steps": steps, "dropped": dict(dropped), "mended": dict(mended), "examples": examples,
@@ -128,7 +128,7 @@ def _report(
     }  # fmt: skip
 
 
-def _read_steps(read: list[Any]) -> list[dict[str, Any]]:
+def _read_steps(read: list[Any], preparation: Preparation) -> list[dict[str, Any]]:
     """What went into each step of reading and what came out, over all shards."""
     steps = []
     before: tuple[int, int] | None = None
@@ -140,6 +140,8 @@ def _read_steps(read: list[Any]) -> list[dict[str, Any]]:
             entry.update(documents_in=before[0], bytes_in=before[1])
         entry.update(documents_out=documents, bytes_out=size)
         if step == "sentences":
+            if not preparation.sentence_lines:
+                continue
             entry["sentences"] = sum(facts["sentences"] for facts in read)
         if step == "decontaminate":
             if "evaluation" not in read[0]:
@@ -170,7 +172,7 @@ def _later_steps(
         {"step": "dedup", "seconds": decided["seconds"], "documents_in": decided["documents_in"],
          "documents_out": decided["documents_out"], "bytes_out": sum(size.values())},
         {"step": "tokenizer", "seconds": round(tokenizer["seconds"], 2), "vocabulary": made(work).vocabulary.size,
-         "text_bytes": min(decided["train_bytes"], work.plan.preparation.tokenizer_bytes)},
+         "text_bytes": min(decided["train_bytes"], work.plan.preparation.sample_bytes)},
         encode,
     ]  # fmt: skip
 

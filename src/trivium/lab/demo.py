@@ -53,7 +53,7 @@ def demo(folder: Path, minutes: float) -> dict[str, Any]:
     clock = time.monotonic()
     with stage("1  text: the documentation inside the installed Python packages"):
         corpus = collect(folder / "corpus.jsonl")
-    with stage("2  data: clean, split into sentences, drop duplicates, train a tokenizer, encode"):
+    with stage("2  data: clean, drop duplicates, train a tokenizer, encode"):
         options = Preparation(vocab_size=VOCAB_SIZE, valid_share=VALID_SHARE, shards=1)
         manifest = prepare([corpus], folder / "data", options, keep_work=False)
         for line in lines(manifest):

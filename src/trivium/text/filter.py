@@ -6,6 +6,7 @@ whole lines away and counts them by reason; then `reason` says why the document 
 """
 
 from collections import Counter
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -54,12 +55,20 @@ class Light(Filter, kind="light"):
 
 
 def codepoints(text: str) -> np.ndarray:
-    """The characters of a text as numbers (u32)."""
+    """The characters of a text as numbers: u8 where that is enough for them, else u32."""
+    if text.isascii():
+        return np.frombuffer(text.encode(), np.uint8)
     return np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
 
 
 def letters(codes: np.ndarray) -> np.ndarray:
     """Which code points are letters; beyond ASCII whatever is no Latin-1 sign, punctuation, symbol or private use."""
+    return _letters()[codes]
+
+
+@cache
+def _letters() -> np.ndarray:
+    codes = np.arange(0x110000, dtype=np.uint32)
     lower = codes | 0x20
     signs = ((codes >= 0x2000) & (codes < 0x2E80)) | ((codes >= 0x3000) & (codes < 0x3040)) | (codes == 0xFFFD)
     signs |= ((codes >= 0xE000) & (codes < 0xF900)) | (codes >= 0x1F000) & (codes < 0x20000)

