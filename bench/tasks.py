@@ -26,23 +26,23 @@ from trivium.task.task import task_of
 RUNS: dict[str, tuple[str, str, str, str]] = {
     # name: model, task, set, fields of the recipe
     "clinc-minilm": ("minilm", "classify", "clinc", "budget_epochs=3 optim.lr=4e-4 data.length=64 batch_tokens=512"),
-    "rasbt": ("decoder", "chat", "rasbt", "budget_steps=40 batch_tokens=2048 data.length=512"),
+    "rasbt": ("decoder", "chat", "rasbt", "budget_steps=80 batch_tokens=2048 data.length=512"),
     "rasbt-prefer": ("rasbt", "prefer", "rasbt-prefer",
                      "budget_steps=15 optim.lr=1e-4 batch_tokens=2048 data.length=256"),
     "clinc": ("encoder", "classify", "clinc", "budget_steps=500 optim.lr=1e-3 data.length=256"),
     "retrieve-minilm": ("minilm", "embed", "clinc-pairs",
                         "budget_steps=20 optim.lr=1e-4 data.length=64 batch_tokens=4096"),
     "sms": ("encoder", "classify", "sms", "budget_steps=120 optim.lr=1e-3 data.length=256"),
-    "sgd": ("decoder", "chat", "sgd", "budget_steps=20 batch_tokens=2048 data.length=512"),
+    "sgd": ("decoder", "chat", "sgd", "budget_steps=120 batch_tokens=2048 data.length=512"),
     "polarity": ("encoder", "classify", "polarity", "budget_steps=250 optim.lr=1e-3 data.length=256"),
-    "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=120 batch_tokens=2048 data.length=256"),
-    "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=12 data.length=384 batch_tokens=2048"),
-    "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_steps=20 data.length=384 batch_tokens=2048"),
-    "gsm8k": ("decoder", "chat", "gsm8k", "budget_steps=30 batch_tokens=2048 data.length=512"),
+    "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=150 batch_tokens=2048 data.length=256"),
+    "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=60 data.length=384 batch_tokens=2048"),
+    "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_steps=60 data.length=384 batch_tokens=2048"),
+    "gsm8k": ("decoder", "chat", "gsm8k", "budget_steps=120 batch_tokens=2048 data.length=512"),
     "scitldr": ("encdec", "summarize", "scitldr",
-                "budget_steps=30 batch_tokens=2048 data.length=512 data.too_long=truncate-context"),
+                "budget_steps=60 batch_tokens=2048 data.length=512 data.too_long=truncate-context"),
     "retrieve": ("encoder", "embed", "clinc-pairs", "budget_steps=120 optim.lr=1e-3 data.length=64 batch_tokens=4096"),
-    "clinc-decoder": ("decoder", "classify", "clinc", "budget_steps=100 optim.lr=1e-3 data.length=256"),
+    "clinc-decoder": ("decoder", "classify", "clinc", "budget_steps=300 optim.lr=1e-3 data.length=256"),
 }  # fmt: skip
 COMPARED_BEFORE = ("embed", "prefer")
 """Tasks that a model can be scored on before it is trained."""

@@ -1,4 +1,7 @@
+import random
+
 import pytest
+from conlleval import evaluate
 
 from trivium.task.labels import entities, entity_metrics, label_metrics
 
@@ -21,6 +24,22 @@ def test_several_labels_must_all_be_right():
 ])  # fmt: skip
 def test_entities_are_those_of_conlleval(tags, expected):
     assert entities(tags.split()) == expected
+
+
+def test_entities_score_as_by_conlleval():
+    draw = random.Random(0)
+    tags = ["O", *(f"{mark}-{kind}" for mark in "BI" for kind in "xyz")]
+    for _ in range(100):
+        right = [draw.choices(tags, k=draw.randint(1, 9)) for _ in range(3)]
+        found = [[tag if draw.random() < 0.6 else draw.choice(tags) for tag in row] for row in right]
+        lines = []
+        for row, other in zip(right, found, strict=True):
+            lines += [*(f"word {a} {b}" for a, b in zip(row, other, strict=True)), ""]
+        official = evaluate(lines)["overall"]["chunks"]["evals"]
+        ours = entity_metrics(found, right)
+        assert (ours["precision"], ours["recall"], ours["entity_f1"]) == pytest.approx(
+            (official["prec"], official["rec"], official["f1"])
+        ), (right, found)
 
 
 def test_an_entity_counts_whole():
