@@ -9,7 +9,8 @@ word: runs of words become runs of that many times more characters, and lines ar
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import itemgetter
 
 import numpy as np
 from pydantic import Field
@@ -20,13 +21,17 @@ from trivium.text.filter import Filter, codepoints, letters
 from trivium.text.language import UNSPACED, guess
 from trivium.text.shingle import WIDE, joined, runs
 
-_CITATION = re.compile(r" ?\[(?:\d{1,3}|edit|citation needed)\]")
+_MARK = re.compile(r"\[(?:\d{1,3}|edit|citation needed)\]")
+_CITATION = re.compile(f" ?{_MARK.pattern}")
+"""A mark with the space before it. Only `_MARK` begins with a sign that the engine can leap to, so it looks first."""
+_BREAKS = re.compile("\n\n\n+")
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 _ELLIPSIS = re.compile(r"\.{3,}|…+")
 _LETTER = re.compile(r"[^\W\d_]")
 END_MARKS = (*".!?…\"'”’»)", *"。！？；”’」』）》।॥؟۔።")
 """What a line that is a sentence may end with."""
-_ENDS = frozenset(END_MARKS)
+_ENDS, _BULLETS = frozenset(END_MARKS), frozenset("•-*‣●")
+_first, _last = itemgetter(0), itemgetter(-1)
 
 
 class Quality(Config):
@@ -104,7 +109,7 @@ class Web(Filter, kind="web"):
     def trim(self, text: str, counts: Counter[str]) -> str:
         if (rules := self.c4) is None:
             return text
-        if rules.citations and "[" in text:
+        if rules.citations and _MARK.search(text):
             text, found = _CITATION.subn("", text)
             counts.update({"citation mark taken away": found} if found else {})
         low = text.lower()
@@ -118,16 +123,16 @@ class Web(Filter, kind="web"):
             else:
                 kept.append(line)
         text = "\n".join(kept)
-        return (re.sub("\n{3,}", "\n\n", text) if "\n\n\n" in text else text).strip("\n")
+        return _BREAKS.sub("\n\n", text).strip("\n")
 
     def _line(self, line: str, rules: C4, unspaced: bool, script: bool, policy: bool) -> str | None:
-        words, wide = line.split(), 0
+        spaced, wide = line, 0
         if unspaced and (wide := len(WIDE.findall(line))):
-            words = WIDE.sub(" ", line).split()
-        count = len(words) + wide / self.letters_per_word
-        if count < rules.min_line_words:
+            spaced = WIDE.sub(" ", line)
+        # Whether there are enough words is known after as many.
+        if len(spaced.split(None, rules.min_line_words)) + wide / self.letters_per_word < rules.min_line_words:
             return f"fewer than {rules.min_line_words} words"
-        if len(line) > rules.max_word_length and max(map(len, words), default=0) > rules.max_word_length:
+        if len(line) > rules.max_word_length and max(map(len, spaced.split()), default=0) > rules.max_word_length:
             return f"a word of over {rules.max_word_length} characters"
         if rules.end_mark and not line.rstrip().endswith(END_MARKS):
             return "no end mark"
@@ -169,6 +174,11 @@ class _Seen:
         return self.text.split()
 
     @cached_property
+    def vocabulary(self) -> Counter[str]:
+        """How often each word stands there, in the order of their first: what is asked of words is asked of these."""
+        return Counter(self.tokens)
+
+    @cached_property
     def codes(self) -> np.ndarray:
         return codepoints("".join(self.tokens))
 
@@ -181,8 +191,7 @@ class _Seen:
     def with_letter(self) -> int:
         """How many words have a letter."""
         # Most words are nothing but letters, which is quickly told.
-        rest = [word for word in self.tokens if not word.isalpha()]
-        return len(self.tokens) - len(rest) + sum(1 for word in rest if _LETTER.search(word))
+        return sum(count for word, count in self.vocabulary.items() if word.isalpha() or _LETTER.search(word))
 
     @cached_property
     def words(self) -> float:
@@ -190,16 +199,24 @@ class _Seen:
 
     @cached_property
     def lines(self) -> list[str]:
-        return [line.strip() for line in self.text.split("\n") if line.strip()]
+        return [line for line in map(str.strip, self.text.split("\n")) if line]
 
     @cached_property
-    def units(self) -> tuple[np.ndarray, np.ndarray]:
-        """A number for each word, or character where no spaces are written, and the lengths of them."""
+    def repeated_lines(self) -> tuple[int, int]:
+        """How many lines stood before, and how many characters they have."""
+        return _again(self.lines)
+
+    @cached_property
+    def units(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A number for each word, or character where no spaces are written, their lengths, and how often each stands."""
         if self.step > 1:
-            return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64)
-        known = {word: number for number, word in enumerate(dict.fromkeys(self.tokens))}
-        ids = np.fromiter(map(known.__getitem__, self.tokens), np.uint64, len(self.tokens))
-        return ids, np.fromiter(map(len, known), np.int64, len(known))[ids.astype(np.int64)]
+            return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64), np.bincount(self.codes)[self.codes]
+        known = {word: number for number, word in enumerate(self.vocabulary)}
+        ids = np.fromiter(map(known.__getitem__, self.tokens), np.int64, len(self.tokens))
+        lengths, counts = (
+            np.fromiter(of, np.int64, len(known))[ids] for of in (map(len, known), self.vocabulary.values())
+        )
+        return ids.astype(np.uint64), lengths, counts
 
 
 def _quality(rules: Quality, seen: _Seen) -> str | None:
@@ -212,66 +229,71 @@ def _quality(rules: Quality, seen: _Seen) -> str | None:
         return f"mean length of words not {rules.min_word_length:g} to {rules.max_word_length:g}"
     if seen.text.count("#") > rules.max_symbols * words:
         return "many number signs"
-    if ("..." in seen.text or "…" in seen.text) and len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
+    # There are at most as many ellipses as this, and mostly none.
+    ellipses = seen.text.count("...") + seen.text.count("…")
+    if ellipses > rules.max_symbols * words and len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
         return "many ellipses"
     count = len(seen.lines)
-    if sum(line.startswith(("•", "-", "*", "‣", "●")) for line in seen.lines) > rules.max_bullets * count:
+    if sum(map(_BULLETS.__contains__, map(_first, seen.lines))) > rules.max_bullets * count:
         return "nearly all lines with a bullet"
-    if sum(line.endswith(("...", "…")) for line in seen.lines) > rules.max_ellipses * count:
+    most = rules.max_ellipses * count
+    if ellipses > most and sum(line.endswith(("...", "…")) for line in seen.lines) > most:
         return "many lines that end with an ellipsis"
     with_letter = seen.with_letter / words if seen.step == 1 else words * seen.step / visible
     if with_letter < rules.min_alphabetic:
         return "many words without a letter"
     if seen.language == "en" and rules.min_stop_words:
-        # Most texts have theirs at once.
-        near = {word.lower().strip(",.;:") for word in seen.tokens[:200]}
-        if len(near.intersection(rules.stop_words)) < rules.min_stop_words:
-            near.update(word.lower().strip(",.;:") for word in seen.tokens[200:])
-            if len(near.intersection(rules.stop_words)) < rules.min_stop_words:
+        # Most texts have theirs as they are written here.
+        found = seen.vocabulary.keys() & rules.stop_words
+        if len(found) < rules.min_stop_words:
+            found = {word.lower().strip(",.;:") for word in seen.vocabulary}.intersection(rules.stop_words)
+            if len(found) < rules.min_stop_words:
                 return f"fewer than {rules.min_stop_words} of the stop words"
     return None
 
 
 def _again(parts: list[str]) -> tuple[int, int]:
     """How many of these texts stood before, and how many characters they have."""
-    known: set[str] = set()
-    again = [part for part in parts if part in known or known.add(part)]  # type: ignore[func-returns-value]
-    return len(again), sum(map(len, again))
+    once = set(parts)
+    again = len(parts) - len(once)
+    return again, sum(map(len, parts)) - sum(map(len, once)) if again else 0
 
 
 def _repetition(rules: Repetition, seen: _Seen) -> str | None:
     size = len(seen.text)
     paragraphs = [part.strip("\n") for part in seen.text.split("\n\n") if part.strip()]
-    for name, parts, share, chars in (
-        ("lines", seen.lines, rules.max_lines, rules.max_line_chars),
-        ("paragraphs", paragraphs, rules.max_paragraphs, rules.max_paragraph_chars),
+    for name, parts, (count, length), share, chars in (
+        ("lines", seen.lines, seen.repeated_lines, rules.max_lines, rules.max_line_chars),
+        ("paragraphs", paragraphs, _again(paragraphs), rules.max_paragraphs, rules.max_paragraph_chars),
     ):
-        count, length = _again(parts)
         if count > share * len(parts) or length > chars * size:
             return f"repeated {name}"
-    ids, lengths = seen.units
+    ids, lengths, often = seen.units
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    return _commonest(rules, seen.step, ids, ends) or _again_and_again(rules, seen.step, ids, ends)
+    return _commonest(rules, seen.step, ids, ends, often) or _again_and_again(rules, seen.step, ids, ends)
 
 
-def _commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
-    """Whether one run makes up too much of a text."""
-    # A run stands no more often than any of its parts: mostly that is enough to know.
-    bound = int(np.unique(ids, return_counts=True)[1].max(initial=0))
+def _commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray, often: np.ndarray) -> str | None:
+    """Whether one run makes up too much of a text; `often` is how often each of its units stands there."""
     for words, share in rules.commonest:
         run = words * step
-        if len(ids) <= run or bound * int((ends[run:] - ends[:-run]).max()) <= share * int(ends[-1]):
+        if len(ids) <= run:
+            continue
+        # A run stands no more often than any of its units: mostly that is enough to know.
+        most = reduce(np.minimum, (often[i : len(ids) - run + 1 + i] for i in range(run)))
+        if (most * (ends[run:] - ends[:-run])).max() <= share * int(ends[-1]):
             continue
         _, first, counts = np.unique(runs(ids, run), return_index=True, return_counts=True)
-        bound = int(counts.max())
-        at = int(first[counts == bound].min())
-        if bound > 1 and (ends[at + run] - ends[at]) * bound > share * int(ends[-1]):
+        count = int(counts.max())
+        at = int(first[counts == count].min())
+        if count > 1 and (ends[at + run] - ends[at]) * count > share * int(ends[-1]):
             return f"one run of {words} words over and over"
     return None
 
 
 def _again_and_again(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
     """Whether too much of a text stands in runs that stood before."""
+    longest, least = (pick(column) for pick, column in zip((max, min), zip(*rules.repeated), strict=True))
     places: np.ndarray | None = None
     for words, share in rules.repeated:
         run = words * step
@@ -280,19 +302,27 @@ def _again_and_again(rules: Repetition, step: int, ids: np.ndarray, ends: np.nda
         # A longer run can only stand twice where its beginning does.
         hashes = runs(ids, run) if places is None else _runs(ids, run, places := places[places <= len(ids) - run])
         places = np.arange(len(hashes)) if places is None else places
-        inorder = np.sort(hashes)
-        known = inorder[1:][inorder[1:] == inorder[:-1]]
-        if not len(known):
+        order = np.argsort(hashes)
+        same = np.flatnonzero(np.diff(hashes[order]) == 0)
+        if not len(same):
             break
-        places, hashes = (column[np.isin(hashes, known)] for column in (places, hashes))
+        twice = np.zeros(len(places), bool)
+        twice[order[same]] = twice[order[same + 1]] = True
+        places, hashes = places[twice], hashes[twice]
         later = np.ones(len(places), bool)
         later[np.unique(hashes, return_index=True)[1]] = False
-        begin = np.zeros(len(ids) + 1, np.int64)
-        np.add.at(begin, places[later], 1)
-        np.add.at(begin, places[later] + run, -1)
-        if np.diff(ends)[np.cumsum(begin)[:-1] > 0].sum() > share * int(ends[-1]):
+        if _covered(places[later], run, ends) > share * int(ends[-1]):
             return f"repeated runs of {words} words"
+        # Longer runs stood before only where these did. If even the longest ones there are not too much, none are.
+        if _covered(places[later], longest * step, ends) <= least * int(ends[-1]):
+            break
     return None
+
+
+def _covered(places: np.ndarray, run: int, ends: np.ndarray) -> int:
+    """How many characters the runs at these places have, in rising order; where they overlap, each counts once."""
+    stops = np.minimum(places + run, np.append(places[1:], len(ends) - 1))
+    return int((ends[stops] - ends[places]).sum())
 
 
 def _runs(ids: np.ndarray, run: int, places: np.ndarray) -> np.ndarray:
@@ -305,18 +335,18 @@ def _c4(rules: C4, seen: _Seen) -> str | None:
         return "lorem ipsum"
     if rules.brace and ("{" in seen.text or "}" in seen.text):
         return "a curly bracket"
-    if rules.min_sentences and len(sentences.spans(seen.text, seen.language)) < rules.min_sentences:
+    if not sentences.enough(seen.text, seen.language, rules.min_sentences):
         return f"fewer than {rules.min_sentences} sentences"
     return None
 
 
 def _fineweb(rules: FineWeb, seen: _Seen) -> str | None:
     count = len(seen.lines)
-    if sum(line[-1] in _ENDS for line in seen.lines) < rules.min_end_marks * count:
+    if sum(map(_ENDS.__contains__, map(_last, seen.lines))) < rules.min_end_marks * count:
         return "few lines that end as a sentence does"
-    short = rules.short_line / seen.step
-    if sum(len(line) <= short for line in seen.lines) > rules.max_short_lines * count:
+    sizes = [*map(len, seen.lines)]
+    if sum(map((rules.short_line / seen.step).__ge__, sizes)) > rules.max_short_lines * count:
         return "mostly short lines"
-    if _again(seen.lines)[1] > rules.max_repeated_chars * sum(map(len, seen.lines)):
+    if seen.repeated_lines[1] > rules.max_repeated_chars * sum(sizes):
         return "lines that stood before"
     return "many line ends" if seen.text.count("\n") > rules.max_breaks * seen.words else None
