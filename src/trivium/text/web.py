@@ -8,8 +8,9 @@ word: runs of words become runs of that many times more characters, and lines ar
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
@@ -19,7 +20,8 @@ from trivium.base.config import Config, Seq
 from trivium.text import sentences
 from trivium.text.filter import Filter, codepoints, letters
 from trivium.text.language import UNSPACED, guess
-from trivium.text.shingle import WIDE, joined, runs
+from trivium.text.repetition import Repetition, commonest, repeated
+from trivium.text.shingle import WIDE
 
 _MARK = re.compile(r"\[(?:\d{1,3}|edit|citation needed)\]")
 _CITATION = re.compile(f" ?{_MARK.pattern}")
@@ -51,19 +53,6 @@ class Quality(Config):
     stop_words: Seq[str] = ("the", "be", "to", "of", "and", "that", "have", "with")
     min_stop_words: int = 2
     """How many of them any text in Latin letters has; 0 for other languages than English."""
-
-
-class Repetition(Config):
-    """How much of a text may say again what it has said: lines, paragraphs, the commonest run and all repeated runs."""
-
-    max_lines: float = 0.3
-    max_line_chars: float = 0.2
-    max_paragraphs: float = 0.3
-    max_paragraph_chars: float = 0.2
-    commonest: Seq[tuple[int, float]] = ((2, 0.2), (3, 0.18), (4, 0.16))
-    """Words in a run, and the share of the text that the commonest such run may make up."""
-    repeated: Seq[tuple[int, float]] = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))
-    """Words in a run, in rising order, and the share of the text that may stand in runs seen before."""
 
 
 class C4(Config):
@@ -112,33 +101,36 @@ class Web(Filter, kind="web"):
         if rules.citations and _MARK.search(text):
             text, found = _CITATION.subn("", text)
             counts.update({"citation mark taken away": found} if found else {})
-        low = text.lower()
-        # What stands nowhere in the text stands in none of its lines.
-        wide = not text.isascii() and WIDE.search(text) is not None
-        script, policy = rules.script and "javascript" in low, rules.policy and any(word in low for word in _POLICY)
-        kept: list[str] = []
-        for line in text.split("\n"):
-            if line and (why := self._line(line, rules, wide, script, policy)):
-                counts[f"line taken away: {why}"] += 1
-            else:
-                kept.append(line)
-        text = "\n".join(kept)
-        return _BREAKS.sub("\n\n", text).strip("\n")
+        lines = text.split("\n")
+        for why, bad in self._offences(text, rules):
+            kept = [line for line in lines if not line or not bad(line)]
+            if taken := len(lines) - len(kept):
+                counts[f"line taken away: {why}"] += taken
+            lines = kept
+        return _BREAKS.sub("\n\n", "\n".join(lines)).strip("\n")
 
-    def _line(self, line: str, rules: C4, unspaced: bool, script: bool, policy: bool) -> str | None:
-        spaced, wide = line, 0
-        if unspaced and (wide := len(WIDE.findall(line))):
-            spaced = WIDE.sub(" ", line)
-        # Whether there are enough words is known after as many.
-        if len(spaced.split(None, rules.min_line_words)) + wide / self.letters_per_word < rules.min_line_words:
-            return f"fewer than {rules.min_line_words} words"
-        if len(line) > rules.max_word_length and max(map(len, spaced.split()), default=0) > rules.max_word_length:
-            return f"a word of over {rules.max_word_length} characters"
-        if rules.end_mark and not line.rstrip().endswith(END_MARKS):
-            return "no end mark"
-        if script and "javascript" in line.lower():
-            return "JavaScript"
-        return "a policy" if policy and any(word in line.lower() for word in _POLICY) else None
+    def _offences(self, text: str, rules: C4) -> Iterator[tuple[str, Callable[[str], bool]]]:
+        """What a line of this text may be taken away for, and whether one is."""
+        few, long, low = rules.min_line_words, rules.max_word_length, text.lower()
+        spaced: Callable[[str], str] = str
+        # As many words as are asked for are enough to know.
+        words: Callable[[str], float] = lambda line: len(line.split(None, few))
+        if not text.isascii() and WIDE.search(text):
+            spaced = lambda line: WIDE.sub(" ", line)
+            words = lambda line: len(spaced(line).split()) + len(WIDE.findall(line)) / self.letters_per_word
+        yield f"fewer than {few} words", lambda line: words(line) < few
+        # What stands nowhere in the text stands in none of its lines.
+        if len(text) > long:
+            yield (
+                f"a word of over {long} characters",
+                lambda line: len(line) > long and max(map(len, spaced(line).split()), default=0) > long,
+            )
+        if rules.end_mark:
+            yield "no end mark", lambda line: not line.rstrip().endswith(END_MARKS)
+        if rules.script and "javascript" in low:
+            yield "JavaScript", lambda line: "javascript" in line.lower()
+        if rules.policy and any(word in low for word in _POLICY):
+            yield "a policy", lambda line: any(word in line.lower() for word in _POLICY)
 
     def reason(self, text: str) -> str | None:
         if not text.strip():
@@ -190,12 +182,15 @@ class _Seen:
     @cached_property
     def with_letter(self) -> int:
         """How many words have a letter."""
-        # Most words are nothing but letters, which is quickly told.
-        return sum(count for word, count in self.vocabulary.items() if word.isalpha() or _LETTER.search(word))
+        return sum(count for word, count in self.vocabulary.items() if word.isalpha() or _lettered(word))
 
     @cached_property
     def words(self) -> float:
         return len(self.tokens) if self.step == 1 else int(np.count_nonzero(letters(self.codes))) / self.step
+
+    def at_most(self, most: int) -> float:
+        """How many words there are; of more than `most`, some number above it, for which the rest need not be read."""
+        return len(self.text.split(None, most)) if self.step == 1 else self.words
 
     @cached_property
     def lines(self) -> list[str]:
@@ -208,7 +203,7 @@ class _Seen:
 
     @cached_property
     def units(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A number for each word, or character where no spaces are written, their lengths, and how often each stands."""
+        """A number for each word, or character where no spaces are written, its length, and how often it stands."""
         if self.step > 1:
             return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64), np.bincount(self.codes)[self.codes]
         known = {word: number for number, word in enumerate(self.vocabulary)}
@@ -217,6 +212,11 @@ class _Seen:
             np.fromiter(of, np.int64, len(known))[ids] for of in (map(len, known), self.vocabulary.values())
         )
         return ids.astype(np.uint64), lengths, counts
+
+
+def _lettered(word: str) -> bool:
+    """Whether a word has a letter. Of ASCII, only letters have a case."""
+    return word.lower().islower() if word.isascii() else _LETTER.search(word) is not None
 
 
 def _quality(rules: Quality, seen: _Seen) -> str | None:
@@ -270,64 +270,7 @@ def _repetition(rules: Repetition, seen: _Seen) -> str | None:
             return f"repeated {name}"
     ids, lengths, often = seen.units
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    return _commonest(rules, seen.step, ids, ends, often) or _again_and_again(rules, seen.step, ids, ends)
-
-
-def _commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray, often: np.ndarray) -> str | None:
-    """Whether one run makes up too much of a text; `often` is how often each of its units stands there."""
-    for words, share in rules.commonest:
-        run = words * step
-        if len(ids) <= run:
-            continue
-        # A run stands no more often than any of its units: mostly that is enough to know.
-        most = reduce(np.minimum, (often[i : len(ids) - run + 1 + i] for i in range(run)))
-        if (most * (ends[run:] - ends[:-run])).max() <= share * int(ends[-1]):
-            continue
-        _, first, counts = np.unique(runs(ids, run), return_index=True, return_counts=True)
-        count = int(counts.max())
-        at = int(first[counts == count].min())
-        if count > 1 and (ends[at + run] - ends[at]) * count > share * int(ends[-1]):
-            return f"one run of {words} words over and over"
-    return None
-
-
-def _again_and_again(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
-    """Whether too much of a text stands in runs that stood before."""
-    longest, least = (pick(column) for pick, column in zip((max, min), zip(*rules.repeated), strict=True))
-    places: np.ndarray | None = None
-    for words, share in rules.repeated:
-        run = words * step
-        if len(ids) <= run:
-            continue
-        # A longer run can only stand twice where its beginning does.
-        hashes = runs(ids, run) if places is None else _runs(ids, run, places := places[places <= len(ids) - run])
-        places = np.arange(len(hashes)) if places is None else places
-        order = np.argsort(hashes)
-        same = np.flatnonzero(np.diff(hashes[order]) == 0)
-        if not len(same):
-            break
-        twice = np.zeros(len(places), bool)
-        twice[order[same]] = twice[order[same + 1]] = True
-        places, hashes = places[twice], hashes[twice]
-        later = np.ones(len(places), bool)
-        later[np.unique(hashes, return_index=True)[1]] = False
-        if _covered(places[later], run, ends) > share * int(ends[-1]):
-            return f"repeated runs of {words} words"
-        # Longer runs stood before only where these did. If even the longest ones there are not too much, none are.
-        if _covered(places[later], longest * step, ends) <= least * int(ends[-1]):
-            break
-    return None
-
-
-def _covered(places: np.ndarray, run: int, ends: np.ndarray) -> int:
-    """How many characters the runs at these places have, in rising order; where they overlap, each counts once."""
-    stops = np.minimum(places + run, np.append(places[1:], len(ends) - 1))
-    return int((ends[stops] - ends[places]).sum())
-
-
-def _runs(ids: np.ndarray, run: int, places: np.ndarray) -> np.ndarray:
-    """A hash of the `run` ids at each of these places."""
-    return joined((ids[places + i] for i in range(run)), len(places))
+    return commonest(rules, seen.step, ids, ends, often) or repeated(rules, seen.step, ids, ends)
 
 
 def _c4(rules: C4, seen: _Seen) -> str | None:
@@ -349,4 +292,6 @@ def _fineweb(rules: FineWeb, seen: _Seen) -> str | None:
         return "mostly short lines"
     if seen.repeated_lines[1] > rules.max_repeated_chars * sum(sizes):
         return "lines that stood before"
-    return "many line ends" if seen.text.count("\n") > rules.max_breaks * seen.words else None
+    breaks = seen.text.count("\n")
+    few = seen.at_most(int(breaks / max(rules.max_breaks, 1e-9)) + 1)
+    return "many line ends" if breaks > rules.max_breaks * few else None
