@@ -6,7 +6,7 @@ SOURCE is what `trivium prepare` reads; by default the embedded corpus. The side
 documents in this one process, and the median of their processor time counts, so that the numbers are those of one core
 even where others work on the machine. Peers that are not installed (datatrove, spacy, tiktoken, pysbd) are passed over
 with a line; each FOLDER is a `site-packages` to look for them in, behind everything that is installed here. `--whole`
-prepares sources from beginning to end and takes wall time. Everything is printed and written to bench/results/data.json.
+prepares sources from beginning to end and takes wall time. All is printed and written to bench/results/data.json.
 """
 
 import argparse

@@ -89,8 +89,7 @@ class DocumentRows:
 
     def _pieces(self, first: int, last: int) -> list[tuple[np.ndarray, int | None]]:
         """The framed ids of each piece [first, last), and the id that follows it in its document."""
-        columns = (self.plan.document, self.plan.start, self.plan.length)
-        places = list(zip(*(column[first:last].tolist() for column in columns), strict=True))
+        places = [*self.plan.pieces(first, last)]
         # All that is read of a row is copied and checked at once: pieces are many and short.
         parts = [part for document, start, count in places for part in self._parts(document, start, start + count + 1)]
         ids = self.corpus.checked(np.concatenate(parts), self.plan.document[first:last])

@@ -6,8 +6,9 @@ section 3.6). A word is what stands between spaces. Where a script writes none, 
 word: runs of words become runs of that many times more characters, and lines are shorter by as much.
 """
 
+import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -166,9 +167,15 @@ class _Seen:
         return self.text.split()
 
     @cached_property
-    def vocabulary(self) -> Counter[str]:
-        """How often each word stands there, in the order of their first: what is asked of words is asked of these."""
-        return Counter(self.tokens)
+    def numbered(self) -> tuple[dict[str, int], np.ndarray]:
+        """A number for each different word, in the order of their first, and the numbers of all words."""
+        known: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+        return known, np.fromiter(map(known.__getitem__, self.tokens), np.int64, len(self.tokens))
+
+    @cached_property
+    def often(self) -> np.ndarray:
+        """How often each different word stands there: what is asked of words is asked once of each."""
+        return np.bincount(self.numbered[1])
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -182,7 +189,10 @@ class _Seen:
     @cached_property
     def with_letter(self) -> int:
         """How many words have a letter."""
-        return sum(count for word, count in self.vocabulary.items() if word.isalpha() or _lettered(word))
+        known = self.numbered[0]
+        return int(
+            self.often[np.fromiter((word.isalpha() or _lettered(word) for word in known), bool, len(known))].sum()
+        )
 
     @cached_property
     def words(self) -> float:
@@ -206,12 +216,8 @@ class _Seen:
         """A number for each word, or character where no spaces are written, its length, and how often it stands."""
         if self.step > 1:
             return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64), np.bincount(self.codes)[self.codes]
-        known = {word: number for number, word in enumerate(self.vocabulary)}
-        ids = np.fromiter(map(known.__getitem__, self.tokens), np.int64, len(self.tokens))
-        lengths, counts = (
-            np.fromiter(of, np.int64, len(known))[ids] for of in (map(len, known), self.vocabulary.values())
-        )
-        return ids.astype(np.uint64), lengths, counts
+        known, ids = self.numbered
+        return ids.astype(np.uint64), np.fromiter(map(len, known), np.int64, len(known))[ids], self.often[ids]
 
 
 def _lettered(word: str) -> bool:
@@ -244,9 +250,9 @@ def _quality(rules: Quality, seen: _Seen) -> str | None:
         return "many words without a letter"
     if seen.language == "en" and rules.min_stop_words:
         # Most texts have theirs as they are written here.
-        found = seen.vocabulary.keys() & rules.stop_words
+        found = seen.numbered[0].keys() & rules.stop_words
         if len(found) < rules.min_stop_words:
-            found = {word.lower().strip(",.;:") for word in seen.vocabulary}.intersection(rules.stop_words)
+            found = {word.lower().strip(",.;:") for word in seen.numbered[0]}.intersection(rules.stop_words)
             if len(found) < rules.min_stop_words:
                 return f"fewer than {rules.min_stop_words} of the stop words"
     return None
