@@ -1,12 +1,12 @@
 """The data pipeline beside what one would use instead: filters, near duplicates, encoding, sentences, packing, loading.
 
-    OMP_NUM_THREADS=1 python bench/data.py [SOURCE ...] [--megabytes 4] [--rounds 3] [--peers FOLDER] [--whole SOURCE]
+    OMP_NUM_THREADS=1 python bench/data.py [SOURCE ...] [--megabytes 4] [--rounds 3] [--peers FOLDER ...] [--whole ...]
 
 SOURCE is what `trivium prepare` reads; by default the embedded corpus. The sides take turns on the same cleaned
 documents in this one process, and the median of their processor time counts, so that the numbers are those of one core
-even where others work on the machine. Peers that are not installed (datatrove, tiktoken, pysbd) are passed over with a
-line; FOLDER is a `site-packages` to look for them in, behind everything that is installed here. `--whole` prepares a
-source from beginning to end and takes wall time. Everything is printed and written to bench/results/data.json.
+even where others work on the machine. Peers that are not installed (datatrove, spacy, tiktoken, pysbd) are passed over
+with a line; each FOLDER is a `site-packages` to look for them in, behind everything that is installed here. `--whole`
+prepares sources from beginning to end and takes wall time. All is printed and written to bench/results/data.json.
 """
 
 import argparse
@@ -90,10 +90,11 @@ def filters(texts: list[str], rounds: int) -> dict[str, Any]:
     """Which documents each filter keeps.
 
     Words are the same on both sides, what stands between spaces, and so are the sentences and the marks at a line's
-    end. datatrove counts the sentences of each line, we those of the text: c4 differs by that.
+    end. datatrove counts the sentences of each line, we those of the text: c4 differs by that. Once more on half of the
+    documents: the words and sentences that datatrove takes if nobody says otherwise, which are those of spaCy.
     """
 
-    def keep(judge: Filter) -> Side:
+    def keep(judge: Filter, texts: Sequence[str] = texts) -> Side:
         def run() -> list[bool]:
             gone: Counter[str] = Counter()
             return [judge.reason(judge.trim(text, gone)) is None for text in texts]
@@ -119,15 +120,17 @@ def filters(texts: list[str], rounds: int) -> dict[str, Any]:
             def span_tokenize(self, text: str) -> list[tuple[int, int]]:
                 return sentences.spans(text, "en")
 
-        words: Any = Spaces()
-        theirs = {
-            "quality": blocks.GopherQualityFilter(language=words),
-            "repetition": blocks.GopherRepetitionFilter(language=words),
-            "c4": blocks.C4QualityFilter(language=words, filter_no_terminal_punct=False),
-            "fineweb": blocks.FineWebQualityFilter(language=words, stop_chars=END_MARKS),
-        }
+        def made(**words: Any) -> dict[str, Any]:
+            return {
+                "quality": blocks.GopherQualityFilter(**words),
+                "repetition": blocks.GopherRepetitionFilter(**words),
+                "c4": blocks.C4QualityFilter(**words, filter_no_terminal_punct=False),
+                "fineweb": blocks.FineWebQualityFilter(**words, stop_chars=END_MARKS),
+            }
 
-        def block(*judges: Any) -> Side:
+        theirs = made(language=Spaces())
+
+        def block(*judges: Any, texts: Sequence[str] = texts) -> Side:
             def one(text: str) -> bool:
                 document = Document(text=text, id="0")
                 # A block answers with True, or with False and a reason.
@@ -135,12 +138,12 @@ def filters(texts: list[str], rounds: int) -> dict[str, Any]:
 
             return lambda: [one(text) for text in texts]
 
+    # The order is that of Web: lines are taken away first.
+    order = ("c4", "quality", "repetition", "fineweb")
     for name, judge in [*ours.items(), ("web, all four", Web())]:
         sides = {"trivium": keep(judge)}
         if theirs:
-            # The order is that of Web: lines are taken away first.
-            order = ("c4", "quality", "repetition", "fineweb") if name.startswith("web") else (name,)
-            sides["datatrove"] = block(*(theirs[each] for each in order))
+            sides["datatrove"] = block(*(theirs[each] for each in (order if name.startswith("web") else (name,))))
         found[name] = compete(name, size(texts), sides, rounds)
         verdicts = found[name].pop("answers")
         kept = {side: sum(answer) for side, answer in verdicts.items()}
@@ -150,6 +153,12 @@ def filters(texts: list[str], rounds: int) -> dict[str, Any]:
             found[name]["same_decision"] = round(sum(a == b for a, b in pairs) / len(pairs), 4)
         print(f"{'':<22} kept {kept} of {len(texts)}, the same decision {found[name].get('same_decision', '-')}")
     found["light"].pop("answers")
+    if theirs and peer("spacy"):
+        own, half = made(), texts[::2]
+        pair = {"trivium": keep(Web(), half), "datatrove": block(*(own[each] for each in order), texts=half)}
+        name = "web, words of spaCy"
+        found[name] = compete(name, size(half), pair, 1)
+        found[name]["kept"] = {side: sum(answer) for side, answer in found[name].pop("answers").items()}
     return found
 
 
@@ -279,7 +288,11 @@ def packing(lengths: np.ndarray) -> dict[str, Any]:
 
 
 def loading(folder: Path, rounds: int) -> dict[str, Any]:
-    """Batches of 16 rows of 1,024: ours with documents, positions and targets, beside a plain DataLoader of ids."""
+    """Batches of 16 rows of 1,024, ours with documents, positions and targets.
+
+    Beside it a DataLoader of bare ids, and one that gives what ours gives, from a file in which every document already
+    has its BOS and EOS; it cuts documents where a row ends.
+    """
     import torch
 
     from trivium.data.loader import Loader
@@ -299,6 +312,25 @@ def loading(folder: Path, rounds: int) -> dict[str, Any]:
         def __getitem__(self, at: int) -> torch.Tensor:
             return torch.from_numpy(flat[at * LENGTH : at * LENGTH + LENGTH + 1].astype(np.int64))
 
+    bos, eos = tokenizer.vocabulary.bos, tokenizer.vocabulary.eos
+    framed = np.concatenate([np.array([bos, *document, eos], "<u2") for document in corpus.documents()])
+    places = np.arange(LENGTH)
+
+    class Whole(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+        def __len__(self) -> int:
+            return (len(framed) - 1) // LENGTH
+
+        def __getitem__(self, at: int) -> dict[str, torch.Tensor]:
+            ids = framed[at * LENGTH : at * LENGTH + LENGTH + 1].astype(np.int64)
+            first = ids == bos
+            row = {
+                "input_ids": ids[:-1],
+                "labels": np.where(first[1:], -100, ids[1:]),
+                "position_ids": places - np.maximum.accumulate(np.where(first[:-1], places, 0)),
+                "documents": 1 + np.cumsum(first[:-1]),
+            }
+            return {key: torch.from_numpy(value) for key, value in row.items()}
+
     steps = count // 16
 
     def ours() -> int:
@@ -309,7 +341,12 @@ def loading(folder: Path, rounds: int) -> dict[str, Any]:
         loader = torch.utils.data.DataLoader(Chunks(), 16, shuffle=True, drop_last=True)
         return sum((batch.numel() - len(batch)) for batch in loader)
 
-    found = compete("loader", steps * 16 * LENGTH / 1e6, {"trivium": ours, "DataLoader, ids alone": plain}, rounds)
+    def whole() -> int:
+        loader = torch.utils.data.DataLoader(Whole(), 16, shuffle=True, drop_last=True)
+        return sum(batch["input_ids"].numel() for batch in loader)
+
+    sides: dict[str, Side] = {"trivium": ours, "DataLoader, ids alone": plain, "DataLoader, with documents": whole}
+    found = compete("loader", steps * 16 * LENGTH / 1e6, sides, rounds)
     print(f"{'':<22} (here MB/s are millions of tokens a second)")
     found.pop("answers")
     return found
@@ -370,12 +407,11 @@ def main() -> None:
     parser.add_argument("sources", nargs="*", default=["embedded"])
     parser.add_argument("--megabytes", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers")
+    parser.add_argument("--peers", nargs="*", default=[])
     parser.add_argument("--whole", nargs="*", default=[])
     parser.add_argument("--only", nargs="*", help="measure these parts again; the others stay as they were written")
     options = parser.parse_args()
-    if options.peers:
-        sys.path.append(options.peers)
+    sys.path += options.peers
     texts = gather(options.sources, options.megabytes)
     spaced = [text for text in texts if guess(text) not in UNSPACED]
     other = [text for text in texts if guess(text) in UNSPACED]

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trivium.base.seeds import generator, mix, permute
+from trivium.base import seeds
+from trivium.base.seeds import generator, late, mix, permute
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, 4097])
@@ -37,3 +38,16 @@ def test_draws_depend_on_the_address_alone():
     assert generator(1, 2, 3).random() == generator(1, 2, 3).random() != generator(1, 2, 4).random()
     assert mix(1, 2) == mix(1, 2) != mix(2, 1)
     assert 0 <= mix(0) < 2**63
+
+
+def test_a_late_generator_is_made_once_when_something_is_drawn_and_draws_the_same(monkeypatch):
+    made = []
+    monkeypatch.setattr(seeds, "generator", lambda *address: made.append(address) or generator(*address))
+    rng, same = late(1, 2, 3), generator(1, 2, 3)
+    assert not made
+    assert [rng.random(), rng.integers(9), *rng.permutation(5)] == [
+        same.random(),
+        same.integers(9),
+        *same.permutation(5),
+    ]
+    assert made == [(1, 2, 3)]

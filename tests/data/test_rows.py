@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
+from trivium.base import seeds
 from trivium.base.errors import DataError
 from trivium.base.types import IGNORE, Vocabulary
 from trivium.data.rows import DocumentRows, ExampleRows
 from trivium.data.shards import Corpus
 from trivium.objective.causal import Causal
+from trivium.objective.masked import Masked
 
 BOS, EOS = 1, 2
 PLANS = [("bestfit", True), ("concat", True), ("concat", False)]
@@ -124,6 +126,44 @@ def test_a_row_is_a_pure_function_of_its_address(documents):
     for index in reversed(range(one.size(0))):
         for a, b in zip(one.row(2, index), other.row(2, index), strict=True):
             assert a.dec.tolist() == b.dec.tolist()
+
+
+def test_a_row_without_draws_makes_no_generator(documents, monkeypatch):
+    monkeypatch.setattr(seeds, "generator", None)
+    assert examples(rows_of(documents))
+
+
+def test_the_pieces_of_a_row_draw_one_after_the_other_from_the_generator_of_its_address(tmp_path):
+    text = corpus(tmp_path, [5, 6, 7, 2])
+    vocabulary = Vocabulary(size=10_000, pad=0, mask=9_999, special=frozenset({0, 9_999}))
+    rows = DocumentRows(text, Masked(rate=0.5), vocabulary, 32, seed=4)
+    rng = seeds.generator(4, 3, 0)
+    for number, found in enumerate(rows.row(3, 0)):
+        wanted = rows.objective.piece(text.read(rows.plan.document[number]), None, vocabulary, rng)
+        assert found.enc.tolist() == wanted.enc.tolist()
+        assert found.targets["token"].tolist() == wanted.targets["token"].tolist()
+
+
+def test_an_id_outside_the_vocabulary_stops_its_row_and_no_other_and_names_its_shard(tmp_path):
+    folder = corpus(tmp_path, [5, 6, 7, 8, 5]).folder
+    ids = np.fromfile(folder / "train-00001.tok", "<u2")
+    ids[9] = 10_000
+    ids.tofile(folder / "train-00001.tok")
+    rows = rows_of(Corpus(folder, "train"), 50, packing="concat")
+    with pytest.raises(DataError, match=r"train-00001\.tok: .* id 10000 in a vocabulary of 10000"):
+        rows.row(0, 0)
+    rows = rows_of(Corpus(folder, "train"), 10)
+    bad = int(rows.plan.document.tolist().index(4))
+    broken = int(np.searchsorted(rows.plan.rows, bad, side="right")) - 1
+    for index in set(range(rows.size(0))) - {broken}:
+        assert rows.row(0, index)
+    with pytest.raises(DataError, match=r"train-00001\.tok"):
+        rows.row(0, broken)
+
+
+def test_a_frame_may_lie_beyond_the_vocabulary_that_the_data_were_made_with(tmp_path):
+    rows = rows_of(corpus(tmp_path, [5]), vocabulary=Vocabulary(size=20_000, pad=0, bos=15_000))
+    assert examples(rows)[0].dec.tolist() == [15_000, 3, 4, 5, 6, 7]
 
 
 FRAMES = [((), ()), ((1,), (2,)), ((), (2,)), ((1,), ()), ((1, 4, 5), (6, 2))]

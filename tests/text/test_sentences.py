@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trivium.text.sentences import spans, split
+from trivium.text.sentences import enough, spans, split
 
 
 def test_english_and_chinese_are_split_where_a_reader_would():
@@ -29,3 +29,14 @@ def test_white_space_is_no_sentence():
     assert spans("", "en") == []
     assert spans(" \n ", "en") == [(0, 3)]
     assert split("\n\nOne. Two.\n\n", "en") == ["\n\nOne. ", "Two.\n\n"]
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(
+    paragraphs=st.lists(st.integers(0, 6), max_size=12),
+    count=st.integers(0, 12),
+    sentence=st.sampled_from(["It rained. ", "It " + "rained and " * 30 + "Dr. Smith stayed. ", "下雨了。"]),
+)
+def test_enough_sentences_are_as_many_as_all_spans(paragraphs, count, sentence):
+    text, language = "\n\n".join(sentence * number for number in paragraphs), "zh" if sentence[0] == "下" else "en"
+    assert enough(text, language, count) == (len(spans(text, language)) >= count)

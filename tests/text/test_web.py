@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trivium.base.config import parse
 from trivium.data.prepare import Preparation
 from trivium.text.filter import Filter
-from trivium.text.web import C4, FineWeb, Quality, Repetition, Web, _repetition, _Seen
+from trivium.text.web import C4, FineWeb, Quality, Web
 
 NAMES = [a + b for a in ("wa", "so", "li", "ment", "ra", "kel", "dor", "vi") for b in ("ter", "n", "gth", "s", "lor")]
 ALL = Web()
@@ -100,46 +100,6 @@ def test_lines_are_taken_away_and_counted():
     assert ALL.trim("菜单\n" + "这是一行没有空格的中文" * 200, counts) == "这是一行没有空格的中文" * 200
 
 
-def plain(rules, text, step):
-    """The rules of repetition told one run at a time."""
-    units = list("".join(text.split())) if step > 1 else text.split()
-    total = sum(map(len, units))
-    for words, share in rules.commonest:
-        found = [tuple(units[i : i + words * step]) for i in range(len(units) - words * step + 1)]
-        if len(found) < 2:
-            continue
-        run, best = Counter(found).most_common(1)[0]
-        if best > 1 and best * sum(map(len, run)) > share * total:
-            return f"one run of {words} words over and over"
-    for words, share in rules.repeated:
-        seen, covered = set(), set()
-        for i in range(len(units) - words * step + 1):
-            run = tuple(units[i : i + words * step])
-            if run in seen:
-                covered.update(range(i, i + words * step))
-            seen.add(run)
-        if sum(len(units[i]) for i in covered) > share * total:
-            return f"repeated runs of {words} words"
-    return None
-
-
-@settings(derandomize=True, deadline=None, max_examples=200)
-@given(
-    words=st.lists(st.sampled_from(["a", "bb", "ccc", "dd", "e", "fff"]), min_size=1, max_size=60), wide=st.booleans()
-)
-def test_repetition_is_counted_as_by_hand(words, wide):
-    text = "".join(chr(0x4E00 + ord(word[0])) for word in words) if wide else " ".join(words)
-    rules = Repetition(max_lines=2, max_line_chars=2, max_paragraphs=2, max_paragraph_chars=2,
-                       commonest=((2, 0.35), (3, 0.25)),
-                       repeated=((2, 0.75), (3, 0.4), (4, 0.2), (6, 0.1)))  # fmt: skip
-    assert _repetition(rules, _Seen(text, 2)) == plain(rules, text, 2 if wide else 1)
-
-
-def test_a_run_that_ends_the_text_counts():
-    rules = Repetition(commonest=(), repeated=((2, 0.9), (4, 0.4)))
-    assert _repetition(rules, _Seen("a b c d e a b c d", 2)) == "repeated runs of 4 words"
-
-
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(text=st.text(max_size=60) | st.text(alphabet="a中 \n.#{…\ud800-", max_size=200))
 def test_no_text_is_too_odd_to_judge(text):
@@ -147,3 +107,25 @@ def test_no_text_is_too_odd_to_judge(text):
     for filter in (ALL, bare):
         trimmed = filter.trim(text, Counter())
         assert filter.reason(trimmed) is None or isinstance(filter.reason(trimmed), str)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(words=st.lists(st.integers(1, 4), min_size=1, max_size=30), share=st.sampled_from([0, 0.3, 0.5, 1.0, 2.0]))
+def test_line_ends_are_compared_with_all_words(words, share):
+    text = "\n\n".join(" ".join(f"word{line}{n}." for n in range(count)) for line, count in enumerate(words))
+    rules = FineWeb(max_breaks=share, max_short_lines=1.0)
+    many = text.count("\n") > share * len(text.split())
+    assert Web(quality=None, repetition=None, c4=None, fineweb=rules).reason(text) == (
+        "many line ends" if many else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "lettered"),
+    [("a", True), ("1a,", True), ("12", False), ("_-_", False), ("é1", True), ("—", False), ("²", True)],
+)
+def test_a_word_has_a_letter_or_not(word, lettered):
+    rules = Quality(min_words=0, min_word_length=0, min_alphabetic=0.5, min_stop_words=0)
+    assert Web(quality=rules, repetition=None, c4=None, fineweb=None).reason(word) == (
+        None if lettered else "many words without a letter"
+    )

@@ -68,12 +68,13 @@ def stream(rows: Sequence[Sequence[np.ndarray]], length: int, pad: int) -> Strea
     ids = np.full((len(rows), length), pad, dtype=np.int64)
     positions = np.zeros((len(rows), length), dtype=np.int64)
     documents = np.zeros((len(rows), length), dtype=np.int64)
+    places = np.arange(length)
     for r, runs in enumerate(rows):
         at = 0
         for d, run in enumerate(runs, start=1):
             end = at + len(run)
             assert end <= length, f"row of {end} tokens does not fit {length}"
-            ids[r, at:end], positions[r, at:end], documents[r, at:end] = run, np.arange(len(run)), d
+            ids[r, at:end], positions[r, at:end], documents[r, at:end] = run, places[: end - at], d
             at = end
     return Stream(ids, positions, documents, plain=bool((documents == 1).all()))
 
@@ -81,20 +82,16 @@ def stream(rows: Sequence[Sequence[np.ndarray]], length: int, pad: int) -> Strea
 def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = None, multiple: int = 1) -> Batch:
     """Join rows of examples into one Batch, `length` wide, or as wide as the longest row and a `multiple`."""
 
-    def width(side: str) -> int:
-        return max((sum(len(getattr(e, side)) for e in row if getattr(e, side) is not None) for row in rows), default=0)
+    def build(side: str, least: int) -> Stream | None:
+        runs = [[run for example in row if (run := getattr(example, side)) is not None] for row in rows]
+        widest = max((sum(map(len, row)) for row in runs), default=0)
+        return stream(runs, -(-max(least, widest) // multiple) * multiple, pad) if widest else None
 
-    def build(side: str) -> Stream | None:
-        widest = width(side)
-        if not widest:
-            return None
-        runs = [[getattr(e, side) for e in row if getattr(e, side) is not None] for row in rows]
-        # `length` is the width of what is read first; a decoder beside an encoder is as wide as it must be.
-        fixed = length if length and (side == "enc" or not width("enc")) else widest
-        return stream(runs, -(-max(fixed, widest) // multiple) * multiple, pad)
-
-    enc, dec = build("enc"), build("dec")
-    if dec is not None and any(e.prefix for row in rows for e in row):
+    # `length` is the width of what is read first; a decoder beside an encoder is as wide as it must be.
+    enc = build("enc", length or 0)
+    dec = build("dec", 0 if enc is not None else length or 0)
+    every = [example for row in rows for example in row]
+    if dec is not None and any(e.prefix for e in every):
         places = [[e.prefix for e in row if e.dec is not None for _ in e.dec] for row in rows]
         before = np.zeros_like(dec.positions)
         for r, prefixes in enumerate(places):
@@ -102,18 +99,18 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
         dec = replace(dec, prefix=dec.positions < before)
     if enc is None and dec is None:  # a rank without rows still takes part, with padding alone
         enc = dec = stream([[] for _ in rows], length or multiple, pad)
-    if any(e.types is not None for row in rows for e in row):
+    if any(e.types is not None for e in every):
         assert enc is not None, "token types are an encoder's"
         enc = replace(enc, types=_aligned(rows, lambda e: e.types, enc.ids.shape, 0, np.int64))
     shape = (dec or enc).ids.shape  # type: ignore[union-attr]
     targets: dict[str, Array] = {}
-    for head in sorted({head for row in rows for example in row for head in example.targets}) or ["token"]:
+    for head in sorted({head for example in every for head in example.targets}) or ["token"]:
         if head in ALIGNED:
             targets[head] = _aligned(rows, lambda e: e.targets.get(head), shape, IGNORE, np.int64)  # noqa: B023
         else:
-            targets[head] = np.stack([np.asarray(e.targets[head]) for row in rows for e in row if head in e.targets])
+            targets[head] = np.stack([np.asarray(e.targets[head]) for e in every if head in e.targets])
     weights = None
-    if any(e.weights is not None for row in rows for e in row):
+    if any(e.weights is not None for e in every):
         weights = _aligned(rows, lambda e: e.weights, shape, 1.0, np.float32)
     return Batch(enc, dec, targets, weights)
 
@@ -130,7 +127,8 @@ def _aligned(
     for r, row in enumerate(rows):
         at = 0
         for example in row:
+            end = at + len(example)
             if (found := values(example)) is not None:
-                table[r, at : at + len(example)] = found
-            at += len(example)
+                table[r, at:end] = found
+            at = end
     return table

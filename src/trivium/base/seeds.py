@@ -4,6 +4,9 @@ Data order, masking noise and packing use these, so a loader's whole state is tw
 depend on how many ranks or workers there are.
 """
 
+from functools import cached_property
+from typing import Any, cast
+
 import numpy as np
 
 _ROUNDS = 4
@@ -12,6 +15,25 @@ _ROUNDS = 4
 def generator(*address: int) -> np.random.Generator:
     """A numpy generator for one address, e.g. (seed, epoch, sample)."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(address)))
+
+
+class _Late:
+    """Stands in for the generator of an address until something is drawn."""
+
+    def __init__(self, address: tuple[int, ...]) -> None:
+        self._address = address
+
+    @cached_property
+    def _generator(self) -> np.random.Generator:
+        return generator(*self._address)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._generator, name)
+
+
+def late(*address: int) -> np.random.Generator:
+    """`generator`, made when first drawn from: it takes as long as a row of text, and many rows draw nothing."""
+    return cast(np.random.Generator, _Late(address))
 
 
 def mix(*address: int) -> int:

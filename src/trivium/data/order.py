@@ -4,6 +4,7 @@ Epoch after epoch, each a shuffle of its rows. The shuffle is worked out for a b
 costs little more than for one, and the last blocks are kept. It refuses to know what a row is.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -27,9 +28,9 @@ class Order:
         while self._starts[-1] <= sample:
             epoch = len(self._starts) - 1
             self._starts.append(self._starts[-1] + self.size(epoch))
-        epoch = int(np.searchsorted(self._starts, sample, side="right")) - 1
+        epoch = bisect_right(self._starts, sample) - 1
         block, place = divmod(sample - self._starts[epoch], BLOCK)
-        return epoch, int(self._block(epoch, block)[place])
+        return epoch, self._block(epoch, block).item(place)
 
     def _shuffled(self, epoch: int, block: int) -> np.ndarray:
         size = self.size(epoch)

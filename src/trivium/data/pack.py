@@ -3,6 +3,7 @@
 Best-fit decreasing as in Ding et al. 2024, "Fewer Truncations Improve Language Modeling" (arXiv:2404.10830).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,11 @@ class Plan:
 
     def __len__(self) -> int:
         return len(self.rows) - 1
+
+    def pieces(self, first: int, last: int) -> Iterable[tuple[int, int, int]]:
+        """(document, start, length) of the pieces first ... last - 1."""
+        here = slice(first, last)
+        return zip(self.document[here].tolist(), self.start[here].tolist(), self.length[here].tolist(), strict=True)
 
     @property
     def tokens(self) -> int:

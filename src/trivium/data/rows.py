@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from trivium.base.errors import DataError
-from trivium.base.seeds import generator
+from trivium.base.seeds import generator, late
 from trivium.base.types import Example, Vocabulary
 from trivium.data.pack import PLANNERS, Plan, best_fit
 from trivium.data.shards import Corpus
@@ -77,29 +77,41 @@ class DocumentRows:
         return len(self.plan)
 
     def row(self, epoch: int, index: int) -> list[Example]:
-        rng = generator(self.seed, epoch, index)
-        first, last = int(self.plan.rows[index]), int(self.plan.rows[index + 1])
-        pieces = [self._piece(piece) for piece in range(first, last)]
+        rng = late(self.seed, epoch, index)
+        first, last = self.plan.rows[index : index + 2].tolist()
+        pieces = self._pieces(first, last)
         if not self.isolate:
             following = pieces[-1][1]
             if following is None and last < len(self.plan.document):
-                following = int(self._piece(last)[0][0])
+                following = int(self._pieces(last, last + 1)[0][0][0])
             pieces = [(np.concatenate([ids for ids, _ in pieces]), following)]
         return [self.objective.piece(ids, following, self.vocabulary, rng) for ids, following in pieces]
 
-    def _piece(self, piece: int) -> tuple[np.ndarray, int | None]:
-        """The ids of a piece, framed, and the id that follows it in its document."""
-        document = int(self.plan.document[piece])
-        start, count = int(self.plan.start[piece]), int(self.plan.length[piece])
-        ids = self.framed(document, start, start + count + 1)
-        return ids[:count], int(ids[count]) if len(ids) > count else None
+    def _pieces(self, first: int, last: int) -> list[tuple[np.ndarray, int | None]]:
+        """The framed ids of each piece [first, last), and the id that follows it in its document."""
+        places = [*self.plan.pieces(first, last)]
+        # All that is read of a row is copied and checked at once: pieces are many and short.
+        parts = [part for document, start, count in places for part in self._parts(document, start, start + count + 1)]
+        ids = self.corpus.checked(np.concatenate(parts), self.plan.document[first:last])
+        pieces: list[tuple[np.ndarray, int | None]] = []
+        begin = 0
+        for document, start, count in places:
+            end = begin + count
+            more = start + count < self.lengths.item(document)
+            pieces.append((ids[begin:end], ids.item(end) if more else None))
+            begin = end + more
+        return pieces
 
     def framed(self, document: int, start: int, stop: int) -> np.ndarray:
         """Ids [start, stop) of a document with its frame around it."""
-        content, left = int(self.corpus.lengths[document]), len(self.before)
-        middle = self.corpus.read(document, max(0, start - left), max(0, stop - left))
-        after = slice(max(0, start - left - content), max(0, stop - left - content))
-        return np.concatenate([self.before[start:stop], middle, self.after[after]])
+        return self.corpus.checked(np.concatenate(self._parts(document, start, stop)), [document])
+
+    def _parts(self, document: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What there is before, of and after a document in the span [start, stop) of the two and their frame."""
+        left = len(self.before)
+        right = left + self.corpus.lengths.item(document)
+        middle = self.corpus.view(document, max(0, start - left), max(0, stop - left))
+        return self.before[start:stop], middle, self.after[max(0, start - right) : max(0, stop - right)]
 
 
 class ExampleRows:

@@ -9,6 +9,7 @@ EOS, ...) are not in the shards: the objective adds them, so the same shards ser
 """
 
 import io
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -144,11 +145,11 @@ class Corpus:
             self._offsets.append(offsets)
             self._paths.append(tok)
         self.lengths = np.concatenate([np.diff(o) for o in self._offsets] or [np.empty(0, np.int64)])
-        self._first = np.cumsum([0, *(len(o) - 1 for o in self._offsets)])
+        self._first = np.cumsum([0, *(len(o) - 1 for o in self._offsets)]).tolist()
 
     def address(self, document: int) -> tuple[str, str]:
         """The source of a document (a file, as it was named when the data were prepared) and its id in there."""
-        shard = int(np.searchsorted(self._first, document, side="right")) - 1
+        shard, local = self._place(document)
         path = self._paths[shard].with_suffix(".src")
         if "sources" not in self.manifest or not path.is_file():
             raise DataError(f"{path}: no such file: the addresses of documents are not known; prepare the folder again")
@@ -156,9 +157,13 @@ class Corpus:
             with np.load(path, allow_pickle=False) as places:
                 self._places[shard] = (places["source"], places["id"])
         source, name = self._places[shard]
-        local = document - int(self._first[shard])
         line = self.manifest["splits"][self.split][shard]
         return self.manifest["sources"][line["shard"]][int(source[local])], name[local].decode()
+
+    def _place(self, document: int) -> tuple[int, int]:
+        """The shard of a document, and its number in there."""
+        shard = bisect_right(self._first, document) - 1
+        return shard, document - self._first[shard]
 
     def _check(self, shard: dict[str, Any], suffix: str, verify: bool) -> Path:
         path = self.folder / f"{shard['name']}{suffix}"
@@ -176,14 +181,22 @@ class Corpus:
 
     def read(self, document: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Ids [start, stop) of a document, as int64; one outside the vocabulary is a DataError."""
-        shard = int(np.searchsorted(self._first, document, side="right")) - 1
-        offsets = self._offsets[shard]
-        local = document - int(self._first[shard])
-        begin, end = int(offsets[local]), int(offsets[local + 1])
+        return self.checked(self.view(document, start, stop).astype(np.int64), [document])
+
+    def view(self, document: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Ids [start, stop) of a document as they are stored: `checked` is left to whoever reads many at once."""
+        shard, local = self._place(document)
+        begin, end = self._offsets[shard].item(local), self._offsets[shard].item(local + 1)
         stop = end - begin if stop is None else min(stop, end - begin)
-        ids = self._tokens[shard][begin + start : begin + stop].astype(np.int64)
+        return self._tokens[shard][begin + start : begin + stop]
+
+    def checked(self, ids: np.ndarray, documents: Iterable[int]) -> np.ndarray:
+        """These ids, if none that the documents they are from have is outside the vocabulary; else a DataError."""
         if len(ids) and ids.max() >= self._vocab_size:
-            raise self._broken(self._paths[shard], f"id {ids.max()} in a vocabulary of {self._vocab_size}")
+            for document in documents:
+                if (top := self.view(document).max(initial=0)) >= self._vocab_size:
+                    path = self._paths[self._place(document)[0]]
+                    raise self._broken(path, f"id {top} in a vocabulary of {self._vocab_size}")
         return ids
 
     def documents(self) -> Iterable[np.ndarray]:

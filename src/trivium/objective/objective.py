@@ -55,7 +55,9 @@ class Objective(Choice):
 
 def aligned(ids: np.ndarray, following: int | None, ignore: int) -> np.ndarray:
     """What each position of `ids` must predict: the next id."""
-    return np.append(ids[1:], ignore if following is None else following).astype(np.int64)
+    targets = np.empty(len(ids), dtype=np.int64)
+    targets[:-1], targets[-1] = ids[1:], ignore if following is None else following
+    return targets
 
 
 def ends(vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -22,6 +22,13 @@ def spans(text: str, language: str) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], len(text)], strict=True)) if text else []
 
 
+def enough(text: str, language: str, count: int) -> bool:
+    """Whether a text has `count` sentences."""
+    # No sentence goes on behind an empty line, and mostly the first paragraphs have enough of them.
+    head = text.find("\n\n", 200 * count)
+    return (head > 0 and len(spans(text[:head], language)) >= count) or len(spans(text, language)) >= count
+
+
 def split(text: str, language: str) -> list[str]:
     """The sentences of a text; joined they are the text."""
     return [text[start:end] for start, end in spans(text, language)]

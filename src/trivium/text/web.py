@@ -6,10 +6,13 @@ section 3.6). A word is what stands between spaces. Where a script writes none, 
 word: runs of words become runs of that many times more characters, and lines are shorter by as much.
 """
 
+import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 import numpy as np
 from pydantic import Field
@@ -18,15 +21,20 @@ from trivium.base.config import Config, Seq
 from trivium.text import sentences
 from trivium.text.filter import Filter, codepoints, letters
 from trivium.text.language import UNSPACED, guess
-from trivium.text.shingle import WIDE, joined, runs
+from trivium.text.repetition import Repetition, commonest, repeated
+from trivium.text.shingle import WIDE
 
-_CITATION = re.compile(r" ?\[(?:\d{1,3}|edit|citation needed)\]")
+_MARK = re.compile(r"\[(?:\d{1,3}|edit|citation needed)\]")
+_CITATION = re.compile(f" ?{_MARK.pattern}")
+"""A mark with the space before it. Only `_MARK` begins with a sign that the engine can leap to, so it looks first."""
+_BREAKS = re.compile("\n\n\n+")
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 _ELLIPSIS = re.compile(r"\.{3,}|…+")
 _LETTER = re.compile(r"[^\W\d_]")
 END_MARKS = (*".!?…\"'”’»)", *"。！？；”’」』）》।॥؟۔።")
 """What a line that is a sentence may end with."""
-_ENDS = frozenset(END_MARKS)
+_ENDS, _BULLETS = frozenset(END_MARKS), frozenset("•-*‣●")
+_first, _last = itemgetter(0), itemgetter(-1)
 
 
 class Quality(Config):
@@ -46,19 +54,6 @@ class Quality(Config):
     stop_words: Seq[str] = ("the", "be", "to", "of", "and", "that", "have", "with")
     min_stop_words: int = 2
     """How many of them any text in Latin letters has; 0 for other languages than English."""
-
-
-class Repetition(Config):
-    """How much of a text may say again what it has said: lines, paragraphs, the commonest run and all repeated runs."""
-
-    max_lines: float = 0.3
-    max_line_chars: float = 0.2
-    max_paragraphs: float = 0.3
-    max_paragraph_chars: float = 0.2
-    commonest: Seq[tuple[int, float]] = ((2, 0.2), (3, 0.18), (4, 0.16))
-    """Words in a run, and the share of the text that the commonest such run may make up."""
-    repeated: Seq[tuple[int, float]] = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))
-    """Words in a run, in rising order, and the share of the text that may stand in runs seen before."""
 
 
 class C4(Config):
@@ -104,36 +99,39 @@ class Web(Filter, kind="web"):
     def trim(self, text: str, counts: Counter[str]) -> str:
         if (rules := self.c4) is None:
             return text
-        if rules.citations and "[" in text:
+        if rules.citations and _MARK.search(text):
             text, found = _CITATION.subn("", text)
             counts.update({"citation mark taken away": found} if found else {})
-        low = text.lower()
-        # What stands nowhere in the text stands in none of its lines.
-        wide = not text.isascii() and WIDE.search(text) is not None
-        script, policy = rules.script and "javascript" in low, rules.policy and any(word in low for word in _POLICY)
-        kept: list[str] = []
-        for line in text.split("\n"):
-            if line and (why := self._line(line, rules, wide, script, policy)):
-                counts[f"line taken away: {why}"] += 1
-            else:
-                kept.append(line)
-        text = "\n".join(kept)
-        return (re.sub("\n{3,}", "\n\n", text) if "\n\n\n" in text else text).strip("\n")
+        lines = text.split("\n")
+        for why, bad in self._offences(text, rules):
+            kept = [line for line in lines if not line or not bad(line)]
+            if taken := len(lines) - len(kept):
+                counts[f"line taken away: {why}"] += taken
+            lines = kept
+        return _BREAKS.sub("\n\n", "\n".join(lines)).strip("\n")
 
-    def _line(self, line: str, rules: C4, unspaced: bool, script: bool, policy: bool) -> str | None:
-        words, wide = line.split(), 0
-        if unspaced and (wide := len(WIDE.findall(line))):
-            words = WIDE.sub(" ", line).split()
-        count = len(words) + wide / self.letters_per_word
-        if count < rules.min_line_words:
-            return f"fewer than {rules.min_line_words} words"
-        if len(line) > rules.max_word_length and max(map(len, words), default=0) > rules.max_word_length:
-            return f"a word of over {rules.max_word_length} characters"
-        if rules.end_mark and not line.rstrip().endswith(END_MARKS):
-            return "no end mark"
-        if script and "javascript" in line.lower():
-            return "JavaScript"
-        return "a policy" if policy and any(word in line.lower() for word in _POLICY) else None
+    def _offences(self, text: str, rules: C4) -> Iterator[tuple[str, Callable[[str], bool]]]:
+        """What a line of this text may be taken away for, and whether one is."""
+        few, long, low = rules.min_line_words, rules.max_word_length, text.lower()
+        spaced: Callable[[str], str] = str
+        # As many words as are asked for are enough to know.
+        words: Callable[[str], float] = lambda line: len(line.split(None, few))
+        if not text.isascii() and WIDE.search(text):
+            spaced = lambda line: WIDE.sub(" ", line)
+            words = lambda line: len(spaced(line).split()) + len(WIDE.findall(line)) / self.letters_per_word
+        yield f"fewer than {few} words", lambda line: words(line) < few
+        # What stands nowhere in the text stands in none of its lines.
+        if len(text) > long:
+            yield (
+                f"a word of over {long} characters",
+                lambda line: len(line) > long and max(map(len, spaced(line).split()), default=0) > long,
+            )
+        if rules.end_mark:
+            yield "no end mark", lambda line: not line.rstrip().endswith(END_MARKS)
+        if rules.script and "javascript" in low:
+            yield "JavaScript", lambda line: "javascript" in line.lower()
+        if rules.policy and any(word in low for word in _POLICY):
+            yield "a policy", lambda line: any(word in line.lower() for word in _POLICY)
 
     def reason(self, text: str) -> str | None:
         if not text.strip():
@@ -169,6 +167,17 @@ class _Seen:
         return self.text.split()
 
     @cached_property
+    def numbered(self) -> tuple[dict[str, int], np.ndarray]:
+        """A number for each different word, in the order of their first, and the numbers of all words."""
+        known: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+        return known, np.fromiter(map(known.__getitem__, self.tokens), np.int64, len(self.tokens))
+
+    @cached_property
+    def often(self) -> np.ndarray:
+        """How often each different word stands there: what is asked of words is asked once of each."""
+        return np.bincount(self.numbered[1])
+
+    @cached_property
     def codes(self) -> np.ndarray:
         return codepoints("".join(self.tokens))
 
@@ -180,26 +189,40 @@ class _Seen:
     @cached_property
     def with_letter(self) -> int:
         """How many words have a letter."""
-        # Most words are nothing but letters, which is quickly told.
-        rest = [word for word in self.tokens if not word.isalpha()]
-        return len(self.tokens) - len(rest) + sum(1 for word in rest if _LETTER.search(word))
+        known = self.numbered[0]
+        return int(
+            self.often[np.fromiter((word.isalpha() or _lettered(word) for word in known), bool, len(known))].sum()
+        )
 
     @cached_property
     def words(self) -> float:
         return len(self.tokens) if self.step == 1 else int(np.count_nonzero(letters(self.codes))) / self.step
 
-    @cached_property
-    def lines(self) -> list[str]:
-        return [line.strip() for line in self.text.split("\n") if line.strip()]
+    def at_most(self, most: int) -> float:
+        """How many words there are; of more than `most`, some number above it, for which the rest need not be read."""
+        return len(self.text.split(None, most)) if self.step == 1 else self.words
 
     @cached_property
-    def units(self) -> tuple[np.ndarray, np.ndarray]:
-        """A number for each word, or character where no spaces are written, and the lengths of them."""
+    def lines(self) -> list[str]:
+        return [line for line in map(str.strip, self.text.split("\n")) if line]
+
+    @cached_property
+    def repeated_lines(self) -> tuple[int, int]:
+        """How many lines stood before, and how many characters they have."""
+        return _again(self.lines)
+
+    @cached_property
+    def units(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A number for each word, or character where no spaces are written, its length, and how often it stands."""
         if self.step > 1:
-            return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64)
-        known = {word: number for number, word in enumerate(dict.fromkeys(self.tokens))}
-        ids = np.fromiter(map(known.__getitem__, self.tokens), np.uint64, len(self.tokens))
-        return ids, np.fromiter(map(len, known), np.int64, len(known))[ids.astype(np.int64)]
+            return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64), np.bincount(self.codes)[self.codes]
+        known, ids = self.numbered
+        return ids.astype(np.uint64), np.fromiter(map(len, known), np.int64, len(known))[ids], self.often[ids]
+
+
+def _lettered(word: str) -> bool:
+    """Whether a word has a letter. Of ASCII, only letters have a case."""
+    return word.lower().islower() if word.isascii() else _LETTER.search(word) is not None
 
 
 def _quality(rules: Quality, seen: _Seen) -> str | None:
@@ -212,92 +235,48 @@ def _quality(rules: Quality, seen: _Seen) -> str | None:
         return f"mean length of words not {rules.min_word_length:g} to {rules.max_word_length:g}"
     if seen.text.count("#") > rules.max_symbols * words:
         return "many number signs"
-    if ("..." in seen.text or "…" in seen.text) and len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
+    # There are at most as many ellipses as this, and mostly none.
+    ellipses = seen.text.count("...") + seen.text.count("…")
+    if ellipses > rules.max_symbols * words and len(_ELLIPSIS.findall(seen.text)) > rules.max_symbols * words:
         return "many ellipses"
     count = len(seen.lines)
-    if sum(line.startswith(("•", "-", "*", "‣", "●")) for line in seen.lines) > rules.max_bullets * count:
+    if sum(map(_BULLETS.__contains__, map(_first, seen.lines))) > rules.max_bullets * count:
         return "nearly all lines with a bullet"
-    if sum(line.endswith(("...", "…")) for line in seen.lines) > rules.max_ellipses * count:
+    most = rules.max_ellipses * count
+    if ellipses > most and sum(line.endswith(("...", "…")) for line in seen.lines) > most:
         return "many lines that end with an ellipsis"
     with_letter = seen.with_letter / words if seen.step == 1 else words * seen.step / visible
     if with_letter < rules.min_alphabetic:
         return "many words without a letter"
     if seen.language == "en" and rules.min_stop_words:
-        # Most texts have theirs at once.
-        near = {word.lower().strip(",.;:") for word in seen.tokens[:200]}
-        if len(near.intersection(rules.stop_words)) < rules.min_stop_words:
-            near.update(word.lower().strip(",.;:") for word in seen.tokens[200:])
-            if len(near.intersection(rules.stop_words)) < rules.min_stop_words:
+        # Most texts have theirs as they are written here.
+        found = seen.numbered[0].keys() & rules.stop_words
+        if len(found) < rules.min_stop_words:
+            found = {word.lower().strip(",.;:") for word in seen.numbered[0]}.intersection(rules.stop_words)
+            if len(found) < rules.min_stop_words:
                 return f"fewer than {rules.min_stop_words} of the stop words"
     return None
 
 
 def _again(parts: list[str]) -> tuple[int, int]:
     """How many of these texts stood before, and how many characters they have."""
-    known: set[str] = set()
-    again = [part for part in parts if part in known or known.add(part)]  # type: ignore[func-returns-value]
-    return len(again), sum(map(len, again))
+    once = set(parts)
+    again = len(parts) - len(once)
+    return again, sum(map(len, parts)) - sum(map(len, once)) if again else 0
 
 
 def _repetition(rules: Repetition, seen: _Seen) -> str | None:
     size = len(seen.text)
     paragraphs = [part.strip("\n") for part in seen.text.split("\n\n") if part.strip()]
-    for name, parts, share, chars in (
-        ("lines", seen.lines, rules.max_lines, rules.max_line_chars),
-        ("paragraphs", paragraphs, rules.max_paragraphs, rules.max_paragraph_chars),
+    for name, parts, (count, length), share, chars in (
+        ("lines", seen.lines, seen.repeated_lines, rules.max_lines, rules.max_line_chars),
+        ("paragraphs", paragraphs, _again(paragraphs), rules.max_paragraphs, rules.max_paragraph_chars),
     ):
-        count, length = _again(parts)
         if count > share * len(parts) or length > chars * size:
             return f"repeated {name}"
-    ids, lengths = seen.units
+    ids, lengths, often = seen.units
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    return _commonest(rules, seen.step, ids, ends) or _again_and_again(rules, seen.step, ids, ends)
-
-
-def _commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
-    """Whether one run makes up too much of a text."""
-    # A run stands no more often than any of its parts: mostly that is enough to know.
-    bound = int(np.unique(ids, return_counts=True)[1].max(initial=0))
-    for words, share in rules.commonest:
-        run = words * step
-        if len(ids) <= run or bound * int((ends[run:] - ends[:-run]).max()) <= share * int(ends[-1]):
-            continue
-        _, first, counts = np.unique(runs(ids, run), return_index=True, return_counts=True)
-        bound = int(counts.max())
-        at = int(first[counts == bound].min())
-        if bound > 1 and (ends[at + run] - ends[at]) * bound > share * int(ends[-1]):
-            return f"one run of {words} words over and over"
-    return None
-
-
-def _again_and_again(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
-    """Whether too much of a text stands in runs that stood before."""
-    places: np.ndarray | None = None
-    for words, share in rules.repeated:
-        run = words * step
-        if len(ids) <= run:
-            continue
-        # A longer run can only stand twice where its beginning does.
-        hashes = runs(ids, run) if places is None else _runs(ids, run, places := places[places <= len(ids) - run])
-        places = np.arange(len(hashes)) if places is None else places
-        inorder = np.sort(hashes)
-        known = inorder[1:][inorder[1:] == inorder[:-1]]
-        if not len(known):
-            break
-        places, hashes = (column[np.isin(hashes, known)] for column in (places, hashes))
-        later = np.ones(len(places), bool)
-        later[np.unique(hashes, return_index=True)[1]] = False
-        begin = np.zeros(len(ids) + 1, np.int64)
-        np.add.at(begin, places[later], 1)
-        np.add.at(begin, places[later] + run, -1)
-        if np.diff(ends)[np.cumsum(begin)[:-1] > 0].sum() > share * int(ends[-1]):
-            return f"repeated runs of {words} words"
-    return None
-
-
-def _runs(ids: np.ndarray, run: int, places: np.ndarray) -> np.ndarray:
-    """A hash of the `run` ids at each of these places."""
-    return joined((ids[places + i] for i in range(run)), len(places))
+    return commonest(rules, seen.step, ids, ends, often) or repeated(rules, seen.step, ids, ends)
 
 
 def _c4(rules: C4, seen: _Seen) -> str | None:
@@ -305,18 +284,20 @@ def _c4(rules: C4, seen: _Seen) -> str | None:
         return "lorem ipsum"
     if rules.brace and ("{" in seen.text or "}" in seen.text):
         return "a curly bracket"
-    if rules.min_sentences and len(sentences.spans(seen.text, seen.language)) < rules.min_sentences:
+    if not sentences.enough(seen.text, seen.language, rules.min_sentences):
         return f"fewer than {rules.min_sentences} sentences"
     return None
 
 
 def _fineweb(rules: FineWeb, seen: _Seen) -> str | None:
     count = len(seen.lines)
-    if sum(line[-1] in _ENDS for line in seen.lines) < rules.min_end_marks * count:
+    if sum(map(_ENDS.__contains__, map(_last, seen.lines))) < rules.min_end_marks * count:
         return "few lines that end as a sentence does"
-    short = rules.short_line / seen.step
-    if sum(len(line) <= short for line in seen.lines) > rules.max_short_lines * count:
+    sizes = [*map(len, seen.lines)]
+    if sum(map((rules.short_line / seen.step).__ge__, sizes)) > rules.max_short_lines * count:
         return "mostly short lines"
-    if _again(seen.lines)[1] > rules.max_repeated_chars * sum(map(len, seen.lines)):
+    if seen.repeated_lines[1] > rules.max_repeated_chars * sum(sizes):
         return "lines that stood before"
-    return "many line ends" if seen.text.count("\n") > rules.max_breaks * seen.words else None
+    breaks = seen.text.count("\n")
+    few = seen.at_most(int(breaks / max(rules.max_breaks, 1e-9)) + 1)
+    return "many line ends" if breaks > rules.max_breaks * few else None
