@@ -6,7 +6,7 @@ SOURCE is what `trivium prepare` reads; by default the embedded corpus. The side
 documents in this one process, and the median of their processor time counts, so that the numbers are those of one core
 even where others work on the machine. Peers that are not installed (datatrove, spacy, tiktoken, pysbd) are passed over
 with a line; each FOLDER is a `site-packages` to look for them in, behind everything that is installed here. `--whole`
-prepares sources from beginning to end and takes wall time. All is printed and written to bench/results/data.json.
+prepares its sources from beginning to end and takes wall time. All is printed and written to bench/results/data.json.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import platform
 import resource
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -352,24 +353,25 @@ def loading(folder: Path, rounds: int) -> dict[str, Any]:
     return found
 
 
-def whole(source: str) -> dict[str, Any]:
-    """The whole of prepare, light preset, a shard and a process for each core, by wall time."""
-    from trivium.data.engine import Local
-    from trivium.data.preparation import Preparation
-    from trivium.data.prepare import prepare
-
-    folder = Path(tempfile.mkdtemp()) / "data"
-    begin = time.perf_counter()
-    manifest = prepare([source], folder, Preparation(shards=os.cpu_count()), engine=Local(), keep_work=False)
-    seconds = time.perf_counter() - begin
-    report = manifest["report"]
-    read_bytes = next(step["bytes_in"] for step in report["steps"] if "bytes_in" in step)
-    shutil.rmtree(folder.parent)
-    steps = {step["step"]: step.get("seconds") for step in report["steps"]}
-    print(f"{'whole prepare':<22} {source}: {read_bytes / 1e6:.1f} MB in {seconds:.1f} s, "
-          f"{read_bytes / 1e6 / seconds:.2f} MB/s; {steps}")  # fmt: skip
-    return {"megabytes": round(read_bytes / 1e6, 1), "seconds": round(seconds, 1),
-            "MB_per_s": round(read_bytes / 1e6 / seconds, 2), "steps": steps}  # fmt: skip
+def whole(sources: list[str]) -> dict[str, Any]:
+    """The whole of `trivium prepare` as it is typed, by wall time: with a tokenizer to train, and with one given."""
+    found: dict[str, Any] = {}
+    folder = Path(tempfile.mkdtemp())
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    for name, options in (("trained", []), ("given", ["--tokenizer", str(folder / "trained" / "tokenizer")])):
+        command = [sys.executable, "-m", "trivium", "prepare", *sources, "-o", str(folder / name), *options]
+        begin = time.perf_counter()
+        subprocess.run(command, check=True, env=free, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        seconds = time.perf_counter() - begin
+        report = read_json(folder / name / "manifest.json")["report"]["steps"]
+        megabytes = next(step["bytes_in"] for step in report if "bytes_in" in step) / 1e6
+        steps = {step["step"]: step.get("seconds") for step in report}
+        print(f"{'whole prepare':<22} tokenizer {name}: {megabytes:.1f} MB in {seconds:.1f} s, "
+              f"{megabytes / seconds:.2f} MB/s; {steps}")  # fmt: skip
+        found[name] = {"megabytes": round(megabytes, 1), "seconds": round(seconds, 1),
+                       "MB_per_s": round(megabytes / seconds, 2), "steps": steps}  # fmt: skip
+    shutil.rmtree(folder)
+    return found
 
 
 def rows_of(folder: Path, rounds: int) -> dict[str, Any]:
@@ -427,7 +429,7 @@ def main() -> None:
         "encode": lambda: encode(texts, tokenizer, options.rounds),
         "sentences": lambda: [split(part, options.rounds) for part in (spaced, other) if part],
         "rows": lambda: [rows_of(folder, options.rounds) for folder in folder_of(texts, tokenizer)],
-        "whole": lambda: {Path(source).name: whole(source) for source in options.whole},
+        "whole": lambda: whole(options.whole) if options.whole else {},
     }
     for name, part in parts.items():
         if not options.only or name in options.only:
