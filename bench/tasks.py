@@ -34,7 +34,7 @@ RUNS: dict[str, tuple[str, str, str, str]] = {
                         "budget_steps=20 optim.lr=1e-4 data.length=64 batch_tokens=4096"),
     "sms": ("encoder", "classify", "sms", "budget_steps=120 optim.lr=1e-3 data.length=256"),
     "sgd": ("decoder", "chat", "sgd", "budget_steps=120 batch_tokens=2048 data.length=512"),
-    "polarity": ("encoder", "classify", "polarity", "budget_steps=250 optim.lr=1e-3 data.length=256"),
+    "polarity": ("encoder", "classify", "polarity", "budget_steps=450 optim.lr=5e-4 data.length=256"),
     "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=150 batch_tokens=2048 data.length=256"),
     "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=60 data.length=384 batch_tokens=2048"),
     "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_steps=60 data.length=384 batch_tokens=2048"),

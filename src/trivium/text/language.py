@@ -36,8 +36,8 @@ _SHARED = {"en": "latin script", "ru": "cyrillic script", "ar": "arabic script",
 UNKNOWN, NONE = "unknown", "no letters"
 SURE = 0.4
 """Below this probability the model's answer is not taken."""
-SAMPLE = 400
-"""So many characters each from the beginning, the middle and the end are shown to the model."""
+SAMPLES, CERTAIN = (150, 400), 0.8
+"""So many characters each from the beginning, the middle and the end the model is shown: more if it is not certain."""
 LONGEST = 1 << 14
 """What is looked at of a longer text."""
 _MARKUP = re.compile(r"<[^<>]{,1000}>|https?://\S+")
@@ -81,10 +81,21 @@ def identify(text: str) -> str:
     text = text[:LONGEST]
     if "<" in text or "://" in text:
         text = _MARKUP.sub(" ", text)
+    language, score = UNKNOWN, 0.0
+    for size in SAMPLES:
+        answer = model.detect(" ".join(_LETTERS.findall(_sample(text, size))).lower(), k=1)
+        language, score = (answer[0]["lang"], answer[0]["score"]) if answer else (UNKNOWN, 0.0)
+        if score >= CERTAIN or len(text) <= 3 * size:
+            break
+    return language if score >= SURE else UNKNOWN
+
+
+def _sample(text: str, size: int) -> str:
+    """So many characters each from the beginning, the middle and the end of a text."""
+    if len(text) <= 3 * size:
+        return text
     middle = len(text) // 2
-    parts = (text[:SAMPLE], text[middle : middle + SAMPLE], text[-SAMPLE:]) if len(text) > 3 * SAMPLE else (text,)
-    answer = model.detect(" ".join(_LETTERS.findall(" ".join(parts))).lower(), k=1)
-    return answer[0]["lang"] if answer and answer[0]["score"] >= SURE else UNKNOWN
+    return " ".join((text[:size], text[middle : middle + size], text[-size:]))
 
 
 def judge() -> str:
