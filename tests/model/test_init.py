@@ -1,10 +1,16 @@
 """The table of initial deviations, measured."""
 
+import numpy as np
 import pytest
 import torch
 
 import tiny
+import trivium
+from trivium.base.batch import collate
+from trivium.base.types import Example
+from trivium.model.device import place
 from trivium.model.init import Init
+from trivium.train.loss import token_loss
 
 KINDS = [kind() for kind in Init.kinds.values() if kind.__module__.startswith("trivium.")]
 D, E = 256, 64
@@ -64,3 +70,26 @@ def test_a_fresh_model_knows_nothing(preset: str) -> None:
     with torch.no_grad():
         logits = model.logits(model(Batch(side, side, {})))
     assert float(logits.std()) < 1.3
+
+
+def copying(init: str, steps: int = 200) -> float:
+    """The loss of a small BART that is trained to write down six random symbols of sixteen that its encoder reads."""
+    torch.manual_seed(0)
+    model = trivium.build("bart", depth=1, hidden_size=64, vocab_size=64, context=16, init=init).transformer.train()
+    optimizer, draw, loss = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95)), np.random.default_rng(0), 0.0
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 2e-3 * min(1.0, (step + 1) / 30)
+        texts = draw.integers(8, 24, (32, 6))
+        rows = [[Example(enc=ids, dec=np.r_[1, ids[:-1]], targets={"token": ids})] for ids in texts]
+        batch = place(collate(rows, pad=0))
+        total, losses, _ = token_loss(model.head, model(batch), batch)
+        optimizer.zero_grad()
+        (total / len(losses)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        loss = float(total.detach()) / len(losses)
+    return loss
+
+
+def test_with_scaled_weights_a_decoder_soon_looks_at_its_encoder() -> None:
+    assert copying("scaled") < 0.5, "log(16) = 2.77 is what can be had without looking"
