@@ -27,13 +27,16 @@ def test_the_tokenizer_learns_from_a_part_of_the_training_text_whatever_the_shar
         samples.append(sorted(_sample(Work(tmp_path / f"{shards}"))))
     assert samples[0] == samples[1] and 2500 < sum(map(len, samples[0])) < 5500
     size = sum(line["bytes"] for line in manifest["splits"]["train"])
-    assert size > 10000 and manifest["report"]["steps"][-3]["text_bytes"] == 4000
+    assert size > 10000 and "text_bytes" not in manifest["report"]["steps"][-3], "nothing was trained"
     split = {d.text: split for shard in range(3) for split, _, d in kept(Work(tmp_path / "3"), shard, Dropped())}
     assert {split[text] for text in samples[0]} == {"train"} and set(split.values()) == {"train", "valid"}
 
 
 def test_ids_are_those_of_the_documents_in_order(tmp_path):
-    prepare([write(tmp_path / "t")], tmp_path / "d", Preparation(vocab_size=448, shards=2))
+    manifest = prepare(
+        [write(tmp_path / "t")], tmp_path / "d", Preparation(vocab_size=448, shards=2, tokenizer_bytes=9000)
+    )
+    assert manifest["report"]["steps"][-3]["text_bytes"] == 9000
     work = Work(tmp_path / "d")
     for split in ("train", "valid"):
         documents = [d for shard in range(2) for s, _, d in kept(work, shard, Dropped()) if s == split]

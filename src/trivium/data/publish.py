@@ -159,7 +159,7 @@ def _later_steps(
     size = {split: sum(line["bytes"] for line in lines) for split, lines in splits.items()}
     documents = {split: sum(line["documents"] for line in lines) for split, lines in splits.items()}
     tokens = {split: sum(line["tokens"] for line in lines) for split, lines in splits.items()}
-    tokenizer = read_json(tokenizer_file(work))
+    tokenizer, options = read_json(tokenizer_file(work)), work.plan.preparation
     encode: dict[str, Any] = {"step": "encode", "seconds": round(sum(facts["seconds"] for facts in encoded), 2)}
     for split in splits:
         encode |= {
@@ -172,7 +172,7 @@ def _later_steps(
         {"step": "dedup", "seconds": decided["seconds"], "documents_in": decided["documents_in"],
          "documents_out": decided["documents_out"], "bytes_out": sum(size.values())},
         {"step": "tokenizer", "seconds": round(tokenizer["seconds"], 2), "vocabulary": made(work).vocabulary.size,
-         "text_bytes": min(decided["train_bytes"], work.plan.preparation.sample_bytes)},
+         **({"text_bytes": min(decided["train_bytes"], options.sample_bytes)} if options.tokenizer is None else {})},
         encode,
     ]  # fmt: skip
 
