@@ -54,6 +54,7 @@ class Tally:
     sentences: int = 0
     last: float = field(default_factory=time.process_time)
     seen: str = ""
+    """The text that left a step last, and its bytes."""
     size: int = 0
 
     def tick(self, step: str) -> None:
