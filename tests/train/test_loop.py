@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import tiny
+from crash import full_disk
 from trivium.base.errors import NumericsError, TriviumError
 from trivium.data.loader import in_order
 from trivium.train import loop
@@ -122,6 +123,51 @@ def test_without_its_newest_checkpoint_a_run_repeats_the_steps_it_lost(whole, da
     (tmp_path / "checkpoints" / "step-00000006" / "optim.safetensors").write_bytes(b"")
     run.go()
     assert run.state() == whole.state() and run.metrics() == whole.metrics()
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """Saves that are to fail, by their number, on a disk that is full at the time."""
+    failing, fsync, seen = set(), os.fsync, []
+
+    def full_at_times(handle):
+        name = os.readlink(f"/proc/self/fd/{handle}")
+        if "model.safetensors" in name:
+            seen.append(name)
+            if len(seen) in failing:
+                full_disk()
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", full_at_times)
+    return failing
+
+
+def test_a_save_that_fails_is_tried_again_at_the_next(whole, data, tmp_path, disk, capsys):
+    disk.update({1, 2})
+    run = Run(data, tmp_path)
+    run.go()
+    assert run.state() == whole.state() and run.metrics() == whole.metrics()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [f"step-{STEPS:08d}"]
+    told = capsys.readouterr().err
+    assert told.count("warning") == 2 and "No space left on device" in told and "step-00000004" in told
+
+
+def test_the_third_save_in_a_row_that_fails_ends_the_run(whole, data, tmp_path, disk):
+    disk.update({2, 4, 5, 6})
+    run = Run(data, tmp_path, save_every_steps=1)
+    with pytest.raises(TriviumError, match=r"step-00000006.*cannot write: No space left on device"):
+        run.go()
+    assert run.metrics()[-1]["step"] == 6
+    disk.clear()
+    run.go()  # goes on from step 3
+    assert run.state() == whole.state() and run.metrics() == whole.metrics()
+
+
+@pytest.mark.parametrize("after", [5, STEPS])
+def test_the_save_before_the_end_must_not_fail(data, tmp_path, disk, after):
+    disk.add((after + 3) // 4)
+    with pytest.raises(TriviumError, match="No space left"):
+        Run(data, tmp_path).go(stop_after=after)
 
 
 def test_a_finished_run_does_nothing_more(whole, data, tmp_path):

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 import tiny
+from crash import faults, full_disk
 from trivium.base.config import dump
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.train.run import EXTENDING, Interrupted, Metrics, open_run, stopping
@@ -120,6 +121,17 @@ def test_a_resumed_run_drops_what_came_after_its_step(tmp_path):
     assert (tmp_path / "m").read_text() == (
         '{"step": 1}\n{"step": 2}\n{"step": 2, "valid_loss": 1}\n{"step": 3, "again": true}\n'
     )
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_line_that_the_disk_has_no_room_for_is_left_out_whole(tmp_path, capsys, at):
+    metrics = Metrics(tmp_path / "m", 0)
+    metrics.write(step=1)
+    with faults(at, full_disk):
+        metrics.write(step=2)
+    metrics.write(step=3)
+    assert (tmp_path / "m").read_text() == '{"step": 1}\n{"step": 3}\n'
+    assert "cannot write: No space left on device; a line of step 2 is left out" in capsys.readouterr().err
 
 
 def test_other_ranks_write_no_metrics(tmp_path):

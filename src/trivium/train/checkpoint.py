@@ -22,6 +22,7 @@ from trivium.base.files import publishing, read_json, write_json, writing, xxh3
 from trivium.base.log import warn
 
 FILES = ("model.safetensors", "optim.safetensors", "state.json")
+FAILED_SAVES_LIMIT = 3
 _NAME = re.compile(r"step-(\d{8})")
 
 
@@ -80,6 +81,29 @@ def save_checkpoint(
     for old in sorted(checkpoints(root))[: -max(keep, 1)]:
         shutil.rmtree(root / f"step-{old:08d}", ignore_errors=True)
     return folder
+
+
+class Saver:
+    """The checkpoints of one run. A save that fails is a warning, and the next one due tries again.
+
+    The third failure in a row is raised, and so is any of a `final` one: work that cannot be kept is not gone on with.
+    """
+
+    def __init__(self, root: Path, keep: int) -> None:
+        self.root, self.keep, self.failed = root, keep, 0
+
+    def save(
+        self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], final: bool
+    ) -> None:
+        """Save the checkpoint of a step, if it can be."""
+        try:
+            save_checkpoint(self.root, step, model, optimizer, state, self.keep)
+            self.failed = 0
+        except TriviumError as error:
+            self.failed += 1
+            if final or self.failed == FAILED_SAVES_LIMIT:
+                raise
+            warn(f"{error}; training goes on, the next save tries again")
 
 
 def checkpoints(root: Path) -> Iterator[int]:

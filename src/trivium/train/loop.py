@@ -18,7 +18,7 @@ from trivium.base.log import progress
 from trivium.base.seeds import mix
 from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, place, reuse_memory
-from trivium.train.checkpoint import latest, load_checkpoint, save_checkpoint
+from trivium.train.checkpoint import Saver, latest, load_checkpoint
 from trivium.train.evaluate import Score
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
@@ -41,8 +41,9 @@ def train(
 ) -> dict[str, Any]:
     """Train until `steps` are done, from the newest checkpoint in `folder` if it has one; give the last facts.
 
-    Saves before it gives in to SIGINT or SIGTERM (Interrupted, exit code 75). A step that is not finite or has no
-    targets changes nothing but the counter `skipped`; ten in a row that are not finite are a NumericsError.
+    Saves before it gives in to SIGINT or SIGTERM (Interrupted, exit code 75). A save that fails is tried again at the
+    next, the third in a row ends the run. A step that is not finite or has no targets changes nothing but the counter
+    `skipped`; ten in a row that are not finite are a NumericsError.
     """
     reuse_memory()
     optimizer = recipe.optim.build(model)
@@ -60,6 +61,7 @@ def train(
     bf16 = world.sum(float(precision == torch.bfloat16))[0] == world.size
     precision = torch.bfloat16 if bf16 else torch.float32
     metrics = Metrics(folder / "metrics.jsonl", start, world.first)
+    saver = Saver(root, recipe.keep_checkpoints)
     if recipe.compile:
         model.compile()  # in place, so that no key changes its name
     forward = world.wrap(model)
@@ -82,7 +84,7 @@ def train(
             if score is not None and (last or done % recipe.eval_every_steps == 0):
                 metrics.write(step=done, **{f"valid_{key}": value for key, value in score().record().items()})
             if world.first and (last or asked or done % recipe.save_every_steps == 0):
-                save_checkpoint(root, done, model, optimizer, {"facts": facts, "bf16": bf16}, recipe.keep_checkpoints)
+                saver.save(done, model, optimizer, {"facts": facts, "bf16": bf16}, final=last or asked)
             if bad >= BAD_STEPS_LIMIT:
                 raise NumericsError(f"step {done}: {bad} steps in a row were not finite; lower optim.lr or use fp32")
             if asked and not last:

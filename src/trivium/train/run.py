@@ -7,7 +7,7 @@ import platform
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ import torch
 from trivium.base.config import dump
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import read_json, write_json, write_text
+from trivium.base.log import warn
 from trivium.train.recipe import Recipe
 
 EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs", "eval_every_steps", "save_every_steps",
@@ -41,10 +42,17 @@ class Metrics:
             write_text(path, "".join(f"{line}\n" for line in kept))
 
     def write(self, **facts: Any) -> None:
-        """Append one line."""
-        if self.enabled:
+        """Append one line; where the disk has no room for it, it is left out with a warning."""
+        if not self.enabled:
+            return
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
             with open(self.path, "a", encoding="utf-8") as handle:
                 handle.write(json.dumps(facts) + "\n")
+        except OSError as error:
+            warn(f"{self.path}: cannot write: {error.strerror or error}; a line of step {facts['step']} is left out")
+            with suppress(OSError):
+                os.truncate(self.path, size)  # half a line would spoil the next
 
 
 def _step(line: str) -> float:
