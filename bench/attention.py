@@ -10,6 +10,7 @@ of a process of its own. Everything is printed and written to bench/results/atte
 import argparse
 import json
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from trivium.model.kernel import SDPA, Eager, Kernel
 from trivium.model.pattern import Causal, Full, Pattern, Where, Window
 from trivium.model.size import attended
 from trivium.model.sparse import Dilated, Global, Random, Strided
-from trivium.model.tiled import Tiled
+from trivium.model.tiled import BLOCK, Tiled
 from trivium.model.view import View
 
 HEADS, WIDTH = 8, 64
@@ -45,11 +46,17 @@ PATTERNS: dict[str, Pattern] = {
 MB = 2**20
 
 
-def step(kernel: Kernel, pattern: Pattern, length: int, kv_heads: int = HEADS) -> Callable[[], float]:
-    """Give a function that runs one forward and backward pass and says how many seconds it took."""
+def step(
+    kernel: Kernel, pattern: Pattern, length: int, kv_heads: int = HEADS, view: View | None = None
+) -> Callable[[], float]:
+    """Give a function that runs one forward and backward pass and says how many seconds it took.
+
+    One whole row, whose view is made in each pass, or the rows of a view that is there.
+    """
+    count = 1 if view is None else len(view.q.position)
     generator = torch.Generator().manual_seed(0)
     q, k, v = (
-        torch.randn(1, heads, length, WIDTH, generator=generator).requires_grad_()
+        torch.randn(count, heads, length, WIDTH, generator=generator).requires_grad_()
         for heads in (HEADS, kv_heads, kv_heads)
     )
     position = torch.arange(length)[None]
@@ -58,7 +65,8 @@ def step(kernel: Kernel, pattern: Pattern, length: int, kv_heads: int = HEADS) -
     def run() -> float:
         q.grad = k.grad = v.grad = None
         start = time.perf_counter()
-        kernel.attend(q, k, v, View(pattern, where, where, plain=True), WIDTH**-0.5).sum().backward()
+        seen = view or View(pattern, where, where, plain=True)
+        kernel.attend(q, k, v, seen, WIDTH**-0.5).sum().backward()
         return time.perf_counter() - start
 
     return run
@@ -140,9 +148,46 @@ def measure(threads: int, rounds: int) -> dict[str, object]:
         result["patterns"][name] = row  # type: ignore[index]
         print(f"  {name:<15} {share:>6.1%} of the pairs  {row['seconds']:.2f} s  {row['time']:>6.1%} of the time")
 
+    print("where tiles pay: packed documents and windows, 4,096 tokens in rows of n")
+    result["rows"] = rows(rounds)
+
     print("decoding one token at context 4096, one layer")
     result["decode"] = decode(rounds)
     return result
+
+
+def packed(length: int, document: int, count: int) -> Where:
+    """Where the tokens of `count` rows sit that are full of documents of `document` tokens, give or take a third."""
+    draw, found = random.Random(0), []
+    for _ in range(count):
+        sizes: list[int] = []
+        while sum(sizes) < length:
+            sizes.append(draw.randint(2 * document // 3, 4 * document // 3))
+        positions = torch.cat([torch.arange(size) for size in sizes])
+        documents = torch.repeat_interleave(torch.arange(1, len(sizes) + 1), torch.tensor(sizes))
+        found.append((positions[:length], documents[:length]))
+    positions, documents = map(torch.stack, zip(*found, strict=True))
+    return Where(positions, documents)
+
+
+def rows(rounds: int) -> list[dict[str, object]]:
+    """Seconds of sdpa under a mask and of tiles, by the length of a row and the share of its blocks that is seen."""
+    table: list[dict[str, object]] = []
+    for length in (512, 1024, 2048, 4096):
+        count = 4096 // length
+        whole = packed(length, 3 * length, count)
+        cases: dict[str, tuple[Pattern, Where]] = {
+            f"documents of {length // part}": (Causal(), packed(length, length // part, count)) for part in (2, 8)
+        }
+        cases |= {f"window {size}": (Window(size=size), whole) for size in (64, 256)}
+        for name, (pattern, where) in cases.items():
+            view = View(pattern, where, where)  # shared by both, as by the layers of a model
+            sides = {kernel: step(KERNELS[kernel], pattern, length, view=view) for kernel in ("sdpa", "tiled")}
+            taken, share = turns(sides, rounds), view.share(BLOCK)
+            ratio = taken["tiled"] / taken["sdpa"]
+            table.append({"length": length, "case": name, "share": share, **taken, "ratio": ratio})
+            print(f"  {length:>5} {name:<18} {share:>4.0%} of the blocks  tiled / sdpa {ratio:.2f}", flush=True)
+    return table
 
 
 def decode(rounds: int) -> dict[str, dict[str, float]]:

@@ -15,10 +15,13 @@ from trivium.model.view import View
 if TYPE_CHECKING:
     from trivium.model.config import ModelConfig
 
-LONG, SPARSE = 512, 0.6
-"""Where tiles pay on a CPU: rows of at least so many keys, of which at most such a share is looked at.
+LONG = 512
+"""Keys from which on tiles are worth a look, on a CPU."""
+SPARSE, WIDE = 0.6, 2048
+"""The share of its blocks that a row of WIDE keys or more is read of, at most, where tiles pay; of shorter rows less.
 
-A mask costs sdpa all pairs: at half of them (causal, but not plainly so) both take as long, and tiles hold less.
+A mask costs sdpa all pairs. At half of them both take as long in rows of 4,096 and tiles hold less; but a pair of a
+short row costs sdpa less, and tiles more (`bench/attention.py`, the table of rows).
 """
 MANY = 1024
 """Keys from which on a trained bias is too large to be written out for every pair."""
@@ -51,9 +54,12 @@ def choose(case: Case) -> tuple[Kernel, str]:
     trained = case.grad and any(x.requires_grad for x in view.relative.parameters())
     if long and keys >= MANY and view.biased and trained:
         return Tiled(), f"the bias is trained, and {keys:,} keys are too many to write it out"
-    if long and (share := view.share(BLOCK)) <= SPARSE:
-        return Tiled(), f"{share:.0%} of the blocks of {keys:,} keys are seen at all"
-    return SDPA(), "one mask for all layers: " + ("most of the row is seen" if long else f"{keys:,} keys are few")
+    if not long:
+        return SDPA(), f"one mask for all layers: {keys:,} keys are few"
+    seen = f"{(share := view.share(BLOCK)):.0%} of the blocks of {keys:,} keys are seen"
+    if share <= SPARSE * min(1.0, keys / WIDE):
+        return Tiled(), f"{seen} at all"
+    return SDPA(), f"one mask for all layers: {seen}, too many for tiles"
 
 
 def explain(config: "ModelConfig", places: Mapping[str, Where], plain: Collection[str], device: str) -> dict[str, str]:
