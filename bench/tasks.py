@@ -2,6 +2,7 @@
 
     python bench/rows.py FOLDER
     trivium prepare PROSE... runs/tasks/rows/pairs.jsonl -o data/tasks --vocab-size 10240
+    trivium prepare runs/tasks/rows/pairs.jsonl -o data/pairs --tokenizer data/tasks/tokenizer
     for family in decoder encoder encdec; do trivium train recipes/tasks-$family.toml; done
     python bench/tasks.py [--only NAME ...]
 
@@ -35,12 +36,12 @@ RUNS: dict[str, tuple[str, str, str, str]] = {
     "sms": ("encoder", "classify", "sms", "budget_steps=120 optim.lr=1e-3 data.length=256"),
     "sgd": ("decoder", "chat", "sgd", "budget_steps=120 batch_tokens=2048 data.length=512"),
     "polarity": ("encoder", "classify", "polarity", "budget_steps=450 optim.lr=5e-4 data.length=256"),
-    "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=150 batch_tokens=2048 data.length=256"),
+    "tatoeba": ("encdec", "translate", "tatoeba", "budget_steps=380 batch_tokens=2048 data.length=256"),
     "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=60 data.length=384 batch_tokens=2048"),
     "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_steps=60 data.length=384 batch_tokens=2048"),
     "gsm8k": ("decoder", "chat", "gsm8k", "budget_steps=120 batch_tokens=2048 data.length=512"),
     "scitldr": ("encdec", "summarize", "scitldr",
-                "budget_steps=60 batch_tokens=2048 data.length=512 data.too_long=truncate-context"),
+                "budget_steps=550 batch_tokens=2048 data.length=512 data.too_long=truncate-context"),
     "retrieve": ("encoder", "embed", "clinc-pairs", "budget_steps=120 optim.lr=1e-3 data.length=64 batch_tokens=4096"),
     "clinc-decoder": ("decoder", "classify", "clinc", "budget_steps=300 optim.lr=1e-3 data.length=256"),
 }  # fmt: skip

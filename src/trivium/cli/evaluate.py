@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli.finetune import Reading, Skip
+from trivium.cli.finetune import Reading, Skip, Told
 
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model folder.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help='How rows are read: columns=["1","2"] ...')] = None,
+    overrides: Told = None,
     data: Annotated[list[Path] | None, typer.Option("--data", "-d", help="A data folder, or files of rows.")] = None,
     task: Annotated[str | None, typer.Option(help="The task of the rows [what the model was tuned for].")] = None,
     format: Reading = None,
@@ -41,9 +41,10 @@ def evaluate(
         say(f"loss {score.loss:.4f} nats per token, perplexity {score.perplexity:,.2f}, {score.targets:,} tokens")
         say(f"bits per byte {score.bits_per_byte:.4f}")
     else:
-        from trivium.task.predict import evaluate_files, rows_as
+        from trivium.task.predict import evaluate_files, parted, rows_as
 
-        found = evaluate_files(model, data, task, rows_as(overrides or [], format, skip_bad))
+        own, rows = parted(overrides or [])
+        found = evaluate_files(model, data, task, rows_as(rows, format, skip_bad), own)
         tell(found)
         if picture is not None and confusion(found, picture):
             say(f"the confusion matrix is {picture}")

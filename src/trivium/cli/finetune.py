@@ -8,6 +8,9 @@ import typer
 Reading = Annotated[str | None, typer.Option("--format", help="What the rows are, instead of what their keys say.")]
 Skip = Annotated[bool, typer.Option("--skip-bad", help="Count rows that do not fit instead of stopping.")]
 
+TOLD = 'Rows and task: columns=["1","2"] task.beam.beams=8 ...'
+Told = Annotated[list[str] | None, typer.Argument(help=TOLD)]
+
 
 def finetune(
     task: Annotated[str, typer.Argument(help="chat, classify, tag, extract, embed, translate, summarize or prefer.")],
@@ -47,12 +50,13 @@ def finetune(
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder.")],
     source: Annotated[Path, typer.Option("--input", "-i", help="A file of rows; they need no answers.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help='How rows are read: columns=["1","2"] ...')] = None,
+    overrides: Told = None,
     task: Annotated[str | None, typer.Option(help="The task [what the model was tuned for].")] = None,
     format: Reading = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file [the console].")] = None,
 ) -> None:
     """What a model says of each row of a file, one JSON object a line."""
-    from trivium.task.predict import predict_file, rows_as
+    from trivium.task.predict import parted, predict_file, rows_as
 
-    predict_file(model, source, out, task, rows_as(overrides or [], format))
+    own, rows = parted(overrides or [])
+    predict_file(model, source, out, task, rows_as(rows, format), own)

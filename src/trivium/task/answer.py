@@ -8,6 +8,7 @@ from trivium import api
 from trivium.base.errors import ModelError
 from trivium.base.log import say
 from trivium.data.shorten import shorten
+from trivium.infer.beam import Beam, search
 from trivium.infer.generate import generate
 from trivium.infer.sampling import Sampling
 from trivium.task.metric import exact_match, measure
@@ -31,22 +32,30 @@ class Answered:
         return exact_match(self.answer, self.references) == 1.0
 
 
-def answer(model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int = 64) -> list[Answered]:
-    """The greedy answers of a model, in batches; questions that its positions do not hold are cut, and counted."""
+def answer(
+    model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int = 64, beam: Beam = Beam(beams=1)
+) -> list[Answered]:
+    """The answers of a model, greedy or searched for; questions that its positions do not hold are cut, and counted."""
     tokenizer = model.tokenizer
     if tokenizer is None:
         raise ModelError("this model has no tokenizer; questions are texts")
     stops = tuple(dict.fromkeys((*model.stops, *stop_ids(tokenizer))))
     # Questions of like length share a batch, so that little of it is padding; the answers do not depend on it.
     asked = prompts_of(model, conversations, max_new_tokens)
+    if model.config.encoder is None:  # its prompt is the text itself, whose words an answer may take
+        beam = beam.replace(no_repeat_ngram=0)
     order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
     said: dict[int, str] = {}
     for at in range(0, len(order), BATCH):
         part = order[at : at + BATCH]
         prompts, sources = model.sides([asked[i] for i in part])
-        found = generate(model.transformer, prompts, Sampling(), max_new_tokens, stops, tokenizer.size, sources)
-        for i, completion in zip(part, found, strict=True):
-            said[i] = tokenizer.decode(completion.ids, skip_special=True)
+        given = (max_new_tokens, stops, tokenizer.size, sources)
+        if beam.beams > 1:
+            found = [best[0].ids for best in search(model.transformer, prompts, beam, *given)]
+        else:
+            found = [completion.ids for completion in generate(model.transformer, prompts, Sampling(), *given)]
+        for i, written in zip(part, found, strict=True):
+            said[i] = tokenizer.decode(written, skip_special=True)
     return [Answered(one.messages[-1].content, said[i], one.references) for i, one in enumerate(conversations)]
 
 
@@ -70,10 +79,11 @@ def prompts_of(model: api.Model, conversations: Sequence[Conversation], max_new_
 
 
 def answer_file(
-    model: api.Model, path: str | Path, max_new_tokens: int = 64, reading: RowReading = RowReading()
-) -> list[Answered]:
-    """The greedy answers to every row of a file."""
-    return answer(model, [conversation for _, conversation in read_rows([path], reading)], max_new_tokens)
+    model: api.Model, path: str | Path, max_new_tokens: int = 64, reading: RowReading = RowReading(),
+    beam: Beam = Beam(beams=1),
+) -> list[Answered]:  # fmt: skip
+    """The answers to every row of a file."""
+    return answer(model, [conversation for _, conversation in read_rows([path], reading)], max_new_tokens, beam)
 
 
 def summary(answered: Sequence[Answered], names: Sequence[str] = ("exact_match", "rouge_l")) -> dict[str, float]:

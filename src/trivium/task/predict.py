@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium import api
-from trivium.base.config import override, parse
+from trivium.base.config import dump, override, parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import write_text
 from trivium.model.device import pick
@@ -18,8 +18,16 @@ from trivium.text.row import RowReading
 HEADS = {Classify: "classify", Tag: "tag", Span: "extract"}
 
 
-def task_for(model: api.Model, name: str | None = None) -> Task:
-    """The task asked for, or the one that the model was tuned for, or that its head is for; else chat."""
+def task_for(model: api.Model, name: str | None = None, words: Sequence[str] = ()) -> Task:
+    """The task asked for, or the one that the model was tuned for, or that its head is for; else chat.
+
+    Words such as `max_new_tokens=64` set its fields.
+    """
+    found = _named(model, name)
+    return parse(type(found), override(dump(found), words), f"task {found.kind}") if words else found
+
+
+def _named(model: api.Model, name: str | None) -> Task:
     if name is not None:
         return task_of(name)
     if (tuned := model.record.get("task")) in tasks():
@@ -42,6 +50,12 @@ def reading_of(model: api.Model, given: RowReading = RowReading()) -> RowReading
     )
 
 
+def parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What a person says of the task (`task.max_new_tokens=64`), and what of its rows."""
+    own = [word for word in words if word.startswith("task.")]
+    return [word.removeprefix("task.") for word in own], [word for word in words if word not in own]
+
+
 def rows_as(words: Sequence[str] = (), format: str | None = None, skip_bad: bool = False) -> RowReading:
     """How a person says that rows are read: `prefix=...`, `columns=["1","2"]`."""
     tree = {"format": format, "skip_bad": skip_bad}
@@ -49,20 +63,21 @@ def rows_as(words: Sequence[str] = (), format: str | None = None, skip_bad: bool
 
 
 def evaluate_files(
-    model: str | Path, paths: Sequence[str | Path], task: str | None = None, reading: RowReading = RowReading()
-) -> dict[str, Any]:
+    model: str | Path, paths: Sequence[str | Path], task: str | None = None, reading: RowReading = RowReading(),
+    words: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
     """A task's metrics of a model, ours or a stock folder, on files of rows."""
     loaded = api.load(model, device=pick())
-    return task_for(loaded, task).measure(loaded, paths, reading_of(loaded, reading))
+    return task_for(loaded, task, words).measure(loaded, paths, reading_of(loaded, reading))
 
 
 def predict_file(
     model: str | Path, source: Path, out: Path | None = None, task: str | None = None,
-    reading: RowReading = RowReading(),
+    reading: RowReading = RowReading(), words: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Write one line for each row, whole or not at all, or print them; give how many there are."""
     loaded = api.load(model, device=pick())
-    found = task_for(loaded, task).predict(loaded, [source], reading_of(loaded, reading))
+    found = task_for(loaded, task, words).predict(loaded, [source], reading_of(loaded, reading))
     lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in found]
     if out is not None:
         write_text(out, "".join(lines))

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from trivium import api
 from trivium.data.conversation import conversation_rows
 from trivium.data.loader import in_order
+from trivium.infer.beam import Beam
 from trivium.objective.instruct import Instruct
 from trivium.task.answer import answer, answer_file, summary
 from trivium.task.metric import available
@@ -26,14 +27,16 @@ class ChatTask(Task, kind="chat"):
     metrics: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l", "chrf")
     max_new_tokens: int = 128
     """Tokens of an answer at most."""
+    beam: Beam = Beam(beams=1)
+    """How answers are searched for; with one beam the likeliest token is taken at each step."""
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
-        found = [one for path in paths for one in answer_file(model, path, self.max_new_tokens, reading)]
+        found = [one for path in paths for one in answer_file(model, path, self.max_new_tokens, reading, self.beam)]
         return {**summary(found, available(self.metrics)), "loss": answer_loss(model, paths, reading)}
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
         rows = [one for _, one in read_rows(paths, reading, asking=True)]
-        for said in answer(model, rows, self.max_new_tokens):
+        for said in answer(model, rows, self.max_new_tokens, self.beam):
             yield {"asked": said.question, "answer": said.answer}
 
 
@@ -53,9 +56,11 @@ class TranslateTask(ChatTask, kind="translate"):
     """A text in another language."""
 
     metrics = ("bleu", "chrf", "exact_match")
+    beam: Beam = Beam(beams=4)
 
 
 class SummarizeTask(ChatTask, kind="summarize"):
     """What a text says, in few words; rows may have several summaries."""
 
     metrics = ("rouge_1", "rouge_2", "rouge_l")
+    beam: Beam = Beam(beams=4, no_repeat_ngram=3)
