@@ -9,15 +9,16 @@ from foreign import foreign
 from trivium import api
 from trivium.base.types import Message
 from trivium.data.conversation import Maker
+from trivium.infer.beam import Beam
 from trivium.objective.instruct import Instruct
 from trivium.task.answer import Answered, answer, answer_file, prompts_of, summary
 from trivium.text.rows import Conversation, parse
 from trivium.text.tokenizer import Tokenizer
 
 
-def model() -> api.Model:
+def model(preset: str = "llama") -> api.Model:
     torch.manual_seed(0)
-    built = api.build("llama", depth=1, vocab_size=384, context=64)
+    built = api.build(preset, depth=1, vocab_size=384, context=64)
     return api.Model(built.transformer, Tokenizer.bytes())
 
 
@@ -32,6 +33,24 @@ def test_answers_are_what_a_chat_says() -> None:
     m = model()
     asked = Conversation((Message("user", "hello"),), ("r",))
     assert answer(m, [asked], max_new_tokens=6)[0].answer == m.chat([Message("user", "hello")], max_new_tokens=6)
+
+
+@pytest.mark.parametrize("preset", ["llama", "t5"])
+def test_answers_are_searched_for(preset: str) -> None:
+    m = model(preset)
+    asked = [Conversation((Message("user", "x" * n),), ("r",)) for n in (1, 9, 4)]
+    found = [one.answer for one in answer(m, asked, 6, Beam(beams=3))]
+    assert found == [m.tokenizer.decode(ids, skip_special=True)
+                     for ids in m.generate(prompts_of(m, asked, 6), max_new_tokens=6, num_beams=3)]  # fmt: skip
+    assert found != [one.answer for one in answer(m, asked, 6)]
+
+
+@pytest.mark.parametrize(("preset", "same"), [("llama", True), ("t5-v1.1", False)])
+def test_runs_may_repeat_where_the_prompt_is_the_text_itself(preset: str, same: bool) -> None:
+    m, asked = model(preset), [Conversation((Message("user", "abc"),), ("r",))]
+    m.transformer.tokens.weight.data[:] = m.transformer.tokens.weight.data[100].clone()  # it says one thing for ever
+    free, bound = (answer(m, asked, 8, Beam(beams=2, no_repeat_ngram=size)) for size in (0, 1))
+    assert (free == bound) is same
 
 
 def test_summary_takes_the_best_reference(tmp_path: Path) -> None:

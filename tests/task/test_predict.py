@@ -6,7 +6,8 @@ import pytest
 
 import small
 from trivium.base.errors import ConfigError, DataError
-from trivium.task.predict import evaluate_files, predict_file, reading_of, rows_as, task_for
+from trivium.infer.beam import Beam
+from trivium.task.predict import evaluate_files, parted, predict_file, reading_of, rows_as, task_for
 from trivium.text.row import RowReading
 
 
@@ -55,6 +56,22 @@ def test_rows_are_read_as_in_training_unless_it_is_said_otherwise():
     assert reading_of(small.model("llama")) == RowReading()
     with pytest.raises(ConfigError, match="did you mean 'columns'"):
         rows_as(["column=1"])
+
+
+def test_a_person_says_how_a_task_is_done(tmp_path):
+    model = small.model("t5")
+    words, rows = parted(["task.beam.beams=2", "prefix=say: ", "task.max_new_tokens=3"])
+    assert rows == ["prefix=say: "]
+    found = task_for(model, "summarize", words)
+    assert (found.max_new_tokens, found.beam) == (3, Beam(beams=2, no_repeat_ngram=3))
+    folder, file = small.folder(tmp_path, "t5"), small.rows(tmp_path / "r.jsonl", [{"document": "d"}])
+    for count in (1, 7):
+        predict_file(folder, file, tmp_path / "out.jsonl", "summarize", words=[f"max_new_tokens={count}"])
+        assert len(json.loads((tmp_path / "out.jsonl").read_text())["answer"]) <= count, "a token is at most a letter"
+    with pytest.raises(ConfigError, match=r"task: beam\.beam: unknown key"):
+        task_for(model, "summarize", ["beam.beam=2"])
+    with pytest.raises(ConfigError, match="task: beam: unknown key"):
+        task_for(model, "tag", ["beam.beams=2"])
 
 
 def test_any_model_is_evaluated_on_any_file(tmp_path):

@@ -24,7 +24,7 @@ def task_for(model: api.Model, name: str | None = None, words: Sequence[str] = (
     Words such as `max_new_tokens=64` set its fields.
     """
     found = _named(model, name)
-    return parse(type(found), override(dump(found), words), f"task {found.kind}") if words else found
+    return parse(Task, override(dump(found), words), "task") if words else found
 
 
 def _named(model: api.Model, name: str | None) -> Task:
