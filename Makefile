@@ -36,8 +36,8 @@ check: .venv/.dev ## format, lint and types
 slow: .venv/.dev ## the heavy proofs
 	$(BIN)/pytest -q -m slow
 
-bench: .venv/.dev ## every side-by-side measurement
-	@set -e; for script in $(filter-out bench/ablations.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script; done
+bench: .venv/.dev ## the measurements that need no model or data of yours; each script in bench/ says how it is run
+	@set -e; for name in attention cache data decode; do echo "== $$name"; $(BIN)/python bench/$$name.py; done
 
 ablations: .venv/.demo ## nine questions at equal budget, resumable; SOURCE=a folder of text
 	nice -n 5 $(BIN)/python bench/ablations.py $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
