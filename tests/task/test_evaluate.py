@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
+import small
 from trivium import api
-from trivium.base.errors import DataError
+from trivium.base.errors import DataError, ModelError
 from trivium.data.prepare import Preparation, prepare
 from trivium.data.shards import Corpus
-from trivium.task.evaluate import score_folder
+from trivium.objective.masked import Masked
+from trivium.task.evaluate import objective_of, score_folder
 from trivium.text.tokenizer import Tokenizer
 
 
@@ -47,3 +49,31 @@ def test_another_tokenizer_is_refused(data: Path) -> None:
     other = Tokenizer.train(["some words to train on " * 50 + "abc"], 384)
     with pytest.raises(DataError, match="another tokenizer"):
         score_folder(api.Model(model().transformer, other), data)
+
+
+@pytest.mark.parametrize(("preset", "changes", "kept", "kind"), [
+    ("llama", {}, {"kind": "prefix"}, "causal"),
+    ("bert", {}, None, "masked"), ("bert", {}, {"kind": "masked", "rate": 0.3}, "masked"),
+    ("bert", {}, {"kind": "label"}, "masked"),
+    ("t5", {}, None, "denoise"), ("t5", {}, {"kind": "instruct"}, "denoise"),
+    ("bart", {}, {"kind": "infill", "permute": False}, "infill"),
+])  # fmt: skip
+def test_every_family_is_scored_by_what_it_learned(data: Path, capsys, preset, changes, kept, kind) -> None:
+    model = small.model(preset)
+    model.record = {} if kept is None else {"recipe": {"objective": kept}}
+    with torch.no_grad():
+        model.transformer.tokens.weight.zero_()
+        model.transformer.head.weight.zero_()
+    score = score_folder(model, data, 32)
+    assert score.loss == pytest.approx(math.log(384), abs=1e-4) and score.targets > 0
+    assert (score.bits_per_byte is None) is (kind != "causal")
+    assert (f"scored by the objective {kind};" in capsys.readouterr().out) is (kind != "causal")
+    if kept and kept.get("rate"):
+        assert objective_of(model) == Masked(rate=0.3)
+
+
+def test_a_model_that_writes_no_tokens_is_refused(data: Path, tmp_path: Path) -> None:
+    made = small.model("bert")
+    bare = api.Model(api.build("bert", vocab_size=384, head="none", **small.SIZES["bert"]).transformer, made.tokenizer)
+    with pytest.raises(ModelError, match="m: has no head that writes tokens; files of its task's rows score it"):
+        score_folder(bare.save(tmp_path / "m"), data)

@@ -39,7 +39,8 @@ def evaluate(
 
         score = score_folder(model, data[0], length)
         say(f"loss {score.loss:.4f} nats per token, perplexity {score.perplexity:,.2f}, {score.targets:,} tokens")
-        say(f"bits per byte {score.bits_per_byte:.4f}")
+        if score.bits_per_byte is not None:
+            say(f"bits per byte {score.bits_per_byte:.4f}")
     else:
         from trivium.task.predict import evaluate_files, parted, rows_as
 
