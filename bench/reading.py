@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=32)
     given = parser.parse_args()
     model, documents = api.load(given.model), list(Corpus(given.data, "valid").documents())
+    if model.config.family != "encoder_decoder":
+        parser.error(f"{given.model}: expected an encoder-decoder model, found one of family {model.config.family}")
     for length in given.lengths:
         texts = examples(model, documents, length, given.texts)
         others = [replace(text, enc=other.enc) for text, other in zip(texts, texts[-5:] + texts[:-5], strict=True)]

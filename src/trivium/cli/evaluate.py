@@ -26,6 +26,9 @@ def evaluate(
     from trivium.lab.picture import confusion
     from trivium.task.finetune import tell
 
+    folder = data[0] if data and len(data) == 1 and data[0].is_dir() else None
+    if overrides and (harness is not None or folder is not None):
+        raise ConfigError(f"{overrides[0]}: says how files of rows are read and answered, and --data names none")
     if harness is not None:
         from trivium.task.harness import run
 
@@ -34,10 +37,10 @@ def evaluate(
             tell(scores)
     elif not data:
         raise ConfigError("--data: expected a data folder, or files of rows")
-    elif len(data) == 1 and data[0].is_dir():
+    elif folder is not None:
         from trivium.task.evaluate import score_folder
 
-        score = score_folder(model, data[0], length)
+        score = score_folder(model, folder, length)
         say(f"loss {score.loss:.4f} nats per token, perplexity {score.perplexity:,.2f}, {score.targets:,} tokens")
         if score.bits_per_byte is not None:
             say(f"bits per byte {score.bits_per_byte:.4f}")
