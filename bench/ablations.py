@@ -29,12 +29,12 @@ from trivium import api
 from trivium.base.config import dump, override, parse
 from trivium.base.files import read_json, write_json, write_text
 from trivium.base.log import say
-from trivium.data.prepare import Preparation, prepare
-from trivium.lab.ablate import ablate, seconds_per_step
-from trivium.lab.grid import Comparison, lay_out, matched, read_axis, step_tokens
-from trivium.lab.verdict import sentences, spread, table
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
+from trivium.study.ablate import ablate, seconds_per_step
+from trivium.study.grid import Comparison, lay_out, matched, read_axis, step_tokens
+from trivium.study.verdict import sentences, spread, table
 from trivium.task.evaluate import score_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,8 +75,13 @@ GRIDS: dict[str, dict[str, Any]] = {
     },
     "pattern": {
         "match": "params",
-        "overrides": ["data.length=2048", "model.context=2048", "batch_tokens=4096", "micro_rows=2",
-                      "budget_steps=100"],
+        "overrides": [
+            "data.length=2048",
+            "model.context=2048",
+            "batch_tokens=4096",
+            "micro_rows=2",
+            "budget_steps=100",
+        ],
         "axes": [
             f"model.decoder.pattern=full:causal,window 256:{WINDOW},"
             f"three windows then full:[{WINDOW}, {WINDOW}, {WINDOW}, " + '"causal"],'
@@ -85,38 +90,56 @@ GRIDS: dict[str, dict[str, Any]] = {
         ],
     },
     "depth": {
-        "match": "flops", "cross": True,
-        "overrides": ["model.hidden_size=64", "model.decoder.heads=2", "model.decoder.kv_heads=2",
-                      "model.decoder.layers=12", "budget_steps=300"],
+        "match": "flops",
+        "cross": True,
+        "overrides": [
+            "model.hidden_size=64",
+            "model.decoder.heads=2",
+            "model.decoder.kv_heads=2",
+            "model.decoder.layers=12",
+            "budget_steps=300",
+        ],
         "axes": ["model.decoder.residual=pre,post", "model.decoder.layers=6,12,24"],
     },
     "depth, drawn outputs": {
-        "match": "flops", "cross": True,
-        "overrides": ["model.hidden_size=64", "model.decoder.heads=2", "model.decoder.kv_heads=2",
-                      "model.decoder.layers=12", f"model.init={FAN_IN}", "budget_steps=300"],
+        "match": "flops",
+        "cross": True,
+        "overrides": [
+            "model.hidden_size=64",
+            "model.decoder.heads=2",
+            "model.decoder.kv_heads=2",
+            "model.decoder.layers=12",
+            f"model.init={FAN_IN}",
+            "budget_steps=300",
+        ],
         "axes": ["model.decoder.residual=pre,post", "model.decoder.layers=6,12,24"],
     },
-    "rate": {
-        "match": "params", "seeds": 1,
-        "overrides": ["optim.lr=9e-3"],
-        "axes": [FFN],
-    },
+    "rate": {"match": "params", "seeds": 1, "overrides": ["optim.lr=9e-3"], "axes": [FFN]},
     # A sinusoid is much larger than these embeddings; in 2017 they were scaled up to its size.
     "sinusoid": {
-        "match": "flops", "seeds": 1,
+        "match": "flops",
+        "seeds": 1,
         "overrides": ["data.length=128", "model.context=1024"],
         "axes": [
             'model=rope:{},sinusoid as in 2017:{embed = {scale = true}, init = {kind = "scaled", std = 0.088}, '
-            'decoder = {position = "sinusoid"}}',
+            'decoder = {position = "sinusoid"}}'
         ],
     },
     "depth, a tenth of the rate": {
-        "match": "flops", "cross": True, "seeds": 1,
-        "overrides": ["model.hidden_size=64", "model.decoder.heads=2", "model.decoder.kv_heads=2",
-                      "model.decoder.layers=12", "optim.lr=3e-4", "budget_steps=300"],
+        "match": "flops",
+        "cross": True,
+        "seeds": 1,
+        "overrides": [
+            "model.hidden_size=64",
+            "model.decoder.heads=2",
+            "model.decoder.kv_heads=2",
+            "model.decoder.layers=12",
+            "optim.lr=3e-4",
+            "budget_steps=300",
+        ],
         "axes": ["model.decoder.residual=pre,post", "model.decoder.layers=6,12,24"],
     },
-}  # fmt: skip
+}
 QUESTIONS: list[tuple[str, str, str]] = [
     ("RMSNorm or LayerNorm?", "block", "norm"),
     ("SwiGLU, GELU, ReLU or squared ReLU, at equal parameters?", "block", "ffn"),
@@ -290,33 +313,55 @@ def render(found: dict[str, Any]) -> None:
     minutes = sum(grid["cpu_minutes"] for grid in found["grids"].values())
     dates = " and ".join(sorted({grid.get("date") or found["date"] for grid in found["grids"].values()}))
     lines = [
-        "# Ablations: nine questions at equal budget", "",
+        "# Ablations: nine questions at equal budget",
+        "",
         "This page is written by `bench/ablations.py` from `bench/results/ablations.json`, whatever the numbers are "
         f"({dates}, torch {found['torch']}, {minutes:.0f} CPU minutes in all, one thread a run). The model "
         "is `recipes/ablate.toml`, a small LLaMA on English prose. What holds at this size and budget need not hold at "
         "another; one learning rate was used for all unless it says otherwise, so a variant that wants another one "
-        "looks worse than it is. Held-out loss is nats a token on the same held-out documents for all.", "",
-        next(iter(found["grids"].values()))["rule"] if found["grids"] else "", "",
+        "looks worse than it is. Held-out loss is nats a token on the same held-out documents for all.",
+        "",
+        next(iter(found["grids"].values()))["rule"] if found["grids"] else "",
+        "",
         "All of it: `make ablations SOURCE=folder` (resumable), then `python bench/ablations.py --speed` on a quiet "
-        "machine. By hand, with the commands below, after:", "",
+        "machine. By hand, with the commands below, after:",
+        "",
         "```",
-        f"trivium prepare SOURCE -o data/ablate --vocab-size {VOCABULARY} --valid-share {VALID_SHARE}", "```", "",
-    ]  # fmt: skip
+        f"trivium prepare SOURCE -o data/ablate --vocab-size {VOCABULARY} --valid-share {VALID_SHARE}",
+        "```",
+        "",
+    ]
     drawn: set[str] = set()
     for question, name, axis in QUESTIONS:
         grid = found["grids"].get(name)
         if grid is None or axis not in {comparison["axis"] for comparison in grid["comparisons"]}:
             if (name, axis) in CONTROLS:
-                lines += [f"## {question}", "", f"**Not run: the CPU minutes were spent.** Without this control, "
-                          f"{CONTROLS[name, axis]}. Its command:", "", "```", command(name), "```", ""]  # fmt: skip
+                lines += [
+                    f"## {question}",
+                    "",
+                    f"**Not run: the CPU minutes were spent.** Without this control, "
+                    f"{CONTROLS[name, axis]}. Its command:",
+                    "",
+                    "```",
+                    command(name),
+                    "```",
+                    "",
+                ]
             continue
         told = ["From the same runs as above."] if name in drawn else ["```", command(name), "```"]
         lines += [f"## {question}", "", *told, ""]
         for comparison in grid["comparisons"]:
             if comparison["axis"] == axis:
                 lines += [f"- {sentence}" for sentence in comparison["sentences"]]
-                head = [comparison["beside"] or axis, "held-out loss", "seeds", "tokens/s", "peak MB", "parameters",
-                        "steps"]  # fmt: skip
+                head = [
+                    comparison["beside"] or axis,
+                    "held-out loss",
+                    "seeds",
+                    "tokens/s",
+                    "peak MB",
+                    "parameters",
+                    "steps",
+                ]
                 lines += ["", *markdown(head, comparison["rows"]), ""]
         if not grid["side_by_side"]:
             lines += ["Speeds are those of the runs, on a machine that may have had other work to do.", ""]
@@ -328,11 +373,18 @@ def render(found: dict[str, Any]) -> None:
             lines += [f"![{name}](ablations-{slug(name)}.png)", ""]
             drawn.add(name)
     if found.get("qkv_milliseconds"):
-        rows = [[width, *(f"{value:.2f}" for value in row.values()), f"{row['fused'] / row['separate']:.2f}"]
-                for width, row in found["qkv_milliseconds"].items()]  # fmt: skip
-        lines += ["## One product for queries, keys and values, or three?", "",
-                  "Milliseconds for 2,048 tokens, forward and backward, one thread, medians of turns side by side:", "",
-                  *markdown(["width", "fused", "separate", "fused / separate"], rows), ""]  # fmt: skip
+        rows = [
+            [width, *(f"{value:.2f}" for value in row.values()), f"{row['fused'] / row['separate']:.2f}"]
+            for width, row in found["qkv_milliseconds"].items()
+        ]
+        lines += [
+            "## One product for queries, keys and values, or three?",
+            "",
+            "Milliseconds for 2,048 tokens, forward and backward, one thread, medians of turns side by side:",
+            "",
+            *markdown(["width", "fused", "separate", "fused / separate"], rows),
+            "",
+        ]
     write_text(PAGE, "\n".join(lines).rstrip() + "\n")
     say(f"the page is {PAGE}")
 
@@ -353,18 +405,26 @@ def markdown(head: list[str], rows: list[list[str]]) -> list[str]:
 
 def by_length_table(losses: dict[str, dict[str, list[float]]]) -> list[str]:
     """Loss by the length of the rows it is evaluated in; the seeds' mean and deviation."""
-    rows = [[name, *(spread(row.get(str(length), []) or [math.nan], "{:.3f}") for length in LENGTHS)]
-            for name, row in losses.items()]  # fmt: skip
+    rows = [
+        [name, *(spread(row.get(str(length), []) or [math.nan], "{:.3f}") for length in LENGTHS)]
+        for name, row in losses.items()
+    ]
     text = "The same models in rows of other lengths (a learned table has 1,024 places, of which 128 were trained):"
     return [text, "", *markdown(["position", *(f"at {length:,}" for length in LENGTHS)], rows), ""]
 
 
 def decoding(found: dict[str, Any]) -> list[str]:
     """What `bench/decode.py` measured."""
-    rows = [[name, f"{row['tokens_per_second']:,.1f}", f"{row['cache_bytes_per_token']:,}", f"{row['cache_mb']:.1f}"]
-            for name, row in found["sides"].items()]  # fmt: skip
-    return [f"Decoding ({found['what']}):", "",
-            *markdown(["keys", "tokens/s", "cache bytes a token", "cache MB at the end"], rows), ""]  # fmt: skip
+    rows = [
+        [name, f"{row['tokens_per_second']:,.1f}", f"{row['cache_bytes_per_token']:,}", f"{row['cache_mb']:.1f}"]
+        for name, row in found["sides"].items()
+    ]
+    return [
+        f"Decoding ({found['what']}):",
+        "",
+        *markdown(["keys", "tokens/s", "cache bytes a token", "cache MB at the end"], rows),
+        "",
+    ]
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ from pathlib import Path
 import torch
 
 from trivium.base.files import write_json
-from trivium.model.auto import Auto
-from trivium.model.kernel import SDPA, Eager, Kernel
-from trivium.model.pattern import Causal, Full, Pattern, Where, Window
+from trivium.model.attention.auto import Auto
+from trivium.model.attention.kernel import SDPA, Eager, Kernel
+from trivium.model.attention.pattern import Causal, Full, Pattern, Where, Window
+from trivium.model.attention.sparse import Dilated, Global, Random, Strided
+from trivium.model.attention.tiled import BLOCK, Tiled
+from trivium.model.attention.view import View
 from trivium.model.size import attended
-from trivium.model.sparse import Dilated, Global, Random, Strided
-from trivium.model.tiled import BLOCK, Tiled
-from trivium.model.view import View
 
 HEADS, WIDTH = 8, 64
 KERNELS = {"eager": Eager(), "tiled": Tiled(), "sdpa": SDPA()}

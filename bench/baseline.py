@@ -6,7 +6,7 @@
 classify: logistic regression on TF-IDF of words and of characters. Retrieval: cosine of TF-IDF. Chat and translation:
 the answer of the nearest training question (TF-IDF of characters). Summaries: the first sentence of the document.
 Extraction: the sentence of the context that shares most with the question. Preferences: logistic regression on the
-difference of TF-IDF, and the longer answer. Scores are those of `trivium.task.metric`.
+difference of TF-IDF, and the longer answer. Scores are those of `trivium.task.metric.text`.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from trivium.task.metric import measure
-from trivium.task.ranking import ranking_metrics
-from trivium.task.squad import squad_metrics
+from trivium.task.metric.ranking import ranking_metrics
+from trivium.task.metric.squad import squad_metrics
+from trivium.task.metric.text import measure
 
 Rows = list[dict[str, Any]]
 
@@ -40,8 +40,10 @@ class Features:
     """TF-IDF of words and pairs of words, and of runs of two to five characters."""
 
     def __init__(self, texts: list[str]) -> None:
-        self.parts = [TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1),
-                      TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2)]  # fmt: skip
+        self.parts = [
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1),
+            TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2),
+        ]
         for part in self.parts:
             part.fit(texts)
 
@@ -126,8 +128,11 @@ def turns(row: dict[str, Any]) -> Rows:
     if "dialogue" not in row:
         return [row]
     said = [*row["dialogue"], {"speaker": "assistant", "text": row["response"]}]
-    return [{"dialogue": [before], "response": after["text"]}
-            for before, after in pairwise(said) if after["speaker"] == "assistant"]  # fmt: skip
+    return [
+        {"dialogue": [before], "response": after["text"]}
+        for before, after in pairwise(said)
+        if after["speaker"] == "assistant"
+    ]
 
 
 def write(train: Rows, test: Rows) -> dict[str, float]:
@@ -148,10 +153,19 @@ def extract(train: Rows, test: Rows) -> dict[str, float]:
 
 
 SETS: dict[str, Callable[[Rows, Rows], dict[str, float]]] = {
-    "polarity": classify, "sms": classify, "clinc": classify, "clinc-pairs": retrieve, "sgd": write, "gsm8k": write,
-    "rasbt": write, "rasbt-prefer": prefer, "tatoeba": write, "scitldr": summarize,
-    "xquad-en": extract, "xquad-zh": extract,
-}  # fmt: skip
+    "polarity": classify,
+    "sms": classify,
+    "clinc": classify,
+    "clinc-pairs": retrieve,
+    "sgd": write,
+    "gsm8k": write,
+    "rasbt": write,
+    "rasbt-prefer": prefer,
+    "tatoeba": write,
+    "scitldr": summarize,
+    "xquad-en": extract,
+    "xquad-zh": extract,
+}
 
 
 def main() -> None:
@@ -166,8 +180,11 @@ def main() -> None:
         if (given.rows / name).is_dir():
             began = time.monotonic()
             scores = SETS[name](load(given.rows / name, "train"), load(given.rows / name, "test"))
-            results[name] = {"date": time.strftime("%Y-%m-%d"), "seconds": round(time.monotonic() - began, 1),
-                             "metrics": scores}  # fmt: skip
+            results[name] = {
+                "date": time.strftime("%Y-%m-%d"),
+                "seconds": round(time.monotonic() - began, 1),
+                "metrics": scores,
+            }
             given.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
             print(f"{name:<14}" + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()), flush=True)
 

@@ -7,7 +7,7 @@ Every layer keeps a key and a value of each token for each of its key heads; a l
 """
 
 from trivium.base.config import parse
-from trivium.model.cache import Tape
+from trivium.model.attention.cache import Tape
 from trivium.model.config import ModelConfig
 
 CONTEXT, BYTES = 4096, 2

@@ -31,16 +31,16 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")
 import numpy as np
 
 from trivium.base.files import read_json, write_json
+from trivium.corpus.clean import sentences
+from trivium.corpus.clean.clean import clean
+from trivium.corpus.clean.filter import Filter, Light
+from trivium.corpus.clean.language import UNSPACED, guess, identify
+from trivium.corpus.clean.web import END_MARKS, Web
+from trivium.corpus.duplicates.cluster import Near, duplicates
+from trivium.corpus.read.sources import read
 from trivium.data.pack import best_fit, concat
 from trivium.data.shards import Corpus, ShardWriter
-from trivium.text import sentences
-from trivium.text.clean import clean
-from trivium.text.dedup import Near, duplicates
-from trivium.text.filter import Filter, Light
-from trivium.text.language import UNSPACED, guess, identify
-from trivium.text.sources import read
-from trivium.text.tokenizer import SPLIT, Tokenizer
-from trivium.text.web import END_MARKS, Web
+from trivium.token.tokenizer import SPLIT, Tokenizer
 
 Side = Callable[[], Any]
 LENGTH = 1024
@@ -281,8 +281,10 @@ def packing(lengths: np.ndarray) -> dict[str, Any]:
         lost = int(framed.sum()) - plan.tokens
         could = int(((framed <= LENGTH) & (np.bincount(plan.document, minlength=len(framed)) > 1)).sum())
         found[name] = {"empty": round(plan.waste, 5), "lost": lost, "cut": plan.cut, "cut_that_would_fit": could}
-        print(f"{'packing':<22} {name:<20} {plan.waste:.3%} empty, {lost} tokens lost, {plan.cut:,} documents cut, "
-              f"{could:,} of them would fit a row")  # fmt: skip
+        print(
+            f"{'packing':<22} {name:<20} {plan.waste:.3%} empty, {lost} tokens lost, {plan.cut:,} documents cut, "
+            f"{could:,} of them would fit a row"
+        )
     found["crop"] = {"lost_share": round(cropped(framed, LENGTH), 5)}
     print(f"{'packing':<22} {'nanochat-style crop':<20} {found['crop']['lost_share']:.3%} of tokens lost")
     return found
@@ -366,10 +368,16 @@ def whole(sources: list[str]) -> dict[str, Any]:
         report = read_json(folder / name / "manifest.json")["report"]["steps"]
         megabytes = next(step["bytes_in"] for step in report if "bytes_in" in step) / 1e6
         steps = {step["step"]: step.get("seconds") for step in report}
-        print(f"{'whole prepare':<22} tokenizer {name}: {megabytes:.1f} MB in {seconds:.1f} s, "
-              f"{megabytes / seconds:.2f} MB/s; {steps}")  # fmt: skip
-        found[name] = {"megabytes": round(megabytes, 1), "seconds": round(seconds, 1),
-                       "MB_per_s": round(megabytes / seconds, 2), "steps": steps}  # fmt: skip
+        print(
+            f"{'whole prepare':<22} tokenizer {name}: {megabytes:.1f} MB in {seconds:.1f} s, "
+            f"{megabytes / seconds:.2f} MB/s; {steps}"
+        )
+        found[name] = {
+            "megabytes": round(megabytes, 1),
+            "seconds": round(seconds, 1),
+            "MB_per_s": round(megabytes / seconds, 2),
+            "steps": steps,
+        }
     shutil.rmtree(folder)
     return found
 
@@ -395,10 +403,18 @@ def folder_of(texts: list[str], tokenizer: Tokenizer) -> Iterator[Path]:
     with ShardWriter(root, "train-00000", tokenizer.size) as shard:
         shard.add(flat, offsets, int(size(texts) * 1e6))
     tokenizer.save(root / "tokenizer")
-    write_json(root / "manifest.json", {
-        "format": 1, "dtype": "<u2", "vocab_size": tokenizer.size, "tokenizer": tokenizer.identity,
-        "splits": {"train": [shard.line]}, "inputs_hash": "", "dataset_id": "bench",
-    })  # fmt: skip
+    write_json(
+        root / "manifest.json",
+        {
+            "format": 1,
+            "dtype": "<u2",
+            "vocab_size": tokenizer.size,
+            "tokenizer": tokenizer.identity,
+            "splits": {"train": [shard.line]},
+            "inputs_hash": "",
+            "dataset_id": "bench",
+        },
+    )
     yield root
     shutil.rmtree(root)
 
@@ -417,8 +433,10 @@ def main() -> None:
     texts = gather(options.sources, options.megabytes)
     spaced = [text for text in texts if guess(text) not in UNSPACED]
     other = [text for text in texts if guess(text) in UNSPACED]
-    print(f"{len(texts):,} documents, {size(texts):.1f} MB, {size(other):.1f} of them in scripts without spaces; "
-          f"load of the machine {os.getloadavg()[0]:.1f}")  # fmt: skip
+    print(
+        f"{len(texts):,} documents, {size(texts):.1f} MB, {size(other):.1f} of them in scripts without spaces; "
+        f"load of the machine {os.getloadavg()[0]:.1f}"
+    )
     tokenizer = Tokenizer.train(texts, 8192)
     path = Path(__file__).parent / "results" / "data.json"
     found: dict[str, Any] = read_json(path) if options.only and path.exists() else {}

@@ -79,8 +79,11 @@ def measure(depth: int, context: int, tokens: int, rounds: int) -> dict[str, Any
             "cache_bytes_per_token": 2 * layers * (stack.kv_heads or stack.heads) * stack.head_width(WIDTH) * 4,
         }
         row = found[name]
-        print(f"{name:<32} {row['tokens_per_second']:>7.1f} tokens/s  {row['cache_mb']:>7.1f} MB  "
-              f"{row['cache_bytes_per_token']:>7,} more bytes for each token", flush=True)  # fmt: skip
+        print(
+            f"{name:<32} {row['tokens_per_second']:>7.1f} tokens/s  {row['cache_mb']:>7.1f} MB  "
+            f"{row['cache_bytes_per_token']:>7,} more bytes for each token",
+            flush=True,
+        )
     return found
 
 

@@ -72,8 +72,10 @@ def sgd(folder: Path) -> Rows:
     """Dialogues about tasks, whole for training; each test dialogue ends at one answer, in turn early and late."""
     for split in ("train", "test"):
         for number, row in enumerate(lines(folder / f"dialogue_sgd/{split}.jsonl.zst")):
-            turns = [{"speaker": {"system": "assistant"}.get(t["speaker"], t["speaker"]), "text": t["text"]}
-                     for t in row["turns"]]  # fmt: skip
+            turns = [
+                {"speaker": {"system": "assistant"}.get(t["speaker"], t["speaker"]), "text": t["text"]}
+                for t in row["turns"]
+            ]
             answers = [i for i, turn in enumerate(turns) if turn["speaker"] == "assistant" and i]
             if answers:
                 last = answers[-1] if split == "train" else answers[number % len(answers)]
@@ -131,17 +133,28 @@ def xquad(folder: Path, language: str) -> Rows:
     for number, article in enumerate(data):
         for paragraph in article["paragraphs"]:
             for qa in paragraph["qas"]:
-                found = {"text": [a["text"] for a in qa["answers"]],
-                         "answer_start": [a["answer_start"] for a in qa["answers"]]}  # fmt: skip
+                found = {
+                    "text": [a["text"] for a in qa["answers"]],
+                    "answer_start": [a["answer_start"] for a in qa["answers"]],
+                }
                 row = {"id": qa["id"], "context": paragraph["context"], "question": qa["question"], "answers": found}
                 yield "test" if number % 6 == 5 else "train", row
 
 
 SETS: dict[str, Callable[[Path], Rows]] = {
-    "polarity": polarity, "sms": sms, "clinc": clinc, "clinc-pairs": clinc_pairs, "sgd": sgd, "gsm8k": gsm8k,
-    "rasbt": rasbt, "rasbt-prefer": rasbt_prefer, "tatoeba": tatoeba, "scitldr": scitldr,
-    "xquad-en": lambda folder: xquad(folder, "en"), "xquad-zh": lambda folder: xquad(folder, "zh"),
-}  # fmt: skip
+    "polarity": polarity,
+    "sms": sms,
+    "clinc": clinc,
+    "clinc-pairs": clinc_pairs,
+    "sgd": sgd,
+    "gsm8k": gsm8k,
+    "rasbt": rasbt,
+    "rasbt-prefer": rasbt_prefer,
+    "tatoeba": tatoeba,
+    "scitldr": scitldr,
+    "xquad-en": lambda folder: xquad(folder, "en"),
+    "xquad-zh": lambda folder: xquad(folder, "zh"),
+}
 
 
 MOST = {"sgd": 100, "gsm8k": 100, "tatoeba": 500, "scitldr": 100, "clinc-pairs": 1500}

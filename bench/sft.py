@@ -23,9 +23,9 @@ import torch
 
 from trivium import api
 from trivium.base.config import parse
-from trivium.data.conversation import conversation_rows
 from trivium.data.loader import Loader
 from trivium.objective.instruct import Instruct
+from trivium.rows.conversation import conversation_rows
 from trivium.train.loop import train
 from trivium.train.recipe import Recipe
 
@@ -37,8 +37,13 @@ def our_seconds(model: str, files: list[str], length: int, packing: Any) -> tupl
     loaded = api.load(model)
     assert loaded.tokenizer is not None
     rows, _ = conversation_rows(files, loaded.tokenizer, Instruct(), length, packing=packing)
-    tree = {"init": model, "objective": "instruct", "budget_epochs": 1, "precision": "fp32",
-            "data": {"path": files, "length": length, "packing": packing}}  # fmt: skip
+    tree = {
+        "init": model,
+        "objective": "instruct",
+        "budget_epochs": 1,
+        "precision": "fp32",
+        "data": {"path": files, "length": length, "packing": packing},
+    }
     recipe = parse(Recipe, tree, "bench")
     loader = Loader(rows, ROWS_A_STEP, ROWS_A_STEP, loaded.tokenizer.vocabulary.pad, samples=rows.size(0))
     steps = -(-rows.size(0) // ROWS_A_STEP)
@@ -66,19 +71,33 @@ def trainer(model: str, files: list[str], length: int, packed: bool) -> tuple[An
         "input_ids": [example.dec.tolist() for example in examples],
         # A completion's mask says which ids are labels; ours says which id comes next, so it moves by one.
         "completion_mask": [[0, *(example.targets["token"][:-1] != -100).astype(int).tolist()] for example in examples],
-    }  # fmt: skip
+    }
     data = Dataset(table(columns), fingerprint=f"dialogues-{length}")  # a name of its own, for hashing tables can fail
     config = SFTConfig(
-        output_dir=tempfile.mkdtemp(), per_device_train_batch_size=ROWS_A_STEP if not packed else 1,
-        gradient_accumulation_steps=1 if not packed else ROWS_A_STEP, num_train_epochs=1, max_length=length,
-        packing=packed, packing_strategy="bfd", learning_rate=3e-4, optim="adamw_torch_fused", save_strategy="no",
-        report_to=[], use_cpu=not torch.cuda.is_available(), bf16=False, gradient_checkpointing=False,
-        disable_tqdm=True, logging_strategy="no", completion_only_loss=True,
-    )  # fmt: skip
+        output_dir=tempfile.mkdtemp(),
+        per_device_train_batch_size=ROWS_A_STEP if not packed else 1,
+        gradient_accumulation_steps=1 if not packed else ROWS_A_STEP,
+        num_train_epochs=1,
+        max_length=length,
+        packing=packed,
+        packing_strategy="bfd",
+        learning_rate=3e-4,
+        optim="adamw_torch_fused",
+        save_strategy="no",
+        report_to=[],
+        use_cpu=not torch.cuda.is_available(),
+        bf16=False,
+        gradient_checkpointing=False,
+        disable_tqdm=True,
+        logging_strategy="no",
+        completion_only_loss=True,
+    )
     return SFTTrainer(
-        model=LlamaForCausalLM.from_pretrained(model), args=config, train_dataset=data,
+        model=LlamaForCausalLM.from_pretrained(model),
+        args=config,
+        train_dataset=data,
         processing_class=PreTrainedTokenizerFast.from_pretrained(model),
-    ), sum(map(len, examples))  # fmt: skip
+    ), sum(map(len, examples))
 
 
 def their_seconds(model: str, files: list[str], length: int, packed: bool) -> tuple[float, int]:
@@ -129,17 +148,24 @@ def main() -> None:
                 rates[name].append(tokens / seconds)
         moved = leak(given.model, files, given.length)
     result = {
-        "date": time.strftime("%Y-%m-%d"), "machine": platform.machine(), "threads": torch.get_num_threads(),
-        "torch": torch.__version__, "dialogues": given.dialogues, "length": given.length, "tokens": tokens,
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "dialogues": given.dialogues,
+        "length": given.length,
+        "tokens": tokens,
         "tokens_per_second": {name: round(statistics.median(found), 1) for name, found in rates.items()},
         "all": {name: [round(rate, 1) for rate in found] for name, found in rates.items()},
         "trl_packed_leak": moved,
-    }  # fmt: skip
+    }
     ours = result["tokens_per_second"]["trivium, packed"]
     for name, rate in result["tokens_per_second"].items():
         print(f"{name:<18}{rate:>10,.0f} real tokens/s   ours packed is {ours / rate:.2f}x")
-    print(f"TRL packed: the scores of a second dialogue move by {moved:.2g} with the first"
-          f" ({'they see each other' if moved > 1e-4 else 'isolated'})")  # fmt: skip
+    print(
+        f"TRL packed: the scores of a second dialogue move by {moved:.2g} with the first"
+        f" ({'they see each other' if moved > 1e-4 else 'isolated'})"
+    )
     out = Path(__file__).parent / "results" / "sft.json"
     out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -28,11 +28,19 @@ RUNS: dict[str, tuple[str, str, str, str]] = {
     # name: model, task, set, fields of the recipe
     "clinc-minilm": ("minilm", "classify", "clinc", "budget_epochs=3 optim.lr=4e-4 data.length=64 batch_tokens=512"),
     "rasbt": ("decoder", "chat", "rasbt", "budget_steps=80 batch_tokens=2048 data.length=512"),
-    "rasbt-prefer": ("rasbt", "prefer", "rasbt-prefer",
-                     "budget_steps=15 optim.lr=1e-4 batch_tokens=2048 data.length=256"),
+    "rasbt-prefer": (
+        "rasbt",
+        "prefer",
+        "rasbt-prefer",
+        "budget_steps=15 optim.lr=1e-4 batch_tokens=2048 data.length=256",
+    ),
     "clinc": ("encoder", "classify", "clinc", "budget_steps=500 optim.lr=1e-3 data.length=256"),
-    "retrieve-minilm": ("minilm", "embed", "clinc-pairs",
-                        "budget_steps=20 optim.lr=1e-4 data.length=64 batch_tokens=4096"),
+    "retrieve-minilm": (
+        "minilm",
+        "embed",
+        "clinc-pairs",
+        "budget_steps=20 optim.lr=1e-4 data.length=64 batch_tokens=4096",
+    ),
     "sms": ("encoder", "classify", "sms", "budget_steps=120 optim.lr=1e-3 data.length=256"),
     "sgd": ("decoder", "chat", "sgd", "budget_steps=120 batch_tokens=2048 data.length=512"),
     "polarity": ("encoder", "classify", "polarity", "budget_steps=450 optim.lr=5e-4 data.length=256"),
@@ -40,15 +48,34 @@ RUNS: dict[str, tuple[str, str, str, str]] = {
     "xquad-en": ("encoder", "extract", "xquad-en", "budget_steps=60 data.length=384 batch_tokens=2048"),
     "xquad-zh": ("encoder", "extract", "xquad-zh", "budget_steps=60 data.length=384 batch_tokens=2048"),
     "gsm8k": ("decoder", "chat", "gsm8k", "budget_steps=120 batch_tokens=2048 data.length=512"),
-    "scitldr": ("encdec", "summarize", "scitldr",
-                "budget_steps=550 batch_tokens=2048 data.length=512 data.too_long=truncate-context"),
+    "scitldr": (
+        "encdec",
+        "summarize",
+        "scitldr",
+        "budget_steps=550 batch_tokens=2048 data.length=512 data.too_long=truncate-context",
+    ),
     "retrieve": ("encoder", "embed", "clinc-pairs", "budget_steps=120 optim.lr=1e-3 data.length=64 batch_tokens=4096"),
     "clinc-decoder": ("decoder", "classify", "clinc", "budget_steps=300 optim.lr=1e-3 data.length=256"),
-}  # fmt: skip
+}
 COMPARED_BEFORE = ("embed", "prefer")
 """Tasks that a model can be scored on before it is trained."""
-SHOWN = ("accuracy", "macro_f1", "recall@1", "mrr@10", "exact_match", "f1", "rouge_1", "rouge_2", "rouge_l", "bleu",
-         "chrf", "margin", "reward_accuracy", "reward_margin", "accuracy_longer")  # fmt: skip
+SHOWN = (
+    "accuracy",
+    "macro_f1",
+    "recall@1",
+    "mrr@10",
+    "exact_match",
+    "f1",
+    "rouge_1",
+    "rouge_2",
+    "rouge_l",
+    "bleu",
+    "chrf",
+    "margin",
+    "reward_accuracy",
+    "reward_margin",
+    "accuracy_longer",
+)
 QUIET = "eval_every_steps=1000000 save_every_steps=1000000"
 """Held-out rows are scored once, at the end."""
 
@@ -74,8 +101,10 @@ def first(task: str, model: Path, test: Path) -> dict[str, float]:
 def said(metrics: dict[str, float]) -> str:
     """The metrics that a table shows, in a few words."""
     shown = [(name, metrics[name]) for name in SHOWN if name in metrics]
-    return ", ".join(f"{name} {value:.1f}" if value > 1 or name in ("bleu", "chrf") else f"{name} {value:.3f}"
-                     for name, value in shown)  # fmt: skip
+    return ", ".join(
+        f"{name} {value:.1f}" if value > 1 or name in ("bleu", "chrf") else f"{name} {value:.3f}"
+        for name, value in shown
+    )
 
 
 def table(results: dict[str, Any], baseline: dict[str, Any]) -> str:
@@ -103,8 +132,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(RUNS))
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).parent / "results" / "tasks.json")
     given = parser.parse_args()
-    models = {"decoder": given.decoder, "encoder": given.encoder, "encdec": given.encdec, "minilm": minilm(),
-              "rasbt": given.runs / "rasbt" / "model"}  # fmt: skip
+    models = {
+        "decoder": given.decoder,
+        "encoder": given.encoder,
+        "encdec": given.encdec,
+        "minilm": minilm(),
+        "rasbt": given.runs / "rasbt" / "model",
+    }
     results = json.loads(given.out.read_text()) if given.out.is_file() else {}
     for name in given.only:
         which, task, rows, fields = RUNS[name]
@@ -123,10 +157,14 @@ def main() -> None:
                 subprocess.run([sys.executable, "-m", "trivium", *command], check=True, stdout=log, stderr=log)
             found = json.loads((folder / "model" / "trivium.json").read_text())["evaluation"][task]
             results[name] = {
-                "date": time.strftime("%Y-%m-%d"), "model": which, "command": f"finetune {task} {fields}",
-                "cpu_seconds": round(cpu() - spent), "seconds": round(time.monotonic() - began),
-                "before": before, "metrics": found,
-            }  # fmt: skip
+                "date": time.strftime("%Y-%m-%d"),
+                "model": which,
+                "command": f"finetune {task} {fields}",
+                "cpu_seconds": round(cpu() - spent),
+                "seconds": round(time.monotonic() - began),
+                "before": before,
+                "metrics": found,
+            }
             given.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
         if name in results:
             print(f"{name:<16}", results[name]["metrics"], flush=True)

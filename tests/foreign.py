@@ -6,8 +6,8 @@ from functools import lru_cache
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 
-from trivium.text.template import ChatML, Llama3
-from trivium.text.tokenizer import SPLIT, Tokenizer
+from trivium.token.template import ChatML, Llama3
+from trivium.token.tokenizer import SPLIT, Tokenizer
 
 QWEN = """\
 {%- if messages[0].role == 'system' %}
@@ -69,8 +69,10 @@ FOREIGN = {
 }
 """Template, BOS, the end of an answer, control tokens."""
 
-TEXT = ("the user says what abs does\n\nand returns  absolute values of numbers\n 中文 测试 naïve café for 😀 "
-        "assistant\nuser\nsystem\n\n hi\n\n\n ") * 40  # fmt: skip
+TEXT = (
+    "the user says what abs does\n\nand returns  absolute values of numbers\n 中文 测试 naïve café for 😀 "
+    "assistant\nuser\nsystem\n\n hi\n\n\n "
+) * 40
 
 
 @lru_cache
@@ -78,18 +80,29 @@ def foreign(name: str) -> Tokenizer:
     """A byte-level tokenizer with the control tokens of a family, whose merges reach over spaces and line ends."""
     template, bos, eos, control = FOREIGN[name]
     bpe = tokenizers.Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(tokenizers.Regex(SPLIT), behavior="isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])  # fmt: skip
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(tokenizers.Regex(SPLIT), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     bpe.decoder = decoders.ByteLevel()
     special = [AddedToken(one, special=True, normalized=False) for one in ("<pad>", *control)]
-    bpe.train_from_iterator([TEXT], trainers.BpeTrainer(
-        vocab_size=420, show_progress=False, special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    ))  # fmt: skip
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", "eos_token": eos,
-              "clean_up_tokenization_spaces": False}  # fmt: skip
+    bpe.train_from_iterator(
+        [TEXT],
+        trainers.BpeTrainer(
+            vocab_size=420,
+            show_progress=False,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": "<pad>",
+        "eos_token": eos,
+        "clean_up_tokenization_spaces": False,
+    }
     if bos:
         config["bos_token"] = bos
     return Tokenizer(json.dumps(json.loads(bpe.to_str())), config, template)

@@ -2,8 +2,8 @@
 
 import torch
 
-from trivium.model.pattern import And, Causal, Or, Pattern, Where, Window
-from trivium.model.sparse import Global, Random
+from trivium.model.attention.pattern import And, Causal, Or, Pattern, Where, Window
+from trivium.model.attention.sparse import Global, Random
 
 SIZED: dict[str, Pattern] = {
     "full": Pattern.kinds["full"](),

@@ -10,9 +10,14 @@ def pretraining(data, **changes):
     tree = {
         "data": {"path": [str(data)], "length": 32},
         "model": {"preset": "llama", "depth": 1, "hidden_size": 16, "vocab_size": 384, "context": 64},
-        "optim": {"lr": 1e-2}, "precision": "fp32", "batch_tokens": 128, "micro_rows": 2, "log_every_steps": 1,
-        "eval_every_steps": 2, **changes,
-    }  # fmt: skip
+        "optim": {"lr": 1e-2},
+        "precision": "fp32",
+        "batch_tokens": 128,
+        "micro_rows": 2,
+        "log_every_steps": 1,
+        "eval_every_steps": 2,
+        **changes,
+    }
     return parse(Recipe, {"budget_steps": 4, **tree} if not any("budget" in key for key in changes) else tree)
 
 

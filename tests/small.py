@@ -9,7 +9,7 @@ import torch
 
 import trivium
 from trivium.task.finetune import finetune, recipe_for
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 FAST = ["precision=fp32", "batch_tokens=256", "micro_rows=4", "optim.lr=5e-3", "budget_epochs=8"]
 SIZES: dict[str, dict[str, Any]] = {
@@ -48,9 +48,14 @@ def labelled(count: int = 48) -> list[dict[str, Any]]:
 
 
 def tuned(
-    path: Path, task: str, preset: str, made: Iterable[Mapping[str, Any]], words: Sequence[str] = (),
-    head: bool = False, context: int = 64,
-) -> tuple[Path, dict[str, Any]]:  # fmt: skip
+    path: Path,
+    task: str,
+    preset: str,
+    made: Iterable[Mapping[str, Any]],
+    words: Sequence[str] = (),
+    head: bool = False,
+    context: int = 64,
+) -> tuple[Path, dict[str, Any]]:
     """Fine-tune a small model on rows: the run's model folder, and the metrics on the same rows."""
     file = str(rows(path / f"{task}.jsonl", made))
     recipe = recipe_for(task, folder(path, preset, context), [file], [file], [*FAST, *words], head=head)

@@ -10,9 +10,9 @@ import torch
 import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Message
-from trivium.model.norm import RMS
-from trivium.model.pattern import Window
-from trivium.text.tokenizer import Tokenizer
+from trivium.model.attention.pattern import Window
+from trivium.model.layer.norm import RMS
+from trivium.token.tokenizer import Tokenizer
 
 TINY = {"layers": 2, "hidden_size": 32, "heads": 4, "context": 64, "vocab_size": 101}
 

@@ -7,7 +7,7 @@ import trivium
 from trivium import api
 from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.generate import generate
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 BYTES = Tokenizer.bytes()
 V = BYTES.vocabulary

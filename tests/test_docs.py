@@ -13,7 +13,7 @@ from trivium.base.config import dump
 from trivium.cli import app
 from trivium.task.finetune import recipe_for
 from trivium.task.task import tasks
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
@@ -72,6 +72,8 @@ def test_the_recipe_of_a_task_is_its_defaults(name, tmp_path):
 
 def test_a_recipe_of_a_head_does_not_keep_a_task_from_being_learned_in_words(tmp_path):
     folder = small.folder(tmp_path, "t5")
-    asked = [recipe_for("classify", folder, ["x"], recipe=ROOT / "recipes" / "classify.toml", head=head)
-             for head in (False, True)]  # fmt: skip
+    asked = [
+        recipe_for("classify", folder, ["x"], recipe=ROOT / "recipes" / "classify.toml", head=head)
+        for head in (False, True)
+    ]
     assert [recipe.objective.kind for recipe in asked] == ["instruct", "label"]

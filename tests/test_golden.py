@@ -22,10 +22,7 @@ TOLERANCE = 1e-5
 STEPS = 20
 VERSION = ".".join(torch.__version__.split(".")[:2])
 LENGTHS = [40, 7, 63, 18, 25, 90, 11, 33, 52, 14, 29, 71]
-RUNS = {
-    "llama": {"tree": {"decoder": {"kv_heads": 1}}},
-    "gpt2": {"dropout": 0.1, "attention_dropout": 0.1},
-}
+RUNS = {"llama": {"tree": {"decoder": {"kv_heads": 1}}}, "gpt2": {"dropout": 0.1, "attention_dropout": 0.1}}
 
 
 def losses(preset: str, folder: Path) -> list[float]:

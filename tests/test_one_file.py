@@ -13,20 +13,31 @@ import tiny
 from places import causal, packed, patterns
 from trivium.base.config import Choice, dump, parse
 from trivium.base.types import Example
-from trivium.model import embed, ffn, head, init, kernel, norm, pattern, position, residual
+from trivium.model import init
+from trivium.model.attention import kernel, pattern
+from trivium.model.attention.view import View
+from trivium.model.layer import embed, ffn, head, norm, position, residual
 from trivium.model.transformer import Transformer
-from trivium.model.view import View
 from trivium.objective import objective
 from trivium.train import optim, schedule
 from trivium.train.loop import train
 from trivium.train.recipe import Recipe
 
 FAMILIES: dict[str, type[Choice]] = {
-    "norm": norm.Norm, "ffn": ffn.FFN, "position": position.Position, "scaling": position.Scaling,
-    "pattern": pattern.Pattern, "residual": residual.Residual, "kernel": kernel.Kernel, "init": init.Init,
-    "embed": embed.Embed, "head": head.Head, "objective": objective.Objective, "optim": optim.Optim,
+    "norm": norm.Norm,
+    "ffn": ffn.FFN,
+    "position": position.Position,
+    "scaling": position.Scaling,
+    "pattern": pattern.Pattern,
+    "residual": residual.Residual,
+    "kernel": kernel.Kernel,
+    "init": init.Init,
+    "embed": embed.Embed,
+    "head": head.Head,
+    "objective": objective.Objective,
+    "optim": optim.Optim,
     "schedule": schedule.Schedule,
-}  # fmt: skip
+}
 USED: set[str] = set()
 KERNELS = [pytest.param(kind, marks=pytest.mark.slow if kind == "flex" else ()) for kind in sorted(kernel.Kernel.kinds)]
 
@@ -191,15 +202,30 @@ TREE = {
     "data": {"path": ["nowhere"]},
     "objective": "house",
     "model": {
-        "vocab_size": 64, "hidden_size": 32, "context": 64, "tie": False,
-        "embed": "house", "head": "house", "init": "house", "kernel": "house",
+        "vocab_size": 64,
+        "hidden_size": 32,
+        "context": 64,
+        "tie": False,
+        "embed": "house",
+        "head": "house",
+        "init": "house",
+        "kernel": "house",
         "decoder": {
-            "layers": 2, "heads": 2, "norm": {"kind": "house", "alpha": 0.7}, "ffn": "house", "pattern": "house",
-            "position": ["house", {"kind": "rope", "scaling": "house"}], "residual": "house", "qk_norm": "house",
+            "layers": 2,
+            "heads": 2,
+            "norm": {"kind": "house", "alpha": 0.7},
+            "ffn": "house",
+            "pattern": "house",
+            "position": ["house", {"kind": "rope", "scaling": "house"}],
+            "residual": "house",
+            "qk_norm": "house",
         },
     },
-    "optim": {"kind": "house", "lr": 0.1}, "schedule": "house", "budget_steps": 2, "precision": "fp32",
-}  # fmt: skip
+    "optim": {"kind": "house", "lr": 0.1},
+    "schedule": "house",
+    "budget_steps": 2,
+    "precision": "fp32",
+}
 
 
 def test_no_axis_is_missing_here():

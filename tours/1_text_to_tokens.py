@@ -12,18 +12,18 @@ import numpy as np
 
 from trivium.base.batch import collate
 from trivium.base.files import write_json
+from trivium.corpus.clean import sentences
+from trivium.corpus.clean.clean import clean
+from trivium.corpus.clean.filter import Light
+from trivium.corpus.clean.language import guess, identify
+from trivium.corpus.clean.web import Web
+from trivium.corpus.duplicates.cluster import Near, duplicates
+from trivium.corpus.read.sources import Reading, read
 from trivium.data.pack import best_fit, concat
 from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus, ShardWriter
 from trivium.objective.causal import Causal
-from trivium.text import sentences
-from trivium.text.clean import clean
-from trivium.text.dedup import Near, duplicates
-from trivium.text.filter import Light
-from trivium.text.language import guess, identify
-from trivium.text.sources import Reading, read
-from trivium.text.tokenizer import Tokenizer
-from trivium.text.web import Web
+from trivium.token.tokenizer import Tokenizer
 
 RAW = (
     "---\ntitle: The heron\n---\n"
@@ -123,8 +123,15 @@ title(9, "Rows: BOS and EOS join as ids, positions begin anew, documents are tol
 vocabulary = tokenizer.vocabulary
 with ShardWriter(folder, "train-00000", tokenizer.size) as shard:
     shard.add(flat, offsets, sum(len(d.encode()) for d in documents))
-manifest = {"format": 1, "dtype": "<u2", "vocab_size": tokenizer.size, "tokenizer": tokenizer.identity,
-            "splits": {"train": [shard.line]}, "inputs_hash": "", "dataset_id": "tour"}  # fmt: skip
+manifest = {
+    "format": 1,
+    "dtype": "<u2",
+    "vocab_size": tokenizer.size,
+    "tokenizer": tokenizer.identity,
+    "splits": {"train": [shard.line]},
+    "inputs_hash": "",
+    "dataset_id": "tour",
+}
 write_json(folder / "manifest.json", manifest)
 packed = DocumentRows(Corpus(folder, "train"), Causal(), vocabulary, LENGTH)
 most = max(range(packed.size(0)), key=lambda row: len(packed.row(0, row)))

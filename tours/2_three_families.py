@@ -14,10 +14,10 @@ import trivium
 from trivium.base.batch import Batch, collate
 from trivium.base.seeds import generator
 from trivium.base.types import IGNORE
+from trivium.model.attention.pattern import Pattern, Where
 from trivium.model.device import place
-from trivium.model.pattern import Pattern, Where
 from trivium.objective.objective import Objective
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.loss import token_loss
 
 STEPS, LENGTH = 30, 64

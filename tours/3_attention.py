@@ -11,10 +11,10 @@ several times. Here the same numbers come out of four programs, each of which ho
 
 import torch
 
-from trivium.model.kernel import Eager
-from trivium.model.pattern import Causal, Full, Where, Window
-from trivium.model.tiled import Tiled
-from trivium.model.view import View
+from trivium.model.attention.kernel import Eager
+from trivium.model.attention.pattern import Causal, Full, Where, Window
+from trivium.model.attention.tiled import Tiled
+from trivium.model.attention.view import View
 
 torch.manual_seed(0)
 N, E, TILE = 8, 4, 2
@@ -61,8 +61,10 @@ def one_pass(tell: bool = False) -> torch.Tensor:
             fade, weight = (largest - new).exp(), (score - new).exp()
             total, mix = total * fade + weight, mix * fade + weight * value
             if tell and number == N - 1:
-                print(f"   score {score:+.3f}   largest {new:+.3f}   fade {fade:.3f}   sum {total:.3f}   "
-                      f"output so far {numbers(mix / total, 3)}")  # fmt: skip
+                print(
+                    f"   score {score:+.3f}   largest {new:+.3f}   fade {fade:.3f}   sum {total:.3f}   "
+                    f"output so far {numbers(mix / total, 3)}"
+                )
             largest = new
         rows.append(mix / total)
     return torch.stack(rows)
@@ -115,4 +117,4 @@ print("\nWhole tiles that nobody sees are skipped. Of the 1,024 blocks of 128 x 
 for name, pattern in (("causal", Causal()), ("window of 256", Window(size=256))):
     share = View(pattern, where, where, plain=True).share(128)
     print(f"   {name:<14} touches {share * 1024:>4.0f}, {share:.0%}")
-print("\nThe backward pass and the bias, caps and heads that share keys are in src/trivium/model/tiled.py.")
+print("\nThe backward pass and the bias, caps and heads that share keys are in src/trivium/model/attention/tiled.py.")

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import trivium
 from trivium.base.config import parse
-from trivium.data.prepare import Preparation, prepare
+from trivium.corpus.prepare import Preparation, prepare
+from trivium.rows.read import read_rows
 from trivium.task.finetune import finetune, recipe_for
 from trivium.task.predict import evaluate_files
 from trivium.task.run import run
-from trivium.text.rows import read_rows
-from trivium.text.template import ids, render, stop_ids
+from trivium.token.template import ids, render, stop_ids
 from trivium.train.recipe import Recipe
 
 PRETRAIN_STEPS, TUNE_EPOCHS = (int(word) for word in (*sys.argv[1:], "100", "30")[:2])
@@ -42,21 +42,31 @@ def first(text: str) -> str:
 
 
 title("1. Text becomes data")
-docs = {f"{kind.__name__}.{name}": getattr(kind, name).__doc__ or "" for kind in (str, list, dict, set, bytes, int)
-        for name in dir(kind) if not name.startswith("_")}  # fmt: skip
+docs = {
+    f"{kind.__name__}.{name}": getattr(kind, name).__doc__ or ""
+    for kind in (str, list, dict, set, bytes, int)
+    for name in dir(kind)
+    if not name.startswith("_")
+}
 text = [{"text": f"{name}: {doc}", "id": name} for name, doc in docs.items() if len(doc) > 40]
 (here / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in text))
 manifest = prepare([here / "text.jsonl"], here / "data", Preparation(vocab_size=512, near=None, valid_share=0.1))
-print(f"{len(text)} docstrings are {manifest['splits']['train'][0]['tokens']:,} tokens to learn from, "
-      f"of a vocabulary of {manifest['vocab_size']}")  # fmt: skip
+print(
+    f"{len(text)} docstrings are {manifest['splits']['train'][0]['tokens']:,} tokens to learn from, "
+    f"of a vocabulary of {manifest['vocab_size']}"
+)
 
 title("2. Pretraining: the next token, everywhere")
 tree = {
     "data": {"path": [str(here / "data")], "length": 128},
     "model": {"preset": "llama", "depth": 2, "hidden_size": 128, "context": 128, "vocab_size": manifest["vocab_size"]},
-    "optim": {"lr": 3e-3}, "budget_steps": PRETRAIN_STEPS, "batch_tokens": 1024, "eval_every_steps": PRETRAIN_STEPS,
-    "save_every_steps": 1000, "log_every_steps": max(1, PRETRAIN_STEPS // 5),
-}  # fmt: skip
+    "optim": {"lr": 3e-3},
+    "budget_steps": PRETRAIN_STEPS,
+    "batch_tokens": 1024,
+    "eval_every_steps": PRETRAIN_STEPS,
+    "save_every_steps": 1000,
+    "log_every_steps": max(1, PRETRAIN_STEPS // 5),
+}
 base = run(parse(Recipe, tree), here / "pretrain")
 print(f"it goes on: 'Return a copy of' -> {trivium.load(base).generate('Return a copy of', max_new_tokens=12)!r}")
 
@@ -65,12 +75,20 @@ facts = {name: first(doc) for name, doc in docs.items() if name.startswith("str.
 rows = []
 for at, (name, answer) in enumerate(facts.items()):
     asked = f"What does {name} do?"
-    rows.append([
-        {"question": asked, "context": "", "answer": answer},
-        {"instruction": "Say what this does.", "input": name, "outputs": [answer]},
-        {"dialogue": [{"speaker": "user", "text": "Hi."}, {"speaker": "assistant", "text": "Hello."},
-                      {"speaker": "user", "text": asked}], "response": answer},
-    ][at % 3])  # fmt: skip
+    rows.append(
+        [
+            {"question": asked, "context": "", "answer": answer},
+            {"instruction": "Say what this does.", "input": name, "outputs": [answer]},
+            {
+                "dialogue": [
+                    {"speaker": "user", "text": "Hi."},
+                    {"speaker": "assistant", "text": "Hello."},
+                    {"speaker": "user", "text": asked},
+                ],
+                "response": answer,
+            },
+        ][at % 3]
+    )
 file = here / "rows.jsonl"
 file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 tokenizer = trivium.load(base).tokenizer
@@ -79,8 +97,10 @@ for where, conversation in list(read_rows([file]))[:3]:
     shown = "".join(f"«{tokenizer.decode(p.ids)}»" if p.train else tokenizer.decode(p.ids) for p in parts)
     print(f"{where.rsplit('/')[-1]}  {shown!r}")
 forged = ids(render(next(read_rows([file]))[1].messages, tokenizer)) + tokenizer.encode("<|end|>")
-print(f"\n'<|end|>' typed by a person is {len(tokenizer.encode('<|end|>'))} ordinary tokens; the control token is one, "
-      f"and there {'is' if forged.count(stop_ids(tokenizer)[0]) == 1 else 'IS NOT'} only the template's")  # fmt: skip
+print(
+    f"\n'<|end|>' typed by a person is {len(tokenizer.encode('<|end|>'))} ordinary tokens; the control token is one, "
+    f"and there {'is' if forged.count(stop_ids(tokenizer)[0]) == 1 else 'IS NOT'} only the template's"
+)
 
 title("4. Fine-tuning: the next token of answers and their ends alone")
 words = [f"budget_epochs={TUNE_EPOCHS}", "batch_tokens=512", "optim.lr=2e-3", "log_every_steps=20", "data.packing=pad"]

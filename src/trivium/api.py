@@ -30,14 +30,14 @@ from trivium.infer.write import write
 from trivium.interop import equip, hub
 from trivium.interop.adapter import save_adapter
 from trivium.model.config import ModelConfig
+from trivium.model.layer.score import Classify
 from trivium.model.presets import PRESETS
-from trivium.model.score import Classify
 from trivium.model.stack import StackConfig
 from trivium.model.transformer import Transformer
-from trivium.text.frame import framed, said, usual
-from trivium.text.layout import Layout
-from trivium.text.template import stop_ids
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.frame import framed, said, usual
+from trivium.token.layout import Layout
+from trivium.token.template import stop_ids
+from trivium.token.tokenizer import Tokenizer
 
 Prompts = TypeVar("Prompts", str, list[str], list[int], list[list[int]])
 Ids = Tensor | Sequence[Sequence[int]]

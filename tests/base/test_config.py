@@ -173,10 +173,19 @@ def test_merging_changes_neither_tree():
 @pytest.mark.parametrize(
     ("word", "value"),
     [
-        ("3", 3), ("3e-4", 3e-4), ("true", True), ("[1, 2]", [1, 2]), ('"3"', "3"), ("llama", "llama"), ("", ""),
-        ("runs/my folder", "runs/my folder"), ("a=b", "a=b"), ('{kind = "saw"}', {"kind": "saw"}), ("1.5.2", "1.5.2"),
+        ("3", 3),
+        ("3e-4", 3e-4),
+        ("true", True),
+        ("[1, 2]", [1, 2]),
+        ('"3"', "3"),
+        ("llama", "llama"),
+        ("", ""),
+        ("runs/my folder", "runs/my folder"),
+        ("a=b", "a=b"),
+        ('{kind = "saw"}', {"kind": "saw"}),
+        ("1.5.2", "1.5.2"),
     ],
-)  # fmt: skip
+)
 def test_an_override_is_toml_or_else_a_string(word, value):
     assert override({}, [f"a.b={word}"]) == {"a": {"b": value}}
 

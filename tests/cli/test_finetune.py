@@ -44,10 +44,18 @@ CASES = [
     ("tag", "r.conll", b"Ann O\n\nran\n", "r.conll:3: expected a word and its tag, found 'ran'"),
     ("tag", "r.jsonl", lines({"tokens": ["a", "b"], "tags": ["O", "X"]}, {"tokens": ["a"]}), "r.jsonl:2: tags: "),
     ("extract", "r.json", json.dumps(SQUAD).encode(), "r.json:1: paragraphs[0].qas[0]: expected SQuAD's keys"),
-    ("extract", "r.jsonl", lines({"question": "q", "context": "abc", "answers": {"text": ["c"], "answer_start": [0]}}),
-     "r.jsonl:1: answers: expected 'c' at 0 of the context, found 'a'"),
-    ("extract", "r.jsonl", lines({"question": "q", "context": "abc", "answers": {"text": ["c"]}}),
-     "r.jsonl:1: answers.answer_start: expected one for each of 1 texts, found 0"),
+    (
+        "extract",
+        "r.jsonl",
+        lines({"question": "q", "context": "abc", "answers": {"text": ["c"], "answer_start": [0]}}),
+        "r.jsonl:1: answers: expected 'c' at 0 of the context, found 'a'",
+    ),
+    (
+        "extract",
+        "r.jsonl",
+        lines({"question": "q", "context": "abc", "answers": {"text": ["c"]}}),
+        "r.jsonl:1: answers.answer_start: expected one for each of 1 texts, found 0",
+    ),
     ("extract", "r.jsonl", lines({"question": "q", "context": "abc"}), "say objective.unanswerable=true"),
     ("embed", "r.jsonl", lines({"anchor": "a"}), "r.jsonl:1: expected the keys {anchor, positive}, found {anchor}"),
     ("translate", "r.jsonl", lines({"translation": {"en": "a"}}), "r.jsonl:1: translation: expected two languages"),
@@ -56,7 +64,7 @@ CASES = [
     ("prefer", "r.jsonl", lines({"prompt": "p", "chosen": "a"}), "r.jsonl:1: expected the keys {chosen, rejected}"),
     ("prefer", "r.jsonl", lines({"prompt": "p", "chosen": " ", "rejected": "b"}), "r.jsonl:1: chosen: expected an"),
     ("prefer", "r.jsonl", lines({"prompt": [{"role": 1}], "chosen": "a", "rejected": "b"}), "r.jsonl:1: prompt[0]: "),
-]  # fmt: skip
+]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -129,10 +137,13 @@ def test_words_reach_the_run(models, tmp_path, monkeypatch, capsys):  # type: ig
     [
         ("classify", [GOOD, {"text": "b", "label": "y"}], {"text": "c"}),
         ("tag", [{"tokens": ["a", "b"], "tags": ["O", "X"]}], {"tokens": ["a"]}),
-        ("extract", [{"question": "q", "context": "abc", "answers": {"text": ["c"], "answer_start": [2]}}],
-         {"question": "q", "context": "abc"}),
+        (
+            "extract",
+            [{"question": "q", "context": "abc", "answers": {"text": ["c"], "answer_start": [2]}}],
+            {"question": "q", "context": "abc"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_rows_that_do_not_fit_the_task_are_skipped(task, good, bad, models, tmp_path, monkeypatch, capsys):  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
     Path("r.jsonl").write_bytes(lines(*good, bad))

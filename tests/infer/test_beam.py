@@ -17,19 +17,38 @@ transformers.logging.set_verbosity_error()
 SMALL = {"vocab_size": 53, "pad_token_id": 0, "eos_token_id": 2}
 CONFIGS = {
     "t5": {
-        **SMALL, "d_model": 24, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 3, "decoder_start_token_id": 0,
+        **SMALL,
+        "d_model": 24,
+        "d_kv": 8,
+        "d_ff": 32,
+        "num_layers": 2,
+        "num_heads": 3,
+        "decoder_start_token_id": 0,
         "relative_attention_num_buckets": 8,
     },
     "bart": {
-        **SMALL, "d_model": 24, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 3,
-        "decoder_attention_heads": 3, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 40,
-        "bos_token_id": 1, "decoder_start_token_id": 2, "forced_eos_token_id": None,
+        **SMALL,
+        "d_model": 24,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "encoder_attention_heads": 3,
+        "decoder_attention_heads": 3,
+        "encoder_ffn_dim": 32,
+        "decoder_ffn_dim": 32,
+        "max_position_embeddings": 40,
+        "bos_token_id": 1,
+        "decoder_start_token_id": 2,
+        "forced_eos_token_id": None,
     },
     "llama": {
-        **SMALL, "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 3,
+        **SMALL,
+        "hidden_size": 24,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
         "num_key_value_heads": 1,
     },
-}  # fmt: skip
+}
 SOURCES = [[9, 8, 7, 11, 30], [12, 4], [40, 41, 42, 43, 44, 45, 46, 5, 6]]
 
 

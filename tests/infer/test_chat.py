@@ -10,9 +10,9 @@ import trivium
 from trivium.base.errors import ModelError
 from trivium.base.types import Message
 from trivium.infer.chat import Chat, messages
-from trivium.text import template
-from trivium.text.dialogue import SPEAKERS
-from trivium.text.tokenizer import Tokenizer
+from trivium.rows.dialogue import SPEAKERS
+from trivium.token import template
+from trivium.token.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 import trivium
 from trivium.infer.generate import Generation
 from trivium.infer.write import TextStream, write
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,11 @@ peft = pytest.importorskip("peft", reason="peft is the oracle of these tests")
 transformers.logging.set_verbosity_error()
 
 IDS = torch.tensor([[5, 9, 41, 7, 33, 2], [3, 88, 6, 54, 21, 90]])
-CLASSES = {"encoder": "AutoModelForMaskedLM", "decoder": "AutoModelForCausalLM",
-           "encoder_decoder": "AutoModelForSeq2SeqLM"}  # fmt: skip
+CLASSES = {
+    "encoder": "AutoModelForMaskedLM",
+    "decoder": "AutoModelForCausalLM",
+    "encoder_decoder": "AutoModelForSeq2SeqLM",
+}
 
 
 def build(preset):
@@ -78,10 +81,16 @@ def test_we_read_our_own(preset, tmp_path):
 
 
 TARGETS = {
-    "llama": ["q_proj", "v_proj", "down_proj"], "qwen3": ["q_proj", "k_proj", "o_proj"], "gpt2": ["c_attn", "c_proj"],
-    "bert": ["query", "value"], "roberta": ["query", "key"], "modernbert": ["Wqkv", "Wi", "Wo"], "t5": ["q", "v", "wo"],
-    "bart": ["q_proj", "fc1"], "mbart": ["v_proj", "fc2"],
-}  # fmt: skip
+    "llama": ["q_proj", "v_proj", "down_proj"],
+    "qwen3": ["q_proj", "k_proj", "o_proj"],
+    "gpt2": ["c_attn", "c_proj"],
+    "bert": ["query", "value"],
+    "roberta": ["query", "key"],
+    "modernbert": ["Wqkv", "Wi", "Wo"],
+    "t5": ["q", "v", "wo"],
+    "bart": ["q_proj", "fc1"],
+    "mbart": ["v_proj", "fc2"],
+}
 
 
 @pytest.mark.parametrize("preset", TARGETS)
@@ -89,8 +98,14 @@ def test_we_read_theirs(preset, tmp_path):
     model = build(preset)
     model.save(tmp_path / "base")
     base = getattr(transformers, CLASSES[model.config.family]).from_pretrained(tmp_path / "base")
-    config = peft.LoraConfig(r=4, lora_alpha=6, target_modules=TARGETS[preset], fan_in_fan_out=preset == "gpt2",
-                             init_lora_weights=False, rank_pattern={TARGETS[preset][0]: 2})  # fmt: skip
+    config = peft.LoraConfig(
+        r=4,
+        lora_alpha=6,
+        target_modules=TARGETS[preset],
+        fan_in_fan_out=preset == "gpt2",
+        init_lora_weights=False,
+        rank_pattern={TARGETS[preset][0]: 2},
+    )
     stock = peft.get_peft_model(base, config)
     stock.save_pretrained(tmp_path / "adapter")
     adapter.load_adapter(tmp_path / "adapter", model.transformer)
@@ -110,8 +125,10 @@ def test_a_folder_of_an_adapter_loads_with_its_base(tmp_path):
         trivium.load(tmp_path / "adapter")
 
 
-@pytest.mark.parametrize(("change", "message"), [({"use_dora": True}, "use_dora"), ({"bias": "all"}, "bias"),
-                                                 ({"use_rslora": True}, "use_rslora")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"use_dora": True}, "use_dora"), ({"bias": "all"}, "bias"), ({"use_rslora": True}, "use_rslora")],
+)
 def test_what_we_do_not_compute_is_refused(change, message, tmp_path):
     model = learn(build("llama"))
     adapter.save_adapter(tmp_path / "a", model.transformer, "base")

@@ -9,7 +9,7 @@ import torch
 
 import trivium
 from trivium.infer.generate import generate
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 ct2 = pytest.importorskip("ctranslate2", reason="ctranslate2 is the oracle of these tests")
 pytest.importorskip("transformers", reason="CTranslate2 converts with transformers")

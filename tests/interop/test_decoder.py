@@ -6,7 +6,7 @@ import trivium
 from trivium.base.errors import ModelError
 from trivium.interop import decoder
 from trivium.interop.rules import Copy, Rule
-from trivium.model.pattern import Causal, Window
+from trivium.model.attention.pattern import Causal, Window
 
 
 def test_words_become_patterns_of_one_window() -> None:

@@ -5,7 +5,7 @@ import torch
 
 import small
 from trivium.interop.equip import head, pooling
-from trivium.model.score import Classify, Embed
+from trivium.model.layer.score import Classify, Embed
 
 IDS = [[1, 9, 41, 7, 33, 2]]
 

@@ -8,16 +8,27 @@ import torch
 
 import trivium
 from trivium.base.errors import ConfigError, ModelError
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity_error()
 
 CONFIG = {
-    "vocab_size": 53, "d_model": 24, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 3,
-    "decoder_attention_heads": 3, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 40,
-    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 5, "forced_eos_token_id": None,
-}  # fmt: skip
+    "vocab_size": 53,
+    "d_model": 24,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 3,
+    "decoder_attention_heads": 3,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "max_position_embeddings": 40,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 5,
+    "forced_eos_token_id": None,
+}
 SOURCES = [[9, 8, 7, 11, 30], [12, 4], [40, 41, 42, 43, 44, 45, 46, 5, 6]]
 COUNT = 7
 

@@ -15,8 +15,8 @@ import torch
 import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.interop import gguf
-from trivium.text.template import CHAT_TEMPLATE, ids, render, stop_ids
-from trivium.text.tokenizer import SPLIT, Tokenizer
+from trivium.token.template import CHAT_TEMPLATE, ids, render, stop_ids
+from trivium.token.tokenizer import SPLIT, Tokenizer
 
 pytest.importorskip("gguf", reason="the package gguf writes these files: pip install 'trivium[export]'")
 
@@ -34,16 +34,18 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama-biased": ("llama", {**LLAMA, "bias": True, "ffn": {"kind": "glu", "bias": True}}),
     "llama-linear": ("llama", {**LLAMA, "position": {"kind": "rope", "scaling": {"kind": "linear", "factor": 3.0}}}),
     "llama-llama3": (
-        "llama", {**LLAMA, "position": {"kind": "rope", "theta": 500.0, "scaling": {**LLAMA3, "original_context": 16}}},
+        "llama",
+        {**LLAMA, "position": {"kind": "rope", "theta": 500.0, "scaling": {**LLAMA3, "original_context": 16}}},
     ),
     "llama-yarn": (
-        "llama", {**LLAMA, "position": {"kind": "rope", "scaling": {"kind": "yarn", "original_context": 16}}},
+        "llama",
+        {**LLAMA, "position": {"kind": "rope", "scaling": {"kind": "yarn", "original_context": 16}}},
     ),
     "qwen3": ("qwen3", {**LLAMA, "head_size": 24}),
     "qwen3-untied": ("qwen3", {**LLAMA, "tie": False, "kv_heads": 4, "position": {"kind": "rope", "theta": 77.0}}),
     "gpt2": ("gpt2", {"layers": 3, "hidden_size": 64, "heads": 4}),
     "gpt2-untied": ("gpt2", {"layers": 2, "hidden_size": 64, "heads": 2, "tie": False, "ffn_size": 96}),
-}  # fmt: skip
+}
 
 
 def texts() -> list[str]:
@@ -51,11 +53,32 @@ def texts() -> list[str]:
     draw = random.Random(3)
     alphabet = "abc XYZ'st12345\r\n\t .,-_é\u0301ñß中文、。😀👩‍👧\u00a0\u200b\ufeffقขעשDŽ½"
     plain = [
-        PROMPT, " ", "  ", "\n", "\n\n a", "a\r\n\r\n b\t\tc  ", "it's IT'S WE'LL they've", "1234567 12.5e-3 x1y22z333",
-        "def f(x):\n    return abs(x)  # |x|\n", "</s>", "<|user|>hi<|end|>", "<extra_id_0> <mask>", "<s><s>",
-        "中文，测试。", "e\u0301 é", "!!!??? ...", "http://a.b/c?d=e&f", "naïve café für", "   leading", "trailing   ",
-        "tab\tand\u00a0nbsp", "'s 't 'RE", "x" * 100, "😀😀 👩‍👩‍👧", "\u2028line\u2029para",
-    ]  # fmt: skip
+        PROMPT,
+        " ",
+        "  ",
+        "\n",
+        "\n\n a",
+        "a\r\n\r\n b\t\tc  ",
+        "it's IT'S WE'LL they've",
+        "1234567 12.5e-3 x1y22z333",
+        "def f(x):\n    return abs(x)  # |x|\n",
+        "</s>",
+        "<|user|>hi<|end|>",
+        "<extra_id_0> <mask>",
+        "<s><s>",
+        "中文，测试。",
+        "e\u0301 é",
+        "!!!??? ...",
+        "http://a.b/c?d=e&f",
+        "naïve café für",
+        "   leading",
+        "trailing   ",
+        "tab\tand\u00a0nbsp",
+        "'s 't 'RE",
+        "x" * 100,
+        "😀😀 👩‍👩‍👧",
+        "\u2028line\u2029para",
+    ]
     return plain + ["".join(draw.choices(alphabet, k=draw.randrange(1, 40))) for _ in range(50 - len(plain))]
 
 
@@ -220,9 +243,13 @@ def test_what_ends_a_text_is_in_the_file(tokenizer: Tokenizer, tmp_path: Path) -
     found = {name: reader.get_field(f"tokenizer.ggml.{key}_token_id") for name, key in keys.items()}
     known = tokenizer.vocabulary
     assert {name: value.contents() for name, value in found.items() if value} == {
-        "bos": known.bos, "eos": known.eos, "eot": tokenizer.id_of("<|end|>"), "pad": known.pad, "mask": known.mask,
+        "bos": known.bos,
+        "eos": known.eos,
+        "eot": tokenizer.id_of("<|end|>"),
+        "pad": known.pad,
+        "mask": known.mask,
         "unk": tokenizer.id_of("<unk>"),
-    }  # fmt: skip
+    }
     assert set(stop_ids(tokenizer)) == {found["eos"].contents(), found["eot"].contents()}
 
 

@@ -10,26 +10,46 @@ from trivium.base.config import dump, parse
 from trivium.interop import heads
 from trivium.interop.families import families, obstacle
 from trivium.model.config import ModelConfig
-from trivium.model.score import pooled
+from trivium.model.layer.score import pooled
 from trivium.model.transformer import Transformer
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity_error()
 
-DECODER = {"hidden_size": 48, "intermediate_size": 75, "num_hidden_layers": 2, "num_attention_heads": 4,
-           "num_key_value_heads": 2, "head_dim": 12}  # fmt: skip
+DECODER = {
+    "hidden_size": 48,
+    "intermediate_size": 75,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 12,
+}
 ENCODER = {"hidden_size": 36, "intermediate_size": 75, "num_hidden_layers": 3, "num_attention_heads": 3}
-BART = {"d_model": 36, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 3,
-        "decoder_attention_heads": 3, "encoder_ffn_dim": 50, "decoder_ffn_dim": 75, "decoder_start_token_id": 2,
-        "forced_eos_token_id": None}  # fmt: skip
+BART = {
+    "d_model": 36,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 3,
+    "decoder_attention_heads": 3,
+    "encoder_ffn_dim": 50,
+    "decoder_ffn_dim": 75,
+    "decoder_start_token_id": 2,
+    "forced_eos_token_id": None,
+}
 SIZES = {
-    "llama": DECODER, "mistral": DECODER, "qwen3": DECODER, "gemma2": DECODER,
+    "llama": DECODER,
+    "mistral": DECODER,
+    "qwen3": DECODER,
+    "gemma2": DECODER,
     "gpt2": {"n_embd": 36, "n_layer": 2, "n_head": 3},
-    "bert": ENCODER, "roberta": ENCODER, "modernbert": {**ENCODER, "cls_token_id": 1, "sep_token_id": 2},
-    "bart": BART, "mbart": BART,
+    "bert": ENCODER,
+    "roberta": ENCODER,
+    "modernbert": {**ENCODER, "cls_token_id": 1, "sep_token_id": 2},
+    "bart": BART,
+    "mbart": BART,
     "t5": {"d_model": 36, "d_kv": 12, "d_ff": 75, "num_layers": 2, "num_heads": 3, "decoder_start_token_id": 0},
-}  # fmt: skip
+}
 CASES = [(model, kind) for model in heads.TABLE for kind in heads.TABLE[model]]
 AUTO = {kind: f"AutoModel{end}" for kind, end in heads.ENDS.items()}
 IDS = torch.tensor([[1, 9, 41, 7, 33, 2, 0, 0], [1, 88, 6, 54, 21, 90, 15, 2]])
@@ -39,9 +59,16 @@ def stock_model(model, kind, **changes):
     torch.manual_seed(3)
     labels = {0: "no", 1: "yes", 2: "perhaps"} if kind != "span" else {0: "start", 1: "end"}
     config = transformers.AutoConfig.for_model(
-        model, vocab_size=384, pad_token_id=0, bos_token_id=1, eos_token_id=2, id2label=labels,
-        label2id={name: i for i, name in labels.items()}, **SIZES[model], **changes,
-    )  # fmt: skip
+        model,
+        vocab_size=384,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        id2label=labels,
+        label2id={name: i for i, name in labels.items()},
+        **SIZES[model],
+        **changes,
+    )
     made = getattr(transformers, AUTO[kind]).from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
         for parameter in made.parameters():

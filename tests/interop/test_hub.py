@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 import trivium
 from trivium.base.errors import ModelError, TriviumError
 from trivium.interop import hub, weights
-from trivium.text.template import CHAT_TEMPLATE
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import CHAT_TEMPLATE
+from trivium.token.tokenizer import Tokenizer
 
 TINY = {"layers": 2, "hidden_size": 32, "heads": 4, "context": 64}
 
@@ -66,9 +66,16 @@ def test_the_files_of_a_folder(tokenizer: Tokenizer, tmp_path: Path) -> None:
     record = {"name": "demo", "recipe": {"seed": 1}, "data": {"manifest": "abc"}, "evaluation": {"loss": 2.25}}
     hub.save(tmp_path / "m", ours.transformer, tokenizer, record)
     assert {file.name for file in (tmp_path / "m").iterdir()} == {
-        "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
-        "special_tokens_map.json", "chat_template.jinja", "README.md", "trivium.json",
-    }  # fmt: skip
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "chat_template.jinja",
+        "README.md",
+        "trivium.json",
+    }
     config = json.loads((tmp_path / "m/config.json").read_text())
     assert config["architectures"] == ["LlamaForCausalLM"] and config["dtype"] == config["torch_dtype"] == "float32"
     assert (config["bos_token_id"], config["eos_token_id"], config["pad_token_id"]) == (1, 2, 0)

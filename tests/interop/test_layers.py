@@ -4,7 +4,7 @@ import pytest
 
 from trivium.base.errors import ModelError
 from trivium.interop.layers import FULL, SLIDING, one, read_types, tile, write_types
-from trivium.model.pattern import Causal, Full, Window
+from trivium.model.attention.pattern import Causal, Full, Window
 from trivium.model.stack import StackConfig
 
 

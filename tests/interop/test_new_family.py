@@ -53,9 +53,14 @@ def qwen2(tmp_path, monkeypatch):
 
 def test_a_new_family_is_one_file_and_a_preset(qwen2, tmp_path) -> None:
     config = transformers.Qwen2Config(
-        vocab_size=53, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=64,
-    )  # fmt: skip
+        vocab_size=53,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+    )
     stock = transformers.Qwen2ForCausalLM(config).eval()
     with torch.no_grad():
         for parameter in stock.parameters():

@@ -27,13 +27,25 @@ LLAMA3 = {
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "beta_fast": 8, "rope_theta": 77.0}
 BASE = {
     "llama": {
-        "vocab_size": 101, "hidden_size": 48, "intermediate_size": 75, "num_hidden_layers": 3, "num_attention_heads": 4,
-        "num_key_value_heads": 1, "head_dim": 10, "max_position_embeddings": 128, "rms_norm_eps": 1e-3,
+        "vocab_size": 101,
+        "hidden_size": 48,
+        "intermediate_size": 75,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "head_dim": 10,
+        "max_position_embeddings": 128,
+        "rms_norm_eps": 1e-3,
     },
     "gpt2": {
-        "vocab_size": 101, "n_embd": 36, "n_layer": 3, "n_head": 3, "n_positions": 128, "layer_norm_epsilon": 1e-3,
+        "vocab_size": 101,
+        "n_embd": 36,
+        "n_layer": 3,
+        "n_head": 3,
+        "n_positions": 128,
+        "layer_norm_epsilon": 1e-3,
     },
-}  # fmt: skip
+}
 CASES = {
     "llama-mqa": ("llama", {}),
     "llama-gqa-tied": ("llama", {"num_key_value_heads": 2, "head_dim": 16, "tie_word_embeddings": True}),

@@ -14,8 +14,8 @@ from trivium.interop.spelling import (
     write_activation,
     write_rope,
 )
-from trivium.model.position import RoPE
-from trivium.model.scaling import Dynamic, Llama3, Scaling
+from trivium.model.layer.position import RoPE
+from trivium.model.layer.scaling import Dynamic, Llama3, Scaling
 
 LLAMA3 = {
     "rope_type": "llama3",
@@ -56,10 +56,7 @@ def test_an_original_context_that_is_not_given_is_the_context() -> None:
         ({"rope_scaling": {"rope_type": "longrope"}}, "rope_type 'longrope' is not supported; known: default, linear"),
         ({"rope_parameters": {"rope_type": "linear"}}, "linear needs factor"),
         ({"rope_parameters": {**LLAMA3, "low_freq_factor": None}}, "llama3 needs low_freq_factor"),
-        (
-            {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "mscale": 1.0}},
-            "mscale is not supported",
-        ),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "mscale": 1.0}}, "mscale is not supported"),
         ({"partial_rotary_factor": 0.5}, r"partial_rotary_factor: 0\.5"),
     ],
 )

@@ -18,31 +18,66 @@ from trivium.interop.families import by_type, difference, families, stock
 from trivium.interop.hub import load
 from trivium.model.presets import PRESETS
 from trivium.model.transformer import Transformer
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.loss import token_loss
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity_error()
 
 DECODER = {
-    "vocab_size": 101, "hidden_size": 48, "intermediate_size": 75, "num_hidden_layers": 4, "num_attention_heads": 4,
-    "num_key_value_heads": 1, "head_dim": 10, "max_position_embeddings": 128, "rms_norm_eps": 1e-3,
-    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
+    "vocab_size": 101,
+    "hidden_size": 48,
+    "intermediate_size": 75,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 1,
+    "head_dim": 10,
+    "max_position_embeddings": 128,
+    "rms_norm_eps": 1e-3,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 ENCODER = {
-    "vocab_size": 101, "hidden_size": 36, "intermediate_size": 75, "num_hidden_layers": 4, "num_attention_heads": 3,
-    "max_position_embeddings": 64, "pad_token_id": 0,
-}  # fmt: skip
+    "vocab_size": 101,
+    "hidden_size": 36,
+    "intermediate_size": 75,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 3,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+}
 BART = {
-    "vocab_size": 101, "d_model": 36, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 3,
-    "decoder_attention_heads": 2, "encoder_ffn_dim": 50, "decoder_ffn_dim": 75, "max_position_embeddings": 96,
-    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2, "forced_eos_token_id": None,
-}  # fmt: skip
+    "vocab_size": 101,
+    "d_model": 36,
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 3,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 50,
+    "decoder_ffn_dim": 75,
+    "max_position_embeddings": 96,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 2,
+    "forced_eos_token_id": None,
+}
 T5 = {
-    "vocab_size": 101, "d_model": 36, "d_kv": 10, "d_ff": 75, "num_layers": 3, "num_decoder_layers": 2, "num_heads": 3,
-    "relative_attention_num_buckets": 12, "relative_attention_max_distance": 20, "layer_norm_epsilon": 1e-3,
-    "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0,
-}  # fmt: skip
+    "vocab_size": 101,
+    "d_model": 36,
+    "d_kv": 10,
+    "d_ff": 75,
+    "num_layers": 3,
+    "num_decoder_layers": 2,
+    "num_heads": 3,
+    "relative_attention_num_buckets": 12,
+    "relative_attention_max_distance": 20,
+    "layer_norm_epsilon": 1e-3,
+    "pad_token_id": 0,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 0,
+}
 WINDOWED = {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 2}
 GLOBAL = {"rope_theta": 777.0, "rope_type": "default"}
 LOCAL = {"rope_theta": 99.0, "rope_type": "default"}
@@ -53,26 +88,40 @@ CASES = {
     "qwen3-window": ("qwen3", DECODER, {**WINDOWED, "tie_word_embeddings": True, "num_key_value_heads": 2}),
     "gemma2": ("gemma2", DECODER, {"sliding_window": 6, "query_pre_attn_scalar": 7}),
     "gemma2-plain": (
-        "gemma2", DECODER, {"attn_logit_softcapping": None, "final_logit_softcapping": None, "num_hidden_layers": 3},
+        "gemma2",
+        DECODER,
+        {"attn_logit_softcapping": None, "final_logit_softcapping": None, "num_hidden_layers": 3},
     ),
     "bert": ("bert", ENCODER, {"layer_norm_eps": 1e-3}),
     "bert-relu": ("bert", ENCODER, {"hidden_act": "relu", "type_vocab_size": 3}),
     "roberta": ("roberta", ENCODER, {"pad_token_id": 1, "layer_norm_eps": 1e-3, "type_vocab_size": 1}),
     "roberta-first": ("roberta", ENCODER, {"pad_token_id": 0, "hidden_act": "gelu_new"}),
-    "modernbert": ("modernbert", ENCODER, {
-        "local_attention": 6, "rope_parameters": {"full_attention": GLOBAL, "sliding_attention": LOCAL},
-    }),
-    "modernbert-biased": ("modernbert", ENCODER, {
-        "local_attention": 8, "global_attn_every_n_layers": 2, "norm_bias": True, "attention_bias": True,
-        "mlp_bias": True, "decoder_bias": False, "classifier_bias": True, "tie_word_embeddings": False,
-    }),
+    "modernbert": (
+        "modernbert",
+        ENCODER,
+        {"local_attention": 6, "rope_parameters": {"full_attention": GLOBAL, "sliding_attention": LOCAL}},
+    ),
+    "modernbert-biased": (
+        "modernbert",
+        ENCODER,
+        {
+            "local_attention": 8,
+            "global_attn_every_n_layers": 2,
+            "norm_bias": True,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "decoder_bias": False,
+            "classifier_bias": True,
+            "tie_word_embeddings": False,
+        },
+    ),
     "t5": ("t5", T5, {}),
     "t5-gated": ("t5", T5, {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
     "t5-silu": ("t5", T5, {"feed_forward_proj": "gated-silu"}),
     "bart": ("bart", BART, {}),
     "bart-scaled": ("bart", BART, {"scale_embedding": True, "activation_function": "relu"}),
     "mbart": ("mbart", BART, {"scale_embedding": True}),
-}  # fmt: skip
+}
 ROOT = {"mistral", "qwen3", "gemma2"}, {"bert", "roberta", "modernbert"}
 
 

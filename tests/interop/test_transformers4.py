@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from trivium import api
-from trivium.text.template import CHAT_TEMPLATE
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import CHAT_TEMPLATE
+from trivium.token.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.slow
 
@@ -63,8 +63,10 @@ def test_logits_and_ids_are_the_same(preset: str, site: Path, tmp_path: Path) ->
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "m"), model.config.family],
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     gap, found = json.loads(done.stdout.splitlines()[-1])
     assert gap < 1e-5

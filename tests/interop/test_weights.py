@@ -41,8 +41,9 @@ def test_an_empty_transformer_is_filled() -> None:
 
 
 def test_an_untied_head_stays_its_own() -> None:
-    config = ModelConfig.model_validate({**CONFIG.model_dump(include={"vocab_size", "hidden_size", "context"}),
-                                         "tie": False, "decoder": CONFIG.decoder})  # fmt: skip
+    config = ModelConfig.model_validate(
+        {**CONFIG.model_dump(include={"vocab_size", "hidden_size", "context"}), "tie": False, "decoder": CONFIG.decoder}
+    )
     hollow = weights.empty(config)
     weights.fill(hollow, weights.collect(Transformer(config)))
     assert hollow.head.weight.data_ptr() != hollow.tokens.weight.data_ptr()

@@ -10,8 +10,8 @@ import tiny
 from trivium.api import Model
 from trivium.base.errors import ModelError
 from trivium.lab.attention import LONGEST, even, held, lines, look, watched, write
-from trivium.model.attention import Attention
-from trivium.text.tokenizer import Tokenizer
+from trivium.model.attention.attention import Attention
+from trivium.token.tokenizer import Tokenizer
 
 TEXT = "The $cat$ sat."
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from trivium.data.prepare import Preparation, prepare
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.lab.corpus import write_page
 
 

@@ -8,12 +8,12 @@ import pytest
 import small
 from trivium.base.batch import collate
 from trivium.base.types import IGNORE, Example, Message
-from trivium.data.prepare import Preparation, prepare
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.lab.inspect import examine, red_flags, spoken, table
 from trivium.objective.instruct import Instruct
 from trivium.task.finetune import recipe_for
-from trivium.text.template import ids, render
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import ids, render
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe, read_recipe
 
 BYTES = Tokenizer.bytes()
@@ -107,10 +107,14 @@ ROWS = {
 @pytest.mark.parametrize(
     ("task", "preset", "said"),
     [
-        ("classify", "bert", "label: x"), ("classify", "bart", "encoder reads: <s>"), ("tag", "bert", f"X{' ' * 20}on"),
-        ("extract", "bert", "start: 6"), ("embed", "bert", "group: 2"), ("prefer", "llama", "margin: "),
+        ("classify", "bert", "label: x"),
+        ("classify", "bart", "encoder reads: <s>"),
+        ("tag", "bert", f"X{' ' * 20}on"),
+        ("extract", "bert", "start: 6"),
+        ("embed", "bert", "group: 2"),
+        ("prefer", "llama", "margin: "),
     ],
-)  # fmt: skip
+)
 def test_rows_of_every_task_are_shown(task: str, preset: str, said: str, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     file = small.rows(tmp_path / "r.jsonl", ROWS[task])
     words = ["data.packing=pad", "micro_rows=1", "batch_tokens=64"]

@@ -95,8 +95,12 @@ def test_importing_costs_no_matplotlib():
 
 @pytest.mark.parametrize("count", [2, 40])
 def test_a_confusion_matrix_is_drawn_where_there_is_one(tmp_path, count):
-    found = {"rows": 9, "accuracy": 0.5, "labels": [*(f"a label {i}" * 5 for i in range(count)), "(something else)"],
-             "confusion": np.eye(count, count + 1, dtype=int).tolist()}  # fmt: skip
+    found = {
+        "rows": 9,
+        "accuracy": 0.5,
+        "labels": [*(f"a label {i}" * 5 for i in range(count)), "(something else)"],
+        "confusion": np.eye(count, count + 1, dtype=int).tolist(),
+    }
     assert picture.confusion(found, tmp_path / "c.png") == tmp_path / "c.png"
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     assert picture.confusion({"rows": 9}, tmp_path / "d.png") is None and not (tmp_path / "d.png").exists()

@@ -11,8 +11,8 @@ from trivium import api
 from trivium.base.types import Message
 from trivium.lab.samples import painted, show_samples
 from trivium.task.finetune import recipe_for
-from trivium.text.template import render
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import render
+from trivium.token.tokenizer import Tokenizer
 
 CHAT = [{"prompt": f"p{i}", "completion": "c"} for i in range(9)]
 

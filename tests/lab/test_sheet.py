@@ -13,8 +13,8 @@ from trivium.lab.inspect import examine
 from trivium.lab.sheet import learned, told
 from trivium.objective.instruct import Instruct
 from trivium.task.finetune import recipe_for
-from trivium.text.template import render
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import render
+from trivium.token.tokenizer import Tokenizer
 
 BYTES = Tokenizer.bytes()
 TALK = (Message("user", "hi"), Message("assistant", "yo"))

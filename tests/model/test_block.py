@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import tiny
-from trivium.model.pattern import Causal, Full, Where
-from trivium.model.view import View
+from trivium.model.attention.pattern import Causal, Full, Where
+from trivium.model.attention.view import View
 
 X = torch.randn(1, 4, 32, generator=torch.Generator().manual_seed(0))
 MEMORY = torch.randn(1, 6, 32, generator=torch.Generator().manual_seed(1))

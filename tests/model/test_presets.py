@@ -8,9 +8,14 @@ from trivium.model.config import ModelConfig
 from trivium.model.presets import PRESETS
 
 FAMILY = {
-    "bert": "encoder", "roberta": "encoder", "modernbert": "encoder",
-    "t5": "encoder_decoder", "t5-v1.1": "encoder_decoder", "bart": "encoder_decoder", "mbart": "encoder_decoder",
-}  # fmt: skip
+    "bert": "encoder",
+    "roberta": "encoder",
+    "modernbert": "encoder",
+    "t5": "encoder_decoder",
+    "t5-v1.1": "encoder_decoder",
+    "bart": "encoder_decoder",
+    "mbart": "encoder_decoder",
+}
 
 
 def make(preset: str, **fields) -> ModelConfig:

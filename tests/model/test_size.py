@@ -2,8 +2,8 @@
 
 import pytest
 
+from trivium.model.attention.pattern import Causal, Full, Window
 from trivium.model.config import ModelConfig
-from trivium.model.pattern import Causal, Full, Window
 from trivium.model.size import activations, attended, flops, parameters
 
 TINY = ModelConfig.model_validate(

@@ -8,14 +8,15 @@ import tiny
 from trivium.base.config import parse
 from trivium.base.errors import ConfigError
 from trivium.model import stack as module
-from trivium.model.pattern import Causal, Window
-from trivium.model.position import RoPE
+from trivium.model.attention.pattern import Causal, Window
+from trivium.model.layer.position import RoPE
 from trivium.model.stack import StackConfig
 
 TILED = {
-    "layers": 5, "pattern": [{"kind": "window", "size": 3}, "causal"],
+    "layers": 5,
+    "pattern": [{"kind": "window", "size": 3}, "causal"],
     "position": [{"kind": "rope", "theta": 100.0}, {"kind": "rope", "theta": 10.0}, {"kind": "rope", "theta": 10.0}],
-}  # fmt: skip
+}
 
 
 def test_patterns_and_positions_are_tiled_over_the_layers() -> None:

@@ -61,8 +61,10 @@ def test_the_room_is_the_most_that_fits() -> None:
 
 
 def test_the_density_is_the_share_that_is_cut() -> None:
-    cut = sum((Denoise().piece(text(n), None, VOCABULARY, generator(n)).targets["token"] < 900).sum() - 1
-              for n in range(100, 600))  # fmt: skip
+    cut = sum(
+        (Denoise().piece(text(n), None, VOCABULARY, generator(n)).targets["token"] < 900).sum() - 1
+        for n in range(100, 600)
+    )
     assert cut / sum(range(100, 600)) == pytest.approx(0.15, abs=0.002)
 
 

@@ -6,9 +6,12 @@ from trivium.base.errors import ConfigError
 from trivium.objective.objective import Objective
 
 FAMILIES = {
-    "label": {"encoder", "decoder", "encoder_decoder"}, "tag": {"encoder", "decoder"},
-    "span": {"encoder", "encoder_decoder"}, "contrast": {"encoder", "decoder"}, "prefer": {"decoder"},
-}  # fmt: skip
+    "label": {"encoder", "decoder", "encoder_decoder"},
+    "tag": {"encoder", "decoder"},
+    "span": {"encoder", "encoder_decoder"},
+    "contrast": {"encoder", "decoder"},
+    "prefer": {"decoder"},
+}
 
 
 @pytest.mark.parametrize("kind", sorted(FAMILIES))

@@ -18,9 +18,14 @@ from trivium.train.loss import token_loss
 
 ENDS = np.arange(96) % 7 == 0
 VOCABULARY = replace(
-    tiny.VOCABULARY, size=96, mask=64, sentinels=tuple(range(66, 96)), special=frozenset({0, 1, 2, *range(64, 96)}),
-    word_start=ENDS, sentence_end=ENDS,
-)  # fmt: skip
+    tiny.VOCABULARY,
+    size=96,
+    mask=64,
+    sentinels=tuple(range(66, 96)),
+    special=frozenset({0, 1, 2, *range(64, 96)}),
+    word_start=ENDS,
+    sentence_end=ENDS,
+)
 PAIRS = [
     ("gpt2", {"kind": "causal"}),
     ("llama", {"kind": "prefix"}),

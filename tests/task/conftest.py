@@ -3,7 +3,7 @@ import json
 import pytest
 
 from runs import LINES, pretraining
-from trivium.data.prepare import Preparation, prepare
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.task.run import run
 
 

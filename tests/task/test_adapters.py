@@ -11,8 +11,8 @@ import small
 import trivium
 from tolerance import close
 from trivium.base.config import parse
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.data.loader import Loader
-from trivium.data.prepare import Preparation, prepare
 from trivium.interop.adapter import CONFIG, load_adapter
 from trivium.model.adapt import Lora
 from trivium.task.finetune import finetune, recipe_for
@@ -41,8 +41,14 @@ def recipe(base, tmp_path_factory):
     rows.write_text(
         "".join(json.dumps({"question": f"{i}?", "context": "", "answer": str(i)}) + "\n" for i in range(9))
     )
-    tree = {"data": {"path": [str(rows)], "length": 64}, "objective": "instruct", "init": str(base),
-            "budget_steps": 4, "lora": {"rank": 4, "dropout": 0.1}, **COMMON}  # fmt: skip
+    tree = {
+        "data": {"path": [str(rows)], "length": 64},
+        "objective": "instruct",
+        "init": str(base),
+        "budget_steps": 4,
+        "lora": {"rank": 4, "dropout": 0.1},
+        **COMMON,
+    }
     return parse(Recipe, tree)
 
 
@@ -81,18 +87,31 @@ def test_a_stopped_run_goes_on_to_the_same_model(recipe, tuned, tmp_path, monkey
 
 
 ROWS = {
-    "chat": {"prompt": "q", "completion": "a"}, "translate": {"source": "a", "target": "b"},
-    "summarize": {"document": "a b", "summary": "a"}, "prefer": {"prompt": "q", "chosen": "a", "rejected": "b"},
-    "classify": {"text": "a", "label": "x"}, "tag": {"tokens": ["a", "b"], "tags": ["O", "X"]},
+    "chat": {"prompt": "q", "completion": "a"},
+    "translate": {"source": "a", "target": "b"},
+    "summarize": {"document": "a b", "summary": "a"},
+    "prefer": {"prompt": "q", "chosen": "a", "rejected": "b"},
+    "classify": {"text": "a", "label": "x"},
+    "tag": {"tokens": ["a", "b"], "tags": ["O", "X"]},
     "extract": {"question": "q", "context": "ab c", "answers": {"text": ["c"], "answer_start": [3]}},
     "embed": {"anchor": "a", "positive": "b"},
-}  # fmt: skip
+}
 FAST = [("classify", "bert"), ("translate", "t5"), ("prefer", "gpt2")]
 SLOW = [
-    ("chat", "llama"), ("chat", "bart"), ("classify", "llama"), ("classify", "t5"), ("classify", "modernbert"),
-    ("tag", "modernbert"), ("tag", "gpt2"), ("extract", "bert"), ("embed", "bert"), ("embed", "llama"),
-    ("summarize", "bart"), ("summarize", "llama"), ("prefer", "llama"),
-]  # fmt: skip
+    ("chat", "llama"),
+    ("chat", "bart"),
+    ("classify", "llama"),
+    ("classify", "t5"),
+    ("classify", "modernbert"),
+    ("tag", "modernbert"),
+    ("tag", "gpt2"),
+    ("extract", "bert"),
+    ("embed", "bert"),
+    ("embed", "llama"),
+    ("summarize", "bart"),
+    ("summarize", "llama"),
+    ("prefer", "llama"),
+]
 
 
 @pytest.mark.parametrize(("task", "preset"), [*FAST, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)])

@@ -8,12 +8,12 @@ import torch
 from foreign import foreign
 from trivium import api
 from trivium.base.types import Message
-from trivium.data.conversation import Maker
 from trivium.infer.beam import Beam
 from trivium.objective.instruct import Instruct
+from trivium.rows.conversation import Maker
+from trivium.rows.read import Conversation, parse
 from trivium.task.answer import Answered, answer, answer_file, prompts_of, summary
-from trivium.text.rows import Conversation, parse
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 
 def model(preset: str = "llama") -> api.Model:
@@ -40,8 +40,10 @@ def test_answers_are_searched_for(preset: str) -> None:
     m = model(preset)
     asked = [Conversation((Message("user", "x" * n),), ("r",)) for n in (1, 9, 4)]
     found = [one.answer for one in answer(m, asked, 6, Beam(beams=3))]
-    assert found == [m.tokenizer.decode(ids, skip_special=True)
-                     for ids in m.generate(prompts_of(m, asked, 6), max_new_tokens=6, num_beams=3)]  # fmt: skip
+    assert found == [
+        m.tokenizer.decode(ids, skip_special=True)
+        for ids in m.generate(prompts_of(m, asked, 6), max_new_tokens=6, num_beams=3)
+    ]
     assert found != [one.answer for one in answer(m, asked, 6)]
 
 

@@ -9,7 +9,7 @@ import torch
 from trivium import api
 from trivium.base.errors import DataError
 from trivium.task.embed import embed_lines
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import torch
 import small
 from trivium import api
 from trivium.base.errors import DataError, ModelError
-from trivium.data.prepare import Preparation, prepare
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.data.shards import Corpus
 from trivium.objective.masked import Masked
 from trivium.task.evaluate import objective_of, score_folder
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +51,18 @@ def test_another_tokenizer_is_refused(data: Path) -> None:
         score_folder(api.Model(model().transformer, other), data)
 
 
-@pytest.mark.parametrize(("preset", "changes", "kept", "kind"), [
-    ("llama", {}, {"kind": "prefix"}, "causal"),
-    ("bert", {}, None, "masked"), ("bert", {}, {"kind": "masked", "rate": 0.3}, "masked"),
-    ("bert", {}, {"kind": "label"}, "masked"),
-    ("t5", {}, None, "denoise"), ("t5", {}, {"kind": "instruct"}, "denoise"),
-    ("bart", {}, {"kind": "infill", "permute": False}, "infill"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "changes", "kept", "kind"),
+    [
+        ("llama", {}, {"kind": "prefix"}, "causal"),
+        ("bert", {}, None, "masked"),
+        ("bert", {}, {"kind": "masked", "rate": 0.3}, "masked"),
+        ("bert", {}, {"kind": "label"}, "masked"),
+        ("t5", {}, None, "denoise"),
+        ("t5", {}, {"kind": "instruct"}, "denoise"),
+        ("bart", {}, {"kind": "infill", "permute": False}, "infill"),
+    ],
+)
 def test_every_family_is_scored_by_what_it_learned(data: Path, capsys, preset, changes, kept, kind) -> None:
     model = small.model(preset)
     model.record = {} if kept is None else {"recipe": {"objective": kept}}

@@ -6,10 +6,10 @@ from runs import LINES, pretraining, tuning
 from trivium import api
 from trivium.base.config import dump, parse
 from trivium.base.errors import DataError
-from trivium.data.prepare import Preparation, prepare
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.task.feed import data_identity, open_rows
 from trivium.task.run import run
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
 

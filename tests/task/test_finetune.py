@@ -11,8 +11,8 @@ from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.types import Message
 from trivium.task.finetune import finetune, plain, recipe_for
 from trivium.task.task import task_of
-from trivium.text.template import ids, render
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import ids, render
+from trivium.token.tokenizer import Tokenizer
 
 
 def test_a_low_rank_run_learns_the_head_too(tmp_path):

@@ -11,7 +11,7 @@ import torch
 import trivium
 from trivium.base.errors import ConfigError, ModelError, TriviumError
 from trivium.task.harness import bridge, likelihoods, run
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 TASK = """\
 task: capitals

@@ -7,8 +7,8 @@ import pytest
 import small
 from trivium.base.errors import ConfigError, DataError
 from trivium.infer.beam import Beam
+from trivium.rows.row import RowReading
 from trivium.task.predict import evaluate_files, parted, predict_file, reading_of, rows_as, task_for
-from trivium.text.row import RowReading
 
 
 @pytest.mark.parametrize(("head", "task"), [("classify", "classify"), ("tag", "tag"), ("span", "extract")])
@@ -32,11 +32,17 @@ def test_without_a_head_the_record_or_the_family_says_it():
 @pytest.mark.parametrize(
     "row",
     [
-        {"question": "q", "context": "c"}, {"instruction": "i", "input": ""}, {"prompt": "p"}, {"source": "s"},
-        {"document": "d"}, {"dialogue": [{"speaker": "user", "text": "hi"}]}, {"text": "t"},
-        {"messages": [{"role": "user", "content": "hi"}]}, {"conversations": [{"from": "human", "value": "hi"}]},
+        {"question": "q", "context": "c"},
+        {"instruction": "i", "input": ""},
+        {"prompt": "p"},
+        {"source": "s"},
+        {"document": "d"},
+        {"dialogue": [{"speaker": "user", "text": "hi"}]},
+        {"text": "t"},
+        {"messages": [{"role": "user", "content": "hi"}]},
+        {"conversations": [{"from": "human", "value": "hi"}]},
     ],
-)  # fmt: skip
+)
 def test_rows_need_no_answers(tmp_path, row):
     folder, file = small.folder(tmp_path, "llama"), small.rows(tmp_path / "r.jsonl", [row])
     assert predict_file(folder, file, tmp_path / "out.jsonl") == 1
@@ -51,7 +57,11 @@ def test_rows_are_read_as_in_training_unless_it_is_said_otherwise():
     model.record = {"recipe": {"data": {"rows": rows}}}
     found = reading_of(model, rows_as(['columns=["3","4"]'], None, True))
     assert (found.prefix, found.speakers, found.columns, found.format) == (
-        "say: ", {"clerk": "assistant"}, ("3", "4"), None)  # fmt: skip
+        "say: ",
+        {"clerk": "assistant"},
+        ("3", "4"),
+        None,
+    )
     assert found.skip_bad and reading_of(model, rows_as(["prefix="])).prefix == ""
     assert reading_of(small.model("llama")) == RowReading()
     with pytest.raises(ConfigError, match="did you mean 'columns'"):

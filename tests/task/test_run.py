@@ -13,7 +13,7 @@ from trivium.base.errors import ConfigError, TriviumError
 from trivium.data.loader import Loader
 from trivium.task.feed import open_rows
 from trivium.task.run import count_steps, run
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted
 
@@ -109,10 +109,14 @@ def test_rows_to_score_on_may_be_given(pretrained, questions, tmp_path):
 @pytest.mark.parametrize(
     ("budget", "steps", "samples"),
     [
-        ({"budget_steps": 7}, 7, None), ({"budget_tokens": 1000}, 7, None), ({"budget_tokens": 1}, 1, None),
-        ({"budget_epochs": 1.0}, 4, 14), ({"budget_epochs": 2.5}, 9, 35), ({"budget_epochs": 0.01}, 1, 1),
+        ({"budget_steps": 7}, 7, None),
+        ({"budget_tokens": 1000}, 7, None),
+        ({"budget_tokens": 1}, 1, None),
+        ({"budget_epochs": 1.0}, 4, 14),
+        ({"budget_epochs": 2.5}, 9, 35),
+        ({"budget_epochs": 0.01}, 1, 1),
     ],
-)  # fmt: skip
+)
 def test_a_budget_is_so_many_steps(budget, steps, samples):
     rows = tiny.example_rows([tiny.example(3, 8, seed=n) for n in range(14)])
     loader = tiny.loader(rows, step_rows=4)

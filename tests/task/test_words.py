@@ -5,10 +5,10 @@ import json
 import pytest
 
 import small
+from trivium.rows.row import RowReading
 from trivium.task import words
 from trivium.task.answer import Answered
 from trivium.task.predict import evaluate_files, predict_file, task_for
-from trivium.text.row import RowReading
 
 LABELS = [{"text": text, "label": label} for text, label in (("ice", "cold"), ("fire", "hot"))]
 SPAN = {"question": "who?", "context": "Ann ran.", "answers": {"text": ["Ann"], "answer_start": [0]}}
@@ -38,8 +38,9 @@ def test_classify_is_text_to_text_where_nothing_else_is_asked_for(tmp_path):
 
 def test_labels_in_words_are_scored_as_labels(tmp_path, monkeypatch):
     rows = [*LABELS, {"text": "x", "label": "hot"}]
-    found = words.label_scores(said(monkeypatch, "cold", " hot", "warm"), [small.rows(tmp_path / "r.jsonl", rows)],
-                               RowReading())  # fmt: skip
+    found = words.label_scores(
+        said(monkeypatch, "cold", " hot", "warm"), [small.rows(tmp_path / "r.jsonl", rows)], RowReading()
+    )
     assert found["accuracy"] == pytest.approx(2 / 3) and found["labels"][-1] == words.OTHER
     assert found["confusion"] == [[1, 0, 0], [0, 1, 1]]
     several = [{"text": "x", "labels": ["b", "a"]}, {"text": "y", "labels": ["a"]}]

@@ -11,15 +11,17 @@ import tiny
 from trivium.base.batch import Batch, collate
 from trivium.base.types import IGNORE, Example
 from trivium.model.device import place
-from trivium.model.score import Embed
+from trivium.model.layer.score import Embed
 from trivium.train.compare import contrast_loss, log_likelihoods, prefer_loss
 from trivium.train.loss import LossConfig
 
 
 def grouped(sizes, packed):
     """Groups of texts; the first of each says how many follow."""
-    groups = [[Example(enc=np.arange(3, 6 + i), targets={"group": np.array(n - 1)} if i == 0 else {}) for i in range(n)]
-              for n in sizes]  # fmt: skip
+    groups = [
+        [Example(enc=np.arange(3, 6 + i), targets={"group": np.array(n - 1)} if i == 0 else {}) for i in range(n)]
+        for n in sizes
+    ]
     rows = [[one for made in groups for one in made]] if packed else groups
     return place(collate(rows, 0))
 

@@ -92,6 +92,4 @@ def test_bf16_gives_nearly_the_same(rows, model):
 
 
 def test_a_record_is_plain():
-    assert Score(1.0, 5, 2.0).record() == {
-        "loss": 1.0, "targets": 5, "bits_per_byte": 2.0, "perplexity": math.e,
-    }  # fmt: skip
+    assert Score(1.0, 5, 2.0).record() == {"loss": 1.0, "targets": 5, "bits_per_byte": 2.0, "perplexity": math.e}

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from trivium.base.batch import Batch, collate
 from trivium.base.types import IGNORE, Example
 from trivium.model.device import place
-from trivium.model.score import Classify, Span, Tag
+from trivium.model.layer.score import Classify, Span, Tag
 from trivium.train.loss import LossConfig
 from trivium.train.target import LOSSES, label_loss, span_loss, tag_loss
 

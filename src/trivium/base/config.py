@@ -30,8 +30,7 @@ Seq = Annotated[tuple[T, ...], BeforeValidator(lambda value: tuple(value) if isi
 """A tuple that a list in a file may fill."""
 
 Tiled = Annotated[
-    tuple[T, ...],
-    BeforeValidator(lambda value: tuple(value) if isinstance(value, list | tuple) else (value,)),
+    tuple[T, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list | tuple) else (value,))
 ]
 """One value or several, repeated over the layers of a stack: `"causal"` or `["window", "window", "causal"]`."""
 
@@ -93,17 +92,19 @@ class Choice(Config):
         table = {"kind": value} if isinstance(value, str) else value
         if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
             raise PydanticCustomError(
-                "kind", "expected a kind ({known}) or a table with one, found {found}",
+                "kind",
+                "expected a kind ({known}) or a table with one, found {found}",
                 {"known": ", ".join(cls.kinds), "found": repr(value)},
-            )  # fmt: skip
+            )
         table = dict(table)
         kind = cls.kinds.get(name := table.pop("kind"))
         if kind is None:
             hint = _closest(name, cls.kinds)
             raise PydanticCustomError(
-                "kind", "unknown kind '{name}'{hint}; known: {known}",
+                "kind",
+                "unknown kind '{name}'{hint}; known: {known}",
                 {"name": name, "hint": hint, "known": ", ".join(sorted(cls.kinds))},
-            )  # fmt: skip
+            )
         return kind.model_validate(table)
 
 
@@ -225,8 +226,11 @@ def _owner(cls: type[Config], tree: Any, loc: tuple[int | str, ...]) -> type[Con
     """The class of the node that holds the last key of `loc`."""
     for key in loc:
         if isinstance(tree, list | tuple | dict):
-            tree = tree[key] if isinstance(key, int) and isinstance(tree, list | tuple) else (
-                tree.get(key) if isinstance(tree, dict) else tree)  # fmt: skip
+            tree = (
+                tree[key]
+                if isinstance(key, int) and isinstance(tree, list | tuple)
+                else (tree.get(key) if isinstance(tree, dict) else tree)
+            )
         if isinstance(key, int):
             continue
         field = cls.model_fields.get(key)

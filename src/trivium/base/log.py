@@ -51,8 +51,10 @@ class Progress:
             self.live.update(0, completed=done, note=note, rate=self._rate(now))
         elif now - self.shown >= PLAIN_EVERY_SECONDS:
             self.shown = now
-            say(f"{self.label}: {done:,}/{self.total:,} {self.unit}, {self._rate(now)}, "
-                f"{self._left(now)} left{', ' + note if note else ''}")  # fmt: skip
+            say(
+                f"{self.label}: {done:,}/{self.total:,} {self.unit}, {self._rate(now)}, "
+                f"{self._left(now)} left{', ' + note if note else ''}"
+            )
 
     def begin(self, done: int) -> None:
         """Start from work that was done before: it does not count into the rate."""
@@ -76,9 +78,13 @@ def progress(label: str, total: int, unit: str = "items") -> Iterator[Progress]:
     from rich import progress as rich
 
     columns = (
-        rich.TextColumn("{task.description}"), rich.BarColumn(), rich.TaskProgressColumn(),
-        rich.TextColumn("{task.fields[rate]}"), rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[note]}"),
-    )  # fmt: skip
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.TaskProgressColumn(),
+        rich.TextColumn("{task.fields[rate]}"),
+        rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[note]}"),
+    )
     with rich.Progress(*columns, transient=True) as live:
         live.add_task(label, total=total, note="", rate="")
         bar.live = live

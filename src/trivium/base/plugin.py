@@ -3,13 +3,24 @@
 Knows nothing of kinds. What the file's code does later is its author's to debug, with a traceback.
 """
 
+import importlib
 import importlib.util
+import pkgutil
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 
 from trivium.base.errors import ConfigError
 from trivium.base.files import fingerprint
+
+
+def members(package: str, path: Iterable[str]) -> list[str]:
+    """Import every module of a package, so that the kinds in them join their families; return their names."""
+    names = sorted(module.name for module in pkgutil.iter_modules(path))
+    for name in names:
+        importlib.import_module(f"{package}.{name}")
+    return names
 
 
 def run(path: str | Path, where: str) -> None:

@@ -21,8 +21,8 @@ def ablate(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder [runs/ablate-RECIPE].")] = None,
 ) -> None:
     """Run a grid of variants with equal budgets and say which differences are more than chance."""
-    from trivium.lab.ablate import ablate as run
-    from trivium.lab.grid import read_axis
+    from trivium.study.ablate import ablate as run
+    from trivium.study.grid import read_axis
 
     axes = [read_axis(text) for text in axis or []]
     folder = out or Path("runs") / f"ablate-{recipe.stem}"

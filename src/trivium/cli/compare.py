@@ -16,6 +16,6 @@ def compare(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs, table and page go.")] = Path("runs/compare"),
 ) -> None:
     """Train the three families on one corpus and one budget, and put them side by side."""
-    from trivium.lab.compare import compare as run
+    from trivium.study.compare import compare as run
 
     run(data, out, families.split(","), budget_flops, seeds, layers, hidden_size)

@@ -11,6 +11,6 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where everything goes.")] = Path("runs/demo"),
 ) -> None:
     """Text, tokenizer, pretraining, fine-tuning, evaluation: to a model that answers."""
-    from trivium.lab.demo import demo as run
+    from trivium.study.demo import demo as run
 
     run(out, minutes)

@@ -36,8 +36,14 @@ def finetune(
     from trivium.task.finetune import finetune, recipe_for, tell
 
     folder = out or Path("runs") / task
-    asked = {"data.rows.format": format, "data.rows.skip_bad": "true" if skip_bad else None, "objective.train": train,
-             "objective.references": references, "data.too_long": too_long, "lora.rank": lora}  # fmt: skip
+    asked = {
+        "data.rows.format": format,
+        "data.rows.skip_bad": "true" if skip_bad else None,
+        "objective.train": train,
+        "objective.references": references,
+        "data.too_long": too_long,
+        "lora.rank": lora,
+    }
     words = [*(f"{key}={value}" for key, value in asked.items() if value is not None), *(overrides or [])]
     made = recipe_for(task, model, data, valid or [], words, recipe, head)
     trained, found = finetune(task, made, folder, resume, show_samples)

@@ -43,9 +43,9 @@ def prepare(
     from trivium.base.config import override, parse
     from trivium.base.errors import ConfigError
     from trivium.base.log import say
-    from trivium.data import prepare as room
-    from trivium.data.engine import Running
-    from trivium.data.report import lines
+    from trivium.corpus import prepare as room
+    from trivium.corpus.engine import Running
+    from trivium.corpus.report import lines
     from trivium.lab.corpus import write_page
 
     if stage is not None:
@@ -55,11 +55,17 @@ def prepare(
     if not sources:
         raise ConfigError("prepare: expected SOURCE: folders, files or the word `embedded`")
     tree: dict[str, Any] = {
-        "tokenizer": tokenizer, "vocab_size": vocab_size, "valid_share": valid_share, "filter": filter,
-        "paragraphs": paragraphs, "sentence_lines": sentence_lines, "languages": language, "shards": shards,
+        "tokenizer": tokenizer,
+        "vocab_size": vocab_size,
+        "valid_share": valid_share,
+        "filter": filter,
+        "paragraphs": paragraphs,
+        "sentence_lines": sentence_lines,
+        "languages": language,
+        "shards": shards,
         "reading": {"text_key": text_key, "encoding": encoding, "invalid": invalid},
         "engine": {"kind": engine} if workers is None else {"kind": engine, "workers": workers},
-    }  # fmt: skip
+    }
     if workers is not None and engine != "local":
         raise ConfigError(f"--workers: expected the local engine, which alone has workers, found --engine {engine}")
     if decontaminate:
@@ -76,5 +82,8 @@ def prepare(
         write_page(out)
     for line in lines(manifest):
         say(line)
-    say(f"the data is in {out}, its report in {out}/report.html" if manifest["fresh"]
-        else f"{out} is up to date; nothing was done")  # fmt: skip
+    say(
+        f"the data is in {out}, its report in {out}/report.html"
+        if manifest["fresh"]
+        else f"{out} is up to date; nothing was done"
+    )

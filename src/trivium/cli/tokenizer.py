@@ -16,10 +16,10 @@ def train(
 ) -> None:
     """Train byte-level BPE."""
     from trivium.base.log import say
-    from trivium.text.clean import clean
-    from trivium.text.sources import read
-    from trivium.text.template import CHAT_TEMPLATE
-    from trivium.text.tokenizer import Tokenizer
+    from trivium.corpus.clean.clean import clean
+    from trivium.corpus.read.sources import read
+    from trivium.token.template import CHAT_TEMPLATE
+    from trivium.token.tokenizer import Tokenizer
 
     made = Tokenizer.train((clean(document.text) for document in read(sources)), vocab_size)
     made.save(out, chat_template=CHAT_TEMPLATE)
@@ -37,8 +37,8 @@ def evaluate(
 ) -> None:
     """Bytes per token by language and source, and the share of documents that come back as they were."""
     from trivium.base.log import say
-    from trivium.text.measure import compare, lines
-    from trivium.text.sources import Reading
+    from trivium.corpus.measure import compare, lines
+    from trivium.corpus.read.sources import Reading
 
     folders = [folder, *(beside or ())]
     for line in lines(list(map(str, folders)), compare(folders, sources, Reading(text_key=text_key))):

@@ -58,8 +58,10 @@ class DocumentRows:
         tail: Tail = "pad",
     ) -> None:
         if packing not in PLANNERS or ((not isolate or tail == "drop") and packing != "concat"):
-            raise DataError(f"packing {packing!r} with isolate={isolate} and tail {tail!r} cannot be: documents are "
-                            "packed by bestfit or concat, and only concat can cross them or has a tail")  # fmt: skip
+            raise DataError(
+                f"packing {packing!r} with isolate={isolate} and tail {tail!r} cannot be: documents are "
+                "packed by bestfit or concat, and only concat can cross them or has a tail"
+            )
         self.corpus, self.objective, self.vocabulary = corpus, objective, vocabulary
         self.length, self.seed, self.isolate = length, seed, isolate
         self.before, self.after = (np.array(ids, dtype=np.int64) for ids in objective.frame(vocabulary))

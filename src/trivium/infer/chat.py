@@ -18,8 +18,8 @@ from trivium.infer.generate import Generation
 from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
 from trivium.model.transformer import Transformer
-from trivium.text import template
-from trivium.text.tokenizer import Tokenizer
+from trivium.token import template
+from trivium.token.tokenizer import Tokenizer
 
 
 class Chat:

@@ -8,7 +8,7 @@ from torch import Tensor
 from trivium.base.batch import collate
 from trivium.base.types import Example
 from trivium.model.device import place
-from trivium.model.score import pooled
+from trivium.model.layer.score import pooled
 from trivium.model.transformer import Transformer
 
 BATCH_ROWS = 32

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from trivium.infer.generate import Generation
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 
 class TextStream:

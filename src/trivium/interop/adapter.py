@@ -24,12 +24,25 @@ from trivium.model.adapt import Adapted, adapted, put
 from trivium.model.transformer import Transformer
 
 CONFIG, WEIGHTS, ROOT = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
-TASKS = {"ForCausalLM": "CAUSAL_LM", "LMHeadModel": "CAUSAL_LM", "ForConditionalGeneration": "SEQ_2_SEQ_LM",
-         "ForSequenceClassification": "SEQ_CLS", "ForTokenClassification": "TOKEN_CLS",
-         "ForQuestionAnswering": "QUESTION_ANS"}  # fmt: skip
+TASKS = {
+    "ForCausalLM": "CAUSAL_LM",
+    "LMHeadModel": "CAUSAL_LM",
+    "ForConditionalGeneration": "SEQ_2_SEQ_LM",
+    "ForSequenceClassification": "SEQ_CLS",
+    "ForTokenClassification": "TOKEN_CLS",
+    "ForQuestionAnswering": "QUESTION_ANS",
+}
 """What peft calls the use of a stock class, by the end of the class's name."""
-PLAIN = {"use_dora": False, "use_rslora": False, "bias": "none", "lora_bias": False, "layers_to_transform": None,
-         "trainable_token_indices": None, "target_parameters": None, "alora_invocation_tokens": None}  # fmt: skip
+PLAIN = {
+    "use_dora": False,
+    "use_rslora": False,
+    "bias": "none",
+    "lora_bias": False,
+    "layers_to_transform": None,
+    "trainable_token_indices": None,
+    "target_parameters": None,
+    "alora_invocation_tokens": None,
+}
 """Settings of peft under which a change is more than (alpha / rank) B A x, at the values under which it is not."""
 
 
@@ -40,8 +53,10 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
     if not layers:
         raise ModelError(f"{folder}: the model has no adapters to save")
     if family is None:
-        raise ModelError(f"{folder}: no stock class computes this model, and peft's files are in its names: "
-                         + "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:1]))  # fmt: skip
+        raise ModelError(
+            f"{folder}: no stock class computes this model, and peft's files are in its names: "
+            + "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:1])
+        )
     tree = families.write(family, model.config, None)
     state: dict[str, Tensor] = {}
     ranks: dict[str, int] = {}
@@ -56,20 +71,29 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
         ranks[theirs], alphas[theirs] = len(a), scale * len(a)
         flipped = transposed
     learned = {
-        name: parameter for name, parameter in model.named_parameters()
+        name: parameter
+        for name, parameter in model.named_parameters()
         if parameter.requires_grad and not name.endswith((".lora_a", ".lora_b"))
-    }  # fmt: skip
+    }
     own = [entry for entry in table if isinstance(entry, Rule) and set(entry.parts) <= set(learned)]
     extra = rules.to_theirs({name: value.detach().cpu() for name, value in learned.items()}, own)
     modules = sorted({name.rsplit(".", 1)[0] for name in extra})
     first = next(iter(ranks))
     config = {
-        "peft_type": "LORA", "base_model_name_or_path": str(base), "inference_mode": True, **PLAIN,
+        "peft_type": "LORA",
+        "base_model_name_or_path": str(base),
+        "inference_mode": True,
+        **PLAIN,
         "task_type": next((task for end, task in TASKS.items() if tree["architectures"][0].endswith(end)), None),
-        "r": ranks[first], "lora_alpha": alphas[first], "lora_dropout": next(iter(layers.values())).dropout,
-        "target_modules": list(ranks), "rank_pattern": ranks, "alpha_pattern": alphas,
-        "fan_in_fan_out": flipped, "modules_to_save": modules or None,
-    }  # fmt: skip
+        "r": ranks[first],
+        "lora_alpha": alphas[first],
+        "lora_dropout": next(iter(layers.values())).dropout,
+        "target_modules": list(ranks),
+        "rank_pattern": ranks,
+        "alpha_pattern": alphas,
+        "fan_in_fan_out": flipped,
+        "modules_to_save": modules or None,
+    }
     with files.publishing(folder) as new:
         state |= {f"{ROOT}{name}": tensor for name, tensor in extra.items()}
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, new / WEIGHTS, {"format": "pt"})
@@ -99,8 +123,10 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
         rank, alpha = len(a), _pattern(config, "alpha_pattern", theirs, config["lora_alpha"])
         sizes = [_layer(model, part).out_features for part in parts]
         if b.shape[0] != sum(sizes) or a.shape[1] != _layer(model, parts[0]).in_features or b.shape[1] != rank:
-            raise ModelError(f"{folder / WEIGHTS}: {theirs}: an adapter of {a.shape[1]} to {b.shape[0]} does not fit "
-                             f"a layer of {_layer(model, parts[0]).in_features} to {sum(sizes)}")  # fmt: skip
+            raise ModelError(
+                f"{folder / WEIGHTS}: {theirs}: an adapter of {a.shape[1]} to {b.shape[0]} does not fit "
+                f"a layer of {_layer(model, parts[0]).in_features} to {sum(sizes)}"
+            )
         for part, rows in zip(parts, b.split(sizes), strict=True):
             layer = put(model, part, rank, float(alpha), float(config.get("lora_dropout") or 0.0))
             with torch.no_grad():
@@ -125,8 +151,10 @@ def base(folder: Path) -> Path:
     for place in places:
         if (place / "config.json").is_file():
             return place
-    raise ModelError(f"{folder / CONFIG}: base_model_name_or_path: expected a model folder, found {name!r}; "
-                     f"put the model at {places[1]}")  # fmt: skip
+    raise ModelError(
+        f"{folder / CONFIG}: base_model_name_or_path: expected a model folder, found {name!r}; "
+        f"put the model at {places[1]}"
+    )
 
 
 def _matrices(table: rules.Table) -> list[tuple[str, list[str], bool]]:

@@ -11,11 +11,11 @@ from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
 from trivium.interop.spelling import expect, lone, read_activation, read_rope, write_activation, write_ids, write_rope
+from trivium.model.attention.pattern import Causal, Pattern, Window
 from trivium.model.config import ModelConfig
-from trivium.model.ffn import GLU
-from trivium.model.norm import RMS
-from trivium.model.pattern import Causal, Pattern, Window
-from trivium.model.position import RoPE
+from trivium.model.layer.ffn import GLU
+from trivium.model.layer.norm import RMS
+from trivium.model.layer.position import RoPE
 from trivium.model.stack import StackConfig
 
 Tree = dict[str, Any]
@@ -38,10 +38,7 @@ def read(theirs: Mapping[str, Any], preset: str, activation: str, changes: Tree)
             "kv_heads": theirs["num_key_value_heads"],
             "head_size": theirs["head_dim"],
             "norm": {"eps": float(theirs["rms_norm_eps"])},
-            "ffn": {
-                "activation": read_activation(theirs[activation], activation),
-                "size": theirs["intermediate_size"],
-            },
+            "ffn": {"activation": read_activation(theirs[activation], activation), "size": theirs["intermediate_size"]},
             "position": [read_rope(theirs)],
             "attention_dropout": float(theirs["attention_dropout"] or 0.0),
         },

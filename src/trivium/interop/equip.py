@@ -7,8 +7,8 @@ from trivium.base.types import Vocabulary
 from trivium.interop import heads
 from trivium.interop.families import stock
 from trivium.model.config import ModelConfig
-from trivium.model.head import Head
-from trivium.model.score import Embed
+from trivium.model.layer.head import Head
+from trivium.model.layer.score import Embed
 from trivium.model.transformer import Transformer
 
 MODES = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}

@@ -20,13 +20,13 @@ from trivium.base.errors import ConfigError, ModelError
 from trivium.interop import hub, weights
 from trivium.interop.families import families, obstacle
 from trivium.interop.rules import Rule, to_theirs
+from trivium.model.attention.pattern import Causal
 from trivium.model.config import ModelConfig
-from trivium.model.norm import RMS, Layer
-from trivium.model.pattern import Causal
-from trivium.model.position import RoPE
-from trivium.model.scaling import Dynamic, NoScaling
+from trivium.model.layer.norm import RMS, Layer
+from trivium.model.layer.position import RoPE
+from trivium.model.layer.scaling import Dynamic, NoScaling
 from trivium.model.stack import StackConfig
-from trivium.text.tokenizer import SPLIT, Tokenizer
+from trivium.token.tokenizer import SPLIT, Tokenizer
 
 ACTIVATIONS = {"llama": "silu", "qwen3": "silu", "gpt2": "gelu_tanh"}
 """The architectures written here, by the names of our families, and the activation that llama.cpp has in each."""

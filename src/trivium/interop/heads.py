@@ -14,9 +14,9 @@ from trivium.base.types import Vocabulary
 from trivium.interop.rules import Copy, Drop, Rule, Table, linear
 from trivium.interop.spelling import read_activation, write_activation
 from trivium.model.config import ModelConfig
-from trivium.model.head import LM, MLM, Head
-from trivium.model.norm import NoNorm
-from trivium.model.score import Score
+from trivium.model.layer.head import LM, MLM, Head
+from trivium.model.layer.norm import NoNorm
+from trivium.model.layer.score import Score
 
 ENDS = {"classify": "ForSequenceClassification", "tag": "ForTokenClassification", "span": "ForQuestionAnswering"}
 """How the names of stock classes end, by our kind of head."""
@@ -79,10 +79,14 @@ TABLE: dict[str, dict[str, Stock]] = {
         "classify": Stock("GPT2", "score", choices={"pool": "last", "bias": False}, dropout=None),
         "tag": Stock("GPT2", "classifier"),
     },
-    **{model: _score(name) for model, name in
-       {"llama": "Llama", "mistral": "Mistral", "qwen3": "Qwen3", "gemma2": "Gemma2"}.items()},
-    "bart": _written("Bart"), "mbart": _written("MBart"), "t5": _written("T5", "transformer."),
-}  # fmt: skip
+    **{
+        model: _score(name)
+        for model, name in {"llama": "Llama", "mistral": "Mistral", "qwen3": "Qwen3", "gemma2": "Gemma2"}.items()
+    },
+    "bart": _written("Bart"),
+    "mbart": _written("MBart"),
+    "t5": _written("T5", "transformer."),
+}
 _BODY: dict[str, Callable[[ModelConfig], Head]] = {
     "bert": lambda config: MLM(norm=config.encoder.norm, activation=config.encoder.ffn.activation),  # type: ignore[union-attr]
     "roberta": lambda config: MLM(norm=config.encoder.norm),  # type: ignore[union-attr]
@@ -121,8 +125,13 @@ def write(
     assert isinstance(head, Score)
     stock = _stock(model_type, head.kind)
     name = stock.name + ENDS[head.kind]
-    same = {"dense": stock.dense is not None, "norm": config.encoder.norm if stock.norm else NoNorm(),  # type: ignore[union-attr]
-            "dense_dropout": head.dropout if stock.both else 0.0, "bias": True, **stock.choices}  # fmt: skip
+    same = {
+        "dense": stock.dense is not None,
+        "norm": config.encoder.norm if stock.norm else NoNorm(),  # type: ignore[union-attr]
+        "dense_dropout": head.dropout if stock.both else 0.0,
+        "bias": True,
+        **stock.choices,
+    }
     if stock.dropout is None:
         same["dropout"] = 0.0
     if stock.norm is None and stock.dense is not None:

@@ -21,10 +21,10 @@ from trivium.interop.card import card
 from trivium.interop.families import Family, by_type, difference, stock
 from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
-from trivium.model.head import LM
+from trivium.model.layer.head import LM
 from trivium.model.transformer import Transformer
-from trivium.text.template import stop_ids
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import stop_ids
+from trivium.token.tokenizer import Tokenizer
 
 FORMAT = 1
 OWN = "trivium"

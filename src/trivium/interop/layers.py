@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from trivium.base.errors import ModelError
-from trivium.model.pattern import Pattern
+from trivium.model.attention.pattern import Pattern
 from trivium.model.stack import StackConfig
 
 T = TypeVar("T")

@@ -11,19 +11,25 @@ from trivium.base.config import Choice, parse
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
 from trivium.model.config import ModelConfig
-from trivium.model.position import RoPE
-from trivium.model.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
+from trivium.model.layer.position import RoPE
+from trivium.model.layer.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
 from trivium.model.stack import StackConfig
 
 Tree = dict[str, Any]
 Kind = TypeVar("Kind", bound=Choice)
 
 ACTIVATIONS = {
-    "silu": "silu", "swish": "silu",
-    "gelu": "gelu", "gelu_python": "gelu",
-    "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_python_tanh": "gelu_tanh",
-    "relu": "relu", "relu2": "relu2", "tanh": "tanh",
-}  # fmt: skip
+    "silu": "silu",
+    "swish": "silu",
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "relu": "relu",
+    "relu2": "relu2",
+    "tanh": "tanh",
+}
 """Their name -> ours; of several, the first is the one we write."""
 
 
@@ -31,15 +37,27 @@ SCALINGS: dict[str, tuple[type[Scaling], dict[str, str]]] = {
     "default": (NoScaling, {}),
     "linear": (Linear, {"factor": "factor"}),
     "dynamic": (Dynamic, {"factor": "factor", "original_context": ""}),
-    "yarn": (YaRN, {
-        "factor": "factor", "original_context": "original_max_position_embeddings", "beta_fast": "beta_fast",
-        "beta_slow": "beta_slow", "attention_factor": "attention_factor", "truncate": "truncate",
-    }),
-    "llama3": (Llama3, {
-        "factor": "factor", "low_frequency_factor": "low_freq_factor", "high_frequency_factor": "high_freq_factor",
-        "original_context": "original_max_position_embeddings",
-    }),
-}  # fmt: skip
+    "yarn": (
+        YaRN,
+        {
+            "factor": "factor",
+            "original_context": "original_max_position_embeddings",
+            "beta_fast": "beta_fast",
+            "beta_slow": "beta_slow",
+            "attention_factor": "attention_factor",
+            "truncate": "truncate",
+        },
+    ),
+    "llama3": (
+        Llama3,
+        {
+            "factor": "factor",
+            "low_frequency_factor": "low_freq_factor",
+            "high_frequency_factor": "high_freq_factor",
+            "original_context": "original_max_position_embeddings",
+        },
+    ),
+}
 """Their rope_type -> our kind and what its fields are called; an original context not given is the context."""
 KEYS = {theirs for _, fields in SCALINGS.values() for theirs in fields.values()}
 REQUIRED = {"factor", "low_freq_factor", "high_freq_factor"}

@@ -19,10 +19,10 @@ from trivium import api
 from trivium.base.errors import ModelError
 from trivium.lab import page
 from trivium.lab.picture import png
-from trivium.model.attention import Attention
-from trivium.model.kernel import Case, Eager
+from trivium.model.attention.attention import Attention
+from trivium.model.attention.kernel import Case, Eager
+from trivium.model.attention.view import View
 from trivium.model.transformer import Transformer
-from trivium.model.view import View
 
 HELD = 0.9
 """The share of the weight whose pairs are counted."""
@@ -98,11 +98,17 @@ def look(model: api.Model, text: str) -> list[Layer]:
         if not cross and view.rotation is not None:
             cos, sin = (table[0, 0, :, : table.shape[-1] // 2].cpu() for table in view.rotation)  # T P
             angle = torch.atan2(sin, cos)
-        layers.append(Layer(
-            f"{stack}, layer {int(number) + 1}" + (", to the encoder" if cross else ""),
-            names[stack], names["encoder" if cross else stack], weight[0], view.mask[0, 0].cpu(), view.pattern.kind,
-            angle,
-        ))  # fmt: skip
+        layers.append(
+            Layer(
+                f"{stack}, layer {int(number) + 1}" + (", to the encoder" if cross else ""),
+                names[stack],
+                names["encoder" if cross else stack],
+                weight[0],
+                view.mask[0, 0].cpu(),
+                view.pattern.kind,
+                angle,
+            )
+        )
     return layers
 
 
@@ -135,29 +141,64 @@ def write(layers: Sequence[Layer], title: str, out: Path) -> None:
     masks: dict[Any, Layer] = {}
     for layer in layers:
         masks.setdefault((layer.pattern, layer.mask.shape, layer.mask.numpy().tobytes()), layer)
-    parts.append(page.image(_maps([
-        (f"{layer.name.split(',')[0]}: {layer.pattern}, {layer.mask.float().mean():.0%} of pairs", layer.mask.float(),
-         layer) for layer in masks.values()
-    ], "Greys"), "masks"))  # fmt: skip
-    parts += [page.heading("How sparse the weights are"), page.paragraph(
-        f"The smallest share of the allowed pairs that holds {HELD:.0%} of all weight. The last column is a head that "
-        "looks at everything it may see alike: what is far below it is sparse by training, not by the mask."
-    )]  # fmt: skip
+    parts.append(
+        page.image(
+            _maps(
+                [
+                    (
+                        f"{layer.name.split(',')[0]}: {layer.pattern}, {layer.mask.float().mean():.0%} of pairs",
+                        layer.mask.float(),
+                        layer,
+                    )
+                    for layer in masks.values()
+                ],
+                "Greys",
+            ),
+            "masks",
+        )
+    )
+    parts += [
+        page.heading("How sparse the weights are"),
+        page.paragraph(
+            f"The smallest share of the allowed pairs that holds {HELD:.0%} of all weight. The last column is a head "
+            "that gives equal weight to all it may see: a share far below it comes from training, not from the mask."
+        ),
+    ]
     heads = max(len(layer.weight) for layer in layers)
     rows = [
-        [layer.name, *(f"{held(head, layer.mask):.0%}" for head in layer.weight), *[""] * (heads - len(layer.weight)),
-         f"{held(even(layer.mask), layer.mask):.0%}"] for layer in layers
-    ]  # fmt: skip
+        [
+            layer.name,
+            *(f"{held(head, layer.mask):.0%}" for head in layer.weight),
+            *[""] * (heads - len(layer.weight)),
+            f"{held(even(layer.mask), layer.mask):.0%}",
+        ]
+        for layer in layers
+    ]
     parts.append(page.table(["layer, by head", *(str(head + 1) for head in range(heads)), "even"], rows))
-    parts.append(page.paragraph(
-        "Below, rows are queries and columns keys; the brighter, the more weight, each map on its own scale; white is "
-        "what may not be seen."
-    ))  # fmt: skip
+    parts.append(
+        page.paragraph(
+            "Rows are queries, columns are keys. Brighter means more weight; each map has its own scale. White pairs "
+            "are masked."
+        )
+    )
     for layer in layers:
-        parts += [page.heading(layer.name), page.image(_maps([
-            (f"head {number + 1}: {held(head, layer.mask):.0%} of pairs hold {HELD:.0%}",
-             head.masked_fill(~layer.mask, math.nan), layer) for number, head in enumerate(layer.weight)
-        ], "viridis"), f"attention of {layer.name}")]  # fmt: skip
+        parts += [
+            page.heading(layer.name),
+            page.image(
+                _maps(
+                    [
+                        (
+                            f"head {number + 1}: {held(head, layer.mask):.0%} of pairs hold {HELD:.0%}",
+                            head.masked_fill(~layer.mask, math.nan),
+                            layer,
+                        )
+                        for number, head in enumerate(layer.weight)
+                    ],
+                    "viridis",
+                ),
+                f"attention of {layer.name}",
+            ),
+        ]
     parts.append(page.heading("What RoPE turns"))
     angles: dict[bytes, list[Layer]] = {}
     for layer in layers:
@@ -166,11 +207,13 @@ def write(layers: Sequence[Layer], title: str, out: Path) -> None:
     if not angles:
         parts.append(page.paragraph("No layer of this model turns queries and keys."))
     for same in angles.values():
-        parts.append(page.paragraph(
-            f"In {'; '.join(layer.name for layer in same)}: the angle by which each position turns each pair of "
-            "dimensions, in turns of a circle. The first pairs turn fastest and tell neighbours apart; the last hardly "
-            "turn in a text of this length."
-        ))  # fmt: skip
+        parts.append(
+            page.paragraph(
+                f"In {'; '.join(layer.name for layer in same)}: the angle by which each position turns each pair of "
+                "dimensions, in turns of a circle. The first pairs turn fastest and tell neighbours apart; the last "
+                "hardly turn in a text of this length."
+            )
+        )
         parts.append(page.image(_angles(same[0]), "angles"))
     page.write(out, title, parts)
 
@@ -205,8 +248,14 @@ def _angles(layer: Layer) -> bytes:
     assert layer.angle is not None
     figure = Figure(figsize=(8, 3.4), dpi=130, layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow((layer.angle / (2 * math.pi)).numpy(), cmap="twilight", vmin=-0.5, vmax=0.5, aspect="auto",
-                        interpolation="nearest")  # fmt: skip
+    image = axes.imshow(
+        (layer.angle / (2 * math.pi)).numpy(),
+        cmap="twilight",
+        vmin=-0.5,
+        vmax=0.5,
+        aspect="auto",
+        interpolation="nearest",
+    )
     axes.set(xlabel="pair of dimensions", ylabel="position")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))

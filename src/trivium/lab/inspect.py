@@ -20,8 +20,8 @@ from trivium.data.rows import DocumentRows
 from trivium.lab import sheet
 from trivium.task.feed import open_rows, supervised_rows
 from trivium.task.start import row_length, start_model
-from trivium.text.template import END, MARKERS, end_id
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import END, MARKERS, end_id
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
 RED_FLAG = 1
@@ -53,9 +53,12 @@ class Survey:
             ("masked", f"{1 - self.trained / max(1, self.tokens):.1%} of the tokens carry no loss{whole}"),
             ("truncated", shortened),
             ("padded", f"{1 - self.tokens / max(1, self.places):.1%} of the places are padding"),
-            ("packed", f"{self.packed / max(1, self.rows):.1%} of the rows hold several documents, "
-                       f"{self.documents / max(1, self.rows):.2f} on average"),
-        ]  # fmt: skip
+            (
+                "packed",
+                f"{self.packed / max(1, self.rows):.1%} of the rows hold several documents, "
+                f"{self.documents / max(1, self.rows):.2f} on average",
+            ),
+        ]
 
 
 def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> int:
@@ -88,8 +91,14 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
                 say(line)
             say()
     else:
-        sheet.write(out, [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown], tokenizer,
-                    found.lines(cut), flags, labels)  # fmt: skip
+        sheet.write(
+            out,
+            [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown],
+            tokenizer,
+            found.lines(cut),
+            flags,
+            labels,
+        )
         say(f"the page is {out}")
     for name, value in found.lines(cut):
         say(f"{name:<10} {value}")
@@ -142,14 +151,18 @@ def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Ite
         tag = "tag" in batch.targets
         predicted = "-" if target == IGNORE else labels[target] if tag else show(tokenizer, target)
         loss = "off" if target == IGNORE else "on" if weight == 1 else f"x {weight:.3g}"
-        yield (f"{column:>6} {documents[column]:>8} {stream.positions[0][column]:>8}  {who[column]:<9} "
-               f"{show(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}")  # fmt: skip
+        yield (
+            f"{column:>6} {documents[column]:>8} {stream.positions[0][column]:>8}  {who[column]:<9} "
+            f"{show(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}"
+        )
     for name, values in batch.targets.items():
         if name not in ALIGNED:
             yield f"{name}: {', '.join(sheet.told(name, value, labels) for value in values)}"
     valid = int((targets != IGNORE).sum())
-    yield (f"{used} tokens in {len(set(documents[:used].tolist()))} documents, {len(ids) - used} padding, "
-           f"{valid} targets ({valid / max(used, 1):.0%} of the tokens)")  # fmt: skip
+    yield (
+        f"{used} tokens in {len(set(documents[:used].tolist()))} documents, {len(ids) - used} padding, "
+        f"{valid} targets ({valid / max(used, 1):.0%} of the tokens)"
+    )
 
 
 def position_targets(batch: Batch, row: int = 0) -> np.ndarray:

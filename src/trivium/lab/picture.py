@@ -22,8 +22,14 @@ SPAN = 0.02
 """The width of the smoothing, as a share of the run."""
 
 _POINTS: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9, "marker": "o", "markersize": 4.5, "mfc": "white"}
-_NOTE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right",
-                         "va": "bottom", "fontsize": 8, "color": "0.3"}  # fmt: skip
+_NOTE: dict[str, Any] = {
+    "xycoords": ("axes fraction", "data"),
+    "textcoords": "offset points",
+    "ha": "right",
+    "va": "bottom",
+    "fontsize": 8,
+    "color": "0.3",
+}
 
 
 @dataclass(slots=True)
@@ -150,8 +156,14 @@ def confusion(found: Mapping[str, Any], out: Path) -> Path | None:
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     size = 4 if many else 9
-    axes.set_xticks(range(len(names)), [_brief(name) for name in names], rotation=90 if many else 35, fontsize=size,
-                    ha="center" if many else "right", rotation_mode=None if many else "anchor")  # fmt: skip
+    axes.set_xticks(
+        range(len(names)),
+        [_brief(name) for name in names],
+        rotation=90 if many else 35,
+        fontsize=size,
+        ha="center" if many else "right",
+        rotation_mode=None if many else "anchor",
+    )
     axes.set_yticks(range(len(counts)), [_brief(name) for name in names[: len(counts)]], fontsize=size)
     if not many:
         for i, j in np.ndindex(counts.shape):

@@ -9,13 +9,13 @@ from rich.text import Text
 from trivium import api
 from trivium.base.types import Segment
 from trivium.objective.instruct import Instruct
+from trivium.rows.labelled import plain
+from trivium.rows.read import read_rows, recognise
+from trivium.rows.row import Row
+from trivium.rows.table import records
 from trivium.task.task import by_objective
-from trivium.text.labelled import plain
-from trivium.text.record import records
-from trivium.text.row import Row
-from trivium.text.rows import read_rows, recognise
-from trivium.text.template import differences, render
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.template import differences, render
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
 ROWS = 3

@@ -12,7 +12,7 @@ import numpy as np
 from trivium.base.batch import Batch, Stream
 from trivium.base.types import ALIGNED, IGNORE
 from trivium.lab import page
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 STYLE = """
 .row { line-height: 1.9; margin: .4rem 0 1rem } .t { padding: .12rem 0; white-space: pre-wrap; color: #777 }
@@ -31,9 +31,13 @@ point at a token for its column, document, position, id and loss</p>
 
 
 def write(
-    out: Path, rows: Sequence[tuple[str, Batch, Sequence[str]]], tokenizer: Tokenizer,
-    facts: Sequence[tuple[str, str]], flags: Sequence[str], labels: Sequence[str] = (),
-) -> None:  # fmt: skip
+    out: Path,
+    rows: Sequence[tuple[str, Batch, Sequence[str]]],
+    tokenizer: Tokenizer,
+    facts: Sequence[tuple[str, str]],
+    flags: Sequence[str],
+    labels: Sequence[str] = (),
+) -> None:
     """Write the page: shares, red flags, and each row by title with the roles of what is read first."""
     lines = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in facts)
     warnings = [f'<p class="flag">RED FLAG: {html.escape(flag)}</p>' for flag in flags] or ["<p>No red flag.</p>"]
@@ -67,11 +71,16 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Seque
     if batch.enc is not None and batch.dec is not None:
         parts = [page.paragraph("The encoder reads"), _flow(batch.enc, roles, plain, None, None, tokenizer)]
         if targets is not None:  # what is written is the targets: what the decoder reads is the same, one place later
-            written = Stream(np.where(targets == IGNORE, tokenizer.vocabulary.pad, targets), batch.dec.positions,
-                             np.where(targets == IGNORE, 0, batch.dec.documents[0])[None])  # fmt: skip
+            written = Stream(
+                np.where(targets == IGNORE, tokenizer.vocabulary.pad, targets),
+                batch.dec.positions,
+                np.where(targets == IGNORE, 0, batch.dec.documents[0])[None],
+            )
             written = Stream(written.ids[None], written.positions, written.documents)
-            parts += [page.paragraph("The decoder writes"),
-                      _flow(written, [""] * len(targets), targets != IGNORE, targets, weights, tokenizer)]  # fmt: skip
+            parts += [
+                page.paragraph("The decoder writes"),
+                _flow(written, [""] * len(targets), targets != IGNORE, targets, weights, tokenizer),
+            ]
     else:
         parts = [_flow(batch.stream, roles, learned(batch), targets, weights, tokenizer)]
     for name, values in batch.targets.items():
@@ -81,9 +90,13 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Seque
 
 
 def _flow(
-    stream: Stream, roles: Sequence[str], on: np.ndarray, targets: np.ndarray | None, weights: np.ndarray | None,
+    stream: Stream,
+    roles: Sequence[str],
+    on: np.ndarray,
+    targets: np.ndarray | None,
+    weights: np.ndarray | None,
     tokenizer: Tokenizer,
-) -> str:  # fmt: skip
+) -> str:
     ids, documents, positions = stream.ids[0], stream.documents[0], stream.positions[0]
     spans, before = [], 0
     for column in np.flatnonzero(documents).tolist():
@@ -100,8 +113,10 @@ def _flow(
             target = int(targets[column])
             about += ", loss off" if target == IGNORE else f", loss on: must predict {target}"
             about += f", weight {weight:.3g}" if weight != 1 and target != IGNORE else ""
-        spans.append(f'<span class="{" ".join(names)}" title="{html.escape(about)}">'
-                     f"{html.escape(_text(tokenizer, token))}</span>")  # fmt: skip
+        spans.append(
+            f'<span class="{" ".join(names)}" title="{html.escape(about)}">'
+            f"{html.escape(_text(tokenizer, token))}</span>"
+        )
     padding = int((documents == 0).sum())
     return f'<div class="row">{"".join(spans)}{f" <small>+ {padding} padding</small>" if padding else ""}</div>'
 

@@ -10,12 +10,12 @@ import torch
 from trivium import api
 from trivium.base.config import dump, fields
 from trivium.base.errors import ConfigError
-from trivium.data.report import lines as report_lines
+from trivium.corpus.report import lines as report_lines
 from trivium.data.shards import read_manifest
-from trivium.model.auto import explain
+from trivium.model.attention.auto import explain
+from trivium.model.attention.pattern import Where
 from trivium.model.config import ModelConfig
 from trivium.model.device import bf16_gain, pick
-from trivium.model.pattern import Where
 from trivium.model.size import ADAM_BYTES, activations, flops, parameters
 from trivium.train.loop import BF16_WORTH
 from trivium.train.recipe import Recipe, read_recipe

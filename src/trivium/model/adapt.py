@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError
-from trivium.model.head import HiddenHead, VocabularyHead
+from trivium.model.layer.head import HiddenHead, VocabularyHead
 from trivium.model.transformer import Transformer
 
 
@@ -66,9 +66,10 @@ def adapt(model: Transformer, lora: Lora) -> Transformer:
     Scores stay what they were, exactly, until something is learned.
     """
     found = [
-        name for name, module in model.named_modules()
+        name
+        for name, module in model.named_modules()
         if type(module) is nn.Linear and not name.startswith("head.") and name.rsplit(".", 1)[-1] in lora.targets
-    ]  # fmt: skip
+    ]
     if missing := set(lora.targets) - {name.rsplit(".", 1)[-1] for name in found} - set(Lora().targets):
         raise ConfigError(f"lora.targets: the model has no linear layer called {', '.join(sorted(missing))}")
     if not found:

@@ -3,10 +3,10 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trivium.model.attention import Attention
-from trivium.model.cache import Cache
-from trivium.model.residual import Stream, Sublayer
-from trivium.model.view import View
+from trivium.model.attention.attention import Attention
+from trivium.model.attention.cache import Cache
+from trivium.model.attention.view import View
+from trivium.model.layer.residual import Stream, Sublayer
 
 
 class Block(nn.Module):

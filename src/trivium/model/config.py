@@ -9,15 +9,14 @@ import torch
 from pydantic import Field, model_validator
 
 from trivium.base.config import Config, dump, merge
-from trivium.model import score  # noqa: F401  its heads join the family
-from trivium.model.auto import Auto
-from trivium.model.embed import Embed, Tokens
-from trivium.model.head import LM, Head
+from trivium.model.attention.auto import Auto
+from trivium.model.attention.kernel import Case, Kernel
+from trivium.model.attention.pattern import Where
+from trivium.model.attention.view import View
 from trivium.model.init import Init, Normal
-from trivium.model.kernel import Case, Kernel
-from trivium.model.pattern import Where
+from trivium.model.layer.embed import Embed, Tokens
+from trivium.model.layer.head import LM, Head
 from trivium.model.stack import StackConfig
-from trivium.model.view import View
 
 
 class ModelConfig(Config):
@@ -63,8 +62,10 @@ class ModelConfig(Config):
         for pattern in self.decoder.pattern if self.decoder else ():
             if pattern.ahead():
                 kind = pattern.kind
-                raise ValueError(f"decoder.pattern: {kind} lets a token see later ones, which it must predict; "
-                                 f"write {{kind = 'and', of = ['causal', '{kind}']}}")  # fmt: skip
+                raise ValueError(
+                    f"decoder.pattern: {kind} lets a token see later ones, which it must predict; "
+                    f"write {{kind = 'and', of = ['causal', '{kind}']}}"
+                )
         return self
 
     def _refused(self, stack: StackConfig) -> str | None:

@@ -10,8 +10,8 @@ from collections import Counter
 import torch
 from torch import nn
 
+from trivium.model.attention.pattern import Pattern, Where
 from trivium.model.config import ModelConfig
-from trivium.model.pattern import Pattern, Where
 from trivium.model.stack import StackConfig
 from trivium.model.transformer import Transformer
 

@@ -5,15 +5,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from trivium.base.config import Config, Tiled
-from trivium.model.attention import AttentionConfig
+from trivium.model.attention.attention import AttentionConfig
+from trivium.model.attention.cache import Cache
+from trivium.model.attention.pattern import Full, Pattern, Tiles, Where
+from trivium.model.attention.view import View
 from trivium.model.block import Block
-from trivium.model.cache import Cache
-from trivium.model.ffn import FFN, MLP
-from trivium.model.norm import Layer, NoNorm, Norm
-from trivium.model.pattern import Full, Pattern, Tiles, Where
-from trivium.model.position import Learned, Position, Relative
-from trivium.model.residual import Pre, Residual
-from trivium.model.view import View
+from trivium.model.layer.ffn import FFN, MLP
+from trivium.model.layer.norm import Layer, NoNorm, Norm
+from trivium.model.layer.position import Learned, Position, Relative
+from trivium.model.layer.residual import Pre, Residual
 
 
 class StackConfig(Config):
@@ -53,11 +53,17 @@ class StackConfig(Config):
         """The numbers of an attention sublayer."""
         width = self.head_width(hidden_size)
         return AttentionConfig(
-            hidden_size=hidden_size, heads=self.heads, kv_heads=self.kv_heads or self.heads, head_size=width,
-            bias=self.bias, output_bias=self.bias if self.output_bias is None else self.output_bias,
+            hidden_size=hidden_size,
+            heads=self.heads,
+            kv_heads=self.kv_heads or self.heads,
+            head_size=width,
+            bias=self.bias,
+            output_bias=self.bias if self.output_bias is None else self.output_bias,
             scale=width**-0.5 if self.score_scale is None else self.score_scale,
-            norm=self.qk_norm, softcap=self.softcap, dropout=self.attention_dropout,
-        )  # fmt: skip
+            norm=self.qk_norm,
+            softcap=self.softcap,
+            dropout=self.attention_dropout,
+        )
 
 
 class Stack(nn.Module):

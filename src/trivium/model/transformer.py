@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.base.batch import Batch, Stream
-from trivium.model.attention import Attention
-from trivium.model.cache import Cache
+from trivium.model.attention.attention import Attention
+from trivium.model.attention.cache import Cache
+from trivium.model.attention.pattern import Where
 from trivium.model.config import ModelConfig
 from trivium.model.init import initialise
-from trivium.model.pattern import Where
 from trivium.model.stack import Stack
 
 

@@ -61,8 +61,11 @@ class Denoise(Objective, kind="denoise"):
         first = vocabulary.pad if self.start == "pad" or vocabulary.eos is None else vocabulary.eos
         if len(ids) < 2:
             nothing = {"token": np.full(1, IGNORE, dtype=np.int64)}
-            return Example(dec=ids, targets=nothing) if self.decoder else Example(
-                enc=np.append(ids, end).astype(np.int64), dec=np.array([first]), targets=nothing)  # fmt: skip
+            return (
+                Example(dec=ids, targets=nothing)
+                if self.decoder
+                else Example(enc=np.append(ids, end).astype(np.int64), dec=np.array([first]), targets=nothing)
+            )
         noise, spans = self.cuts(len(ids))
         spans = min(spans, len(vocabulary.sentinels))
         # Kept and cut runs alternate. Part of the first kept one stands at the end, so that a text short enough for

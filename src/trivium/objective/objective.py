@@ -31,8 +31,10 @@ class Objective(Choice):
         """Refuse a model that cannot learn it."""
         if family not in self.families:
             wanted = " or ".join(self.families)
-            raise ConfigError(f"objective: {self.kind} is for {wanted} models, and this one is of family {family}; "
-                              "docs/objectives.md says which goes with which")  # fmt: skip
+            raise ConfigError(
+                f"objective: {self.kind} is for {wanted} models, and this one is of family {family}; "
+                "docs/objectives.md says which goes with which"
+            )
 
     def frame(self, vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids that stand before and after every document."""

@@ -7,13 +7,13 @@ from pathlib import Path
 from trivium import api
 from trivium.base.errors import ModelError
 from trivium.base.log import say
-from trivium.data.shorten import shorten
 from trivium.infer.beam import Beam, search
 from trivium.infer.generate import generate
 from trivium.infer.sampling import Sampling
-from trivium.task.metric import exact_match, measure
-from trivium.text.rows import Conversation, RowReading, read_rows
-from trivium.text.template import ids, render, stop_ids
+from trivium.rows.read import Conversation, RowReading, read_rows
+from trivium.rows.shorten import shorten
+from trivium.task.metric.text import exact_match, measure
+from trivium.token.template import ids, render, stop_ids
 
 BATCH = 64
 
@@ -79,9 +79,12 @@ def prompts_of(model: api.Model, conversations: Sequence[Conversation], max_new_
 
 
 def answer_file(
-    model: api.Model, path: str | Path, max_new_tokens: int = 64, reading: RowReading = RowReading(),
+    model: api.Model,
+    path: str | Path,
+    max_new_tokens: int = 64,
+    reading: RowReading = RowReading(),
     beam: Beam = Beam(beams=1),
-) -> list[Answered]:  # fmt: skip
+) -> list[Answered]:
     """The answers to every row of a file."""
     return answer(model, [conversation for _, conversation in read_rows([path], reading)], max_new_tokens, beam)
 

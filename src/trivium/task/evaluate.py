@@ -10,7 +10,7 @@ from trivium.data.loader import in_order
 from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus
 from trivium.model.device import pick
-from trivium.model.head import VocabularyHead
+from trivium.model.layer.head import VocabularyHead
 from trivium.objective.causal import Causal
 from trivium.objective.denoise import Denoise
 from trivium.objective.infill import Infill
@@ -34,8 +34,10 @@ def score_folder(model: str | Path | api.Model, data: str | Path, length: int | 
         raise ModelError(f"{model}: has no head that writes tokens; files of its task's rows score it")
     corpus = Corpus(data, "valid")
     if corpus.manifest["tokenizer"] != tokenizer.identity:
-        raise DataError(f"{data}: was encoded with another tokenizer than the model's; prepare it again with "
-                        "`--tokenizer` and the model folder")  # fmt: skip
+        raise DataError(
+            f"{data}: was encoded with another tokenizer than the model's; prepare it again with "
+            "`--tokenizer` and the model folder"
+        )
     objective, vocabulary = objective_of(loaded), tokenizer.vocabulary
     if not objective.covers:
         say(f"scored by the objective {objective.kind}; losses of other objectives are other questions")

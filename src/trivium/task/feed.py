@@ -12,12 +12,12 @@ from trivium.base.errors import DataError
 from trivium.base.files import fingerprint, sha256
 from trivium.base.log import say
 from trivium.base.seeds import mix
-from trivium.data.conversation import conversation_rows
-from trivium.data.labelled import CUT
 from trivium.data.mixture import Mixture
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
 from trivium.objective.instruct import Instruct
+from trivium.rows.conversation import conversation_rows
+from trivium.rows.example import CUT
 from trivium.task.task import by_objective
 from trivium.train.recipe import Recipe
 
@@ -32,12 +32,18 @@ def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tupl
     train, valid = ([Corpus(path, split) for path in data.path] for split in ("train", "valid"))
     for corpus in train:
         if corpus.manifest["tokenizer"] != tokenizer.identity:
-            raise DataError(f"{corpus.folder}: was encoded with another tokenizer than the model's; prepare it again "
-                            "with `--tokenizer` and the model folder")  # fmt: skip
+            raise DataError(
+                f"{corpus.folder}: was encoded with another tokenizer than the model's; prepare it again "
+                "with `--tokenizer` and the model folder"
+            )
     make = partial(
-        _rows, objective=objective, vocabulary=tokenizer.vocabulary, length=length, packing=data.packing,
+        _rows,
+        objective=objective,
+        vocabulary=tokenizer.vocabulary,
+        length=length,
+        packing=data.packing,
         isolate=data.isolate,
-    )  # fmt: skip
+    )
     valid = [corpus for corpus in valid if len(corpus)]
     text_bytes = sum(corpus.bytes for corpus in valid) if objective.covers else None
     return blend(train, partial(make, tail=data.tail), recipe.seed, data.weights), (
@@ -71,9 +77,17 @@ def supervised_rows(
         start = model.layout().start if model.config.family == "encoder_decoder" else None
         assert model.tokenizer is not None
         rows, counts = conversation_rows(
-            paths, model.tokenizer, objective, length, recipe.seed, data.packing, start, data.rows, data.too_long,
+            paths,
+            model.tokenizer,
+            objective,
+            length,
+            recipe.seed,
+            data.packing,
+            start,
+            data.rows,
+            data.too_long,
             shortened,
-        )  # fmt: skip
+        )
     else:
         rows, counts = by_objective(objective).open(model, paths, recipe, length)
         cut = counts.pop(CUT, 0)

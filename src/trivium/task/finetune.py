@@ -21,18 +21,24 @@ FORMATS = {"classify": "label", "summarize": "summary"}
 
 
 def recipe_for(
-    name: str, model: str | Path, data: Sequence[str], valid: Sequence[str] = (), words: Sequence[str] = (),
-    recipe: str | Path | None = None, head: bool = False,
-) -> Recipe:  # fmt: skip
+    name: str,
+    model: str | Path,
+    data: Sequence[str],
+    valid: Sequence[str] = (),
+    words: Sequence[str] = (),
+    recipe: str | Path | None = None,
+    head: bool = False,
+) -> Recipe:
     """The recipe of a task: its defaults, under those of a recipe file, under `words` such as `optim.lr=1e-4`."""
     task = task_of(name)
     objective = task.objective
     if task.kind in TEXT_TO_TEXT and not head and api.load(model).config.family == "encoder_decoder":
         objective = "instruct"
     tree: dict[str, Any] = {
-        "objective": {"kind": objective}, "schedule": {"kind": "wsd", "warmup_steps": 10, "decay": 0.6},
+        "objective": {"kind": objective},
+        "schedule": {"kind": "wsd", "warmup_steps": 10, "decay": 0.6},
         **task.defaults,
-    }  # fmt: skip
+    }
     if recipe is not None:
         given = read_toml(recipe)
         if objective != task.objective:  # in words nothing of what a recipe says of a head applies
@@ -51,9 +57,8 @@ def recipe_for(
 
 
 def finetune(
-    name: str, recipe: Recipe, out: Path, resume: bool = False,
-    begin: Callable[[api.Model, Recipe], None] | None = None,
-) -> tuple[Path, dict[str, Any]]:  # fmt: skip
+    name: str, recipe: Recipe, out: Path, resume: bool = False, begin: Callable[[api.Model, Recipe], None] | None = None
+) -> tuple[Path, dict[str, Any]]:
     """Train a model for a task into a run folder; give its model folder and the metrics on `data.valid`."""
     folder = run(recipe, out, resume, {"task": name}, begin)
     if not recipe.data.valid or not FIRST:

@@ -37,11 +37,13 @@ def run(
     loaded = model if isinstance(model, api.Model) else api.load(model, device=pick())
     manager = TaskManager(include_path=str(include) if include else None)
     if unknown := [task for task in tasks if task not in manager.all_tasks]:
-        raise ConfigError(f"tasks: {', '.join(unknown)}: the harness has no such task"
-                          + (f" and {include} has none" if include else ""))  # fmt: skip
+        raise ConfigError(
+            f"tasks: {', '.join(unknown)}: the harness has no such task"
+            + (f" and {include} has none" if include else "")
+        )
     found = lm_eval.simple_evaluate(
-        bridge(loaded), tasks=list(tasks), num_fewshot=fewshot, limit=limit, task_manager=manager, bootstrap_iters=0,
-    )  # fmt: skip
+        bridge(loaded), tasks=list(tasks), num_fewshot=fewshot, limit=limit, task_manager=manager, bootstrap_iters=0
+    )
     return {
         task: {key.split(",")[0]: value for key, value in values.items() if isinstance(value, int | float)}
         for task, values in found["results"].items()
@@ -95,8 +97,11 @@ def bridge(model: api.Model) -> Any:
                 until = options.get("until") or []
                 until = [until] if isinstance(until, str) else [stop for stop in until if stop]
                 count = int(options.get("max_gen_toks", 256))
-                out.append(model.generate(prompt, max_new_tokens=count, stop=until,
-                                          temperature=float(options.get("temperature") or 0.0)))  # fmt: skip
+                out.append(
+                    model.generate(
+                        prompt, max_new_tokens=count, stop=until, temperature=float(options.get("temperature") or 0.0)
+                    )
+                )
             return out
 
     return Bridge()

@@ -11,9 +11,9 @@ from trivium.base.config import dump, override, parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import write_text
 from trivium.model.device import pick
-from trivium.model.score import Classify, Span, Tag
+from trivium.model.layer.score import Classify, Span, Tag
+from trivium.rows.row import RowReading
 from trivium.task.task import Task, task_of, tasks
-from trivium.text.row import RowReading
 
 HEADS = {Classify: "classify", Tag: "tag", Span: "extract"}
 
@@ -63,18 +63,25 @@ def rows_as(words: Sequence[str] = (), format: str | None = None, skip_bad: bool
 
 
 def evaluate_files(
-    model: str | Path, paths: Sequence[str | Path], task: str | None = None, reading: RowReading = RowReading(),
+    model: str | Path,
+    paths: Sequence[str | Path],
+    task: str | None = None,
+    reading: RowReading = RowReading(),
     words: Sequence[str] = (),
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """A task's metrics of a model, ours or a stock folder, on files of rows."""
     loaded = api.load(model, device=pick())
     return task_for(loaded, task, words).measure(loaded, paths, reading_of(loaded, reading))
 
 
 def predict_file(
-    model: str | Path, source: Path, out: Path | None = None, task: str | None = None,
-    reading: RowReading = RowReading(), words: Sequence[str] = (),
-) -> int:  # fmt: skip
+    model: str | Path,
+    source: Path,
+    out: Path | None = None,
+    task: str | None = None,
+    reading: RowReading = RowReading(),
+    words: Sequence[str] = (),
+) -> int:
     """Write one line for each row, whole or not at all, or print them; give how many there are."""
     loaded = api.load(model, device=pick())
     found = task_for(loaded, task, words).predict(loaded, [source], reading_of(loaded, reading))

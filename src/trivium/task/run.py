@@ -14,13 +14,13 @@ from trivium.base.log import say
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import Rows
 from trivium.model.adapt import adapt, merge
-from trivium.model.auto import explain
+from trivium.model.attention.auto import explain
 from trivium.model.device import place
 from trivium.model.transformer import Transformer, where
 from trivium.task.feed import data_identity, open_rows
 from trivium.task.start import bare_model, row_length, start_model
 from trivium.task.task import by_objective
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.evaluate import Score, evaluate
 from trivium.train.loop import autocast_dtype, train
 from trivium.train.parallel import World, world
@@ -29,9 +29,12 @@ from trivium.train.run import open_run
 
 
 def run(
-    recipe: Recipe, folder: Path, resume: bool = False, about: Mapping[str, Any] | None = None,
+    recipe: Recipe,
+    folder: Path,
+    resume: bool = False,
+    about: Mapping[str, Any] | None = None,
     begin: Callable[[api.Model, Recipe], None] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Train what a recipe says into `folder`; give its model folder, whose trivium.json keeps `about` too.
 
     `begin` is given the model before its rows are read.
@@ -49,9 +52,14 @@ def run(
             adapt(model.transformer, recipe.lora)
         transformer = model.transformer.to(ranks.device).train()
         loader = Loader(
-            rows, recipe.step_rows(length), recipe.micro_rows, tokenizer.vocabulary.pad,
-            recipe.seed, ranks.rank, ranks.size,
-        )  # fmt: skip
+            rows,
+            recipe.step_rows(length),
+            recipe.micro_rows,
+            tokenizer.vocabulary.pad,
+            recipe.seed,
+            ranks.rank,
+            ranks.size,
+        )
         steps = count_steps(recipe, loader)
         score = None
         if valid is not None:

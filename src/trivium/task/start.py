@@ -12,10 +12,10 @@ from trivium.model.resize import resize
 from trivium.model.transformer import Transformer
 from trivium.objective.instruct import Instruct
 from trivium.task.task import by_objective
-from trivium.text.extend import extend
-from trivium.text.template import Bare, dress, source, stop_ids
-from trivium.text.template import Trivium as Markers
-from trivium.text.tokenizer import Tokenizer
+from trivium.token.extend import extend
+from trivium.token.template import Bare, dress, source, stop_ids
+from trivium.token.template import Trivium as Markers
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
 
@@ -39,11 +39,14 @@ def bare_model(recipe: Recipe) -> api.Model:
     assert recipe.model is not None
     tokenizer = Tokenizer.load(Path(recipe.data.path[0]) / "tokenizer") if reads_folder(recipe) else None
     if tokenizer is None:
-        raise DataError(f"{recipe.data.path[0]}: a fresh model takes its tokenizer from a data folder; give `init` "
-                        "to train on rows")  # fmt: skip
+        raise DataError(
+            f"{recipe.data.path[0]}: a fresh model takes its tokenizer from a data folder; give `init` to train on rows"
+        )
     if tokenizer.vocabulary.size != recipe.model.vocab_size:
-        raise ConfigError(f"model.vocab_size: expected the tokenizer's {tokenizer.vocabulary.size}, "
-                          f"found {recipe.model.vocab_size}; leave it out to take the tokenizer's")  # fmt: skip
+        raise ConfigError(
+            f"model.vocab_size: expected the tokenizer's {tokenizer.vocabulary.size}, "
+            f"found {recipe.model.vocab_size}; leave it out to take the tokenizer's"
+        )
     torch.manual_seed(recipe.seed)
     return api.Model(Transformer(recipe.model), tokenizer)
 

@@ -4,20 +4,19 @@ A kind is a class in a file of its own. Those with an objective that reads recor
 text to text leave that to conversations, for every model that writes can learn them.
 """
 
-import importlib
-import pkgutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from trivium import api
+from trivium.base import plugin
 from trivium.base.config import Choice
 from trivium.base.errors import ConfigError
 from trivium.data.rows import Rows
 from trivium.model.transformer import Transformer
 from trivium.objective.objective import Objective
-from trivium.text.row import RowReading
+from trivium.rows.row import RowReading
 from trivium.train.recipe import Recipe
 
 Paths = Sequence[str | Path]
@@ -53,11 +52,9 @@ class Task(Choice):
 
 def tasks() -> dict[str, type[Task]]:
     """Every task by name."""
-    from trivium import task
+    from trivium.task import kinds
 
-    for module in pkgutil.iter_modules(task.__path__):  # a file here that holds a kind joins by being imported
-        if module.name != "harness":
-            importlib.import_module(f"{task.__name__}.{module.name}")
+    plugin.members(kinds.__name__, kinds.__path__)
     return Task.kinds
 
 

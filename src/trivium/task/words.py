@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trivium import api
-from trivium.data import labelled
-from trivium.model.head import LM
+from trivium.model.layer.head import LM
+from trivium.rows import example as labelled
+from trivium.rows.instruction import UNANSWERABLE
+from trivium.rows.labelled import Question, Text, read
+from trivium.rows.read import read_rows
+from trivium.rows.row import RowReading
 from trivium.task.answer import answer
-from trivium.task.labels import label_metrics
-from trivium.task.squad import squad_metrics
-from trivium.text.instruction import UNANSWERABLE
-from trivium.text.labelled import Question, Text, read
-from trivium.text.row import RowReading
-from trivium.text.rows import read_rows
+from trivium.task.metric.label import label_metrics
+from trivium.task.metric.squad import squad_metrics
 
 OTHER = "(something else)"
 """What a label is called in the confusion matrix that is none of those asked for."""

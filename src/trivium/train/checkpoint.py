@@ -153,7 +153,9 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         entries.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
     if unknown := set(entries) - {index for group in groups for index in group["params"]}:
-        raise ModelError(f"{folder / 'optim.safetensors'}: state of {len(unknown)} more parameters than are trained; "
-                         "is it another optimizer's?")  # fmt: skip
+        raise ModelError(
+            f"{folder / 'optim.safetensors'}: state of {len(unknown)} more parameters than are trained; "
+            "is it another optimizer's?"
+        )
     optimizer.load_state_dict({"state": entries, "param_groups": groups})
     return state

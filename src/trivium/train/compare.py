@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from trivium.base.batch import Batch
 from trivium.base.types import IGNORE
-from trivium.model.score import pooled
+from trivium.model.layer.score import pooled
 from trivium.train.loss import LossConfig, nothing
 
 

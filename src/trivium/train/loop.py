@@ -129,9 +129,14 @@ def train_step(
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {
-        "loss": loss_mean, "lr": lr, "norm": norm, "targets": int(count),
-        "finite": finite, "skipped": int(not steps), "asked": stops > 0,
-    }  # fmt: skip
+        "loss": loss_mean,
+        "lr": lr,
+        "norm": norm,
+        "targets": int(count),
+        "finite": finite,
+        "skipped": int(not steps),
+        "asked": stops > 0,
+    }
 
 
 def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:

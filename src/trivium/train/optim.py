@@ -27,14 +27,14 @@ class AdamW(Optim, kind="adamw"):
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         decayed, spared = groups(model)
-        tables = [
-            {"params": decayed, "weight_decay": self.weight_decay},
-            {"params": spared, "weight_decay": 0.0},
-        ]
+        tables = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": spared, "weight_decay": 0.0}]
         return torch.optim.AdamW(
             [table for table in tables if table["params"]],
-            lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, fused=True,
-        )  # fmt: skip
+            lr=self.lr,
+            betas=(self.beta1, self.beta2),
+            eps=self.eps,
+            fused=True,
+        )
 
 
 def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -9,13 +9,13 @@ from pydantic import Field, model_validator
 from trivium.base.config import Config, Seq, load_plugins, override, parse, read_toml
 from trivium.data.rows import Packing, Tail
 from trivium.data.shards import read_manifest
-from trivium.data.shorten import Policy
 from trivium.model.adapt import Lora
 from trivium.model.config import ModelConfig
 from trivium.objective.causal import Causal
 from trivium.objective.objective import Objective
-from trivium.text.row import RowReading
-from trivium.text.template import Template
+from trivium.rows.row import RowReading
+from trivium.rows.shorten import Policy
+from trivium.token.template import Template
 from trivium.train.loss import LossConfig
 from trivium.train.optim import AdamW, Optim
 from trivium.train.schedule import Cosine, Schedule
@@ -37,7 +37,7 @@ class DataConfig(Config):
     rows: RowReading = RowReading()
     """How files of rows are read; by default their keys say what they are."""
     too_long: Policy = "drop"
-    """What becomes of a conversation that is longer than a row: see data/shorten."""
+    """What becomes of a conversation that is longer than a row: see rows/shorten."""
     isolate: bool = True
     """Whether documents that share a row are kept from seeing each other."""
 
@@ -52,8 +52,9 @@ class DataConfig(Config):
     @model_validator(mode="after")
     def _weighed(self) -> Self:
         if self.weights and (len(self.weights) != len(self.path) or min(self.weights) <= 0):
-            raise ValueError(f"weights: expected {len(self.path)} numbers above 0, one for each path, found "
-                             f"{list(self.weights)}")  # fmt: skip
+            raise ValueError(
+                f"weights: expected {len(self.path)} numbers above 0, one for each path, found {list(self.weights)}"
+            )
         return self
 
 
@@ -101,8 +102,10 @@ class Recipe(Config):
         if (self.model is None) == (self.init is None):
             raise ValueError("expected either model (a fresh one) or init (a model folder to go on from)")
         if self.tokens and self.lora:
-            raise ValueError("tokens: rows of new tokens must be learned, and lora keeps all tables as they are; "
-                             "leave one of them out")  # fmt: skip
+            raise ValueError(
+                "tokens: rows of new tokens must be learned, and lora keeps all tables as they are; "
+                "leave one of them out"
+            )
         budgets = [self.budget_tokens, self.budget_steps, self.budget_epochs]
         if sum(budget is not None for budget in budgets) != 1:
             raise ValueError("expected one of budget_tokens, budget_steps, budget_epochs")

@@ -21,8 +21,15 @@ from trivium.base.files import read_json, write_json, write_text
 from trivium.base.log import warn
 from trivium.train.recipe import Recipe
 
-EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs", "eval_every_steps", "save_every_steps",
-             "log_every_steps", "keep_checkpoints"}  # fmt: skip
+EXTENDING = {
+    "budget_tokens",
+    "budget_steps",
+    "budget_epochs",
+    "eval_every_steps",
+    "save_every_steps",
+    "log_every_steps",
+    "keep_checkpoints",
+}
 """What may change between a run and its resumption: how long it goes and what it writes."""
 
 

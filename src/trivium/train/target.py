@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from trivium.base.batch import Batch
 from trivium.base.types import IGNORE
-from trivium.model.score import pooled
+from trivium.model.layer.score import pooled
 from trivium.train.compare import contrast_loss, prefer_loss
 from trivium.train.loss import LossConfig, nothing, token_loss
 
@@ -66,6 +66,10 @@ def span_loss(
 
 
 LOSSES: dict[str, Loss] = {
-    "token": token_loss, "label": label_loss, "tag": tag_loss, "span": span_loss,
-    "contrast": contrast_loss, "prefer": prefer_loss,
-}  # fmt: skip
+    "token": token_loss,
+    "label": label_loss,
+    "tag": tag_loss,
+    "span": span_loss,
+    "contrast": contrast_loss,
+    "prefer": prefer_loss,
+}

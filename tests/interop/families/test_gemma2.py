@@ -28,9 +28,7 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [
-        ({"use_bidirectional_attention": True}, "use_bidirectional_attention: true is not supported"),
-    ],
+    [({"use_bidirectional_attention": True}, "use_bidirectional_attention: true is not supported")],
 )
 def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
     with pytest.raises(ModelError, match=message):

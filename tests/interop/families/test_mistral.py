@@ -27,12 +27,7 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
     assert told is not None and told.startswith(reason), told
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"hidden_act": "xielu"}, "hidden_act: 'xielu' is not supported"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "message"), [({"hidden_act": "xielu"}, "hidden_act: 'xielu' is not supported")])
 def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         mistral.read(changes)

@@ -36,9 +36,7 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [
-        ({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope_type 'yarn' is not supported here"),
-    ],
+    [({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope_type 'yarn' is not supported here")],
 )
 def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
     with pytest.raises(ModelError, match=message):

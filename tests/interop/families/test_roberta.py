@@ -25,10 +25,7 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"add_cross_attention": True}, "add_cross_attention: True is not supported"),
-    ],
+    ("changes", "message"), [({"add_cross_attention": True}, "add_cross_attention: True is not supported")]
 )
 def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
     with pytest.raises(ModelError, match=message):

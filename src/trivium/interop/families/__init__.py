@@ -4,19 +4,19 @@ A family is a module with the names of `Family`. Which of them can carry a confi
 family carries what comes back equal from its own config.json.
 """
 
-import importlib
-import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Protocol, cast
 
+from trivium.base import plugin
 from trivium.base.config import dump
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Vocabulary
 from trivium.interop import heads
 from trivium.interop.rules import Table
 from trivium.model.config import ModelConfig
-from trivium.model.score import Score
+from trivium.model.layer.score import Score
 
 
 class Family(Protocol):
@@ -42,8 +42,7 @@ class Family(Protocol):
 @cache
 def families() -> dict[str, Family]:
     """Every family by the name of its file."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name: cast(Family, importlib.import_module(f"{__name__}.{name}")) for name in names}
+    return {name: cast(Family, sys.modules[f"{__name__}.{name}"]) for name in plugin.members(__name__, __path__)}
 
 
 def by_type(model_type: Any) -> Family:

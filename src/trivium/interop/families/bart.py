@@ -9,9 +9,9 @@ from trivium.base.types import Vocabulary
 from trivium.interop.rules import Copy, Rule, Table, each, linear
 from trivium.interop.spelling import expect, read_activation, write_activation, write_ids
 from trivium.model.config import ModelConfig
-from trivium.model.embed import Tokens
-from trivium.model.ffn import MLP
-from trivium.model.residual import Pre
+from trivium.model.layer.embed import Tokens
+from trivium.model.layer.ffn import MLP
+from trivium.model.layer.residual import Pre
 
 architecture, model_type, prefix = "BartForConditionalGeneration", "bart", "model."
 

@@ -9,9 +9,9 @@ from trivium.interop import decoder
 from trivium.interop.layers import FULL, SLIDING, one, read_types, tile, write_types
 from trivium.interop.rules import Table
 from trivium.interop.spelling import divides, expect, lone
+from trivium.model.attention.pattern import Causal, Window
 from trivium.model.config import ModelConfig
-from trivium.model.head import LM
-from trivium.model.pattern import Causal, Window
+from trivium.model.layer.head import LM
 
 architecture, model_type, prefix = "Gemma2ForCausalLM", "gemma2", "model."
 
@@ -36,9 +36,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """What the stock class takes for a key that config.json leaves out."""
 
-NORMS = (
-    "input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm",
-)  # fmt: skip
+NORMS = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
 
 
 def read(config: Mapping[str, Any]) -> ModelConfig:

@@ -9,8 +9,8 @@ from trivium.base.types import Vocabulary
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
 from trivium.interop.spelling import divides, expect, lone, read_activation, write_activation, write_ids
 from trivium.model.config import ModelConfig
-from trivium.model.ffn import MLP
-from trivium.model.norm import Layer
+from trivium.model.layer.ffn import MLP
+from trivium.model.layer.norm import Layer
 
 architecture, model_type, prefix = "GPT2LMHeadModel", "gpt2", "transformer."
 

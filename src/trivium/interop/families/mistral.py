@@ -8,8 +8,8 @@ from trivium.interop import decoder
 from trivium.interop.layers import one
 from trivium.interop.rules import Table
 from trivium.interop.spelling import expect, lone
+from trivium.model.attention.pattern import Causal, Window
 from trivium.model.config import ModelConfig
-from trivium.model.pattern import Causal, Window
 
 architecture, model_type, prefix = "MistralForCausalLM", "mistral", "model."
 

@@ -9,12 +9,12 @@ from trivium.base.types import Vocabulary
 from trivium.interop.layers import FULL, SLIDING, one, read_types, tile, write_types
 from trivium.interop.rules import Copy, Rule, Table, each, linear
 from trivium.interop.spelling import divides, expect, lone, read_activation, write_activation, write_ids
+from trivium.model.attention.pattern import Full, Window
 from trivium.model.config import ModelConfig
-from trivium.model.ffn import GLU
-from trivium.model.head import MLM
-from trivium.model.norm import Layer
-from trivium.model.pattern import Full, Window
-from trivium.model.position import RoPE
+from trivium.model.layer.ffn import GLU
+from trivium.model.layer.head import MLM
+from trivium.model.layer.norm import Layer
+from trivium.model.layer.position import RoPE
 
 architecture, model_type, prefix = "ModernBertForMaskedLM", "modernbert", "model."
 

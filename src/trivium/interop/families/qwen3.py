@@ -8,9 +8,9 @@ from trivium.interop import decoder
 from trivium.interop.layers import FULL, SLIDING, one, read_types, tile, write_types
 from trivium.interop.rules import Table
 from trivium.interop.spelling import expect, lone
+from trivium.model.attention.pattern import Causal, Window
 from trivium.model.config import ModelConfig
-from trivium.model.norm import RMS
-from trivium.model.pattern import Causal, Window
+from trivium.model.layer.norm import RMS
 
 architecture, model_type, prefix = "Qwen3ForCausalLM", "qwen3", "model."
 

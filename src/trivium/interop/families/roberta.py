@@ -9,8 +9,8 @@ from trivium.interop.families import bert
 from trivium.interop.rules import Copy, Drop, Rule, Table, linear
 from trivium.interop.spelling import expect
 from trivium.model.config import ModelConfig
-from trivium.model.head import Hidden
-from trivium.model.position import Learned
+from trivium.model.layer.head import Hidden
+from trivium.model.layer.position import Learned
 
 architecture, model_type, prefix = "RobertaForMaskedLM", "roberta", "roberta."
 
@@ -21,10 +21,7 @@ DEFAULTS: dict[str, Any] = {**bert.DEFAULTS, "vocab_size": 50265, "pad_token_id"
 def read(config: Mapping[str, Any]) -> ModelConfig:
     theirs = {**DEFAULTS, **config}
     offset = theirs["pad_token_id"] + 1
-    changes = {
-        "encoder": {"position": [{"kind": "learned", "offset": offset}]},
-        "head": {"activation": "gelu"},
-    }
+    changes = {"encoder": {"position": [{"kind": "learned", "offset": offset}]}, "head": {"activation": "gelu"}}
     return bert.read_body(theirs, model_type, theirs["max_position_embeddings"] - offset, changes)
 
 

@@ -13,10 +13,10 @@ from trivium.base.types import Vocabulary
 from trivium.interop.rules import Copy, Drop, Rule, Table, each
 from trivium.interop.spelling import expect, read_activation, write_activation, write_ids
 from trivium.model.config import ModelConfig
-from trivium.model.ffn import GLU
-from trivium.model.head import LM
-from trivium.model.norm import RMS
-from trivium.model.position import Bucket
+from trivium.model.layer.ffn import GLU
+from trivium.model.layer.head import LM
+from trivium.model.layer.norm import RMS
+from trivium.model.layer.position import Bucket
 
 architecture, model_type, prefix = "T5ForConditionalGeneration", "t5", ""
 

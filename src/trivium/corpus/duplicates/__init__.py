@@ -1,0 +1,1 @@
+"""Documents that stand twice, or in an evaluation set."""

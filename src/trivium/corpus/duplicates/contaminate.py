@@ -1,0 +1,97 @@
+"""Contaminate: which documents hold what a model is going to be tested on.
+
+A document goes when `least` of its runs of `run` words stand in an evaluation text as well (Brown et al. 2020, appendix
+C, with 13 words). Letters of scripts that write no spaces count as words. Case, spacing and punctuation make no
+difference. It refuses to judge whether an evaluation text is any good: whatever text its files hold is taken.
+
+Memory: 8 bytes for each word of the evaluation texts, and as much while they are read.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from trivium.base.config import Config, Seq
+from trivium.base.errors import DataError
+from trivium.corpus.duplicates.shingle import WIDE, grow, mix, normal, runs, words
+from trivium.corpus.read.sources import TABLES, Counts, Reading, files, kind, read, records
+
+
+class Contamination(Config):
+    """The evaluation files that no document may share a run of words with."""
+
+    against: Seq[str] = ()
+    run: int = Field(13, ge=2)
+    least: int = Field(1, ge=1)
+    """How many different runs must be shared."""
+    shortest: int = Field(8, ge=2)
+    """Evaluation texts of fewer words are passed over, two letters without spaces between them being one; those of
+    fewer than `run` are looked for as a whole."""
+
+
+class Known:
+    """The runs of all evaluation texts."""
+
+    def __init__(self, texts: Iterable[str], contamination: Contamination) -> None:
+        self.contamination = contamination
+        self.texts = self.short = 0
+        found: dict[int, list[np.ndarray]] = {}
+        for text in texts:
+            units = words(normal(text))
+            if len(units) - len(WIDE.findall(text)) // 2 < contamination.shortest:
+                self.short += 1
+                continue
+            self.texts += 1
+            found.setdefault(min(len(units), contamination.run), []).append(runs(units, contamination.run))
+        self._hashes = {run: np.unique(np.concatenate(hashes)) for run, hashes in found.items()}
+
+    def shared(self, text: str) -> int:
+        """Count the different runs that a text shares with the evaluation texts."""
+        units = words(normal(text))
+        hashes = np.zeros(len(units), np.uint64)
+        count = 0
+        for i in range(min(self.contamination.run, len(units))):
+            hashes = hashes[: len(units) - i]
+            grow(hashes, units[i:])  # as `runs` does, each length on the way to the longest
+            if (known := self._hashes.get(i + 1)) is not None:
+                here = mix(hashes)
+                at = np.minimum(np.searchsorted(known, here), len(known) - 1)
+                count += len(np.unique(here[known[at] == here]))
+        return count
+
+
+def evaluation(sources: Sequence[str], reading: Reading, counts: Counts) -> Iterator[str]:
+    """Every text of evaluation files: whole files of text, and of rows each string, however deep."""
+    for path, _ in files(sources):
+        if kind(path) in TABLES:
+            for _, row in records(path, reading, counts):
+                yield from _strings(row)
+        else:
+            yield from (document.text for document in read([path], reading, counts))
+
+
+def load(contamination: Contamination, reading: Reading, counts: Counts) -> Known:
+    """Read the evaluation files; that none of their texts is long enough to be told is an error."""
+    known = Known(evaluation(contamination.against, reading, counts), contamination)
+    if not known.texts:
+        raise DataError(
+            f"{', '.join(contamination.against)}: expected evaluation texts of {contamination.shortest} words or more, "
+            f"found {known.short} shorter ones; lower contamination.shortest"
+        )
+    return known
+
+
+def _strings(value: Any) -> Iterator[str]:
+    stack = [value]
+    while stack:
+        match stack.pop():
+            case str(text):
+                yield text
+            case dict(inner):
+                stack.extend(reversed(list(inner.values())))
+            case list(inner) | tuple(inner):
+                stack.extend(reversed(inner))
+            case _:
+                pass

@@ -1,0 +1,99 @@
+"""How well tokenizers fit text: bytes per token, and whether everything comes back, in all, by language, by source.
+
+Several tokenizers are measured on the same documents, so that their numbers may stand side by side.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from trivium.base.types import Document
+from trivium.corpus.clean.language import identify
+from trivium.corpus.read.sources import PLAIN, Reading, kind, read
+from trivium.token.tokenizer import Tokenizer
+
+BATCH_DOCUMENTS = 128
+
+
+class Measure(NamedTuple):
+    """Sums over documents; `changed` counts those that encoding and decoding does not give back."""
+
+    documents: int
+    bytes: int
+    tokens: int
+    changed: int
+
+
+@dataclass
+class Group:
+    """Documents that are counted together, and what each tokenizer makes of them."""
+
+    documents: int = 0
+    bytes: int = 0
+    tokens: list[int] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
+
+
+Table = dict[tuple[str, str], Group]
+"""By ("all", ""), ("language", code) and ("source", name)."""
+
+
+def measure(folder: str | Path, sources: Sequence[str | Path]) -> Measure:
+    """Encode and decode every document of the sources."""
+    whole = compare([folder], sources)["all", ""]
+    return Measure(whole.documents, whole.bytes, whole.tokens[0], whole.changed[0])
+
+
+def compare(folders: Sequence[str | Path], sources: Sequence[str | Path], reading: Reading | None = None) -> Table:
+    """Measure several tokenizers on every document of the sources; the largest groups stand first."""
+    tokenizers = [Tokenizer.load(folder) for folder in folders]
+    table: Table = {("all", ""): _empty(len(tokenizers))}
+    documents = read(sources, reading)
+    while batch := list(islice(documents, BATCH_DOCUMENTS)):
+        texts = [document.text for document in batch]
+        found = [list(_encoded(tokenizer, texts)) for tokenizer in tokenizers]
+        for number, document in enumerate(batch):
+            size = len(document.text.encode())
+            for name in (("all", ""), ("language", identify(document.text)), ("source", _source(document))):
+                group = table.setdefault(name, _empty(len(tokenizers)))
+                group.documents += 1
+                group.bytes += size
+                for at, results in enumerate(found):
+                    group.tokens[at] += results[number][0]
+                    group.changed[at] += results[number][1]
+    kinds = ["all", "language", "source"]
+    return dict(sorted(table.items(), key=lambda item: (kinds.index(item[0][0]), -item[1].bytes, item[0][1])))
+
+
+def lines(names: Sequence[str], table: Table) -> Iterator[str]:
+    """A table as text: bytes per token of each tokenizer, and the share of documents that come back as they were."""
+    width = max(22, *(len(name) + 2 for _, name in table))
+    yield f"{'':<{width}} {'documents':>10} {'bytes':>13}" + "".join(f" {name[-22:]:>22}" for name in names)
+    for (what, name), group in table.items():
+        cells = "".join(
+            f" {f'{group.bytes / max(tokens, 1):.3f}  ({1 - changed / max(group.documents, 1):.1%})':>22}"
+            for tokens, changed in zip(group.tokens, group.changed, strict=True)
+        )
+        title = name if what != "all" else "all"
+        yield f"{'' if what == 'all' else '  '}{title:<{width - 2 * (what != 'all')}} " + (
+            f"{group.documents:>10,} {group.bytes:>13,}{cells}"
+        )
+
+
+def _empty(count: int) -> Group:
+    return Group(tokens=[0] * count, changed=[0] * count)
+
+
+def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[tuple[int, bool]]:
+    """For each text its tokens, and whether decoding them changes it."""
+    ids, offsets = tokenizer.encode_batch(texts)
+    for text, start, stop in zip(texts, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        yield stop - start, tokenizer.decode(ids[start:stop].tolist()) != text
+
+
+def _source(document: Document) -> str:
+    """The file of a row, and the folder of a text that is a file by itself."""
+    path = Path(document.source)
+    return (path.parent.name or "." if kind(path) in PLAIN else path.name) or document.source

@@ -1,0 +1,1 @@
+"""Files, folders, packages and hub data sets become documents."""

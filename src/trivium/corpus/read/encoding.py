@@ -1,0 +1,157 @@
+"""Encodings: bytes in any of them become UTF-8 as they stream, so that all readers meet one kind of byte.
+
+A mark at the beginning of a file is believed first, then what was declared. Where neither says anything, UTF-8 is
+expected; a whole text that is none may still be recognised (`recognise`) as UTF-16 without a mark, GB18030 or
+Windows-1252, the three that plain text is most often found in. It refuses to guess about rows: those are declared.
+"""
+
+import codecs
+import io
+import re
+from collections import Counter
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from trivium.base.errors import DataError
+from trivium.token.tokenizer import scrub
+
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"\x841\x953", "gb18030"),
+)
+"""Byte order marks, the longer ones first, and what they mean."""
+
+BAD = b"\xff"
+"""Stands in UTF-8 for what could not be decoded: the policy for invalid UTF-8 finds it there."""
+
+_PAGE = re.compile(
+    rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]{2,30})|<\?xml[^>]{0,100}encoding=["']([\w-]+)""", re.I
+)
+_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_HANZI = re.compile(rb"[\xa1-\xa3\xb0-\xf7][\xa1-\xfe]")
+_HANGUL = re.compile(rb"[\xb0-\xc8][\xa1-\xfe]")
+_LETTER = rb"[\xc0-\xff\x8a\x8c\x8e\x9a\x9c\x9e\x9f]"
+_LATIN = re.compile(
+    rb"(?<=[A-Za-z ])" + _LETTER + rb"(?![\xc0-\xff])|(?<![\xc0-\xff])" + _LETTER + rb"(?=[A-Za-z ])"
+    rb"|[\x80\x82-\x89\x8b\x91-\x99\x9b\xa0-\xbf]"
+)
+_UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_HALVES = re.compile("[\ud800-\udfff]")
+SAMPLE = 1 << 20
+
+
+def known(name: str) -> bool:
+    """Whether this is the name of an encoding of text."""
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except (LookupError, ValueError):
+        return False
+
+
+def marked(head: bytes) -> str | None:
+    """The encoding that the first bytes of a file are a mark of."""
+    return next((name for mark, name in MARKS if head.startswith(mark)), None)
+
+
+def of_page(head: bytes) -> str | None:
+    """The encoding that an HTML page says it is in, if it is one we know."""
+    found = _PAGE.search(head[:4096])
+    name = (found[1] or found[2]).decode().lower() if found else ""
+    # What the Web calls latin-1 is Windows-1252, and gb2312 what can be read as GB18030 (WHATWG Encoding).
+    name = {
+        "iso-8859-1": "cp1252",
+        "latin-1": "cp1252",
+        "latin1": "cp1252",
+        "ascii": "cp1252",
+        "us-ascii": "cp1252",
+        "gb2312": "gb18030",
+        "gbk": "gb18030",
+    }.get(name, name)
+    return name if name and known(name) else None
+
+
+def recognise(raw: bytes) -> str | None:
+    """The encoding of a whole text that is no UTF-8, or None where it could be anything."""
+    raw = raw[:SAMPLE]
+    codes = np.frombuffer(raw, np.uint8)
+    nulls = [float((codes[side::2] == 0).mean()) if len(codes) > 1 else 0.0 for side in (0, 1)]
+    if max(nulls) > 0.3 and max(nulls) > 10 * min(nulls) and not len(raw) % 2:
+        name = "utf-16-le" if nulls[1] > nulls[0] else "utf-16-be"
+        return name if _decodes(raw, name) else None
+    high = int((codes >= 0x80).sum())
+    if not high or 2 * sum(map(len, _UTF8.findall(raw))) >= high:
+        return None  # damaged UTF-8
+    pairs = len(_HANZI.findall(raw))
+    if high >= 8 and 2 * pairs >= 0.9 * high:
+        hangul = len(_HANGUL.findall(raw))
+        return "gb18030" if hangul < 0.95 * pairs and _decodes(raw, "gb18030") else None
+    latin = len(_LATIN.findall(raw))
+    return "cp1252" if latin >= 0.9 * high and not _UNDEFINED.search(raw) else None
+
+
+def _decodes(raw: bytes, name: str) -> bool:
+    """Whether bytes are right in an encoding, but for a character that their end may cut."""
+    try:
+        codecs.getincrementaldecoder(name)().decode(raw)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _bad(wrong: UnicodeError) -> tuple[str, int]:
+    assert isinstance(wrong, UnicodeDecodeError)
+    return "\udcff", wrong.end
+
+
+codecs.register_error("trivium-bad", _bad)
+
+
+class Recoded(io.RawIOBase):
+    """A stream of UTF-8 made from one in another encoding, a block at a time."""
+
+    def __init__(self, handle: IO[bytes], encoding: str, path: Path, strict: bool, counts: Counter[str]) -> None:
+        self._handle, self._encoding, self._path = handle, encoding, path
+        make = codecs.getincrementaldecoder(encoding)
+        self._decoder: Any = make("strict" if strict else "trivium-bad")
+        self._out, self._read, self._done = memoryview(b""), 0, False
+        counts[f"file read as {encoding}"] += 1
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._out and not self._done:
+            block = self._handle.read(1 << 16)
+            self._done, pending = not block, len(self._decoder.getstate()[0])
+            try:
+                text = self._decoder.decode(block, final=self._done)
+            except UnicodeDecodeError as wrong:
+                raise DataError(
+                    f"{self._path}: byte {self._read - pending + wrong.start}: expected {self._encoding}, found "
+                    f"0x{wrong.object[wrong.start]:02x} ({wrong.reason}); is this its encoding?"
+                ) from None
+            self._read += len(block)
+            text = _HALVES.sub("\udcff", text)
+            self._out = memoryview(text.encode("utf-8", "surrogateescape"))
+        size = min(len(buffer), len(self._out))
+        buffer[:size], self._out = self._out[:size], self._out[size:]
+        return size
+
+
+def tidy(text: str, counts: Counter[str]) -> str:
+    """One kind of line end, no BOM, no NUL, no half surrogate pairs."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:
+        counts["NUL removed"] += 1
+        text = text.replace("\0", "")
+    if not text.isascii() and (whole := scrub(text)) is not text:
+        counts["lone surrogate replaced"] += 1
+        text = whole
+    return text.removeprefix("\ufeff")

@@ -1,0 +1,46 @@
+"""Parquet: the rows of a file, a few at a time, with an eye on bombs. It refuses to know what the columns mean."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from trivium.base.errors import DataError
+from trivium.corpus.read.unpack import SLACK
+
+BATCH_ROWS = 64
+
+
+def rows(path: Path, ratio: int, limit: int, wanted: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Numbered rows from 1, with all columns or, where the file has any of them, the wanted ones."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise DataError(f"{path}: reading .parquet needs pyarrow: pip install 'trivium[data]'") from None
+    number = 0
+    try:
+        with pyarrow.parquet.ParquetFile(path) as table:
+            columns = [name for name in wanted if name in table.schema_arrow.names] or None
+            _measure(path, table.metadata, columns, ratio, limit)
+            for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as broken:
+        where = f" after row {number}" if number else ""
+        raise DataError(f"{path}: not a parquet file that can be read{where}: {str(broken).splitlines()[0]}") from None
+
+
+def _measure(path: Path, facts: Any, columns: Sequence[str] | None, ratio: int, limit: int) -> None:
+    """Refuse what says of itself that it unpacks to more than the limits."""
+    total = 0
+    for group in map(facts.row_group, range(facts.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if columns is None or chunk.path_in_schema.partition(".")[0] in columns:
+                size, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
+                total += size
+                if size > ratio * packed + SLACK or total > limit:
+                    raise DataError(
+                        f"{path}: unpacks to over {size} bytes from {packed}: expected at most {ratio} for 1 and "
+                        f"{limit} in all; if the file is right, raise the limits"
+                    )

@@ -1,0 +1,113 @@
+"""How scores become outputs. Every kernel computes the same function; they differ in speed and memory.
+
+softmax(q k^T * scale + view) v, with grouped heads: query head h reads key/value head h // (H / K). Here are the two
+that write the whole score matrix or leave it to PyTorch; `tiled`, `flex` and `flash` have files of their own.
+"""
+
+from typing import Any, NamedTuple, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from trivium.base.config import Choice
+from trivium.base.errors import ConfigError
+from trivium.model.attention.view import View
+
+
+class Case(NamedTuple):
+    """What a call asks for besides its numbers: enough to tell which kernels can do it, and which is best."""
+
+    view: View
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    grad: bool = True
+    dropout: float = 0.0
+    softcap: float | None = None
+
+
+class Kernel(Choice):
+    """One way to compute attention."""
+
+    def attend(
+        self,
+        q: Float[Tensor, "B H T E"],
+        k: Float[Tensor, "B K S E"],
+        v: Float[Tensor, "B K S E"],
+        view: View,
+        scale: float,
+        dropout: float = 0.0,
+        softcap: float | None = None,
+    ) -> Float[Tensor, "B H T E"]:
+        """Mix the values each query may see; a query that sees none gets zeros."""
+        grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+        case = Case(view, q.device.type, q.dtype, grad, dropout, softcap)
+        if (why := self.refuse(case)) is not None:
+            raise ConfigError(f"kernel: {self.kind} {why}; kernel = 'auto' takes one that fits")
+        return self.mix(q, k, v, scale, case)
+
+    def refuse(self, case: Case) -> str | None:
+        """Say why this kernel cannot do what is asked for, or nothing."""
+        return None
+
+    def ready(self, hollow: bool = False) -> Self:
+        """Give itself to a model, unless nothing here can run it; a hollow one is only counted, loaded or exported."""
+        if not hollow and (why := self.absent()) is not None:
+            raise ConfigError(f"model.kernel: {self.kind} {why}; kernel = 'auto' takes one that fits")
+        return self
+
+    def absent(self) -> str | None:
+        """Say why nothing on this machine can run this kernel, or nothing: known before there is any data."""
+        return None
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
+        """Do what `attend` says, for a case that was not refused."""
+        raise NotImplementedError
+
+    def reason(self) -> str:
+        """Why this kernel, for `trivium show`."""
+        return "asked for"
+
+
+class Eager(Kernel, kind="eager"):
+    """The reference: writes the whole score matrix, takes any bias, softcap and dropout."""
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
+        weight = self.weights(q, k, scale, case)
+        weight = F.dropout(weight, case.dropout) if case.dropout else weight
+        return (weight.to(v.dtype) @ _shared(v, q)).masked_fill(case.view.empty, 0.0)
+
+    def weights(self, q: Tensor, k: Tensor, scale: float, case: Case) -> Float[Tensor, "B H T S"]:
+        """How much each query takes of each key; what a query that sees nothing takes means nothing."""
+        wide = torch.promote_types(q.dtype, torch.float32)
+        scores = (q @ _shared(k, q).mT).to(wide) * scale  # B H T S
+        if case.softcap is not None:
+            scores = case.softcap * torch.tanh(scores / case.softcap)
+        return (scores + case.view.scores(wide)).softmax(dim=-1)
+
+
+def _shared(x: Float[Tensor, "B K S E"], q: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H S E"]:
+    """Keys or values, once for every query head that reads them."""
+    groups = q.shape[1] // x.shape[1]
+    return x.repeat_interleave(groups, dim=1) if groups > 1 else x
+
+
+class SDPA(Kernel, kind="sdpa"):
+    """PyTorch's scaled_dot_product_attention: flash where the device has it, no mask where the pattern needs none."""
+
+    def refuse(self, case: Case) -> str | None:
+        return "has no softcap" if case.softcap is not None else None
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
+        shape, grouped = case.view.shape, q.shape[1] != k.shape[1]
+        mask = None if shape else case.view.scores(q.dtype)
+        if mask is not None:
+            mask = mask.expand(q.shape[0], -1, -1, -1)
+        out: Any = F.scaled_dot_product_attention(
+            q, k, v, mask, case.dropout, is_causal=shape == "causal", scale=scale, enable_gqa=grouped
+        )
+        return out if shape else out.masked_fill(case.view.empty, 0.0)
+
+    def reason(self) -> str:
+        return "fused, and without a mask wherever the rows are whole documents"

@@ -1,0 +1,176 @@
+"""All that one kind of layer needs to know about a pass besides its input: built once, shared by its layers.
+
+Here the pattern meets documents, padding and positions. A kernel takes what it can use of it: a shape, the whole
+mask, or a plan of blocks with the mask of one block at a time. Nothing here knows how scores become outputs.
+"""
+
+from functools import cached_property
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from trivium.model.attention.pattern import Pattern, Shape, Span, Where
+from trivium.model.layer.position import Relative, Rotation
+
+ALL = slice(None)
+FAR = 2**40
+"""A position or document that no token has."""
+
+
+class Tile(NamedTuple):
+    """Neighbouring keys that a block of queries can see, and whether each query may see each of them."""
+
+    keys: slice
+    whole: bool
+
+
+class Stripe(NamedTuple):
+    """A block of queries in some rows of the batch, with all it can see."""
+
+    rows: slice
+    queries: slice
+    tiles: list[Tile]
+
+
+class View:
+    """Which keys each query sees, what is added to the scores, and how queries and keys are turned.
+
+    `plain` promises one whole document a row, the queries being its last T positions: a kernel may take the
+    pattern's shape and needs no mask. Rows that are alike are looked at once: everything here is made for one of them.
+    """
+
+    def __init__(
+        self, pattern: Pattern, q: Where, k: Where, plain: bool = False, relative: Relative | None = None
+    ) -> None:
+        self.pattern, self.plain, self.relative = pattern, plain, relative or Relative()
+        self.itself = q is k
+        """Whether the tokens attend to each other alone, not to a memory or a past."""
+        self.alike = plain and q.prefix is None and k.prefix is None
+        self.q, self.k = (where.map(lambda x: x[:1]) if self.alike else where for where in (q, k))
+        self.made: dict[Any, Any] = {}
+        """What was made of it once and serves every layer: plans, scores and what kernels keep."""
+
+    @property
+    def shape(self) -> Shape | None:
+        """`full` or `causal` where no mask is needed, else None."""
+        if not self.plain or self.biased:
+            return None
+        queries, keys = self.q.position.shape[1], self.k.position.shape[1]
+        shape = self.pattern.shape(keys)
+        if shape == "causal" and queries != keys:
+            return "full" if queries == 1 else None  # the last position sees every key
+        return shape
+
+    @cached_property
+    def rotation(self) -> Rotation | None:
+        """How queries and keys are turned."""
+        return self.relative.rotation(self.q.position)
+
+    @cached_property
+    def biased(self) -> bool:
+        """Whether something is added to the scores besides the mask."""
+        return self.bias(queries=slice(0, 0)) is not None
+
+    def allow(self, rows: slice = ALL, queries: slice = ALL, keys: slice = ALL) -> Bool[Tensor, "B 1 T S"]:
+        """True where the query may see the key: same document, no padding, and the pattern allows it."""
+        q = self.q.map(lambda x: x[rows, None, queries, None])
+        k = self.k.map(lambda x: x[rows, None, None, keys])
+        return (q.document == k.document) & (k.document > 0) & self.pattern.allow(q, k)
+
+    def bias(self, rows: slice = ALL, queries: slice = ALL, keys: slice = ALL) -> Float[Tensor, "B H T S"] | None:
+        """What is added to the scores of some pairs."""
+        return self.relative.bias(self.q.position[rows, queries], self.k.position[rows, keys])
+
+    @cached_property
+    def mask(self) -> Bool[Tensor, "B 1 T S"]:
+        """`allow` for every pair."""
+        return self.allow()
+
+    @cached_property
+    def empty(self) -> Bool[Tensor, "B 1 T 1"]:
+        """True for queries that see no key at all (padding): their output is zero in every kernel."""
+        return ~self.mask.any(dim=-1, keepdim=True)
+
+    def scores(self, dtype: torch.dtype) -> Float[Tensor, "B H T S"]:
+        """The mask and the bias as one number to add to each score.
+
+        What may not be seen gets a large finite number, never -inf: a row without any key would turn to NaN.
+        """
+        if (made := self.made.get(dtype)) is None:
+            bias = self.bias()
+            seen = torch.zeros((), dtype=dtype, device=self.mask.device) if bias is None else bias.to(dtype)
+            made = self.made[dtype] = torch.where(self.mask, seen, torch.finfo(dtype).min / 2)
+        return made
+
+    def states(self, block: int) -> Int[Tensor, "B T/block S/block"]:
+        """What blocks of queries can see of blocks of keys: 0 nothing, 1 some of it perhaps, 2 all of it.
+
+        Only the ends of blocks are looked at, never n x n pairs.
+        """
+        q, k = _edges(self.q, block, 2), _edges(self.k, block, 1)
+        some = (q.document.low <= k.document.high) & (k.document.low <= q.document.high)
+        some = some & self.pattern.reach(q.position, k.position)
+        whole = q.whole & k.whole & self.pattern.cover(q.position, k.position)
+        return some.int() + (some & whole).int()
+
+    def share(self, block: int) -> float:
+        """How much of the row a query has to look at when blocks are skipped: 1 is all of it."""
+        if (share := self.made.get(("share", block))) is None:  # asked for by every layer of the pass
+            share = self.made["share", block] = float((self.states(block) > 0).double().mean())
+        return share
+
+    def plan(self, block: int, widest: int) -> list[Stripe]:
+        """Which keys each `block` of queries can see, in tiles of at most `widest` keys.
+
+        Rows that are not alike are planned one by one; a block that sees nothing is left out.
+        """
+        if (plan := self.made.get((block, widest))) is None:
+            queries, keys = self.q.position.shape[1], self.k.position.shape[1]
+            plan = self.made[block, widest] = [
+                Stripe(ALL if self.alike else slice(row, row + 1), slice(at, min(at + block, queries)), tiles)
+                for row, lines in enumerate(self.states(block).tolist())
+                for at, line in zip(range(0, queries, block), lines, strict=True)
+                if (tiles := _tiles(line, block, widest, keys))
+            ]
+        return plan
+
+
+class Edges(NamedTuple):
+    """Where blocks begin and end, and whether each is one document without padding; padding has no place."""
+
+    position: Span
+    document: Span
+    whole: Tensor
+
+
+def _edges(where: Where, block: int, axis: int) -> Edges:
+    """Measure the blocks of a stream, with an axis of one at `axis` for the blocks they are compared with."""
+    valid = where.document > 0
+
+    def fold(x: Tensor, fill: int) -> Tensor:
+        pad = -x.shape[1] % block
+        return F.pad(x, (0, pad), value=fill).unflatten(1, (-1, block)).unsqueeze(axis)
+
+    def span(x: Tensor) -> Span:
+        low, high = x.masked_fill(~valid, FAR), x.masked_fill(~valid, -1)
+        return Span(fold(low, FAR).amin(-1), fold(high, -1).amax(-1))
+
+    position, document = span(where.position), span(where.document)
+    if where.prefix is not None:
+        position = position._replace(prefix=fold(where.prefix & valid, False).any(-1))
+    return Edges(position, document, fold(valid, True).all(-1) & (document.low == document.high))
+
+
+def _tiles(line: list[int], block: int, widest: int, end: int) -> list[Tile]:
+    """Join neighbouring blocks of one state: 0 nothing is seen, 1 something, 2 everything."""
+    tiles = []
+    for state, run in groupby(range(len(line)), key=line.__getitem__):
+        first, *_, last = [*run] * 2
+        start, stop = first * block, min((last + 1) * block, end)
+        if state:
+            tiles += [Tile(slice(at, min(at + widest, stop)), state == 2) for at in range(start, stop, widest)]
+    return tiles

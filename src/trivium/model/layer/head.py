@@ -1,0 +1,97 @@
+"""From hidden states to scores. A head's matrix is exposed, so a loss can be computed in chunks of rows."""
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trivium.base.config import Choice
+from trivium.model.layer.ffn import ACTIVATIONS, Activation
+from trivium.model.layer.norm import Layer, Norm
+
+
+class Head(Choice):
+    """What a model predicts."""
+
+    def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
+        """Make the head; `table` is the token table of a model that ties it."""
+        raise NotImplementedError
+
+
+class VocabularyHead(nn.Module):
+    """Scores over the vocabulary: softcap(features(h) @ weight^T + bias)."""
+
+    def __init__(
+        self, vocab_size: int, hidden_size: int, table: nn.Parameter | None, bias: bool, softcap: float | None
+    ) -> None:
+        super().__init__()
+        self.softcap = softcap
+        self.weight = nn.Parameter(torch.empty(vocab_size, hidden_size)) if table is None else table
+        self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
+
+    def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """What the matrix is applied to."""
+        return hidden
+
+    def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
+        logits = F.linear(self.features(hidden), self.weight, self.bias).float()
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+
+class ScaledHead(VocabularyHead):
+    """Hidden states divided by sqrt(D) first."""
+
+    def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return hidden * hidden.shape[-1] ** -0.5
+
+
+class MaskedHead(VocabularyHead):
+    """Hidden states through a layer of their own first: norm(act(dense(h)))."""
+
+    def __init__(self, config: "MLM", hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> None:
+        super().__init__(vocab_size, hidden_size, table, config.bias, None)
+        self.dense = nn.Linear(hidden_size, hidden_size, bias=config.dense_bias)
+        self.act = ACTIVATIONS[config.activation]
+        self.norm = config.norm.build(hidden_size)
+
+    def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return self.norm(self.act(self.dense(hidden)))
+
+
+class LM(Head, kind="lm"):
+    """The next token. `scale` divides hidden states by sqrt(D), for a tied table of unit variance (T5)."""
+
+    bias: bool = False
+    softcap: float | None = Field(None, gt=0)
+    scale: bool = False
+
+    def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
+        head = ScaledHead if self.scale else VocabularyHead
+        return head(vocab_size, hidden_size, table, self.bias, self.softcap)
+
+
+class MLM(Head, kind="mlm"):
+    """The token itself, where it was masked (BERT, RoBERTa); without `dense_bias` in ModernBERT."""
+
+    activation: Activation = "gelu"
+    norm: Norm = Layer(eps=1e-12)
+    dense_bias: bool = True
+    bias: bool = True
+
+    def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
+        return MaskedHead(self, hidden_size, vocab_size, table)
+
+
+class HiddenHead(nn.Module):
+    """No scores: hidden states are what is wanted."""
+
+    def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return hidden
+
+
+class Hidden(Head, kind="none"):
+    """Nothing: the model is there for its hidden states (embeddings)."""
+
+    def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
+        return HiddenHead()

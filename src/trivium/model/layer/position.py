@@ -1,0 +1,234 @@
+"""How a model knows where a token stands: added to the input, turned into queries and keys, or added to scores.
+
+Nothing here knows of masks or kernels. Tables are float32 whatever the model computes in.
+
+Sinusoid: Vaswani et al. 2017 (arXiv:1706.03762). Buckets: Raffel et al. 2020 (arXiv:1910.10683). ALiBi: Press et al.
+2022 (arXiv:2108.12409). RoPE: Su et al. 2021 (arXiv:2104.09864), in the half-split layout of Hugging Face, so that
+their weights need no permutation; how its frequencies are stretched is in `scaling`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from trivium.base.config import Choice
+from trivium.model.layer.scaling import NoScaling, Scaling
+
+
+class Rotation(NamedTuple):
+    """Cosines and sines of one pass, float32 [B, 1, T, R] with R <= E the rotated width."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+class Exact(nn.Module):
+    """A module whose buffers follow the model to another device, but stay float32 when it becomes bfloat16."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        tables = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)
+        for name, table in tables.items():
+            setattr(self, name, table.to(getattr(self, name).device))
+        return self
+
+
+class Relative(Exact):
+    """What a position kind gives to attention; the default gives nothing."""
+
+    def rotation(self, positions: Int[Tensor, "B T"]) -> Rotation | None:
+        """How queries and keys at these positions are turned."""
+        return None
+
+    def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"] | None:
+        """What is added to the scores."""
+        return None
+
+
+class Position(Choice):
+    """One way of telling positions apart."""
+
+    def additive(self, context: int, hidden_size: int) -> nn.Module | None:
+        """Make the module that maps positions [B, T] to what is added to the input [B, T, D], if any."""
+        return None
+
+    def relative(self, heads: int, head_size: int) -> Relative:
+        """Make the module that attention asks."""
+        return Relative()
+
+    def limit(self, context: int) -> int | None:
+        """The number of positions there are, where a table ends."""
+        return None
+
+
+class NoPosition(Position, kind="none"):
+    """Nothing: a causal decoder still tells positions apart by what it can see."""
+
+
+class LearnedTable(nn.Embedding):
+    """A trained vector for each position, the first `offset` rows unused."""
+
+    def __init__(self, context: int, hidden_size: int, offset: int) -> None:
+        super().__init__(context + offset, hidden_size)
+        self.offset = offset
+
+    def forward(self, input: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        return super().forward(input + self.offset)
+
+
+class Learned(Position, kind="learned"):
+    """A trained vector for each position (BERT, GPT-2); `offset` 2 in RoBERTa and BART."""
+
+    offset: int = 0
+
+    def additive(self, context: int, hidden_size: int) -> nn.Module:
+        return LearnedTable(context, hidden_size, self.offset)
+
+    def limit(self, context: int) -> int:
+        return context
+
+
+class SinusoidTable(Exact):
+    """Sines in the first half of the width, cosines in the second."""
+
+    frequency: Tensor
+
+    def __init__(self, hidden_size: int, theta: float) -> None:
+        super().__init__()
+        half = hidden_size // 2
+        self.register_buffer(
+            "frequency", theta ** (-torch.arange(half, dtype=torch.float32) / max(half - 1, 1)), persistent=False
+        )
+
+    def forward(self, positions: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        angle = positions[..., None].float() * self.frequency  # B T D/2
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class Sinusoid(Position, kind="sinusoid"):
+    """Fixed sines and cosines of geometric wavelengths; needs an even width."""
+
+    theta: float = 10000.0
+
+    def additive(self, context: int, hidden_size: int) -> nn.Module:
+        return SinusoidTable(hidden_size, self.theta)
+
+
+class Rotary(Relative):
+    """Turns dimension pairs (i, i + R/2) by position times frequency i."""
+
+    frequency: Tensor
+
+    def __init__(self, width: int, theta: float, scaling: Scaling) -> None:
+        super().__init__()
+        self.scaling = scaling
+        self.register_buffer("frequency", scaling.frequency(theta, width), persistent=False)
+
+    def rotation(self, positions: Int[Tensor, "B T"]) -> Rotation:
+        frequency = self.scaling.adapt(self.frequency, positions)
+        angle = positions[:, None, :, None].float() * frequency  # B 1 T R/2
+        angle = torch.cat([angle, angle], dim=-1)  # B 1 T R
+        return Rotation(angle.cos() * self.scaling.magnitude, angle.sin() * self.scaling.magnitude)
+
+
+class RoPE(Position, kind="rope"):
+    """Rotary: scores depend on distance alone. `fraction` < 1 turns only the first part of each head."""
+
+    theta: float = Field(10000.0, gt=1)
+    fraction: float = Field(1.0, gt=0, le=1)
+    scaling: Scaling = NoScaling()
+
+    def relative(self, heads: int, head_size: int) -> Relative:
+        return Rotary(int(head_size * self.fraction) // 2 * 2, self.theta, self.scaling)
+
+
+def rotate(x: Float[Tensor, "B H T E"], rotation: Rotation) -> Float[Tensor, "B H T E"]:
+    """Turn the first R dimensions of every head, in float32, and give them back in x's dtype."""
+    cos, sin = rotation
+    width = cos.shape[-1]
+    part = x[..., :width].float()
+    left, right = part.chunk(2, dim=-1)
+    turned = (part * cos + torch.cat([-right, left], dim=-1) * sin).to(x.dtype)
+    return turned if width == x.shape[-1] else torch.cat([turned, x[..., width:]], dim=-1)
+
+
+class BucketTable(Relative):
+    """A trained number for each head and bucket of distances, owned once by a stack and shared by its layers."""
+
+    bucket: Tensor
+
+    def __init__(self, config: "Bucket", heads: int) -> None:
+        super().__init__()
+        self.farthest = config.max_distance
+        self.table = nn.Embedding(config.num_buckets, heads)
+        ahead = torch.arange(-self.farthest, self.farthest + 1)
+        self.register_buffer("bucket", config.bucket(ahead), persistent=False)
+
+    def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"]:
+        # A number for each distance first, so that the many pairs are one look-up.
+        by_distance = self.table(self.bucket).t()  # H distances
+        ahead = k[:, None, :] - q[:, :, None]  # B T S
+        index = ahead.clamp(-self.farthest, self.farthest) + self.farthest
+        return by_distance.index_select(1, index.flatten()).view(len(by_distance), *index.shape).transpose(0, 1)
+
+
+class Bucket(Position, kind="bucket"):
+    """A trained bias by bucket of distance (T5): short distances each their own, longer ones on a log scale.
+
+    Distances from `max_distance` on share the last bucket. `bidirectional` halves the buckets between the past and
+    the future (encoders); without it the whole future counts as distance 0 (decoders).
+    """
+
+    num_buckets: int = Field(32, ge=4)
+    max_distance: int = Field(128, gt=1)
+    bidirectional: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        exact = self.num_buckets // (4 if self.bidirectional else 2)
+        if self.max_distance <= exact:
+            raise ValueError(f"max_distance {self.max_distance}: expected more than {exact}, the exact distances")
+        return self
+
+    def relative(self, heads: int, head_size: int) -> Relative:
+        return BucketTable(self, heads)
+
+    def bucket(self, ahead: Int[Tensor, "*B"]) -> Int[Tensor, "*B"]:
+        """The bucket of a key that stands `ahead` positions after its query."""
+        count = self.num_buckets // 2 if self.bidirectional else self.num_buckets
+        exact = count // 2
+        distance = ahead.abs() if self.bidirectional else (-ahead).clamp(min=0)
+        octave = torch.log(distance.clamp(min=1).float() / exact) / math.log(self.max_distance / exact)
+        far = (exact + (octave * (count - exact)).long()).clamp(max=count - 1)
+        bucket = torch.where(distance < exact, distance, far)
+        return bucket + count * (ahead > 0) if self.bidirectional else bucket
+
+
+class Slopes(Relative):
+    """A fixed penalty on distance, steeper from head to head."""
+
+    slope: Tensor
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        power = 2 ** int(math.log2(heads))
+        exponents = [8 * (i + 1) / power for i in range(power)]
+        # Heads beyond a power of two take every other slope of the series for twice as many.
+        exponents += [4 * (2 * i + 1) / power for i in range(heads - power)]
+        self.register_buffer("slope", 2.0 ** -torch.tensor(exponents), persistent=False)
+
+    def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"]:
+        distance = (q[:, None, :, None] - k[:, None, None, :]).abs()  # B 1 T S
+        return -self.slope[:, None, None] * distance
+
+
+class ALiBi(Position, kind="alibi"):
+    """Scores fall in proportion to distance, in each head at its own rate; nothing is learned, no length is special."""
+
+    def relative(self, heads: int, head_size: int) -> Relative:
+        return Slopes(heads)

@@ -1,0 +1,110 @@
+"""Heads of tasks: scores over a few labels, for a whole text, for each of its tokens, or for where a span lies.
+
+The stock classes differ in what stands before the last matrix (a dense layer, an activation, a norm, dropouts) and in
+which states they read; each of those is a field, so a head is a set of choices here too. Texts are told apart by
+`documents`, so packed rows need nothing special. Knows no loss.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from trivium.base.batch import Stream
+from trivium.base.config import Seq
+from trivium.model.layer.ffn import ACTIVATIONS, Activation
+from trivium.model.layer.head import Head
+from trivium.model.layer.norm import NoNorm, Norm
+
+Pool = Literal["first", "last", "mean"]
+
+
+class ScoreHead(nn.Module):
+    """out(norm(act(dense(h)))), with dropout before each matrix; the part before `out` may be left away."""
+
+    def __init__(self, config: "Score", hidden_size: int, outputs: int) -> None:
+        super().__init__()
+        self.config = config
+        self.dense = nn.Linear(hidden_size, hidden_size, bias=config.dense_bias) if config.dense else None
+        self.act = ACTIVATIONS[config.activation]
+        self.norm = config.norm.build(hidden_size)
+        self.before = nn.Dropout(config.dense_dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.out = nn.Linear(hidden_size, outputs, bias=config.bias)
+
+    def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B C"]:
+        if self.dense is not None:
+            hidden = self.norm(self.act(self.dense(self.before(hidden))))
+        return self.out(self.dropout(hidden)).float()
+
+
+class Score(Head):
+    """What the heads of tasks have in common."""
+
+    labels: Seq[str] = ("LABEL_0", "LABEL_1")
+    """The name of each output, in order."""
+    dense: bool = False
+    dense_bias: bool = True
+    dense_dropout: float = Field(0.0, ge=0, lt=1)
+    activation: Activation = "tanh"
+    norm: Norm = NoNorm()
+    dropout: float = Field(0.0, ge=0, lt=1)
+    bias: bool = True
+
+    def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
+        return ScoreHead(self, hidden_size, len(self.labels))
+
+
+class Classify(Score, kind="classify"):
+    """Scores of a whole text, from the state of its first or last token or the mean of all."""
+
+    pool: Pool = "first"
+    several: bool = False
+    """Whether several labels may hold at once."""
+
+
+class Tag(Score, kind="tag"):
+    """Scores of every token."""
+
+
+class Span(Score, kind="span"):
+    """Where an answer begins and where it ends: two scores of every token."""
+
+    labels: Seq[str] = ("start", "end")
+
+
+class Embed(Head, kind="embed"):
+    """One vector for each text, for telling which texts belong together."""
+
+    pool: Pool = "mean"
+
+    def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
+        return EmbedHead(self)
+
+
+class EmbedHead(nn.Module):
+    """States as they are; `pooled` makes one of them."""
+
+    def __init__(self, config: Embed) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return hidden
+
+
+def pooled(hidden: Float[Tensor, "B T D"], stream: Stream, pool: Pool) -> Float[Tensor, "N D"]:
+    """The state of each text of packed rows, row by row and in order."""
+    documents = stream.documents
+    inside = documents > 0
+    first = inside & (documents != torch.nn.functional.pad(documents[:, :-1], (1, 0)))
+    if pool == "first":
+        return hidden[first]
+    if pool == "last":
+        return hidden[inside & (documents != torch.nn.functional.pad(documents[:, 1:], (0, 1)))]
+    text = first.flatten().cumsum(0)[inside.flatten()] - 1  # the number of the text that each token is of
+    sums = hidden.new_zeros(int(first.sum()), hidden.shape[-1], dtype=torch.float32)
+    sums = sums.index_add(0, text, hidden[inside].float())
+    return (sums / torch.bincount(text, minlength=len(sums))[:, None]).to(hidden.dtype)

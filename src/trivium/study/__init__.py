@@ -1,0 +1,1 @@
+"""What only proves: comparisons, ablations, floors, and the demo."""

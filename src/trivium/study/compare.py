@@ -1,0 +1,185 @@
+"""One corpus, three families, one table: the same block, shards, tokenizer and compute, three topologies.
+
+Each family learns its own objective: a decoder predicts the next token, an encoder masked tokens, an encoder-decoder
+the spans that were cut out. Their losses are means over different targets and cannot be compared; what can are
+parameters, FLOPs, tokens, speed, and the cloze of `study/cloze`, which all of them answer on the same blanks.
+"""
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trivium import api
+from trivium.base.config import dump, parse
+from trivium.base.errors import ConfigError
+from trivium.base.files import read_json, write_json
+from trivium.base.log import say
+from trivium.data.shards import Corpus
+from trivium.lab import page
+from trivium.lab.picture import loss_curve
+from trivium.model.config import ModelConfig
+from trivium.model.presets import PRESETS
+from trivium.model.size import parameters, row_flops
+from trivium.objective.causal import Causal
+from trivium.objective.denoise import Denoise
+from trivium.objective.masked import Masked
+from trivium.objective.objective import Objective
+from trivium.study import cloze
+from trivium.study.verdict import spread
+from trivium.task.run import run
+from trivium.train.recipe import Recipe
+
+FAMILIES = ("decoder", "encoder", "encoder_decoder")
+LENGTH = 256
+STEP_TOKENS = 2048
+"""Small steps, because what an encoder or an encoder-decoder is short of at a small budget is steps."""
+BLANKS = 500
+MASKED, DENOISE = Masked(rate=0.3), Denoise()
+"""Twice BERT's share is masked: at a small budget targets are what is short (Wettig et al. 2022, arXiv:2202.08005)."""
+OBJECTIVES: dict[str, Objective] = {"decoder": Causal(), "encoder": MASKED, "encoder_decoder": DENOISE}
+
+
+def compare(
+    data: Path,
+    folder: Path,
+    families: Sequence[str] = FAMILIES,
+    budget_flops: float = 5e12,
+    seeds: int = 1,
+    layers: int = 4,
+    hidden_size: int = 256,
+) -> list[dict[str, Any]]:
+    """Train each family on `budget_flops`, `seeds` times, and write a table and a page; done runs are kept."""
+    if unknown := [name for name in families if name not in FAMILIES]:
+        raise ConfigError(f"--families: unknown family {unknown[0]!r}; known: {', '.join(FAMILIES)}")
+    train, valid = Corpus(data, "train"), Corpus(data, "valid")
+    asked = cloze.blanks(valid.documents(), BLANKS, seed=0)
+    frequent = cloze.frequency_accuracy(train.documents(), asked, train.manifest["vocab_size"])
+    results = []
+    for family in families:
+        for seed in range(seeds):
+            recipe, flops = plan(family, data, train.manifest["vocab_size"], budget_flops, seed, layers, hidden_size)
+            where = folder / f"{family}-{seed}"
+            say(f"{family}, seed {seed}: {recipe.budget_steps} steps of {flops / 1e9:.1f} GFLOP")
+            result = where / "result.json"
+            if not result.is_file():
+                start = time.monotonic()
+                model = api.load(run(recipe, where, resume=True))
+                found = {"seconds": round(time.monotonic() - start, 1), "cloze": cloze.accuracy(model, asked)}
+                write_json(result, {**found, **measured(recipe, where, flops)})
+            results.append({"family": family, "seed": seed, **read_json(result)})
+    report(folder, results, frequent, budget_flops)
+    return results
+
+
+def tree(family: str, vocab_size: int, layers: int, hidden_size: int) -> dict[str, Any]:
+    """The model of a family, from LLaMA's block; an encoder-decoder shares the layers between its stacks."""
+    block = {**PRESETS["llama"]()["decoder"], "heads": hidden_size // 64}
+    half = max(1, layers // 2)
+    stacks = {
+        "decoder": {"decoder": {**block, "layers": layers}},
+        "encoder": {"encoder": {**block, "layers": layers, "pattern": ["full"]}},
+        "encoder_decoder": {
+            "encoder": {**block, "layers": half, "pattern": ["full"]},
+            "decoder": {**block, "layers": half},
+        },
+    }
+    shared = {"vocab_size": vocab_size, "hidden_size": hidden_size, "context": 2 * LENGTH, "init": "scaled"}
+    return {**shared, **stacks[family]}
+
+
+def plan(
+    family: str, data: Path, vocab_size: int, budget_flops: float, seed: int, layers: int, hidden_size: int
+) -> tuple[Recipe, float]:
+    """The recipe of a family whose steps use up the budget, and the FLOPs of one step."""
+    config = parse(ModelConfig, tree(family, vocab_size, layers, hidden_size), family)
+    flops = STEP_TOKENS // LENGTH * row_flops(config, **sizes(family))
+    steps = max(1, round(budget_flops / flops))
+    recipe = {
+        "seed": seed,
+        "data": {"path": str(data), "length": LENGTH},
+        "objective": dump(OBJECTIVES[family]),
+        "model": tree(family, vocab_size, layers, hidden_size),
+        "optim": {"lr": 3e-3},
+        "schedule": {"kind": "wsd", "warmup_steps": min(20, steps // 4)},
+        "batch_tokens": STEP_TOKENS,
+        "budget_steps": steps,
+        "eval_every_steps": max(1, steps // 5),
+        "save_every_steps": max(1, steps // 2),
+        "log_every_steps": 5,
+    }
+    return parse(Recipe, recipe, family), flops
+
+
+def sizes(family: str) -> dict[str, int]:
+    """Tokens that each stack reads of a full row, and how many are predicted."""
+    read, written = DENOISE.sizes(DENOISE.room(LENGTH))
+    return {
+        "decoder": {"decoder": LENGTH, "targets": LENGTH},
+        "encoder": {"encoder": LENGTH, "targets": round(MASKED.rate * LENGTH)},
+        "encoder_decoder": {"encoder": read, "decoder": written, "targets": written},
+    }[family]
+
+
+def measured(recipe: Recipe, where: Path, flops: float) -> dict[str, Any]:
+    """What a finished run says of itself."""
+    lines = (where / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    last = [row for row in rows if "valid_loss" in row][-1]
+    seconds = statistics.median(row["seconds"] for row in rows if "seconds" in row)
+    assert recipe.model is not None and recipe.budget_steps is not None
+    return {
+        "parameters": sum(parameters(recipe.model).values()),
+        "steps": recipe.budget_steps,
+        "tokens": recipe.budget_steps * STEP_TOKENS,
+        "targets": [row for row in rows if "tokens" in row][-1]["tokens"],
+        "tokens_per_second": round(STEP_TOKENS / seconds),
+        "flops": flops * recipe.budget_steps,
+        "loss": last["valid_loss"],
+    }
+
+
+def report(folder: Path, results: list[dict[str, Any]], frequent: float, budget_flops: float) -> None:
+    """Print the table, and write it with the curves as a page."""
+    header = ["family", "parameters", "steps", "tokens read", "targets", "tokens/s", "own loss", "cloze"]
+    rows = []
+    for family in dict.fromkeys(result["family"] for result in results):
+        runs = [result for result in results if result["family"] == family]
+        one = runs[0]
+        rows.append(
+            [
+                family,
+                f"{one['parameters']:,}",
+                f"{one['steps']:,}",
+                f"{one['tokens']:,}",
+                f"{one['targets']:,}",
+                f"{statistics.median(run['tokens_per_second'] for run in runs):,.0f}",
+                spread([run["loss"] for run in runs], "{:.3f}"),
+                spread([run["cloze"] for run in runs], "{:.1%}"),
+            ]
+        )
+    widths = [max(len(str(row[column])) for row in [header, *rows]) for column in range(len(header))]
+    for row in [header, *rows]:
+        say("  ".join(str(cell).rjust(width) for cell, width in zip(row, widths, strict=True)))
+    error = math.sqrt(0.25 / BLANKS)
+    notes = [
+        f"Every family had {budget_flops:.3g} FLOPs on the same shards and tokenizer, with the same block; an "
+        "encoder-decoder has half of the layers in each stack. Tokens a second are those of the runs, one after the "
+        "other, on a machine that may have had other work to do.",
+        "Own loss is the mean over a family's own targets on held-out text: next tokens, masked tokens "
+        f"({MASKED.rate:.0%} of all), or cut spans ({DENOISE.density:.0%}). "
+        "These are different questions; the losses cannot be compared with each other.",
+        f"Cloze is the same for all: {BLANKS} blanks in held-out text, ten candidates each; chance is 10 %, always "
+        f"taking the most frequent candidate reaches {frequent:.1%}; the standard error is at most {error:.1%}.",
+    ]
+    for note in notes:
+        say(note)
+    write_json(folder / "compare.json", {"results": results, "frequent": frequent, "budget_flops": budget_flops})
+    curves = [folder / f"{result['family']}-{result['seed']}" / "metrics.jsonl" for result in results]
+    loss_curve(curves, folder / "compare.png", title="Own loss of each family")
+    parts = [page.table(header, rows), *map(page.paragraph, notes), page.picture(folder / "compare.png", "loss")]
+    page.write(folder / "compare.html", "One corpus, three families", parts)
+    say(f"the page is {folder}/compare.html")

@@ -1,0 +1,1 @@
+"""How right answers, labels, rankings and spans are."""

@@ -1,0 +1,34 @@
+"""How well what is sought stands in a list: recall, reciprocal rank, discounted gain."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+CUTS = (1, 5, 10)
+
+
+def ranking_metrics(
+    scores: np.ndarray, kinds: Sequence[str], same: np.ndarray | None = None, cut: int = 10
+) -> dict[str, float]:
+    """Metrics of queries by documents, [N, N]: what has a query's kind is right, what is the `same` text is left out.
+
+    recall@k: whether a right one stands among the first k (there may be more right ones than k); MRR and nDCG look at
+    the first `cut`.
+    """
+    right = np.array(kinds)[:, None] == np.array(kinds)
+    scores = np.where(same, -np.inf, scores) if same is not None else scores
+    right = right & ~same if same is not None else right
+    asked = right.any(axis=1)
+    order = np.argsort(-scores[asked], axis=1, kind="stable")
+    hits = np.take_along_axis(right[asked], order, axis=1)
+    top = hits[:, :cut]
+    first = np.where(top.any(axis=1), 1 / (top.argmax(axis=1) + 1), 0.0)
+    gains = 1 / np.log2(np.arange(top.shape[1]) + 2)
+    ideal = np.array([gains[: int(count)].sum() for count in hits.sum(axis=1)])
+    found = {f"recall@{k}": float(hits[:, :k].any(axis=1).mean()) for k in CUTS}
+    return {
+        "rows": int(asked.sum()),
+        **found,
+        f"mrr@{cut}": float(first.mean()),
+        f"ndcg@{cut}": float(((top * gains).sum(axis=1) / ideal).mean()),
+    }

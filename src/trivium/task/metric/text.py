@@ -1,0 +1,132 @@
+"""How near answers come to what would be right: plain functions of strings, the best over several references.
+
+ROUGE is that of the `rouge-score` package (lower case, letters and digits, no stemming), and every Chinese, Japanese
+or Korean character is a word of its own. BLEU and chrF are sacrebleu's, over the whole corpus.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from trivium.base.errors import DataError
+from trivium.base.log import say
+
+HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
+_WORD = re.compile(f"[a-z0-9]+|[{HAN}]")
+_HAN = re.compile(f"[{HAN}]")
+
+
+def exact_match(answer: str, references: Sequence[str]) -> float:
+    """1 if the answer is one of the references, white space around it aside, else 0."""
+    return float(answer.strip() in {reference.strip() for reference in references})
+
+
+def rouge_1(answer: str, references: Sequence[str]) -> float:
+    """ROUGE-1 F1 (Lin 2004), the best over the references."""
+    return _best(answer, references, lambda said, right: _shared(said, right, 1))
+
+
+def rouge_2(answer: str, references: Sequence[str]) -> float:
+    """ROUGE-2 F1 (Lin 2004), the best over the references."""
+    return _best(answer, references, lambda said, right: _shared(said, right, 2))
+
+
+def rouge_l(answer: str, references: Sequence[str]) -> float:
+    """ROUGE-L F1 (Lin 2004), the best over the references."""
+    return _best(answer, references, _subsequence)
+
+
+def bleu(answers: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Corpus BLEU, 0 to 100; Chinese references are parted into characters, others as sacrebleu's 13a does."""
+    tokenize = "zh" if chinese(references) else "13a"
+    return float(_sacrebleu().corpus_bleu(list(answers), _streams(references), tokenize=tokenize).score)
+
+
+def chrf(answers: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Corpus chrF2, 0 to 100 (Popović 2015)."""
+    return float(_sacrebleu().corpus_chrf(list(answers), _streams(references)).score)
+
+
+def chinese(references: Sequence[Sequence[str]]) -> bool:
+    """Whether at least a third of the letters of the references are characters that are words by themselves."""
+    text = "".join(text for row in references for text in row)
+    letters = sum(char.isalpha() for char in text)
+    return 3 * len(_HAN.findall(text)) >= letters > 0
+
+
+PER_ROW: dict[str, Callable[[str, Sequence[str]], float]] = {
+    "exact_match": exact_match,
+    "rouge_1": rouge_1,
+    "rouge_2": rouge_2,
+    "rouge_l": rouge_l,
+}
+PER_CORPUS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], float]] = {"bleu": bleu, "chrf": chrf}
+
+
+def measure(names: Sequence[str], answers: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """These metrics of answers, each over all rows: means in 0 to 1, and BLEU and chrF in 0 to 100."""
+    assert len(answers) == len(references), "an answer for each row"
+    found = {}
+    for name in names:
+        if name in PER_ROW:
+            scores = [PER_ROW[name](answer, row) for answer, row in zip(answers, references, strict=True)]
+            found[name] = sum(scores) / max(1, len(scores))
+        else:
+            found[name] = PER_CORPUS[name](answers, references) if answers else 0.0
+    return found
+
+
+def available(names: Sequence[str]) -> list[str]:
+    """Those of the metrics that can be measured here; the others are said, so that no finished run ends in an error."""
+    corpus = [name for name in names if name in PER_CORPUS]
+    if not corpus or find_spec("sacrebleu"):
+        return list(names)
+    say(f"{', '.join(corpus)}: not measured, they need sacrebleu: pip install 'trivium[eval]'")
+    return [name for name in names if name not in corpus]
+
+
+def _sacrebleu() -> Any:
+    try:
+        import sacrebleu
+    except ImportError:
+        raise DataError("BLEU and chrF need sacrebleu: pip install 'trivium[eval]'") from None
+    return sacrebleu
+
+
+def _streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
+    """References as sacrebleu takes them: the first of every row, the second of every row, None where there is none."""
+    most = max(len(row) for row in references)
+    return [[row[i] if i < len(row) else None for row in references] for i in range(most)]
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _best(
+    answer: str, references: Sequence[str], common: Callable[[list[str], list[str]], tuple[int, int, int]]
+) -> float:
+    said = _words(answer)
+    return max((_f1(*common(said, _words(reference))) for reference in references), default=0.0)
+
+
+def _f1(common: int, said: int, right: int) -> float:
+    return 2 * common / (said + right) if common else 0.0
+
+
+def _shared(said: list[str], right: list[str], n: int) -> tuple[int, int, int]:
+    """How many n-grams two texts share, and how many each has."""
+    a, b = (Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1)) for words in (said, right))
+    return (a & b).total(), a.total(), b.total()
+
+
+def _subsequence(said: list[str], right: list[str]) -> tuple[int, int, int]:
+    """The longest common subsequence, one row of its table at a time, and the lengths."""
+    row = [0] * (len(right) + 1)
+    for word in said:
+        before = 0
+        for i, other in enumerate(right, start=1):
+            before, row[i] = row[i], before + 1 if word == other else max(row[i], row[i - 1])
+    return row[-1], len(said), len(right)

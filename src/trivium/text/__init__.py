@@ -1,1 +1,0 @@
-"""Text: sources, cleaning, tokenizer, row formats and the chat template. Works without torch."""

@@ -1,0 +1,149 @@
+"""A child process that runs foreign chat templates: what it may use of time, memory and output is limited.
+
+A chat template is a program from somebody else's folder. Jinja's immutable sandbox keeps it from reaching Python;
+the limits keep it from running for ever or filling the memory. The conventions are those of transformers:
+`raise_exception`, `strftime_now`, `tojson` without HTML escapes, `break` and `continue`, `{% generation %}`.
+
+It refuses to know what is rendered: text and variables go in, text comes out, one JSON line each way.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from typing import IO, Any
+
+from trivium.base.errors import DataError
+
+SECONDS = 3.0
+MEMORY_BYTES = 512 << 20
+OUTPUT_CHARACTERS = 1 << 20
+
+
+class TemplateError(DataError):
+    """A template that cannot be rendered, with what it says itself."""
+
+
+class Sandbox:
+    """Renders templates in a child process, which is started when it is first needed and after each that was ended."""
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.seconds = seconds
+        self._child: subprocess.Popen[str] | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+
+    def render(self, template: str, variables: Mapping[str, Any]) -> str:
+        """Render a template; what it refuses, and what takes too long or too much, is a TemplateError."""
+        with self._lock:
+            child = self._running()
+            assert child.stdin is not None and child.stdout is not None
+            late = threading.Timer(self.seconds, child.kill)
+            late.start()
+            try:
+                child.stdin.write(json.dumps({"template": template, "variables": variables}) + "\n")
+                child.stdin.flush()
+                line = child.stdout.readline()
+            except (BrokenPipeError, OSError):
+                line = ""
+            finally:
+                late.cancel()
+        if not line:
+            self._child = None
+            raise TemplateError(
+                f"the chat template was ended: it took more than {self.seconds:g} s, or more than "
+                f"{MEMORY_BYTES >> 20} MiB of memory"
+            )
+        answer = json.loads(line)
+        if "error" in answer:
+            raise TemplateError(f"the chat template: {answer['error']}")
+        return str(answer["text"])
+
+    def _running(self) -> "subprocess.Popen[str]":
+        if self._child is None or self._owner != os.getpid() or self._child.poll() is not None:
+            code = "from trivium.token.sandbox import serve; import sys; serve(sys.stdin, sys.stdout)"
+            self._child = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            )
+            self._owner = os.getpid()
+            assert self._child.stdout is not None
+            self._child.stdout.readline()  # it says that it is ready: starting is not the template's time
+        return self._child
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer requests until there are no more; this runs in the child."""
+    import jinja2
+
+    _limit()
+    environment = _environment()
+    compiled: dict[str, jinja2.Template] = {}
+    print("{}", file=answers, flush=True)
+    for line in requests:
+        asked = json.loads(line)
+        try:
+            text = asked["template"]
+            template = compiled.setdefault(text, environment.from_string(text))
+            size, pieces = 0, []
+            for piece in template.generate(**asked["variables"]):
+                size += len(piece)
+                if size > OUTPUT_CHARACTERS:
+                    raise ValueError(f"writes more than {OUTPUT_CHARACTERS:,} characters")
+                pieces.append(piece)
+            answer = {"text": "".join(pieces)}
+        except jinja2.TemplateSyntaxError as wrong:
+            answer = {"error": f"line {wrong.lineno}: {wrong.message}"}
+        except MemoryError:
+            answer = {"error": f"takes more than {MEMORY_BYTES >> 20} MiB of memory"}
+        except Exception as wrong:  # whatever a template may raise is its own message
+            answer = {"error": " ".join(str(wrong).split())[:300] or type(wrong).__name__}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _limit() -> None:
+    try:
+        import resource
+    except ImportError:  # no such limits on this system; the time is still limited by the parent
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (600, 600))  # should the parent be gone while the child runs
+
+
+def _environment() -> Any:
+    import jinja2
+    from jinja2 import ext, nodes, parser
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(ext.Extension):
+        """`{% generation %}` marks what a model writes; here it leaves no trace, for spans are found by structure."""
+
+        tags = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: parser.Parser) -> list[nodes.Node]:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    def raise_exception(message: str) -> None:
+        raise jinja2.TemplateError(message)
+
+    def tojson(
+        x: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+    ) -> str:
+        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+    made = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
+    )
+    made.filters["tojson"] = tojson
+    made.globals["raise_exception"] = raise_exception
+    made.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    return made

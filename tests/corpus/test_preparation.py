@@ -1,0 +1,23 @@
+import pytest
+
+from trivium.base.config import parse
+from trivium.base.errors import ConfigError
+from trivium.corpus.preparation import LATER, Preparation
+
+
+def test_the_options_that_come_later_are_options():
+    assert set(Preparation.model_fields) >= LATER
+
+
+@pytest.mark.parametrize("wrong", [{"shards": 0}, {"valid_share": 1.0}, {"tokenizer_bytes": 0}, {"shard_tokens": 5}])
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        parse(Preparation, wrong, "prepare")
+
+
+def test_a_larger_vocabulary_learns_from_more_text():
+    assert (
+        Preparation(vocab_size=8192).sample_bytes == 16_384_000
+        and Preparation(vocab_size=512).sample_bytes == 1_024_000
+    )
+    assert Preparation(vocab_size=512, tokenizer_bytes=7).sample_bytes == 7

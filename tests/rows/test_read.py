@@ -1,0 +1,151 @@
+import json
+from collections import Counter
+
+import pytest
+
+from trivium.base.errors import ConfigError, DataError
+from trivium.base.types import Message
+from trivium.rows.read import BAD, Conversation, Row, RowReading, parse, read_rows, recognise
+
+QUESTION = {"question": "What?", "context": "", "answer": "That."}
+DIALOGUE = {"dialogue": [{"speaker": "user", "text": "hi"}], "response": "hello"}
+INSTRUCTION = {"instruction": "Add.", "input": "1 2", "outputs": ["3", "three"]}
+
+
+def say(role, content):
+    return Message(role, content)
+
+
+def dialogue(*turns, response="ok"):
+    return {"dialogue": [{"speaker": who, "text": text} for who, text in turns], "response": response}
+
+
+def test_the_three_formats_become_conversations():
+    assert parse(QUESTION, "f:1") == Conversation((say("user", "What?"),), ("That.",))
+    assert parse({**QUESTION, "context": "C"}, "f:1").messages == (say("user", "C\n\nWhat?"),)
+    assert parse(DIALOGUE, "f:1") == Conversation((say("user", "hi"),), ("hello",))
+    assert parse(INSTRUCTION, "f:1") == Conversation((say("user", "Add.\n\n1 2"),), ("3", "three"))
+    assert parse({**INSTRUCTION, "input": ""}, "f:1").messages == (say("user", "Add."),)
+    assert parse(INSTRUCTION, "f:1").complete(1) == (say("user", "Add.\n\n1 2"), say("assistant", "three"))
+    assert parse({"id": 7, **QUESTION, "level": None}, "f:1") == parse(QUESTION, "f:1")
+    assert {"question", "instruction", "dialogue"} <= set(Row.kinds)
+
+
+def test_speakers_have_several_names():
+    row = dialogue(("System", "s"), ("Human", "u"), ("bot", "a"), ("USER ", "v"))
+    assert [message.role for message in parse(row, "f:1").messages] == ["system", "user", "assistant", "user"]
+    with pytest.raises(DataError, match=r"f:1: dialogue\[1\].speaker: expected one of user, .*, found 'narrator'"):
+        parse(dialogue(("user", "a"), ("narrator", "b")), "f:1")
+
+
+def test_a_leading_assistant_and_a_system_turn_in_the_middle_are_kept():
+    row = dialogue(("assistant", "Hello!"), ("user", "q"), ("system", "note"), ("user", "r"))
+    assert [message.role for message in parse(row, "f:1").messages] == ["assistant", "user", "system", "user"]
+
+
+def test_turns_in_a_row_by_one_speaker_are_joined():
+    row = parse(dialogue(("user", "a"), ("user", "b"), ("bot", "c"), ("assistant", "d"), response="e"), "f:1")
+    assert row.messages == (say("user", "a\nb"), say("assistant", "c\nd"))
+    assert row.complete() == (say("user", "a\nb"), say("assistant", "c\nd\ne"))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (dialogue(response="ok"), "dialogue: expected at least one turn, found none"),
+        (dialogue(("user", "a"), response=" \n"), "response: expected some text, found ' \\n'"),
+        (dialogue(("user", "")), "dialogue[0].text: expected some text, found ''"),
+        ({**QUESTION, "answer": ""}, "answer: expected some text"),
+        ({**QUESTION, "question": "\t"}, "question: expected some text"),
+        ({**QUESTION, "answer": 3}, "answer: input should be a valid string, found 3"),
+        ({**QUESTION, "context": 3}, "context: input should be a valid string, found 3"),
+        ({**INSTRUCTION, "outputs": []}, "outputs: expected at least one, found none"),
+        ({**INSTRUCTION, "outputs": "three"}, "outputs: input should be a valid list, found 'three'"),
+        ({**INSTRUCTION, "outputs": ["a", 2]}, "outputs[1]: input should be a valid string, found 2"),
+        ({**INSTRUCTION, "outputs": ["a", ""]}, "outputs[1]: expected some text"),
+        ({"dialogue": "hi", "response": "x"}, "dialogue: input should be a valid list"),
+        ({"dialogue": [{"speaker": "user"}], "response": "x"}, "dialogue[0].text: field required"),
+        ({"dialogue": ["hi"], "response": "x"}, "dialogue[0]: input should be a valid dictionary"),
+        ({"question": "q"}, "expected the keys of one of the formats dialogue {dialogue}; messages {messages}; "),
+        ({"prompt": "x", "chosen": "y", "rejected": "z"}, "found {prompt, chosen, rejected}; rows of chosen"),
+        ({}, "found {}"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_with_file_and_row(row, message):
+    with pytest.raises(DataError) as error:
+        parse(row, "rows.jsonl:12")
+    assert str(error.value).startswith("rows.jsonl:12: ") and message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_equal_outputs_count_once():
+    assert parse({**INSTRUCTION, "outputs": ["3", "three", "3"]}, "f:1").references == ("3", "three")
+
+
+def test_rows_are_read_from_files_with_their_numbers(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        "\n".join(json.dumps(row) for row in (QUESTION, DIALOGUE, INSTRUCTION)) + "\n\n" + json.dumps({"a": 1})
+    )
+    table = tmp_path / "rows.csv"
+    table.write_text("question,context,answer\nWhat?,,That.\n")
+    rows = read_rows([table, file])
+    assert next(rows) == (f"{table}:1", parse(QUESTION, ""))
+    assert [where for where, _ in (next(rows), next(rows), next(rows))] == [f"{file}:{i}" for i in (1, 2, 3)]
+    with pytest.raises(DataError, match=r"rows\.jsonl:5: expected the keys of .*; found {a}"):
+        next(rows)
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind"),
+    [
+        ("question answer", "question"),
+        ("question context answer id", "question"),
+        ("question context answers", "squad"),
+        ("dialogue response", "dialogue"),
+        ("turns id services", "dialogue"),
+        ("instruction input outputs", "instruction"),
+        ("instruction input output chosen rejected", "alpaca"),
+        ("messages tools", "messages"),
+        ("prompt prompt_id messages", "messages"),
+        ("conversations system tools", "sharegpt"),
+        ("prompt completion", "completion"),
+        ("source target", "pair"),
+        ("translation id", "translation"),
+        ("article highlights id", "summary"),
+        ("text label", "label"),
+        ("text text_pair label idx", "label"),
+    ],
+)
+def test_a_format_is_recognised_by_its_keys(keys, kind):
+    assert recognise(keys.split(), "f:1").kind == kind
+
+
+def test_keys_of_several_formats_are_an_error_that_the_option_settles():
+    row = {"source": "a", "target": "b", "document": "c", "summary": "d"}
+    with pytest.raises(
+        DataError, match=r"f:1: the keys .* fit several formats: pair .*; summary .*; say which by `format`"
+    ):
+        parse(row, "f:1")
+    assert parse(row, "f:1", RowReading(format="summary")).references == ("d",)
+    with pytest.raises(DataError, match=r"f:1: format alpaca: expected the key 'instruction', found {source, "):
+        parse(row, "f:1", RowReading(format="alpaca"))
+    with pytest.raises(ConfigError, match=r"format: expected one of alpaca, .*, found 'alpacca'"):
+        parse(row, "f:1", RowReading(format="alpacca"))
+
+
+def test_rows_that_do_not_fit_are_counted_on_request(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        "".join(json.dumps(row) + "\n" for row in (QUESTION, {"a": 1}, {**QUESTION, "answer": " "}, DIALOGUE))
+    )
+    counts = Counter()
+    found = list(read_rows([file], RowReading(skip_bad=True), counts))
+    assert [where[-1] for where, _ in found] == ["1", "4"] and counts == {BAD: 2}
+    with pytest.raises(DataError, match=r"rows\.jsonl:2: "):
+        list(read_rows([file]))
+
+
+def test_a_prefix_stands_before_the_last_thing_said():
+    found = parse(dialogue(("user", "a"), ("bot", "b"), ("user", "c")), "f:1", RowReading(prefix="P "))
+    assert [m.content for m in found.messages] == ["a", "b", "P c"]

@@ -1,0 +1,103 @@
+import json
+
+import pytest
+import zstandard
+
+from trivium.base.errors import ConfigError, DataError
+from trivium.rows.table import records
+
+SQUAD = {
+    "version": "1.1",
+    "data": [
+        {
+            "title": "T",
+            "paragraphs": [
+                {
+                    "context": "one two",
+                    "qas": [
+                        {"id": "a", "question": "q", "answers": [{"text": "two", "answer_start": 4}]},
+                        {"id": "b", "question": "r", "answers": []},
+                    ],
+                },
+                {
+                    "context": "three",
+                    "qas": [{"id": "c", "question": "s", "answers": [{"text": "three", "answer_start": 0}]}],
+                },
+            ],
+        }
+    ],
+}
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_list_of_rows_is_a_file_of_rows(tmp_path):
+    file = write(tmp_path / "a.json", "\ufeff" + json.dumps([{"a": 1}, {"a": 2}]))
+    assert list(records(file)) == [(f"{file}:1", {"a": 1}), (f"{file}:2", {"a": 2})]
+    packed = tmp_path / "a.json.zst"
+    packed.write_bytes(zstandard.compress(b'{"data": [{"a": 1}]}'))
+    assert list(records(packed)) == [(f"{packed}:1", {"a": 1})]
+
+
+def test_squad_becomes_a_row_a_question(tmp_path):
+    file = write(tmp_path / "squad.json", json.dumps(SQUAD))
+    rows = list(records(file))
+    assert [where for where, _ in rows] == [f"{file}:1.{n}" for n in (1, 2, 3)]
+    assert rows[0][1] == {
+        "id": "a",
+        "title": "T",
+        "context": "one two",
+        "question": "q",
+        "answers": {"text": ["two"], "answer_start": [4]},
+    }
+    assert rows[1][1]["answers"] == {"text": [], "answer_start": []} and rows[2][1]["context"] == "three"
+    del SQUAD["data"][0]["paragraphs"][1]["context"]
+    with pytest.raises(DataError, match=r"squad.json:1: paragraphs\[1\].qas\[0\]: expected SQuAD's keys .*'context'"):
+        list(records(write(file, json.dumps(SQUAD))))
+
+
+def test_instances_become_rows(tmp_path):
+    row = {"id": 1, "instruction": "i", "instances": [{"input": "a", "output": "b"}, {"input": "c", "output": "d"}]}
+    file = write(tmp_path / "seeds.jsonl", json.dumps(row))
+    assert [(where[-3:], row["output"]) for where, row in records(file)] == [("1.1", "b"), ("1.2", "d")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns", "found"),
+    [
+        ("a.txt", "\ufeffHi.\t嗨。\tnote\n\nRun\t跑\tx\n", ("1", "2"), [("1", "Hi.", "嗨。"), ("3", "Run", "跑")]),
+        ("a.tsv", 'x\t"a\nb\ty\n', ("2", "1"), [("1", '"a', "x"), ("2", "y", "b")]),
+        ("a.csv", 'x,"a,b"\n', ("2", "1"), [("1", "a,b", "x")]),
+        ("b.csv", "de,en\nja,yes\n", ("en", "de"), [("1", "yes", "ja")]),
+        ("b.json", '[{"en": "yes", "de": "ja"}]', ("en", "de"), [("1", "yes", "ja")]),
+    ],
+)
+def test_columns_are_source_and_target(tmp_path, name, text, columns, found):
+    file = write(tmp_path / name, text)
+    wanted = [(f"{file}:{n}", {"source": source, "target": target}) for n, source, target in found]
+    assert list(records(file, columns)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns", "error", "message"),
+    [
+        ("a.txt", "x\ty", (), DataError, "say by `columns`"),
+        ("a.txt", "x", ("1", "2"), DataError, r"a.txt:1: expected at least 2 columns, found 1"),
+        ("a.csv", "a,b\n1,2\n", ("a", "c"), DataError, "a.csv:1: expected the column 'c', found a, b"),
+        ("a.csv", "a,b\n1,2\n", ("a",), ConfigError, "columns: expected two"),
+        ("a.txt", "x\ty", ("0", "1"), ConfigError, "numbers from 1"),
+        ("a.jsonl", '{"a": 1}', ("1", "2"), ConfigError, "give the names"),
+        ("a.json", '{"a": 1}\n{"a": 2}', (), DataError, "a.json: line 2: not JSON: .*called .jsonl"),
+        ("a.json", '{"a": 1}', (), DataError, "expected a list of rows"),
+        ("a.json", "[1]", (), DataError, "a.json:1: expected an object, found int"),
+        ("a.bin", "x", (), DataError, "expected a file of rows"),
+    ],
+)
+def test_what_cannot_be_read_is_told(tmp_path, name, text, columns, error, message):
+    with pytest.raises(error, match=message):
+        list(records(write(tmp_path / name, text), columns))
+    with pytest.raises(DataError, match=r"[Nn]o such file"):
+        list(records(tmp_path / "nowhere.json"))

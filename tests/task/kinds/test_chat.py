@@ -1,0 +1,44 @@
+"""Text to text: an encoder-decoder model learns every task in words."""
+
+import json
+import math
+
+import pytest
+
+import small
+from trivium.rows.row import RowReading
+from trivium.task.kinds.chat import ChatTask, answer_loss
+from trivium.task.metric import text as metric
+from trivium.task.predict import predict_file
+
+
+@pytest.mark.parametrize(
+    ("task", "row"),
+    [
+        ("translate", {"source": "one", "target": "eins"}),
+        ("summarize", {"document": "long text", "summary": ["short"]}),
+    ],
+)
+def test_text_to_text_is_how_an_encoder_decoder_learns(tmp_path, task, row):
+    pytest.importorskip("sacrebleu")
+    folder, found = small.tuned(tmp_path, task, "t5", [row] * 24, ["optim.lr=2e-2", "budget_epochs=25"])
+    assert found[{"translate": "exact_match", "summarize": "rouge_l"}[task]] == 1.0 and found["loss"] < 0.5
+    asked = {key: value for key, value in row.items() if key not in ("target", "summary")}
+    predict_file(folder, small.rows(tmp_path / "in.jsonl", [asked]), tmp_path / "out.jsonl")
+    said = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["answer"]
+    assert said == {"translate": "eins", "summarize": "short"}[task]
+
+
+def test_the_loss_is_that_of_the_answers_alone(tmp_path):
+    model = small.model("gpt2")
+    model.transformer.tokens.weight.data.zero_()  # tied: every token is as likely as any other
+    file = small.rows(tmp_path / "r.jsonl", [{"prompt": "q", "completion": ["a", "bb", "b"]}])
+    assert answer_loss(model, [file], RowReading()) == pytest.approx(math.log(384), abs=1e-4)
+
+
+def test_without_sacrebleu_a_finished_run_still_tells_the_rest(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(metric, "find_spec", lambda name: None)
+    file = small.rows(tmp_path / "r.jsonl", [{"prompt": "q", "completion": "a"}])
+    found = ChatTask(max_new_tokens=2).measure(small.model("llama"), [file])
+    assert {"exact_match", "rouge_l", "loss"} <= found.keys() and "chrf" not in found
+    assert "chrf: not measured, they need sacrebleu" in capsys.readouterr().out

@@ -1,0 +1,67 @@
+"""What retrieval learns, and what it leaves out."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import small
+import trivium
+from tolerance import close
+from trivium.task.metric.ranking import ranking_metrics
+from trivium.task.task import task_of
+
+
+def test_a_text_does_not_find_itself(tmp_path):
+    made = [{"query": "x", "positive": "y", "label": "k"}, {"query": "y", "positive": "x", "label": "k"}]
+    file = small.rows(tmp_path / "r.jsonl", made)
+    assert task_of("embed").measure(small.model("bert"), [file])["recall@1"] == 1
+    same = np.array([[False, True], [True, False]])
+    assert ranking_metrics(np.eye(2)[::-1], ["k", "k"], same)["recall@1"] == 1
+
+
+@pytest.mark.parametrize("preset", ["bert", "llama"])
+def test_embed_brings_together_what_belongs_together(tmp_path, preset):
+    made = [
+        {"anchor": f"{w} {i}", "positive": f"{j} {w}", "negative": [f"zz {i}"]}
+        for w in ("aa", "bb", "cc", "dd")
+        for i, j in ((1, 2), (3, 4))
+    ]
+    before = small.model(preset)
+    folder, found = small.tuned(tmp_path, "embed", preset, made, ["budget_epochs=30", "micro_rows=8"])
+    after = trivium.load(folder)
+    near = lambda m: float((lambda v: v[0] @ v[1] - v[0] @ v[2])(m.embed(["aa 1", "4 aa", "4 bb"])))
+    assert found["recall@5"] == 1.0 and near(after) > near(before) + 0.2
+    assert type(after.config.head) is type(before.config.head), "the model keeps the head that it had"
+    assert after.record["pool"] == ("mean" if preset == "bert" else "last")
+
+
+def test_the_vector_is_pooled_as_it_was_trained_and_sentence_transformers_files_say_how(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    made = [{"anchor": f"{w} 1", "positive": f"2 {w}"} for w in ("aa", "bb")]
+    folder, _ = small.tuned(tmp_path, "embed", "bert", made, ["budget_epochs=1", "objective.pool=first"])
+    model, text = trivium.load(folder), "aa " * 60  # longer than the model's context
+    stock = transformers.AutoModel.from_pretrained(folder).eval()
+    given = transformers.AutoTokenizer.from_pretrained(folder)(text, truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        state = stock(**given).last_hidden_state[0, 0]
+    assert close(model.embed([text])[0], state / state.norm())
+    steps = json.loads((folder / "modules.json").read_text())
+    assert [step["path"] for step in steps] == ["", "1_Pooling", "2_Normalize"]
+    pooling = json.loads((folder / "1_Pooling" / "config.json").read_text())
+    assert pooling["pooling_mode_cls_token"] and pooling["word_embedding_dimension"] == 32
+    assert json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"] == 64
+    model.save(folder)
+    assert (folder / "2_Normalize").is_dir(), "a folder of vectors is replaced by its like"
+
+
+def test_a_folder_of_sentence_transformers_says_how_its_vectors_are_pooled(tmp_path):
+    model = small.model("bert")
+    model.record = {"pool": "first"}
+    folder = model.save(tmp_path / "m")
+    (folder / "trivium.json").unlink()  # as others wrote it
+    assert close(trivium.load(folder).embed(["a b"]), model.embed(["a b"], pool="first"))
+    config = json.loads((folder / "1_Pooling" / "config.json").read_text())
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({**config, "pooling_mode_max_tokens": True}))
+    assert "pool" not in trivium.load(folder).record

@@ -1,0 +1,39 @@
+"""Templates run in a child: in their conventions, and not for ever."""
+
+import pytest
+
+from trivium.token.sandbox import OUTPUT_CHARACTERS, Sandbox, TemplateError
+
+
+@pytest.fixture(scope="module")
+def box():
+    return Sandbox(seconds=1.0)
+
+
+def test_the_conventions_of_transformers(box):
+    assert box.render("{% for i in x %}{% if i > 1 %}{% break %}{% endif %}{{ i }}{% endfor %}", {"x": [1, 2]}) == "1"
+    assert box.render("{{ x | tojson }}", {"x": {"a": "<é>"}}) == '{"a": "<é>"}'
+    assert box.render("{% generation %}{{ x }}{% endgeneration %}!", {"x": "\ue0f1"}) == "\ue0f1!"
+    assert box.render("{% if x %}\n    a\n{% endif %}\nb", {"x": 1}) == "    a\nb"
+    assert len(box.render("{{ strftime_now('%Y') }}", {})) == 4
+    with pytest.raises(TemplateError, match="the chat template: not like this"):
+        box.render("{{ raise_exception('not like\nthis') }}", {})
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "more than 1 s"),
+        ("{% macro f(n) %}{{ f(n + 1) }}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}", "recursion|more than"),
+        ("{{ 'a' * 10 ** 10 }}", "memory"),
+        ("{{ '%9999999999d' | format(1) }}", "memory|too"),
+        ("{% for i in range(99999) %}{{ 'a' * 99 }}{% endfor %}", f"more than {OUTPUT_CHARACTERS:,} characters"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "unsafe"),
+        ("{{ x.append(1) }}", "unsafe|not safely"),
+        ("{{ cycler.__init__.__globals__ }}", "unsafe|undefined"),
+    ],
+)
+def test_what_a_template_may_not_do(box, template, message):
+    with pytest.raises(TemplateError, match=message):
+        box.render(template, {"x": []})
+    assert box.render("{{ x }}", {"x": "still here"}) == "still here"
