@@ -300,11 +300,11 @@ def loading(folder: Path, rounds: int) -> dict[str, Any]:
 
     from trivium.data.loader import Loader
     from trivium.data.rows import DocumentRows
-    from trivium.objective.causal import Causal
+    from trivium.objective.causal import CausalLM
 
     corpus = Corpus(folder, "train")
     tokenizer = Tokenizer.load(folder / "tokenizer")
-    rows = DocumentRows(corpus, Causal(), tokenizer.vocabulary, LENGTH)
+    rows = DocumentRows(corpus, CausalLM(), tokenizer.vocabulary, LENGTH)
     flat = np.memmap(folder / "train-00000.tok", dtype="<u2", mode="r")
     count = (len(flat) - 1) // LENGTH
 

@@ -18,7 +18,7 @@ from trivium.base.batch import collate
 from trivium.base.types import Example
 from trivium.data.shards import Corpus
 from trivium.model.device import place
-from trivium.objective.infill import Infill
+from trivium.objective.infill import TextInfilling
 from trivium.train.loss import token_loss
 
 BATCH = 8
@@ -28,7 +28,7 @@ def examples(model: api.Model, documents: list[np.ndarray], length: int, count: 
     """Pieces of documents as they are, to be read and to be written."""
     assert model.tokenizer is not None
     vocabulary, draw = model.tokenizer.vocabulary, np.random.default_rng(0)
-    objective = Infill(rate=0.0, permute=False, start="pad" if model.layout().start == vocabulary.pad else "eos")
+    objective = TextInfilling(rate=0.0, permute=False, start="pad" if model.layout().start == vocabulary.pad else "eos")
     before, after = objective.frame(vocabulary)
     long = [ids for ids in documents if len(ids) >= length]
     found = []

@@ -6,7 +6,7 @@ from functools import lru_cache
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 
-from trivium.token.template import ChatML, Llama3
+from trivium.token.template import ChatML, Llama3Template
 from trivium.token.tokenizer import SPLIT, Tokenizer
 
 QWEN = """\
@@ -63,7 +63,12 @@ MISTRAL = """\
 
 FOREIGN = {
     "chatml": (ChatML().source, None, "<|im_end|>", ("<|im_start|>", "<|im_end|>", "<|endoftext|>")),
-    "llama3": (Llama3().source, "<|begin_of_text|>", "<|eot_id|>", ("<|begin_of_text|>", *Llama3.needs[1:])),
+    "llama3": (
+        Llama3Template().source,
+        "<|begin_of_text|>",
+        "<|eot_id|>",
+        ("<|begin_of_text|>", *Llama3Template.needs[1:]),
+    ),
     "qwen": (QWEN, None, "<|im_end|>", ("<|im_start|>", "<|im_end|>", "<|endoftext|>")),
     "mistral": (MISTRAL, "<s>", "</s>", ("<s>", "</s>", "[INST]", "[/INST]")),
 }

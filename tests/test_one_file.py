@@ -117,7 +117,7 @@ def declare() -> None:
             stream.share = nn.Parameter(torch.ones(sublayers))
             return stream
 
-    class Gated(residual.Stream):
+    class Gated(residual.ResidualStream):
         def forward(self, x, sublayers):
             for share, normed, sublayer in zip(self.share, self.norms, sublayers, strict=True):
                 x = x + share * self.dropout(sublayer(normed(x)))

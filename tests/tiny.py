@@ -16,7 +16,7 @@ from trivium.data.rows import DocumentRows, ExampleRows, Rows
 from trivium.data.shards import Corpus, ShardWriter
 from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
-from trivium.objective.causal import Causal
+from trivium.objective.causal import CausalLM
 from trivium.train.recipe import Recipe
 
 VOCABULARY = Vocabulary(size=64, pad=0, bos=1, eos=2, special=frozenset({0, 1, 2}))
@@ -67,7 +67,7 @@ def write_corpus(
 
 def document_rows(folder: Path, length: int = 16, split: str = "train", **options: Any) -> DocumentRows:
     """Rows of a data folder for next-token prediction."""
-    return DocumentRows(Corpus(folder, split), Causal(), VOCABULARY, length, **options)
+    return DocumentRows(Corpus(folder, split), CausalLM(), VOCABULARY, length, **options)
 
 
 def example(labels: int, length: int, seed: int = 0, weight: float | None = None) -> Example:

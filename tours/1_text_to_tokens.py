@@ -22,7 +22,7 @@ from trivium.corpus.read.sources import Reading, read
 from trivium.data.pack import best_fit, concat
 from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus, ShardWriter
-from trivium.objective.causal import Causal
+from trivium.objective.causal import CausalLM
 from trivium.token.tokenizer import Tokenizer
 
 RAW = (
@@ -133,7 +133,7 @@ manifest = {
     "dataset_id": "tour",
 }
 write_json(folder / "manifest.json", manifest)
-packed = DocumentRows(Corpus(folder, "train"), Causal(), vocabulary, LENGTH)
+packed = DocumentRows(Corpus(folder, "train"), CausalLM(), vocabulary, LENGTH)
 most = max(range(packed.size(0)), key=lambda row: len(packed.row(0, row)))
 batch = collate([packed.row(0, most)], vocabulary.pad, LENGTH)
 stream, targets = batch.dec, batch.targets["token"]

@@ -30,7 +30,7 @@ from trivium.infer.write import write
 from trivium.interop import equip, hub
 from trivium.interop.adapter import save_adapter
 from trivium.model.config import ModelConfig
-from trivium.model.layer.score import Classify
+from trivium.model.layer.score import SequenceClassification
 from trivium.model.presets import PRESETS
 from trivium.model.stack import StackConfig
 from trivium.model.transformer import Transformer
@@ -193,7 +193,7 @@ class Model:
     def classify(self, texts: Sequence[str | Sequence[str]]) -> list[dict[str, float]]:
         """The probability of each label for each text, or pair of texts."""
         head = self.config.head
-        if not isinstance(head, Classify):
+        if not isinstance(head, SequenceClassification):
             raise ModelError("this model has no head that classifies; `trivium finetune classify` makes one")
         layout, tokenizer = self.layout(), self._need_tokenizer()
         parts = [[text] if isinstance(text, str) else list(text) for text in texts]

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trivium.base.seeds import generator
-from trivium.data.pack import PLANNERS, Plan, best_fit, concat
+from trivium.data.pack import PLANNERS, RowPlan, best_fit, concat
 
 ROOM = 16
 ODD = [0, 1, ROOM - 1, ROOM, ROOM + 1, 50 * ROOM]
 lengths_of_any_kind = st.lists(st.one_of(st.sampled_from(ODD), st.integers(0, 3 * ROOM)), max_size=60)
 
 
-def spots(plan: Plan) -> Counter[tuple[int, int]]:
+def spots(plan: RowPlan) -> Counter[tuple[int, int]]:
     """Every token that the plan places, as (document, position)."""
     found: Counter[tuple[int, int]] = Counter()
     for document, start, length in zip(plan.document, plan.start, plan.length, strict=True):
@@ -23,7 +23,7 @@ def spots(plan: Plan) -> Counter[tuple[int, int]]:
     return found
 
 
-def check(plan: Plan, lengths: list[int], room: int) -> None:
+def check(plan: RowPlan, lengths: list[int], room: int) -> None:
     assert spots(plan) == Counter((d, i) for d, length in enumerate(lengths) for i in range(length))
     assert plan.tokens == sum(lengths)
     assert (plan.length > 0).all() and (plan.length <= room).all()

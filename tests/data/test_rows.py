@@ -12,8 +12,8 @@ from trivium.base.errors import DataError
 from trivium.base.types import IGNORE, Vocabulary
 from trivium.data.rows import DocumentRows, ExampleRows
 from trivium.data.shards import Corpus
-from trivium.objective.causal import Causal
-from trivium.objective.masked import Masked
+from trivium.objective.causal import CausalLM
+from trivium.objective.masked import MaskedLM
 
 BOS, EOS = 1, 2
 PLANS = [("bestfit", True), ("concat", True), ("concat", False)]
@@ -27,7 +27,7 @@ def corpus(tmp_path, lengths):
 
 
 def rows_of(corpus, length=8, vocabulary=tiny.VOCABULARY, **options):
-    return DocumentRows(corpus, Causal(), vocabulary, length, **options)
+    return DocumentRows(corpus, CausalLM(), vocabulary, length, **options)
 
 
 def examples(rows):
@@ -136,7 +136,7 @@ def test_a_row_without_draws_makes_no_generator(documents, monkeypatch):
 def test_the_pieces_of_a_row_draw_one_after_the_other_from_the_generator_of_its_address(tmp_path):
     text = corpus(tmp_path, [5, 6, 7, 2])
     vocabulary = Vocabulary(size=10_000, pad=0, mask=9_999, special=frozenset({0, 9_999}))
-    rows = DocumentRows(text, Masked(rate=0.5), vocabulary, 32, seed=4)
+    rows = DocumentRows(text, MaskedLM(rate=0.5), vocabulary, 32, seed=4)
     rng = seeds.generator(4, 3, 0)
     for number, found in enumerate(rows.row(3, 0)):
         wanted = rows.objective.piece(text.read(rows.plan.document[number]), None, vocabulary, rng)

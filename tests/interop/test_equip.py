@@ -5,7 +5,7 @@ import torch
 
 import small
 from trivium.interop.equip import head, pooling
-from trivium.model.layer.score import Classify, Embed
+from trivium.model.layer.score import SentenceEmbedding, SequenceClassification
 
 IDS = [[1, 9, 41, 7, 33, 2]]
 
@@ -17,7 +17,7 @@ def test_the_body_stays(preset):
     before = model.hidden(IDS, **given)
     model.equip("classify", ("a", "b", "c"))
     assert torch.equal(model.hidden(IDS, **given), before)
-    assert isinstance(model.config.head, Classify) and model.config.head.labels == ("a", "b", "c")
+    assert isinstance(model.config.head, SequenceClassification) and model.config.head.labels == ("a", "b", "c")
 
 
 def test_the_head_is_that_of_the_stock_class():
@@ -27,7 +27,7 @@ def test_the_head_is_that_of_the_stock_class():
     llama = head(small.model("llama").config, vocabulary, "classify", ("a", "b"))
     assert (bert.pool, bert.dense, bert.activation) == ("first", True, "tanh")
     assert (llama.pool, llama.dense, llama.bias) == ("last", False, False)
-    assert head(small.model("llama").config, vocabulary, "embed") == Embed(pool="last")
+    assert head(small.model("llama").config, vocabulary, "embed") == SentenceEmbedding(pool="last")
 
 
 def test_a_pair_without_a_stock_class_says_so(capsys):

@@ -5,13 +5,13 @@ import pytest
 
 from trivium.base.seeds import generator
 from trivium.base.types import Vocabulary
-from trivium.objective.causal import Causal
+from trivium.objective.causal import CausalLM
 
 VOCABULARY = Vocabulary(size=16, pad=0, bos=1, eos=2)
 
 
 def piece(ids, following=None):
-    return Causal().piece(np.array(ids), following, VOCABULARY, generator(0))
+    return CausalLM().piece(np.array(ids), following, VOCABULARY, generator(0))
 
 
 def test_each_position_predicts_the_next_id():
@@ -29,10 +29,10 @@ def test_a_piece_that_was_cut_predicts_what_follows_it():
     [(1, 2, ((1,), (2,))), (None, 2, ((), (2,))), (0, None, ((0,), ())), (None, None, ((), ()))],
 )
 def test_the_frame_is_what_the_vocabulary_has(bos, eos, frame):
-    assert Causal().frame(replace(VOCABULARY, bos=bos, eos=eos)) == frame
+    assert CausalLM().frame(replace(VOCABULARY, bos=bos, eos=eos)) == frame
 
 
 def test_nothing_is_drawn():
     rng = generator(5)
-    Causal().piece(np.arange(9), None, VOCABULARY, rng)
+    CausalLM().piece(np.arange(9), None, VOCABULARY, rng)
     assert rng.random() == generator(5).random()

@@ -9,7 +9,7 @@ import pytest
 from trivium.base.errors import ConfigError
 from trivium.base.seeds import generator
 from trivium.base.types import Vocabulary
-from trivium.objective.infill import Infill
+from trivium.objective.infill import TextInfilling
 
 MASK = 4
 END = np.zeros(1000, dtype=bool)
@@ -23,7 +23,7 @@ def text(length: int) -> np.ndarray:
     return np.array([1, *ids, 2])
 
 
-def damaged(objective: Infill, ids: np.ndarray, seed: int = 0) -> np.ndarray:
+def damaged(objective: TextInfilling, ids: np.ndarray, seed: int = 0) -> np.ndarray:
     example = objective.piece(ids, None, VOCABULARY, generator(seed))
     assert example.targets["token"].tolist() == ids.tolist()
     assert example.dec.tolist() == [2, *ids[:-1].tolist()]
@@ -32,14 +32,14 @@ def damaged(objective: Infill, ids: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def test_without_noise_the_source_is_the_text() -> None:
-    assert damaged(Infill(**QUIET), text(50)).tolist() == text(50)[1:-1].tolist()
+    assert damaged(TextInfilling(**QUIET), text(50)).tolist() == text(50)[1:-1].tolist()
 
 
 def test_spans_become_one_mask_each() -> None:
     tokens = masks = gone = 0
     for seed in range(300):
         ids = text(400 + seed)
-        source = damaged(Infill(permute=False), ids, seed)
+        source = damaged(TextInfilling(permute=False), ids, seed)
         kept = source[source != MASK].tolist()
         rest = iter(ids[1:-1].tolist())
         assert all(token in rest for token in kept), "the kept tokens are not in their order"
@@ -55,7 +55,7 @@ def test_every_token_is_masked_about_equally_often() -> None:
     ids = np.array([1, *range(10, 40), 2])
     seen = Counter()
     for seed in range(4000):
-        seen.update(damaged(Infill(permute=False), ids, seed).tolist())
+        seen.update(damaged(TextInfilling(permute=False), ids, seed).tolist())
     shares = np.array([seen[token] / 4000 for token in range(10, 40)])
     assert abs(shares[5:-5] - 0.68).max() < 0.06
     assert shares.max() < 0.9  # the ends less often, as wherever spans have lengths
@@ -64,14 +64,14 @@ def test_every_token_is_masked_about_equally_often() -> None:
 def test_short_texts_never_grow() -> None:
     for length in (0, 1, 2, 3, 5):
         for seed in range(200):
-            assert len(damaged(Infill(span=0.5), text(length), seed)) <= length
+            assert len(damaged(TextInfilling(span=0.5), text(length), seed)) <= length
 
 
 def test_sentences_change_places_whole() -> None:
     ids = text(300)
     sentences = [s.tolist() for s in np.split(ids[1:-1], np.flatnonzero(END[ids[1:-2]]) + 1)]
     assert len(sentences) > 5
-    source = damaged(Infill(rate=0.0), ids)
+    source = damaged(TextInfilling(rate=0.0), ids)
     assert source.tolist() != ids[1:-1].tolist()
     text_of = ",".join(map(str, source.tolist()))
     assert sorted(source.tolist()) == sorted(ids[1:-1].tolist())
@@ -79,13 +79,13 @@ def test_sentences_change_places_whole() -> None:
 
 
 def test_deletion_leaves_no_mark() -> None:
-    source = damaged(Infill(**QUIET, delete=0.2), text(10_000))
+    source = damaged(TextInfilling(**QUIET, delete=0.2), text(10_000))
     assert MASK not in source and len(source) / 10_000 == pytest.approx(0.8, abs=0.02)
 
 
 def test_rotation_begins_in_the_middle() -> None:
     ids = text(50)
-    sources = [damaged(Infill(**QUIET, rotate=0.5), ids, seed).tolist() for seed in range(200)]
+    sources = [damaged(TextInfilling(**QUIET, rotate=0.5), ids, seed).tolist() for seed in range(200)]
     turned = [source for source in sources if source != ids[1:-1].tolist()]
     assert 60 < len(turned) < 140
     body = ids[1:-1].tolist()
@@ -93,7 +93,7 @@ def test_rotation_begins_in_the_middle() -> None:
 
 
 def test_the_first_target_is_the_language() -> None:
-    objective = Infill(language=9)
+    objective = TextInfilling(language=9)
     assert objective.frame(VOCABULARY) == ((9,), (2,))
     example = objective.piece(np.array([9, 20, 30, 40, 2]), None, VOCABULARY, generator(0))
     assert example.enc[0] == 9 and example.targets["token"][0] == 9
@@ -102,19 +102,21 @@ def test_the_first_target_is_the_language() -> None:
 
 def test_a_piece_of_a_document_has_no_frame() -> None:
     ids = np.arange(20, 60)
-    example = Infill(**QUIET).piece(ids, 60, VOCABULARY, generator(0))
+    example = TextInfilling(**QUIET).piece(ids, 60, VOCABULARY, generator(0))
     assert example.enc.tolist() == ids.tolist()
 
 
 def test_what_the_vocabulary_lacks_is_told() -> None:
     with pytest.raises(ConfigError, match="mask token"):
-        Infill().frame(replace(VOCABULARY, mask=None))
+        TextInfilling().frame(replace(VOCABULARY, mask=None))
     with pytest.raises(ConfigError, match="sentences end"):
-        Infill().frame(replace(VOCABULARY, sentence_end=None))
+        TextInfilling().frame(replace(VOCABULARY, sentence_end=None))
     with pytest.raises(ConfigError, match=r"objective\.language"):
-        Infill(language=1000).frame(VOCABULARY)
+        TextInfilling(language=1000).frame(VOCABULARY)
 
 
 def test_noise_is_a_function_of_the_address() -> None:
-    first, again, next_epoch = (Infill().piece(text(99), None, VOCABULARY, generator(1, e, 2)) for e in (0, 0, 1))
+    first, again, next_epoch = (
+        TextInfilling().piece(text(99), None, VOCABULARY, generator(1, e, 2)) for e in (0, 0, 1)
+    )
     assert first.enc.tolist() == again.enc.tolist() != next_epoch.enc.tolist()

@@ -8,7 +8,7 @@ import pytest
 from trivium.base.errors import ConfigError
 from trivium.base.seeds import generator
 from trivium.base.types import IGNORE, Vocabulary
-from trivium.objective.masked import Masked
+from trivium.objective.masked import MaskedLM
 
 START = np.zeros(1000, dtype=bool)
 START[::3] = True
@@ -22,7 +22,7 @@ def text(length: int, seed: int) -> np.ndarray:
     return ids
 
 
-def count(objective: Masked, lengths: list[int]) -> dict[str, float]:
+def count(objective: MaskedLM, lengths: list[int]) -> dict[str, float]:
     content = chosen = hidden = kept = 0
     for seed, length in enumerate(lengths):
         ids = text(length, seed)
@@ -44,7 +44,7 @@ def count(objective: Masked, lengths: list[int]) -> dict[str, float]:
 def test_shares_are_those_of_bert(words: bool, length: int) -> None:
     """Over a million tokens, in long texts and in very short ones."""
     lengths = [length] * (1_000_000 // length if length > 100 else 20_000)
-    share = count(Masked(words=words), lengths)
+    share = count(MaskedLM(words=words), lengths)
     exact = length > 100
     assert share["chosen"] == pytest.approx(0.15, abs=0.002 if exact else 0.004)
     assert share["hidden"] == pytest.approx(0.8, abs=0.005 if exact else 0.01)
@@ -52,15 +52,15 @@ def test_shares_are_those_of_bert(words: bool, length: int) -> None:
 
 
 def test_the_rate_is_a_choice() -> None:
-    assert count(Masked(rate=0.4), [5000] * 40)["chosen"] == pytest.approx(0.4, abs=0.002)
-    assert count(Masked(hide=1.0, replace_share=0.0), [5000])["hidden"] == 1.0
+    assert count(MaskedLM(rate=0.4), [5000] * 40)["chosen"] == pytest.approx(0.4, abs=0.002)
+    assert count(MaskedLM(hide=1.0, replace_share=0.0), [5000])["hidden"] == 1.0
 
 
 def test_whole_words_are_chosen_whole() -> None:
     chosen_parts = 0
     for seed in range(50):
         ids = text(200, seed)
-        at = Masked(words=True).piece(ids, None, VOCABULARY, generator(seed)).targets["token"] != IGNORE
+        at = MaskedLM(words=True).piece(ids, None, VOCABULARY, generator(seed)).targets["token"] != IGNORE
         for i in range(1, 200):
             inside = ids[i] >= 20 and ids[i - 1] >= 20 and not START[ids[i]]
             assert not inside or at[i] == at[i - 1]
@@ -70,26 +70,26 @@ def test_whole_words_are_chosen_whole() -> None:
 
 def test_words_need_to_be_known() -> None:
     with pytest.raises(ConfigError, match="where words begin"):
-        Masked(words=True).frame(replace(VOCABULARY, word_start=None))
+        MaskedLM(words=True).frame(replace(VOCABULARY, word_start=None))
     with pytest.raises(ConfigError, match="mask token"):
-        Masked().frame(replace(VOCABULARY, mask=None))
-    assert Masked().frame(VOCABULARY) == ((1,), (2,))
+        MaskedLM().frame(replace(VOCABULARY, mask=None))
+    assert MaskedLM().frame(VOCABULARY) == ((1,), (2,))
 
 
 def test_masks_are_a_function_of_the_address() -> None:
     ids = text(500, 0)
-    first, again, next_epoch = (Masked().piece(ids, None, VOCABULARY, generator(7, e, 3)) for e in (0, 0, 1))
+    first, again, next_epoch = (MaskedLM().piece(ids, None, VOCABULARY, generator(7, e, 3)) for e in (0, 0, 1))
     assert (first.enc == again.enc).all() and (first.enc != next_epoch.enc).any()
 
 
 def test_nothing_to_mask_is_no_target() -> None:
     for ids in ([1, 2], [1], [1, 7, 2]):
-        example = Masked().piece(np.array(ids), None, VOCABULARY, generator(0))
+        example = MaskedLM().piece(np.array(ids), None, VOCABULARY, generator(0))
         assert example.enc.tolist() == ids and (example.targets["token"] == IGNORE).all()
 
 
 def test_the_text_given_is_left_alone() -> None:
     ids = text(100, 0)
     before = ids.copy()
-    Masked().piece(ids, None, VOCABULARY, generator(0))
+    MaskedLM().piece(ids, None, VOCABULARY, generator(0))
     assert (ids == before).all()

@@ -2,7 +2,7 @@ import numpy as np
 
 from trivium.base.seeds import generator
 from trivium.base.types import IGNORE, Vocabulary
-from trivium.objective.prefix import Prefix
+from trivium.objective.prefix import PrefixLM
 
 VOCABULARY = Vocabulary(100, pad=0, bos=1, eos=2)
 
@@ -11,7 +11,7 @@ def test_what_follows_the_cut_is_predicted_and_nothing_else() -> None:
     ids = np.arange(10, 20)
     cuts = set()
     for seed in range(200):
-        example = Prefix().piece(ids, 55, VOCABULARY, generator(seed))
+        example = PrefixLM().piece(ids, 55, VOCABULARY, generator(seed))
         assert (example.dec == ids).all()
         targets = example.targets["token"]
         assert (targets[: example.prefix - 1] == IGNORE).all()
@@ -21,9 +21,9 @@ def test_what_follows_the_cut_is_predicted_and_nothing_else() -> None:
 
 
 def test_a_single_token_still_predicts_what_follows() -> None:
-    example = Prefix().piece(np.array([7]), 8, VOCABULARY, generator(0))
+    example = PrefixLM().piece(np.array([7]), 8, VOCABULARY, generator(0))
     assert example.prefix == 1 and example.targets["token"].tolist() == [8]
 
 
 def test_a_document_has_its_frame() -> None:
-    assert Prefix().frame(VOCABULARY) == ((1,), (2,))
+    assert PrefixLM().frame(VOCABULARY) == ((1,), (2,))

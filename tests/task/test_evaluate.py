@@ -11,7 +11,7 @@ from trivium import api
 from trivium.base.errors import DataError, ModelError
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.data.shards import Corpus
-from trivium.objective.masked import Masked
+from trivium.objective.masked import MaskedLM
 from trivium.task.evaluate import objective_of, score_folder
 from trivium.token.tokenizer import Tokenizer
 
@@ -74,7 +74,7 @@ def test_every_family_is_scored_by_what_it_learned(data: Path, capsys, preset, c
     assert (score.bits_per_byte is None) is (kind != "causal")
     assert (f"scored by the objective {kind};" in capsys.readouterr().out) is (kind != "causal")
     if kept and kept.get("rate"):
-        assert objective_of(model) == Masked(rate=0.3)
+        assert objective_of(model) == MaskedLM(rate=0.3)
 
 
 def test_a_model_that_writes_no_tokens_is_refused(data: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from trivium.base.errors import DataError
 from trivium.token import fast
 from trivium.token import tokenizer as tokenizer_file
-from trivium.token.tokenizer import Stream, Tokenizer, control, scrub
+from trivium.token.tokenizer import DecodeStream, Tokenizer, control, scrub
 
 from .conftest import corpus
 
@@ -329,6 +329,6 @@ def test_the_fast_encoder_is_used_for_our_own(any_tokenizer):
 
 def test_the_stream_of_other_decoders_adds_up_too():
     each = Tokenizer(word_piece().to_str())
-    stream = Stream(each)
+    stream = DecodeStream(each)
     ids = each.encode("ab a [a] ab")
     assert "".join(map(stream.push, ids)) + stream.flush() == each.decode(ids)

@@ -11,7 +11,7 @@ import tiny
 from trivium.base.batch import Batch, collate
 from trivium.base.types import IGNORE, Example
 from trivium.model.device import place
-from trivium.model.layer.score import Embed
+from trivium.model.layer.score import SentenceEmbedding
 from trivium.train.compare import contrast_loss, log_likelihoods, prefer_loss
 from trivium.train.loss import LossConfig
 
@@ -29,7 +29,7 @@ def grouped(sizes, packed):
 @pytest.mark.parametrize("packed", [False, True])
 def test_each_text_must_find_its_own_among_all(packed):
     batch = grouped([2, 3, 2], packed)
-    head = Embed(pool="first").build(8, 11, None)
+    head = SentenceEmbedding(pool="first").build(8, 11, None)
     hidden = torch.randn(*batch.stream.ids.shape, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
     total, each, _ = contrast_loss(head, hidden, batch, LossConfig(temperature=0.1))
     vectors = F.normalize(hidden[(batch.stream.positions == 0) & (batch.stream.documents > 0)], dim=-1)
@@ -81,6 +81,6 @@ def test_preference_is_measured_from_the_reference():
 def test_a_batch_without_targets_gives_a_connected_zero(loss):
     batch = grouped([2], False)
     hidden = torch.randn(1, 4, 8).requires_grad_()
-    total, each, _ = loss(Embed().build(8, 11, None), hidden, Batch(batch.enc, None, {}))
+    total, each, _ = loss(SentenceEmbedding().build(8, 11, None), hidden, Batch(batch.enc, None, {}))
     total.backward()
     assert total.item() == 0 and not len(each) and hidden.grad is not None

@@ -6,7 +6,7 @@ import torch
 import tiny
 from trivium.data.loader import in_order
 from trivium.model.device import place
-from trivium.train.evaluate import Score, evaluate
+from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.parallel import World
 
 LENGTHS = [11, 30, 5, 17, 40, 8, 22]
@@ -56,7 +56,7 @@ def test_the_batch_size_and_a_ragged_end_change_nothing(rows, model, micro_rows)
 def test_perplexity_is_the_exponential_of_the_mean(rows, model, by_hand):
     mean = sum(loss for loss, _ in by_hand) / len(by_hand)
     assert score(rows, model).perplexity == pytest.approx(math.exp(mean), rel=1e-6)
-    assert Score(10_000.0, 1).perplexity < math.inf
+    assert Evaluation(10_000.0, 1).perplexity < math.inf
 
 
 def test_bits_per_byte_count_content_alone(rows, model, by_hand):
@@ -92,4 +92,4 @@ def test_bf16_gives_nearly_the_same(rows, model):
 
 
 def test_a_record_is_plain():
-    assert Score(1.0, 5, 2.0).record() == {"loss": 1.0, "targets": 5, "bits_per_byte": 2.0, "perplexity": math.e}
+    assert Evaluation(1.0, 5, 2.0).record() == {"loss": 1.0, "targets": 5, "bits_per_byte": 2.0, "perplexity": math.e}

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from trivium.base.batch import Batch, collate
 from trivium.base.types import IGNORE, Example
 from trivium.model.device import place
-from trivium.model.layer.score import Classify, Span, Tag
+from trivium.model.layer.score import QuestionAnswering, SequenceClassification, TokenClassification
 from trivium.train.loss import LossConfig
 from trivium.train.target import LOSSES, label_loss, span_loss, tag_loss
 
@@ -44,7 +44,7 @@ def states(made: Batch, hidden: torch.Tensor) -> list[torch.Tensor]:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_one_label_of_a_text(packed: bool, smoothing: float) -> None:
     made = batch(packed, label=[0, 2, 1])
-    head, hidden = Classify(labels=("a", "b", "c"), pool="last").build(8, 11, None), hidden_of(made)
+    head, hidden = SequenceClassification(labels=("a", "b", "c"), pool="last").build(8, 11, None), hidden_of(made)
     total, each, labels = label_loss(head, hidden, made, LossConfig(label_smoothing=smoothing))
     scores = torch.stack([head(text[-1]) for text in states(made, hidden)])
     expected = F.cross_entropy(scores, torch.tensor([0, 2, 1]), reduction="none", label_smoothing=smoothing)
@@ -55,7 +55,7 @@ def test_one_label_of_a_text(packed: bool, smoothing: float) -> None:
 def test_several_labels_of_a_text() -> None:
     wanted = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     made = batch(True, label=wanted)
-    head, hidden = Classify(labels=("a", "b", "c"), several=True).build(8, 11, None), hidden_of(made)
+    head, hidden = SequenceClassification(labels=("a", "b", "c"), several=True).build(8, 11, None), hidden_of(made)
     total, each, _ = label_loss(head, hidden, made)
     scores = torch.stack([head(text[0]) for text in states(made, hidden)])
     expected = F.binary_cross_entropy_with_logits(scores, torch.tensor(wanted).float(), reduction="none").mean(-1)
@@ -66,7 +66,7 @@ def test_several_labels_of_a_text() -> None:
 def test_a_tag_for_the_tokens_that_have_one(packed: bool) -> None:
     tags = [[IGNORE, 1, 0], [IGNORE, IGNORE, 1, 1, IGNORE], [0, 0, 0, IGNORE]]
     made = batch(packed, tag=tags)
-    head, hidden = Tag(labels=("O", "B")).build(8, 11, None), hidden_of(made)
+    head, hidden = TokenClassification(labels=("O", "B")).build(8, 11, None), hidden_of(made)
     total, each, found = tag_loss(head, hidden, made)
     scores = torch.cat([head(text) for text in states(made, hidden)])
     flat = torch.tensor([tag for text in tags for tag in text])
@@ -78,7 +78,7 @@ def test_a_tag_for_the_tokens_that_have_one(packed: bool) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_span_is_chosen_among_the_tokens_of_its_own_text(packed: bool) -> None:
     made = batch(packed, start=[0, 1, 3], end=[2, 4, 3])
-    head, hidden = Span().build(8, 11, None), hidden_of(made)
+    head, hidden = QuestionAnswering().build(8, 11, None), hidden_of(made)
     total, each, _ = span_loss(head, hidden, made)
     expected = []
     for text, start, end in zip(states(made, hidden), (0, 1, 3), (2, 4, 3), strict=True):
@@ -88,7 +88,10 @@ def test_a_span_is_chosen_among_the_tokens_of_its_own_text(packed: bool) -> None
     assert torch.allclose(each, torch.stack(expected)) and torch.allclose(total, each.sum())
 
 
-@pytest.mark.parametrize(("name", "config"), [("label", Classify()), ("tag", Tag()), ("span", Span())])
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [("label", SequenceClassification()), ("tag", TokenClassification()), ("span", QuestionAnswering())],
+)
 def test_a_batch_without_targets_gives_zero_that_every_parameter_is_part_of(name: str, config: Any) -> None:
     made = batch(False)
     head = config.build(8, 11, None)

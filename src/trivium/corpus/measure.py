@@ -27,7 +27,7 @@ class Measure(NamedTuple):
 
 
 @dataclass
-class Group:
+class TokenCount:
     """Documents that are counted together, and what each tokenizer makes of them."""
 
     documents: int = 0
@@ -36,7 +36,7 @@ class Group:
     changed: list[int] = field(default_factory=list)
 
 
-Table = dict[tuple[str, str], Group]
+Table = dict[tuple[str, str], TokenCount]
 """By ("all", ""), ("language", code) and ("source", name)."""
 
 
@@ -82,8 +82,8 @@ def lines(names: Sequence[str], table: Table) -> Iterator[str]:
         )
 
 
-def _empty(count: int) -> Group:
-    return Group(tokens=[0] * count, changed=[0] * count)
+def _empty(count: int) -> TokenCount:
+    return TokenCount(tokens=[0] * count, changed=[0] * count)
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[tuple[int, bool]]:

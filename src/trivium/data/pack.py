@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Plan:
+class RowPlan:
     """Row r holds pieces rows[r] ... rows[r+1] - 1; a piece is `length` tokens of `document` from `start`."""
 
     document: np.ndarray
@@ -42,12 +42,12 @@ class Plan:
         """Documents that are cut into several pieces."""
         return int((np.bincount(self.document, minlength=1) > 1).sum()) if len(self.document) else 0
 
-    def whole(self) -> "Plan":
+    def whole(self) -> "RowPlan":
         """The same plan without a last row that is not full."""
         first = int(self.rows[-2]) if len(self) else 0
         if self.length[first:].sum() == self.room or not len(self):
             return self
-        return Plan(self.document[:first], self.start[:first], self.length[:first], self.rows[:-1], self.room)
+        return RowPlan(self.document[:first], self.start[:first], self.length[:first], self.rows[:-1], self.room)
 
 
 def _split(lengths: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,7 +60,7 @@ def _split(lengths: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.n
     return document, start, np.minimum(room, lengths[document] - start)
 
 
-def concat(lengths: np.ndarray, room: int) -> Plan:
+def concat(lengths: np.ndarray, room: int) -> RowPlan:
     """Fill rows in the order of the documents, cutting where a row ends. Only the last row may have space left."""
     lengths = np.asarray(lengths, dtype=np.int64)
     ends = np.cumsum(lengths)
@@ -71,10 +71,10 @@ def concat(lengths: np.ndarray, room: int) -> Plan:
     document = np.searchsorted(ends, begin, side="right")
     start = begin - (ends[document] - lengths[document]) if len(begin) else begin
     rows = np.searchsorted(begin // room, np.arange(-(-total // room) + 1))
-    return Plan(document, start, length, rows, room)
+    return RowPlan(document, start, length, rows, room)
 
 
-def best_fit(lengths: np.ndarray, room: int) -> Plan:
+def best_fit(lengths: np.ndarray, room: int) -> RowPlan:
     """Put each piece, longest first, into the fullest row that still takes it: next to no space is left.
 
     A document is cut only where it is longer than a row. The free spaces there are stand as bits of one
@@ -100,7 +100,7 @@ def best_fit(lengths: np.ndarray, room: int) -> Plan:
             free |= 1 << left
     order = np.argsort(row_of, kind="stable")
     rows = np.searchsorted(row_of[order], np.arange(count + 1))
-    return Plan(document[order], start[order], length[order], rows, room)
+    return RowPlan(document[order], start[order], length[order], rows, room)
 
 
 PLANNERS = {"concat": concat, "bestfit": best_fit}

@@ -13,7 +13,7 @@ import numpy as np
 from trivium.base.errors import DataError
 from trivium.base.seeds import generator, late
 from trivium.base.types import Example, Vocabulary
-from trivium.data.pack import PLANNERS, Plan, best_fit
+from trivium.data.pack import PLANNERS, RowPlan, best_fit
 from trivium.data.shards import Corpus
 from trivium.objective.objective import Objective
 
@@ -66,7 +66,7 @@ class DocumentRows:
         self.length, self.seed, self.isolate = length, seed, isolate
         self.before, self.after = (np.array(ids, dtype=np.int64) for ids in objective.frame(vocabulary))
         self.lengths = np.where(corpus.lengths > 0, corpus.lengths + len(self.before) + len(self.after), 0)
-        plan: Plan = PLANNERS[packing](self.lengths, objective.room(length))
+        plan: RowPlan = PLANNERS[packing](self.lengths, objective.room(length))
         self.plan = plan.whole() if tail == "drop" else plan
         self.dropped = plan.tokens - self.plan.tokens
         if not len(self.plan):
@@ -141,7 +141,7 @@ class ExampleRows:
         draws = rng.random(len(self.choices))
         return [options[int(draw * len(options))] for options, draw in zip(self.choices, draws, strict=True)]
 
-    def _make_plan(self, epoch: int) -> tuple[list[Example], Plan]:
+    def _make_plan(self, epoch: int) -> tuple[list[Example], RowPlan]:
         examples = self._drawn(epoch)
         lengths = np.array([_size(example) for example in examples])
         return examples, best_fit(lengths, self._room)

@@ -8,7 +8,7 @@ from trivium.interop import heads
 from trivium.interop.families import stock
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Head
-from trivium.model.layer.score import Embed
+from trivium.model.layer.score import SentenceEmbedding
 from trivium.model.transformer import Transformer
 
 MODES = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}
@@ -20,7 +20,7 @@ def head(
 ) -> Head:
     """The head of a task for a model of this config; `choices` are fields of it that are to differ."""
     if kind == "embed":
-        return Embed(pool=choices.get("pool") or ("mean" if config.family == "encoder" else "last"))
+        return SentenceEmbedding(pool=choices.get("pool") or ("mean" if config.family == "encoder" else "last"))
     family, _ = stock(config, vocabulary)
     tree = heads.usual(family.model_type, kind, config, labels) if family else None
     if tree is None:

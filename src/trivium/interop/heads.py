@@ -16,7 +16,7 @@ from trivium.interop.spelling import read_activation, write_activation
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM, MLM, Head
 from trivium.model.layer.norm import NoNorm
-from trivium.model.layer.score import Score
+from trivium.model.layer.score import LabelHead
 
 ENDS = {"classify": "ForSequenceClassification", "tag": "ForTokenClassification", "span": "ForQuestionAnswering"}
 """How the names of stock classes end, by our kind of head."""
@@ -122,7 +122,7 @@ def write(
 ) -> dict[str, Any]:
     """A body's config.json with its head; a ModelError says which choice the stock class does not have."""
     head = config.head
-    assert isinstance(head, Score)
+    assert isinstance(head, LabelHead)
     stock = _stock(model_type, head.kind)
     name = stock.name + ENDS[head.kind]
     same = {
@@ -192,7 +192,7 @@ def read(tree: Mapping[str, Any], kind: str, model_type: str, config: ModelConfi
 def rules(table: Table, model_type: str, config: ModelConfig) -> Table:
     """A body's table with the weights of the head in place of those for pretraining."""
     head = config.head
-    assert isinstance(head, Score)
+    assert isinstance(head, LabelHead)
     stock = _stock(model_type, head.kind)
     entries: list[Rule | Copy | Drop] = []
     for entry in table:

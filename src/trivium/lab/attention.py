@@ -46,7 +46,7 @@ class Recorder(Eager):
         return self._seen
 
 
-class Layer(NamedTuple):
+class AttentionMap(NamedTuple):
     """One attention sublayer on one text."""
 
     name: str
@@ -74,7 +74,7 @@ def watched(transformer: Transformer) -> Iterator[dict[str, Recorder]]:
             part.kernel = own[name]
 
 
-def look(model: api.Model, text: str) -> list[Layer]:
+def look(model: api.Model, text: str) -> list[AttentionMap]:
     """Give what every attention sublayer does with a text; a decoder beside an encoder reads what it would write."""
     tokenizer = model.tokenizer
     if tokenizer is None:
@@ -99,7 +99,7 @@ def look(model: api.Model, text: str) -> list[Layer]:
             cos, sin = (table[0, 0, :, : table.shape[-1] // 2].cpu() for table in view.rotation)  # T P
             angle = torch.atan2(sin, cos)
         layers.append(
-            Layer(
+            AttentionMap(
                 f"{stack}, layer {int(number) + 1}" + (", to the encoder" if cross else ""),
                 names[stack],
                 names["encoder" if cross else stack],
@@ -124,7 +124,7 @@ def even(mask: Bool[Tensor, "T S"]) -> Float[Tensor, "T S"]:
     return mask.float() / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
-def lines(layers: Sequence[Layer]) -> Iterator[str]:
+def lines(layers: Sequence[AttentionMap]) -> Iterator[str]:
     """How sparse each head is, as text."""
     yield f"share of the allowed pairs that hold {HELD:.0%} of the weight, head by head; in brackets, of an even head"
     for layer in layers:
@@ -132,13 +132,13 @@ def lines(layers: Sequence[Layer]) -> Iterator[str]:
         yield f"{layer.name:<28} {layer.pattern:<8} {shares}  ({held(even(layer.mask), layer.mask):.0%})"
 
 
-def write(layers: Sequence[Layer], title: str, out: Path) -> None:
+def write(layers: Sequence[AttentionMap], title: str, out: Path) -> None:
     """Write the page: tokens, masks, how sparse each head is, heat maps, angles."""
     parts = [page.heading("Tokens")]
     for stack, tokens in {layer.name.split(",")[0]: layer.queries for layer in layers}.items():
         parts += [page.paragraph(f"{stack}:"), page.pieces([_plain(name) for name in tokens])]
     parts += [page.heading("Who may see whom"), page.paragraph("A row for each query, dark where it sees the key.")]
-    masks: dict[Any, Layer] = {}
+    masks: dict[Any, AttentionMap] = {}
     for layer in layers:
         masks.setdefault((layer.pattern, layer.mask.shape, layer.mask.numpy().tobytes()), layer)
     parts.append(
@@ -200,7 +200,7 @@ def write(layers: Sequence[Layer], title: str, out: Path) -> None:
             ),
         ]
     parts.append(page.heading("What RoPE turns"))
-    angles: dict[bytes, list[Layer]] = {}
+    angles: dict[bytes, list[AttentionMap]] = {}
     for layer in layers:
         if layer.angle is not None:
             angles.setdefault(layer.angle.numpy().tobytes(), []).append(layer)
@@ -218,7 +218,7 @@ def write(layers: Sequence[Layer], title: str, out: Path) -> None:
     page.write(out, title, parts)
 
 
-def _maps(maps: Sequence[tuple[str, Tensor, Layer]], colours: str) -> bytes:
+def _maps(maps: Sequence[tuple[str, Tensor, AttentionMap]], colours: str) -> bytes:
     """Heat maps side by side, with the tokens on their axes where there is room."""
     from matplotlib.figure import Figure
 
@@ -241,7 +241,7 @@ def _maps(maps: Sequence[tuple[str, Tensor, Layer]], colours: str) -> bytes:
     return png(figure)
 
 
-def _angles(layer: Layer) -> bytes:
+def _angles(layer: AttentionMap) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

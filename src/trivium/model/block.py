@@ -6,13 +6,13 @@ from torch import Tensor, nn
 from trivium.model.attention.attention import Attention
 from trivium.model.attention.cache import Cache
 from trivium.model.attention.view import View
-from trivium.model.layer.residual import Stream, Sublayer
+from trivium.model.layer.residual import ResidualStream, Sublayer
 
 
 class Block(nn.Module):
     """Sublayers in order, joined by the residual stream."""
 
-    def __init__(self, attention: Attention, cross: Attention | None, ffn: nn.Module, residual: Stream) -> None:
+    def __init__(self, attention: Attention, cross: Attention | None, ffn: nn.Module, residual: ResidualStream) -> None:
         super().__init__()
         self.attention, self.cross, self.ffn, self.residual = attention, cross, ffn, residual
 

@@ -11,7 +11,7 @@ from trivium.model.attention.pattern import Full, Pattern, Tiles, Where
 from trivium.model.attention.view import View
 from trivium.model.block import Block
 from trivium.model.layer.ffn import FFN, MLP
-from trivium.model.layer.norm import Layer, NoNorm, Norm
+from trivium.model.layer.norm import LayerNormConfig, NoNorm, Norm
 from trivium.model.layer.position import Learned, Position, Relative
 from trivium.model.layer.residual import Pre, Residual
 
@@ -25,7 +25,7 @@ class StackConfig(Config):
     """Heads of keys and values; None is one for each query head, 1 is multi-query attention."""
     head_size: int | None = Field(None, gt=0)
     """Width of a head; None is hidden_size / heads."""
-    norm: Norm = Layer()
+    norm: Norm = LayerNormConfig()
     ffn: FFN = MLP()
     position: Tiled[Position] = (Learned(),)
     pattern: Tiles = (Full(),)

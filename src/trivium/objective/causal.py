@@ -8,7 +8,7 @@ from trivium.base.types import IGNORE, Example, Vocabulary
 from trivium.objective.objective import Objective, aligned
 
 
-class Causal(Objective, kind="causal"):
+class CausalLM(Objective, kind="causal"):
     """Predict each token from those before it. A document is framed by BOS and EOS, where the vocabulary has them."""
 
     covers: ClassVar[bool] = True

@@ -15,7 +15,7 @@ from trivium.base.types import IGNORE, Example, Vocabulary
 from trivium.objective.objective import Objective, joined, shifted
 
 
-class Denoise(Objective, kind="denoise"):
+class SpanCorruption(Objective, kind="denoise"):
     """Cut spans of `span` tokens on average, `density` of all, and write them after their sentinels.
 
     `decoder` makes one text of source and target, for models without an encoder. A piece of one token has nothing to

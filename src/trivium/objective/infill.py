@@ -14,7 +14,7 @@ from trivium.base.types import Example, Vocabulary
 from trivium.objective.objective import Objective, ends, shifted
 
 
-class Infill(Objective, kind="infill"):
+class TextInfilling(Objective, kind="infill"):
     """Damage a text in the ways that are asked for, and write the whole of it."""
 
     rate: float = Field(0.3, ge=0, lt=1)

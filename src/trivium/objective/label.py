@@ -8,7 +8,7 @@ from trivium.base.config import Seq
 from trivium.objective.objective import Objective
 
 
-class Head(Objective):
+class TaskObjective(Objective):
     """A task whose rows are records, for models of every family."""
 
     reads: ClassVar[Literal["documents", "conversations", "records"]] = "records"
@@ -18,7 +18,7 @@ class Head(Objective):
         return ("encoder", "decoder", "encoder_decoder")
 
 
-class Label(Head, kind="label"):
+class LabelObjective(TaskObjective, kind="label"):
     """What a text is called: one label of several, or, where a row has a list of them, any number."""
 
     loss: ClassVar[str] = "label"
@@ -26,7 +26,7 @@ class Label(Head, kind="label"):
     """The labels in order; none are those of the rows, in alphabetical order (numbers by size)."""
 
 
-class Tag(Head, kind="tag"):
+class TagObjective(TaskObjective, kind="tag"):
     """What each word is called; its first token carries the tag."""
 
     loss: ClassVar[str] = "tag"
@@ -37,7 +37,7 @@ class Tag(Head, kind="tag"):
         return ("encoder", "decoder")
 
 
-class Span(Head, kind="span"):
+class SpanObjective(TaskObjective, kind="span"):
     """Where in its context a question is answered (Devlin et al. 2018, section 4.2); the first token says nowhere.
 
     A context that is too long is read in windows, each beginning `stride` tokens after the one before.
@@ -55,7 +55,7 @@ class Span(Head, kind="span"):
         return ("encoder", "encoder_decoder")
 
 
-class Contrast(Head, kind="contrast"):
+class ContrastObjective(TaskObjective, kind="contrast"):
     """Which texts belong together, by vectors of them; `loss.temperature` scales their similarity."""
 
     loss: ClassVar[str] = "contrast"
@@ -67,7 +67,7 @@ class Contrast(Head, kind="contrast"):
         return ("encoder", "decoder")
 
 
-class Prefer(Head, kind="prefer"):
+class PreferObjective(TaskObjective, kind="prefer"):
     """Which of two answers is better (DPO): `loss.beta` scales how far from the model it began as it may go."""
 
     loss: ClassVar[str] = "prefer"

@@ -13,7 +13,7 @@ from trivium.base.types import IGNORE, Example, Vocabulary
 from trivium.objective.objective import Objective, ends
 
 
-class Masked(Objective, kind="masked"):
+class MaskedLM(Objective, kind="masked"):
     """Choose `rate` of the content tokens as targets; hide most of them, replace some, leave some as they are.
 
     `words` chooses whole words, all their pieces together. Control tokens are never chosen and never put in.

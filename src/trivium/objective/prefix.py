@@ -9,7 +9,7 @@ from trivium.base.types import IGNORE, Example, Vocabulary
 from trivium.objective.objective import Objective, aligned, ends
 
 
-class Prefix(Objective, kind="prefix"):
+class PrefixLM(Objective, kind="prefix"):
     """Predict each token after a cut that falls anywhere with equal chance; the tokens before it are no targets."""
 
     def frame(self, vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -113,7 +113,7 @@ def tagged(example: Example, at: Sequence[int | None], tags: Sequence[int]) -> E
     return replace(example, targets={"tag": aligned})
 
 
-class Window:
+class ContextWindow:
     """A question with a part of its context, and where in the context, in characters, each of its tokens is."""
 
     def __init__(self, example: Example, first: int, places: np.ndarray) -> None:
@@ -127,7 +127,7 @@ class Window:
         return self.first + int(touched[0]), self.first + int(touched[-1])
 
 
-def windows(one: Question, layout: Layout, stride: int) -> Iterator[Window]:
+def windows(one: Question, layout: Layout, stride: int) -> Iterator[ContextWindow]:
     """A question with each part of its context that fits beside it."""
     question = layout.tokenizer.encode(one.question)
     found, places = spans(layout.tokenizer, one.context)
@@ -136,7 +136,7 @@ def windows(one: Question, layout: Layout, stride: int) -> Iterator[Window]:
     at = 0
     while True:
         parts = [question, found[at : at + room]]
-        yield Window(layout.example(parts), layout.frame.lay(parts)[2][1], places[at : at + room])
+        yield ContextWindow(layout.example(parts), layout.frame.lay(parts)[2][1], places[at : at + room])
         if at + room >= len(found):
             return
         at += min(stride, room)
@@ -157,7 +157,7 @@ def answered(one: Question, unanswerable: bool, where: str) -> bool:
     return bool(one.answers.text)
 
 
-def located(one: Question, window: Window) -> Example:
+def located(one: Question, window: ContextWindow) -> Example:
     """A window with where its answer begins and ends; the first token where it is not in it."""
     start = end = 0
     for answer, at in zip(one.answers.text, one.answers.answer_start, strict=False):

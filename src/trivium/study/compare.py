@@ -24,9 +24,9 @@ from trivium.lab.picture import loss_curve
 from trivium.model.config import ModelConfig
 from trivium.model.presets import PRESETS
 from trivium.model.size import parameters, row_flops
-from trivium.objective.causal import Causal
-from trivium.objective.denoise import Denoise
-from trivium.objective.masked import Masked
+from trivium.objective.causal import CausalLM
+from trivium.objective.denoise import SpanCorruption
+from trivium.objective.masked import MaskedLM
 from trivium.objective.objective import Objective
 from trivium.study import cloze
 from trivium.study.verdict import spread
@@ -38,9 +38,9 @@ LENGTH = 256
 STEP_TOKENS = 2048
 """Small steps, because what an encoder or an encoder-decoder is short of at a small budget is steps."""
 BLANKS = 500
-MASKED, DENOISE = Masked(rate=0.3), Denoise()
+MASKED, DENOISE = MaskedLM(rate=0.3), SpanCorruption()
 """Twice BERT's share is masked: at a small budget targets are what is short (Wettig et al. 2022, arXiv:2202.08005)."""
-OBJECTIVES: dict[str, Objective] = {"decoder": Causal(), "encoder": MASKED, "encoder_decoder": DENOISE}
+OBJECTIVES: dict[str, Objective] = {"decoder": CausalLM(), "encoder": MASKED, "encoder_decoder": DENOISE}
 
 
 def compare(

@@ -27,7 +27,7 @@ from trivium.data.shards import Corpus
 from trivium.lab.picture import loss_curve
 from trivium.model.device import reuse_memory
 from trivium.model.transformer import Transformer
-from trivium.objective.causal import Causal
+from trivium.objective.causal import CausalLM
 from trivium.study import facts, floor
 from trivium.task.answer import answer_file, summary
 from trivium.task.evaluate import score_folder
@@ -133,7 +133,7 @@ def tokens_per_second(folder: Path) -> float:
     assert recipe.model is not None
     model = Transformer(recipe.model)
     vocabulary = Tokenizer.load(folder / "data" / "tokenizer").vocabulary
-    rows = DocumentRows(Corpus(folder / "data", "train"), Causal(), vocabulary, LENGTH)
+    rows = DocumentRows(Corpus(folder / "data", "train"), CausalLM(), vocabulary, LENGTH)
     loader = Loader(rows, STEP_TOKENS // LENGTH, recipe.micro_rows, vocabulary.pad)
     optimizer = recipe.optim.build(model)
     times = []
@@ -209,7 +209,7 @@ def measured_floors(folder: Path) -> dict[str, dict[str, float]]:
     size = 0
     for split in ("train", "valid"):
         corpus = Corpus(folder / "data", split)
-        rows = DocumentRows(corpus, Causal(), vocabulary, LENGTH)
+        rows = DocumentRows(corpus, CausalLM(), vocabulary, LENGTH)
         documents[split] = [rows.framed(document, 0, 1 << 40) for document in range(len(corpus))]
         texts[split] = "\n\n".join(tokenizer.decode(ids.tolist()) for ids in corpus.documents()).encode()
         size = corpus.bytes

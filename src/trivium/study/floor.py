@@ -20,7 +20,7 @@ XZ_TRAIN_BYTES = 16_000_000
 """How much of the training text, from its end, the compressor sees: a core packs about 2 MB a second."""
 
 
-class Score(NamedTuple):
+class FloorScore(NamedTuple):
     """Nats a target, nats in all, and how many targets there were."""
 
     mean: float
@@ -94,7 +94,7 @@ class Ngram:
         return Level(keys, counts, prefix[first], totals, np.diff(first, append=len(keys)), discount)
 
 
-def ngram(train: Sequence[np.ndarray], valid: Sequence[np.ndarray], vocab_size: int, order: int) -> Score:
+def ngram(train: Sequence[np.ndarray], valid: Sequence[np.ndarray], vocab_size: int, order: int) -> FloorScore:
     """Score validation documents with an n-gram model of the training documents, in nats.
 
     A document is its ids as the language model reads them, begin and end marks included.
@@ -104,7 +104,7 @@ def ngram(train: Sequence[np.ndarray], valid: Sequence[np.ndarray], vocab_size: 
     if not len(grams):
         raise DataError("no validation document has two tokens: there is nothing to score")
     total = float(-np.log(model.probability(grams)).sum())
-    return Score(total / len(grams), total, len(grams))
+    return FloorScore(total / len(grams), total, len(grams))
 
 
 def bits_per_byte(total_nats: float, n_bytes: int) -> float:

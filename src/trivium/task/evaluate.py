@@ -11,18 +11,18 @@ from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus
 from trivium.model.device import pick
 from trivium.model.layer.head import VocabularyHead
-from trivium.objective.causal import Causal
-from trivium.objective.denoise import Denoise
-from trivium.objective.infill import Infill
-from trivium.objective.masked import Masked
+from trivium.objective.causal import CausalLM
+from trivium.objective.denoise import SpanCorruption
+from trivium.objective.infill import TextInfilling
+from trivium.objective.masked import MaskedLM
 from trivium.objective.objective import Objective
-from trivium.train.evaluate import Score, evaluate
+from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.parallel import World
 
 MICRO_ROWS = 16
 
 
-def score_folder(model: str | Path | api.Model, data: str | Path, length: int | None = None) -> Score:
+def score_folder(model: str | Path | api.Model, data: str | Path, length: int | None = None) -> Evaluation:
     """The score of a model on the `valid` split of a data folder that its tokenizer encoded.
 
     A decoder's is that of the next token, any other model's that of `objective_of`.
@@ -52,10 +52,10 @@ def objective_of(model: api.Model) -> Objective:
     """What is asked of a model about running text: the next token, or what it was pretrained by, or what is usual."""
     family, kept = model.config.family, model.record.get("recipe", {}).get("objective")
     if family == "decoder":
-        return Causal()
+        return CausalLM()
     if kept is not None and (own := parse(Objective, kept, "trivium.json")).reads == "documents":
         return own
     if family == "encoder":
-        return Masked()
+        return MaskedLM()
     assert model.tokenizer is not None
-    return Denoise() if model.tokenizer.vocabulary.sentinels else Infill(permute=False)
+    return SpanCorruption() if model.tokenizer.vocabulary.sentinels else TextInfilling(permute=False)

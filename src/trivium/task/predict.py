@@ -11,11 +11,11 @@ from trivium.base.config import dump, override, parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import write_text
 from trivium.model.device import pick
-from trivium.model.layer.score import Classify, Span, Tag
+from trivium.model.layer.score import QuestionAnswering, SequenceClassification, TokenClassification
 from trivium.rows.row import RowReading
 from trivium.task.task import Task, task_of, tasks
 
-HEADS = {Classify: "classify", Tag: "tag", Span: "extract"}
+HEADS = {SequenceClassification: "classify", TokenClassification: "tag", QuestionAnswering: "extract"}
 
 
 def task_for(model: api.Model, name: str | None = None, words: Sequence[str] = ()) -> Task:

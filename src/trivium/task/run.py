@@ -21,7 +21,7 @@ from trivium.task.feed import data_identity, open_rows
 from trivium.task.start import bare_model, row_length, start_model
 from trivium.task.task import by_objective
 from trivium.token.tokenizer import Tokenizer
-from trivium.train.evaluate import Score, evaluate
+from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.loop import autocast_dtype, train
 from trivium.train.parallel import World, world
 from trivium.train.recipe import Recipe
@@ -112,7 +112,7 @@ def count_steps(recipe: Recipe, loader: Loader) -> int:
 
 def score_rows(
     transformer: Transformer, rows: Rows, text_bytes: int | None, tokenizer: Tokenizer, recipe: Recipe, ranks: World
-) -> Score:
+) -> Evaluation:
     """Evaluate on held-out rows."""
     vocabulary = tokenizer.vocabulary
     batches = in_order(rows, recipe.micro_rows, vocabulary.pad, ranks.rank, ranks.size)

@@ -88,7 +88,7 @@ class ChatML(Template, kind="chatml"):
         )
 
 
-class Llama3(Template, kind="llama3"):
+class Llama3Template(Template, kind="llama3"):
     """Llama 3's headers; what is said is stripped of the white space around it."""
 
     needs: ClassVar[tuple[str, ...]] = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")

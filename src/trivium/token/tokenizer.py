@@ -211,9 +211,9 @@ class Tokenizer:
         """The text of ids; bytes that are no UTF-8 become U+FFFD."""
         return self._hf.decode(list(ids), skip_special_tokens=skip_special)
 
-    def stream(self) -> "Stream":
+    def stream(self) -> "DecodeStream":
         """A decoder fed one id at a time, which never shows half a character."""
-        return Stream(self)
+        return DecodeStream(self)
 
     def id_of(self, name: str) -> int:
         """The id of a token by its exact name, such as `<|user|>`."""
@@ -278,7 +278,7 @@ class Tokenizer:
         return [i for i in ids if not self._forbidden[i]]
 
 
-class Stream:
+class DecodeStream:
     """Ids in, text out, as soon as it is certain: all pieces joined are the decoding of all ids."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:

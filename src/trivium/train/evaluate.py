@@ -15,7 +15,7 @@ from trivium.train.target import LOSSES
 
 
 @dataclass(frozen=True)
-class Score:
+class Evaluation:
     """The evaluation of a language model."""
 
     loss: float
@@ -44,7 +44,7 @@ def evaluate(
     precision: torch.dtype = torch.float32,
     loss: str = "token",
     terms: LossConfig = LossConfig(),
-) -> Score:
+) -> Evaluation:
     """Score a model on batches; `text_bytes` is the size of the text they were made of, `loss` an objective's."""
     training = model.training
     model.eval()
@@ -63,4 +63,4 @@ def evaluate(
     model.train(training)
     total, content, count = world.sum(total, content, count)
     bits = content / math.log(2) / text_bytes if text_bytes else None
-    return Score(total / count if count else float("nan"), int(count), bits)
+    return Evaluation(total / count if count else float("nan"), int(count), bits)

@@ -19,7 +19,7 @@ from trivium.base.seeds import mix
 from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, place, reuse_memory
 from trivium.train.checkpoint import Saver, latest, load_checkpoint
-from trivium.train.evaluate import Score
+from trivium.train.evaluate import Evaluation
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted, Metrics, stopping
@@ -37,7 +37,7 @@ def train(
     steps: int,
     folder: Path,
     world: World = World(),
-    score: Callable[[], Score] | None = None,
+    score: Callable[[], Evaluation] | None = None,
 ) -> dict[str, Any]:
     """Train until `steps` are done, from the newest checkpoint in `folder` if it has one; give the last facts.
 

@@ -11,7 +11,7 @@ from trivium.data.rows import Packing, Tail
 from trivium.data.shards import read_manifest
 from trivium.model.adapt import Lora
 from trivium.model.config import ModelConfig
-from trivium.objective.causal import Causal
+from trivium.objective.causal import CausalLM
 from trivium.objective.objective import Objective
 from trivium.rows.row import RowReading
 from trivium.rows.shorten import Policy
@@ -62,7 +62,7 @@ class Recipe(Config):
     """A run: what is read, what is learned from it, by which model, how, and for how long."""
 
     data: DataConfig
-    objective: Objective = Causal()
+    objective: Objective = CausalLM()
     model: ModelConfig | None = None
     """A fresh model; leave it out to go on from `init`."""
     init: str | None = None

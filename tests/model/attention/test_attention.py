@@ -8,7 +8,7 @@ from trivium.model.attention.attention import Attention, AttentionConfig
 from trivium.model.attention.cache import Cache
 from trivium.model.attention.pattern import Causal, Full
 from trivium.model.attention.view import View
-from trivium.model.layer.norm import RMS, NoNorm
+from trivium.model.layer.norm import NoNorm, RMSNormConfig
 from trivium.model.layer.position import RoPE
 
 WIDTH = 24
@@ -67,7 +67,7 @@ def test_a_memory_is_projected_once() -> None:
 
 
 def test_norm_of_queries_and_keys_takes_their_size_away() -> None:
-    ours, x, here = build(norm=RMS(), bias=False), torch.randn(1, 6, WIDTH), alone(6)
+    ours, x, here = build(norm=RMSNormConfig(), bias=False), torch.randn(1, 6, WIDTH), alone(6)
     before = ours(x, View(Full(), here, here))
     with torch.no_grad():
         ours.q.weight *= 7

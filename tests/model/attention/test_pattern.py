@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from places import PATTERNS, alone
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError
-from trivium.model.attention.pattern import And, Causal, Full, Or, Pattern, Prefix, Span, Window
+from trivium.model.attention.pattern import And, Causal, Full, KeyRange, Or, Pattern, Prefix, Window
 from trivium.model.attention.view import View
 from trivium.model.config import ModelConfig
 
@@ -56,10 +56,10 @@ def test_reach_and_cover_tell_the_truth(name: str, sizes: tuple[int, int], start
     where = alone(LENGTH, start=start)._replace(prefix=torch.arange(LENGTH)[None] < 3)
     mask = pattern.allow(where.map(lambda x: x[0, :, None]), where.map(lambda x: x[0, None, :])).expand(LENGTH, LENGTH)
 
-    def span(size: int, axis: int) -> Span:
+    def span(size: int, axis: int) -> KeyRange:
         blocks = torch.arange(LENGTH).split(size)
         ends = [(int(b[0]) + start, int(b[-1]) + start, bool((b < 3).any())) for b in blocks]
-        return Span(*(torch.tensor(end).unsqueeze(axis) for end in zip(*ends, strict=True)))
+        return KeyRange(*(torch.tensor(end).unsqueeze(axis) for end in zip(*ends, strict=True)))
 
     def blocks(pairs: torch.Tensor) -> torch.Tensor:
         """Whether a block of pairs holds any of these."""
@@ -76,7 +76,7 @@ def test_reach_and_cover_tell_the_truth(name: str, sizes: tuple[int, int], start
 @pytest.mark.parametrize(("name", "most"), [("causal", 0.6), ("window", 0.2), ("block", 0.15), ("dilated", 0.25)])
 def test_reach_leaves_out_what_can_be_left_out(name: str, most: float) -> None:
     ends = torch.arange(0, 64, 4)
-    reach = PATTERNS[name].reach(Span(ends[:, None], ends[:, None] + 3), Span(ends[None], ends[None] + 3))
+    reach = PATTERNS[name].reach(KeyRange(ends[:, None], ends[:, None] + 3), KeyRange(ends[None], ends[None] + 3))
     assert reach.float().mean() <= most
 
 

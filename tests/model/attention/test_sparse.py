@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trivium.model.attention.pattern import Causal, Pattern, Window
-from trivium.model.attention.sparse import Block, Dilated, Fixed, Global, Random, Strided
+from trivium.model.attention.sparse import BlockSparse, Dilated, Fixed, Global, Random, Strided
 
 
 def drawn(pattern: Pattern, length: int) -> list[str]:
@@ -23,8 +23,8 @@ def mask(pattern: Pattern, length: int) -> torch.Tensor:
         (Dilated(size=3, step=1), "#..... ##.... ###... .###.. ..###. ...###"),
         (Global(tokens=(0,)), "###### #..... #..... #..... #..... #....."),
         (Global(tokens=(1, 4)), ".#..#. ###### .#..#. .#..#. ###### .#..#."),
-        (Block(size=2), "##.... ##.... ..##.. ..##.. ....## ....##"),
-        (Causal() & Block(size=3), "#..... ##.... ###... ...#.. ...##. ...###"),
+        (BlockSparse(size=2), "##.... ##.... ..##.. ..##.. ....## ....##"),
+        (Causal() & BlockSparse(size=3), "#..... ##.... ###... ...#.. ...##. ...###"),
         (Strided(stride=3), "#..... ##.... ###... ####.. .####. ..####"),
         (Fixed(stride=3, summary=1), "#..... ##.... ###... ..##.. ..###. ..####"),
         (Fixed(stride=2, summary=1), "#..... ##.... .##... .###.. .#.##. .#.###"),

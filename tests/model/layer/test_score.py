@@ -4,8 +4,14 @@ import pytest
 import torch
 
 from trivium.base.batch import Stream
-from trivium.model.layer.norm import Layer
-from trivium.model.layer.score import Classify, Embed, Span, Tag, pooled
+from trivium.model.layer.norm import LayerNormConfig
+from trivium.model.layer.score import (
+    QuestionAnswering,
+    SentenceEmbedding,
+    SequenceClassification,
+    TokenClassification,
+    pooled,
+)
 
 DOCUMENTS = torch.tensor([[1, 1, 2, 2, 2], [1, 1, 1, 1, 0]])
 POSITIONS = torch.tensor([[0, 1, 0, 1, 2], [0, 1, 2, 3, 0]])
@@ -29,22 +35,24 @@ def test_padding_has_no_part_in_a_mean() -> None:
 
 def test_a_head_has_one_output_for_each_label() -> None:
     hidden = torch.randn(3, 8)
-    assert Classify(labels=("a", "b", "c")).build(8, 11, None)(hidden).shape == (3, 3)
-    assert Tag(labels=("O", "B-x")).build(8, 11, None)(hidden).shape == (3, 2)
-    assert Span().build(8, 11, None)(hidden).shape == (3, 2)
+    assert SequenceClassification(labels=("a", "b", "c")).build(8, 11, None)(hidden).shape == (3, 3)
+    assert TokenClassification(labels=("O", "B-x")).build(8, 11, None)(hidden).shape == (3, 2)
+    assert QuestionAnswering().build(8, 11, None)(hidden).shape == (3, 2)
 
 
 def test_the_layer_before_the_last_matrix_is_a_choice() -> None:
     hidden = torch.randn(3, 8)
-    plain = Classify(bias=False).build(8, 11, None)
+    plain = SequenceClassification(bias=False).build(8, 11, None)
     assert torch.equal(plain(hidden), hidden @ plain.out.weight.T)
-    dense = Classify(dense=True, dense_bias=False, activation="gelu", norm=Layer(eps=1e-3)).build(8, 11, None)
+    dense = SequenceClassification(
+        dense=True, dense_bias=False, activation="gelu", norm=LayerNormConfig(eps=1e-3)
+    ).build(8, 11, None)
     expected = dense.out(dense.norm(torch.nn.functional.gelu(hidden @ dense.dense.weight.T)))
     assert torch.allclose(dense(hidden), expected)
 
 
 def test_dropout_is_for_training_alone() -> None:
-    head = Classify(dense=True, dense_dropout=0.5, dropout=0.5).build(8, 11, None)
+    head = SequenceClassification(dense=True, dense_dropout=0.5, dropout=0.5).build(8, 11, None)
     hidden = torch.randn(64, 8)
     assert not torch.equal(head(hidden), head(hidden))
     head.eval()
@@ -52,4 +60,4 @@ def test_dropout_is_for_training_alone() -> None:
 
 
 def test_an_embedding_is_the_states_as_they_are() -> None:
-    assert Embed().build(8, 11, None)(HIDDEN) is HIDDEN
+    assert SentenceEmbedding().build(8, 11, None)(HIDDEN) is HIDDEN

@@ -16,7 +16,7 @@ from trivium.base.types import Vocabulary
 from trivium.interop import heads
 from trivium.interop.rules import Table
 from trivium.model.config import ModelConfig
-from trivium.model.layer.score import Score
+from trivium.model.layer.score import LabelHead
 
 
 class Family(Protocol):
@@ -63,7 +63,7 @@ def read(family: Family, config: Mapping[str, Any]) -> ModelConfig:
 
 def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
     """The config.json of our config, whatever its head."""
-    if not isinstance(config.head, Score):
+    if not isinstance(config.head, LabelHead):
         return family.write(config, vocabulary)
     tree = family.write(heads.body(family.model_type, config), vocabulary)
     return heads.write(tree, family.model_type, config, vocabulary)
@@ -71,7 +71,7 @@ def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) ->
 
 def rules(family: Family, config: ModelConfig) -> Table:
     """What each weight is called, whatever the head."""
-    if not isinstance(config.head, Score):
+    if not isinstance(config.head, LabelHead):
         return family.rules(config)
     return heads.rules(family.rules(heads.body(family.model_type, config)), family.model_type, config)
 

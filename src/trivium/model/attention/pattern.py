@@ -33,7 +33,7 @@ class Where(NamedTuple):
         return Where(change(self.position), change(self.document), prefix)
 
 
-class Span(NamedTuple):
+class KeyRange(NamedTuple):
     """Blocks of neighbouring tokens: their lowest and highest positions, and whether one is in a prefix."""
 
     low: Tensor
@@ -48,11 +48,11 @@ class Pattern(Choice):
         """Say for each pair whether the query may see the key."""
         raise NotImplementedError
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         """Say for each pair of blocks whether any of its pairs may be allowed; True costs time, never truth."""
         return _always(q.low, k.low)
 
-    def cover(self, q: Span, k: Span) -> Tensor:
+    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         """Say for each pair of blocks whether all of its pairs are allowed for sure; False costs time alone."""
         return ~_always(q.low, k.low)
 
@@ -91,7 +91,7 @@ class Full(Pattern, kind="full"):
     def allow(self, q: Where, k: Where) -> Tensor:
         return _always(q.position, k.position)
 
-    def cover(self, q: Span, k: Span) -> Tensor:
+    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         return _always(q.low, k.low)
 
     def shape(self, length: int) -> Shape | None:
@@ -104,10 +104,10 @@ class Causal(Pattern, kind="causal"):
     def allow(self, q: Where, k: Where) -> Tensor:
         return k.position <= q.position
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         return k.low <= q.high
 
-    def cover(self, q: Span, k: Span) -> Tensor:
+    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         return k.high <= q.low
 
     def shape(self, length: int) -> Shape | None:
@@ -124,11 +124,11 @@ class Prefix(Pattern, kind="prefix"):
         past = k.position <= q.position
         return past if k.prefix is None else past | k.prefix
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         past = k.low <= q.high
         return past if k.prefix is None else past | k.prefix
 
-    def cover(self, q: Span, k: Span) -> Tensor:
+    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         return k.high <= q.low
 
 
@@ -142,11 +142,11 @@ class Window(Pattern, kind="window"):
         distance = q.position - k.position
         return distance.abs() < self.size if self.both else (distance >= 0) & (distance < self.size)
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         near = q.low - k.high < self.size
         return near & (k.low - q.high < (self.size if self.both else 1))
 
-    def cover(self, q: Span, k: Span) -> Tensor:
+    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         near = q.high - k.low < self.size
         return near & (k.high - q.low < (self.size if self.both else 1))
 
@@ -166,10 +166,10 @@ class And(Pattern, kind="and"):
     def allow(self, q: Where, k: Where) -> Tensor:
         return reduce(and_, (part.allow(q, k) for part in self.of))
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         return reduce(and_, (part.reach(q, k) for part in self.of))
 
-    def cover(self, q: Span, k: Span) -> Tensor:
+    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         return reduce(and_, (part.cover(q, k) for part in self.of))
 
     def shape(self, length: int) -> Shape | None:
@@ -189,10 +189,10 @@ class Or(Pattern, kind="or"):
     def allow(self, q: Where, k: Where) -> Tensor:
         return reduce(or_, (part.allow(q, k) for part in self.of))
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         return reduce(or_, (part.reach(q, k) for part in self.of))
 
-    def cover(self, q: Span, k: Span) -> Tensor:
+    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         return reduce(or_, (part.cover(q, k) for part in self.of))
 
     def shape(self, length: int) -> Shape | None:

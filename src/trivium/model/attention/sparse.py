@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from trivium.base.config import Seq
-from trivium.model.attention.pattern import Pattern, Span, Where, Window
+from trivium.model.attention.pattern import KeyRange, Pattern, Where, Window
 
 
 class Dilated(Pattern, kind="dilated"):
@@ -29,7 +29,7 @@ class Dilated(Pattern, kind="dilated"):
     def allow(self, q: Where, k: Where) -> Tensor:
         return self._window.allow(q, k) & ((q.position - k.position) % self.step == 0)
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         return self._window.reach(q, k) & _multiple(self.step, q.low - k.high, q.high - k.low)
 
     @property
@@ -56,7 +56,7 @@ class Global(Pattern, kind="global"):
     def allow(self, q: Where, k: Where) -> Tensor:
         return self._among(q.position, q.position) | self._among(k.position, k.position)
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         return self._among(q.low, q.high) | self._among(k.low, k.high)
 
     def _among(self, low: Tensor, high: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Global(Pattern, kind="global"):
         return ((low[..., None] <= tokens) & (tokens <= high[..., None])).any(-1)
 
 
-class Block(Pattern, kind="block"):
+class BlockSparse(Pattern, kind="block"):
     """A document cut into blocks of `size`: everybody sees its own block."""
 
     size: int = Field(256, gt=0)
@@ -73,10 +73,10 @@ class Block(Pattern, kind="block"):
     def allow(self, q: Where, k: Where) -> Tensor:
         return q.position // self.size == k.position // self.size
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         return (q.low // self.size <= k.high // self.size) & (k.low // self.size <= q.high // self.size)
 
-    def cover(self, q: Span, k: Span) -> Tensor:
+    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         return torch.minimum(q.low, k.low) // self.size == torch.maximum(q.high, k.high) // self.size
 
     @property
@@ -99,7 +99,7 @@ class Random(Pattern, kind="random"):
         q_block, k_block = q.position // self.block, k.position // self.block
         return self._drawn(q_block, k_block, k_block) | self._drawn(k_block, q_block, q_block)
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         q_low, q_high, k_low, k_high = (edge // self.block for edge in (q.low, q.high, k.low, k.high))
 
         def any_drawn(low: Tensor, high: Tensor, first: Tensor, last: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class Strided(Pattern, kind="strided"):
         distance = q.position - k.position
         return (distance >= 0) & ((distance < self.stride) | (distance % self.stride == 0))
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         nearest, farthest = q.low - k.high, q.high - k.low
         return (farthest >= 0) & ((nearest < self.stride) | _multiple(self.stride, nearest, farthest))
 
@@ -148,7 +148,7 @@ class Fixed(Pattern, kind="fixed"):
         own = q.position // self.stride == k.position // self.stride
         return (k.position <= q.position) & (own | (k.position % self.stride >= self.stride - self.summary))
 
-    def reach(self, q: Span, k: Span) -> Tensor:
+    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         own = q.low // self.stride <= k.high // self.stride
         # the last of the positions up to k.high that summarise a block
         ends = k.high % self.stride >= self.stride - self.summary

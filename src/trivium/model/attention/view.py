@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from trivium.model.attention.pattern import Pattern, Shape, Span, Where
+from trivium.model.attention.pattern import KeyRange, Pattern, Shape, Where
 from trivium.model.layer.position import Relative, Rotation
 
 ALL = slice(None)
@@ -142,8 +142,8 @@ class View:
 class Edges(NamedTuple):
     """Where blocks begin and end, and whether each is one document without padding; padding has no place."""
 
-    position: Span
-    document: Span
+    position: KeyRange
+    document: KeyRange
     whole: Tensor
 
 
@@ -155,9 +155,9 @@ def _edges(where: Where, block: int, axis: int) -> Edges:
         pad = -x.shape[1] % block
         return F.pad(x, (0, pad), value=fill).unflatten(1, (-1, block)).unsqueeze(axis)
 
-    def span(x: Tensor) -> Span:
+    def span(x: Tensor) -> KeyRange:
         low, high = x.masked_fill(~valid, FAR), x.masked_fill(~valid, -1)
-        return Span(fold(low, FAR).amin(-1), fold(high, -1).amax(-1))
+        return KeyRange(fold(low, FAR).amin(-1), fold(high, -1).amax(-1))
 
     position, document = span(where.position), span(where.document)
     if where.prefix is not None:

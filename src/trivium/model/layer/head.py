@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from trivium.base.config import Choice
 from trivium.model.layer.ffn import ACTIVATIONS, Activation
-from trivium.model.layer.norm import Layer, Norm
+from trivium.model.layer.norm import LayerNormConfig, Norm
 
 
 class Head(Choice):
@@ -75,7 +75,7 @@ class MLM(Head, kind="mlm"):
     """The token itself, where it was masked (BERT, RoBERTa); without `dense_bias` in ModernBERT."""
 
     activation: Activation = "gelu"
-    norm: Norm = Layer(eps=1e-12)
+    norm: Norm = LayerNormConfig(eps=1e-12)
     dense_bias: bool = True
     bias: bool = True
 

@@ -40,7 +40,7 @@ class LayerNorm(nn.LayerNorm):
         return F.layer_norm(input.float(), self.normalized_shape, self.weight.float(), bias, self.eps).to(input.dtype)
 
 
-class RMS(Norm, kind="rms"):
+class RMSNormConfig(Norm, kind="rms"):
     """Root mean square, without mean or shift (LLaMA, T5). `offset` 1 stores weights around 0 (Gemma)."""
 
     eps: float = 1e-6
@@ -50,7 +50,7 @@ class RMS(Norm, kind="rms"):
         return RMSNorm(size, self.eps, self.offset)
 
 
-class Layer(Norm, kind="layer"):
+class LayerNormConfig(Norm, kind="layer"):
     """Mean and variance (BERT, GPT-2, BART); without `bias` in ModernBERT."""
 
     eps: float = 1e-5

@@ -20,7 +20,7 @@ from trivium.model.layer.norm import Norm
 Sublayer = Callable[[Tensor], Tensor]
 
 
-class Stream(nn.Module):
+class ResidualStream(nn.Module):
     """Norms and dropout of one block."""
 
     def __init__(self, norms: Sequence[nn.Module], dropout: float) -> None:
@@ -38,14 +38,14 @@ class Residual(Choice):
 
     final: ClassVar[bool] = True
     """Whether the stack ends with a norm of its own."""
-    stream: ClassVar[type[Stream]] = Stream
+    stream: ClassVar[type[ResidualStream]] = ResidualStream
 
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
         """Make the module that runs the `sublayers` of one layer."""
         return self.stream([norm.build(size) for _ in range(sublayers)], dropout)
 
 
-class PreStream(Stream):
+class PreStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         for norm, sublayer in zip(self.norms, sublayers, strict=True):
             x = x + self.dropout(sublayer(norm(x)))
@@ -56,16 +56,16 @@ class Pre(Residual, kind="pre"):
     """Norm before each sublayer; without `first`, the very first of a stack reads a normalised embedding as it is."""
 
     first: bool = True
-    stream: ClassVar[type[Stream]] = PreStream
+    stream: ClassVar[type[ResidualStream]] = PreStream
 
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
         stream = super().build(norm, size, sublayers, layer, dropout)
         if layer == 0 and not self.first:
             stream.norms[0] = nn.Identity()
         return stream
 
 
-class PostStream(Stream):
+class PostStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         for norm, sublayer in zip(self.norms, sublayers, strict=True):
             x = norm(x + self.dropout(sublayer(x)))
@@ -76,10 +76,10 @@ class Post(Residual, kind="post"):
     """Norm after each addition."""
 
     final: ClassVar[bool] = False
-    stream: ClassVar[type[Stream]] = PostStream
+    stream: ClassVar[type[ResidualStream]] = PostStream
 
 
-class SandwichStream(Stream):
+class SandwichStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         for before, after, sublayer in zip(self.norms[::2], self.norms[1::2], sublayers, strict=True):
             x = x + self.dropout(after(sublayer(before(x))))
@@ -89,11 +89,11 @@ class SandwichStream(Stream):
 class Sandwich(Residual, kind="sandwich"):
     """Norm before each sublayer and of what it gives."""
 
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
         return SandwichStream([norm.build(size) for _ in range(2 * sublayers)], dropout)
 
 
-class ParallelStream(Stream):
+class ParallelStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         h = self.norms[0](x)
         return x + sum(self.dropout(sublayer(h)) for sublayer in sublayers)
@@ -102,5 +102,5 @@ class ParallelStream(Stream):
 class Parallel(Residual, kind="parallel"):
     """All sublayers read the same normalised stream: one norm a block, and products that run side by side."""
 
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> Stream:
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
         return ParallelStream([norm.build(size)], dropout)

@@ -24,7 +24,7 @@ Pool = Literal["first", "last", "mean"]
 class ScoreHead(nn.Module):
     """out(norm(act(dense(h)))), with dropout before each matrix; the part before `out` may be left away."""
 
-    def __init__(self, config: "Score", hidden_size: int, outputs: int) -> None:
+    def __init__(self, config: "LabelHead", hidden_size: int, outputs: int) -> None:
         super().__init__()
         self.config = config
         self.dense = nn.Linear(hidden_size, hidden_size, bias=config.dense_bias) if config.dense else None
@@ -40,7 +40,7 @@ class ScoreHead(nn.Module):
         return self.out(self.dropout(hidden)).float()
 
 
-class Score(Head):
+class LabelHead(Head):
     """What the heads of tasks have in common."""
 
     labels: Seq[str] = ("LABEL_0", "LABEL_1")
@@ -57,7 +57,7 @@ class Score(Head):
         return ScoreHead(self, hidden_size, len(self.labels))
 
 
-class Classify(Score, kind="classify"):
+class SequenceClassification(LabelHead, kind="classify"):
     """Scores of a whole text, from the state of its first or last token or the mean of all."""
 
     pool: Pool = "first"
@@ -65,17 +65,17 @@ class Classify(Score, kind="classify"):
     """Whether several labels may hold at once."""
 
 
-class Tag(Score, kind="tag"):
+class TokenClassification(LabelHead, kind="tag"):
     """Scores of every token."""
 
 
-class Span(Score, kind="span"):
+class QuestionAnswering(LabelHead, kind="span"):
     """Where an answer begins and where it ends: two scores of every token."""
 
     labels: Seq[str] = ("start", "end")
 
 
-class Embed(Head, kind="embed"):
+class SentenceEmbedding(Head, kind="embed"):
     """One vector for each text, for telling which texts belong together."""
 
     pool: Pool = "mean"
@@ -87,7 +87,7 @@ class Embed(Head, kind="embed"):
 class EmbedHead(nn.Module):
     """States as they are; `pooled` makes one of them."""
 
-    def __init__(self, config: Embed) -> None:
+    def __init__(self, config: SentenceEmbedding) -> None:
         super().__init__()
         self.config = config
 

@@ -9,8 +9,8 @@ from trivium import api
 from trivium.base.errors import DataError, ModelError
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows
-from trivium.model.layer.score import Classify
-from trivium.objective.label import Label
+from trivium.model.layer.score import SequenceClassification
+from trivium.objective.label import LabelObjective
 from trivium.rows import example as labelled
 from trivium.rows.labelled import Text, read
 from trivium.rows.row import RowReading
@@ -27,7 +27,7 @@ class ClassifyTask(Task, kind="classify"):
     defaults: ClassVar[dict[str, Any]] = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
 
     def equip(self, model: api.Model, recipe: Recipe) -> None:
-        assert isinstance(recipe.objective, Label)
+        assert isinstance(recipe.objective, LabelObjective)
         rows = [one for _, one in read(Text, recipe.data.path, recipe.data.rows, Counter()) if one.label is not None]
         found = recipe.objective.labels or labelled.names(label for one in rows for label in one.labels)
         if len(found) < 2:
@@ -37,7 +37,7 @@ class ClassifyTask(Task, kind="classify"):
             )
         several = any(isinstance(one.label, tuple) for one in rows)
         head = model.config.head
-        if not (isinstance(head, Classify) and head.labels == found and head.several == several):
+        if not (isinstance(head, SequenceClassification) and head.labels == found and head.several == several):
             model.equip("classify", found, several=several)
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
@@ -85,8 +85,8 @@ def chosen(scores: dict[str, float], several: bool) -> tuple[str, ...]:
     return (max(scores, key=lambda label: scores[label]),)
 
 
-def head_of(model: api.Model) -> Classify:
+def head_of(model: api.Model) -> SequenceClassification:
     """The model's head; one without is a ModelError."""
-    if not isinstance(model.config.head, Classify):
+    if not isinstance(model.config.head, SequenceClassification):
         raise ModelError("this model has no head that classifies; `trivium finetune classify` makes one")
     return model.config.head

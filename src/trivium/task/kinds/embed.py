@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from trivium import api
-from trivium.model.layer.score import Embed
+from trivium.model.layer.score import SentenceEmbedding
 from trivium.model.transformer import Transformer
-from trivium.objective.label import Contrast
+from trivium.objective.label import ContrastObjective
 from trivium.rows import example as labelled
 from trivium.rows.example import GroupRows
 from trivium.rows.labelled import Group, Text, read
@@ -31,7 +31,7 @@ class EmbedTask(Task, kind="embed"):
     }
 
     def equip(self, model: api.Model, recipe: Recipe) -> None:
-        assert isinstance(recipe.objective, Contrast)
+        assert isinstance(recipe.objective, ContrastObjective)
         model.equip("embed", pool=recipe.objective.pool or model.record.get("pool"))
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[GroupRows, Counter[str]]:
@@ -41,7 +41,7 @@ class EmbedTask(Task, kind="embed"):
 
     def finish(self, model: api.Model, before: Transformer) -> None:
         head = model.config.head
-        assert isinstance(head, Embed)
+        assert isinstance(head, SentenceEmbedding)
         before.load_state_dict(model.transformer.state_dict(), strict=False)
         model.transformer, model.record = before, {**model.record, "pool": head.pool}
 

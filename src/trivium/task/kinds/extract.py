@@ -12,8 +12,8 @@ from trivium.base.errors import ModelError
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows
 from trivium.infer.score import scores
-from trivium.model.layer.score import Span
-from trivium.objective.label import Span as Objective
+from trivium.model.layer.score import QuestionAnswering
+from trivium.objective.label import SpanObjective as Objective
 from trivium.rows import example as labelled
 from trivium.rows.labelled import Question, read
 from trivium.rows.row import RowReading
@@ -30,7 +30,7 @@ class ExtractTask(Task, kind="extract"):
     defaults: ClassVar[dict[str, Any]] = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
 
     def equip(self, model: api.Model, recipe: Recipe) -> None:
-        if not isinstance(model.config.head, Span):
+        if not isinstance(model.config.head, QuestionAnswering):
             model.equip("span", ("start", "end"))
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
@@ -67,7 +67,7 @@ class ExtractTask(Task, kind="extract"):
 
 def _answers(model: api.Model, rows: list[Question]) -> list[tuple[str, float]]:
     """(answer, how much better than none) of each question; an empty text where none is better."""
-    if not isinstance(model.config.head, Span):
+    if not isinstance(model.config.head, QuestionAnswering):
         raise ModelError("this model has no head that finds answers; `trivium finetune extract` makes one")
     asked, layout = objective_of(model), model.layout()
     windows = [list(labelled.windows(one, layout, asked.stride)) for one in rows]
@@ -85,7 +85,7 @@ def _answers(model: api.Model, rows: list[Question]) -> list[tuple[str, float]]:
     return answers
 
 
-def _best(row: Tensor, window: labelled.Window, longest: int) -> tuple[float, int, int, float]:
+def _best(row: Tensor, window: labelled.ContextWindow, longest: int) -> tuple[float, int, int, float]:
     """(score, first token, last token) of the best span within the context, and the score of none."""
     inside = row[window.first : window.first + len(window.places)]
     sums = inside[:, :1] + inside[None, :, 1]  # start by end

@@ -9,8 +9,8 @@ from trivium.base.errors import DataError, ModelError
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows
 from trivium.infer.score import scores
-from trivium.model.layer.score import Tag
-from trivium.objective.label import Tag as Objective
+from trivium.model.layer.score import TokenClassification
+from trivium.objective.label import TagObjective as Objective
 from trivium.rows import example as labelled
 from trivium.rows.labelled import Words, read
 from trivium.rows.row import RowReading
@@ -34,7 +34,7 @@ class TagTask(Task, kind="tag"):
                 f"{', '.join(map(str, recipe.data.path))}: expected at least two tags, "
                 f"found {', '.join(found) or 'none'}"
             )
-        if not (isinstance(model.config.head, Tag) and model.config.head.labels == found):
+        if not (isinstance(model.config.head, TokenClassification) and model.config.head.labels == found):
             model.equip("tag", found)
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
@@ -63,9 +63,9 @@ class TagTask(Task, kind="tag"):
             yield {"tokens": list(one.tokens), "tags": tags}
 
 
-def head_of(model: api.Model) -> Tag:
+def head_of(model: api.Model) -> TokenClassification:
     """The model's head; one without is a ModelError."""
-    if not isinstance(model.config.head, Tag):
+    if not isinstance(model.config.head, TokenClassification):
         raise ModelError("this model has no head that tags; `trivium finetune tag` makes one")
     return model.config.head
 
