@@ -19,7 +19,7 @@ from trivium.base.types import Example
 from trivium.data.shards import Corpus
 from trivium.model.device import place
 from trivium.objective.infill import TextInfilling
-from trivium.train.loss import token_loss
+from trivium.train.loss.token import TokenLoss
 
 BATCH = 8
 
@@ -43,7 +43,7 @@ def loss(model: api.Model, texts: list[Example]) -> float:
     total = count = 0.0
     for at in range(0, len(texts), BATCH):
         batch = place(collate([[text] for text in texts[at : at + BATCH]], pad=0))
-        some, each, _ = token_loss(model.transformer.head, model.transformer(batch), batch)
+        some, each, _ = TokenLoss()(model.transformer.head, model.transformer(batch), batch)
         total, count = total + float(some), count + len(each)
     return total / count
 

@@ -21,6 +21,7 @@ from trivium.model.transformer import Transformer
 from trivium.objective import objective
 from trivium.train import optim, schedule
 from trivium.train.loop import train
+from trivium.train.loss import loss, token
 from trivium.train.recipe import Recipe
 
 FAMILIES: dict[str, type[Choice]] = {
@@ -35,6 +36,7 @@ FAMILIES: dict[str, type[Choice]] = {
     "embed": embed.Embed,
     "head": head.Head,
     "objective": objective.Objective,
+    "loss": loss.Loss,
     "optim": optim.Optim,
     "schedule": schedule.Schedule,
 }
@@ -172,6 +174,14 @@ def declare() -> None:
             USED.add("objective")
             return Example(dec=ids, targets={"token": ids})
 
+    class Doubt(token.TokenLoss, kind="house"):
+        """Half of the cross-entropy."""
+
+        def measure(self, *given):
+            USED.add("loss")
+            total, losses, targets = super().measure(*given)
+            return loss.LossSum(total / 2, losses / 2, targets)
+
     class Descent(optim.Optim, kind="house"):
         """Plain gradient descent."""
 
@@ -221,6 +231,7 @@ TREE = {
             "qk_norm": "house",
         },
     },
+    "loss": {"kind": "house", "chunk_rows": 8},
     "optim": {"kind": "house", "lr": 0.1},
     "schedule": "house",
     "budget_steps": 2,
@@ -247,7 +258,7 @@ def test_one_recipe_with_a_new_kind_of_everything_trains(tmp_path):
     reached = set()
     for name, p in model.named_parameters():
         p.register_hook(lambda grad, name=name: reached.add(name) if grad.any() else None)
-    USED.difference_update({"objective", "optim", "schedule", "kernel", "pattern"})
+    USED.difference_update({"objective", "loss", "optim", "schedule", "kernel", "pattern"})
     facts = train(model, tiny.loader(rows), recipe, 2, tmp_path)
     assert set(FAMILIES) == USED
     assert facts["finite"] and facts["skipped"] == 0 and facts["targets"] > 0

@@ -12,7 +12,7 @@ from trivium.base.batch import Batch, Stream
 from trivium.infer.generate import generate
 from trivium.interop.families import by_type, difference
 from trivium.model.transformer import Transformer
-from trivium.train.loss import token_loss
+from trivium.train.loss.token import TokenLoss
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity_error()
@@ -118,7 +118,7 @@ def compare_loss(ours: trivium.Model, reference) -> None:
     following = torch.cat([labels[:, 1:], torch.full((3, 1), -100)], dim=1)
     stream = Stream(ids, torch.arange(20).expand(3, 20), torch.ones_like(ids))
     batch = Batch(None, stream, {"token": following})
-    total, losses, _ = token_loss(ours.transformer.head, ours.transformer(batch), batch)
+    total, losses, _ = TokenLoss()(ours.transformer.head, ours.transformer(batch), batch)
     by_hand = torch.nn.functional.cross_entropy(ours.logits(ids)[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
     assert len(losses) == int((labels[:, 1:] != -100).sum())
     for expected in (reference(input_ids=ids, labels=labels).loss, by_hand):

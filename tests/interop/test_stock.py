@@ -19,7 +19,7 @@ from trivium.interop.hub import load
 from trivium.model.presets import PRESETS
 from trivium.model.transformer import Transformer
 from trivium.token.tokenizer import Tokenizer
-from trivium.train.loss import token_loss
+from trivium.train.loss.token import TokenLoss
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity_error()
@@ -210,7 +210,7 @@ def compare_loss(ours: trivium.Model, reference) -> None:
         labels = ids
         shifted = torch.cat([ids[:, 1:], torch.full((3, 1), -100)], dim=1)
         batch = Batch(None, Stream(ids, *shape), {"token": shifted})
-    total, losses, _ = token_loss(ours.transformer.head, ours.transformer(batch), batch)
+    total, losses, _ = TokenLoss()(ours.transformer.head, ours.transformer(batch), batch)
     given = {"input_ids": ids, "labels": labels}
     if reference.config.model_type == "mbart":  # left to itself it moves the last label, a language, to the front
         given["decoder_input_ids"] = right

@@ -10,7 +10,7 @@ from trivium.base.batch import collate
 from trivium.base.types import Example
 from trivium.model.device import place
 from trivium.model.init import Init
-from trivium.train.loss import token_loss
+from trivium.train.loss.token import TokenLoss
 
 KINDS = [kind() for kind in Init.kinds.values() if kind.__module__.startswith("trivium.")]
 D, E = 256, 64
@@ -82,7 +82,7 @@ def copying(init: str, steps: int = 200) -> float:
         texts = draw.integers(8, 24, (32, 6))
         rows = [[Example(enc=ids, dec=np.r_[1, ids[:-1]], targets={"token": ids})] for ids in texts]
         batch = place(collate(rows, pad=0))
-        total, losses, _ = token_loss(model.head, model(batch), batch)
+        total, losses, _ = TokenLoss()(model.head, model(batch), batch)
         optimizer.zero_grad()
         (total / len(losses)).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

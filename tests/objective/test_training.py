@@ -14,7 +14,7 @@ from trivium.data.shards import Corpus
 from trivium.infer.generate import generate
 from trivium.model.device import place
 from trivium.objective.objective import Objective
-from trivium.train.loss import token_loss
+from trivium.train.loss.token import TokenLoss
 
 ENDS = np.arange(96) % 7 == 0
 VOCABULARY = replace(
@@ -60,7 +60,7 @@ def test_a_family_learns_its_objective(preset: str, tree: dict, corpus: Corpus) 
     losses = []
     for step in range(25):
         for batch in map(place, loader.step(step)):
-            total, each, _ = token_loss(model.head, model(batch), batch)
+            total, each, _ = TokenLoss()(model.head, model(batch), batch)
             optimizer.zero_grad()
             (total / max(1, len(each))).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -13,7 +13,7 @@ from trivium.data.loader import in_order
 from trivium.train import loop
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import autocast_dtype, train, train_step
-from trivium.train.loss import token_loss
+from trivium.train.loss.token import TokenLoss
 from trivium.train.parallel import World
 from trivium.train.run import Interrupted
 
@@ -255,7 +255,7 @@ def test_weights_count_in_the_denominator():
     for one in light:
         (batch,) = in_order(tiny.example_rows([one]), 1, 0)
         placed = loop.place(batch)
-        sums.append(float(token_loss(model.head, model(placed), placed)[0].detach()))
+        sums.append(float(TokenLoss()(model.head, model(placed), placed)[0].detach()))
     assert facts["loss"] == pytest.approx(sum(sums) / (9 * 0.25 + 5), rel=1e-6)
 
 

@@ -11,7 +11,7 @@ from trivium.data.loader import in_order
 from trivium.model.device import place
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import train, train_step
-from trivium.train.loss import token_loss
+from trivium.train.loss.token import TokenLoss
 from trivium.train.parallel import World, world
 
 LENGTH = 200
@@ -57,7 +57,7 @@ def test_the_step_is_the_mean_over_all_targets_and_no_mean_of_means():
     rows, model = labelled(*LABELS), tiny.model(layers=1)
     total, means, count = 0.0, 0.0, 0
     for batch in in_order(rows, 2, 0):
-        loss = token_loss(model.head, model(place(batch)), place(batch))[0]
+        loss = TokenLoss()(model.head, model(place(batch)), place(batch))[0]
         total, means, count = total + loss, means + loss / batch.count() / 4, count + batch.count()
     wanted, wrong = (
         torch.cat(

@@ -5,6 +5,9 @@ import pytest
 import tiny
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError
+from trivium.train.loss.label import LabelLoss
+from trivium.train.loss.prefer import PreferLoss
+from trivium.train.loss.token import TokenLoss
 from trivium.train.recipe import Recipe, read_recipe
 from trivium.train.schedule import WSD
 
@@ -96,3 +99,31 @@ def test_what_is_saved_is_the_whole_tree(file):
 def test_a_step_has_at_least_one_row():
     assert tiny.recipe(batch_tokens=100).step_rows(32) == 3
     assert tiny.recipe(batch_tokens=10).step_rows(32) == 1
+
+
+def loss_of(*words):
+    return read_recipe(None, ["data.path=rows.jsonl", "init=folder", "budget_epochs=3", *words]).loss
+
+
+def test_a_recipe_has_the_loss_of_its_objective():
+    assert loss_of() == TokenLoss() == loss_of("objective=instruct")
+    assert loss_of("objective=prefer") == PreferLoss()
+    assert loss_of("objective.kind=prefer", "loss.beta=0.2") == PreferLoss(beta=0.2)
+    assert loss_of("objective=label", "loss.label_smoothing=0.1") == LabelLoss(label_smoothing=0.1)
+
+
+def test_a_field_that_the_loss_lacks_is_refused_with_its_own():
+    with pytest.raises(ConfigError, match=r"loss\.temperature: unknown key$"):
+        loss_of("objective=prefer", "loss.temperature=0.2")
+    with pytest.raises(ConfigError, match=r"loss\.bet: unknown key; did you mean 'beta'\?"):
+        loss_of("objective=prefer", "loss.bet=0.2")
+    with pytest.raises(ConfigError, match=r"loss: prefer needs targets named margin, and the objective label makes"):
+        loss_of("objective=label", "loss.kind=prefer")
+
+
+def test_the_fields_of_every_loss_are_read_where_they_were_saved():
+    every = {"label_smoothing": 0.0, "z_loss": 0.0, "temperature": 0.05, "beta": 0.3, "chunk_rows": 512}
+    tree = {"data": {"path": ["rows"]}, "init": "folder", "budget_epochs": 1, "loss": every}
+    assert parse(Recipe, {**tree, "objective": {"kind": "prefer"}}).loss == PreferLoss(beta=0.3)
+    with pytest.raises(ConfigError, match=r"loss\.gamma: unknown key"):
+        parse(Recipe, {**tree, "loss": {**every, "gamma": 1}})

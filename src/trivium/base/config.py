@@ -15,7 +15,7 @@ import difflib
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -51,11 +51,17 @@ class Config(BaseModel):
             field = cls.model_fields.get(name)
             if field is None:
                 continue
-            if isinstance(value, dict) and "kind" not in value and isinstance(field.default, Choice):
-                data[name] = merge(dump(field.default), value)
+            if isinstance(value, dict) and "kind" not in value and (usual := cls.usual(name, data)) is not None:
+                data[name] = merge(dump(usual), value)
             elif isinstance(value, float) and value.is_integer() and field.annotation in (int, int | None):
                 data[name] = int(value)
         return data
+
+    @classmethod
+    def usual(cls, name: str, tree: Mapping[str, Any]) -> "Choice | None":
+        """Return what a table without a kind changes in this field, which is its default; None if it has none."""
+        default = cls.model_fields[name].default
+        return default if isinstance(default, Choice) else None
 
     def replace(self, **changes: Any) -> Self:
         """The same node with some fields changed, validated again."""
@@ -222,9 +228,10 @@ def _configs(annotation: Any) -> Iterator[type[Config]]:
             yield from _configs(inner)
 
 
-def _owner(cls: type[Config], tree: Any, loc: tuple[int | str, ...]) -> type[Config] | None:
-    """The class of the node that holds the last key of `loc`."""
+def _owner(cls: Any, tree: Any, loc: tuple[int | str, ...]) -> type[Config] | None:
+    """Return the class of the node at `loc`; None where there is no such node."""
     for key in loc:
+        usual = cls.usual(key, tree) if isinstance(key, str) and key in cls.model_fields else None
         if isinstance(tree, list | tuple | dict):
             tree = (
                 tree[key]
@@ -234,14 +241,14 @@ def _owner(cls: type[Config], tree: Any, loc: tuple[int | str, ...]) -> type[Con
         if isinstance(key, int):
             continue
         field = cls.model_fields.get(key)
-        inner = next(iter(_configs(field.annotation)), None) if field else None
+        inner: Any = next(iter(_configs(field.annotation)), None) if field else None
         if field is None or inner is None:
             return None
         kind = tree.get("kind") if isinstance(tree, dict) else tree
         if issubclass(inner, Choice) and not inner.kind:
-            inner = inner.kinds.get(kind, type(field.default)) if isinstance(kind, str) else type(field.default)
+            inner = inner.kinds.get(kind, type(usual)) if isinstance(kind, str) else type(usual)
         cls = inner if isinstance(inner, type) and issubclass(inner, Config) else cls
-    return cls
+    return cls  # type: ignore[no-any-return]
 
 
 def _explain(cls: type[Config], tree: Any, problem: Any) -> str:

@@ -74,7 +74,7 @@ def _run(recipe: Recipe, config: ModelConfig, length: int) -> Iterator[str]:
     count = sum(parameters(config).values())
     rows = recipe.step_rows(length)
     micro = min(recipe.micro_rows, rows)
-    logits = 8 * recipe.loss.chunk_rows * config.vocab_size
+    logits = 8 * getattr(recipe.loss, "chunk_rows", 0) * config.vocab_size
     memory = ADAM_BYTES * count + activations(config, length, micro) + logits
     device = pick()
     if config.limit is not None and length > config.limit:

@@ -117,5 +117,4 @@ def score_rows(
     vocabulary = tokenizer.vocabulary
     batches = in_order(rows, recipe.micro_rows, vocabulary.pad, ranks.rank, ranks.size)
     precision = autocast_dtype(recipe, ranks.device)
-    kind, terms = recipe.objective.loss, recipe.loss.replace(label_smoothing=0.0, z_loss=0.0)
-    return evaluate(transformer, batches, ranks, text_bytes, vocabulary.special, precision, kind, terms)
+    return evaluate(transformer, batches, ranks, text_bytes, vocabulary.special, precision, recipe.loss.plain())

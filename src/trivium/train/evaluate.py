@@ -9,9 +9,9 @@ from torch import nn
 
 from trivium.base.batch import Batch
 from trivium.model.device import place
-from trivium.train.loss import LossConfig
+from trivium.train.loss.loss import Loss
+from trivium.train.loss.token import TokenLoss
 from trivium.train.parallel import World
-from trivium.train.target import LOSSES
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,9 @@ def evaluate(
     text_bytes: int | None = None,
     special: frozenset[int] = frozenset(),
     precision: torch.dtype = torch.float32,
-    loss: str = "token",
-    terms: LossConfig = LossConfig(),
+    loss: Loss = TokenLoss(),
 ) -> Evaluation:
-    """Score a model on batches; `text_bytes` is the size of the text they were made of, `loss` an objective's."""
+    """Score a model on batches by `loss`; `text_bytes` is the size in bytes of the text they were made of."""
     training = model.training
     model.eval()
     total = content = count = 0.0
@@ -53,8 +52,7 @@ def evaluate(
     for batch in batches:
         batch = place(batch, world.device)
         with torch.autocast(world.device.type, dtype=precision, enabled=precision != torch.float32):
-            hidden = model(batch)
-            _, losses, targets = LOSSES[loss](model.head, hidden, batch, terms)
+            _, losses, targets = loss(model.head, model(batch), batch)
         losses = losses.double()
         total += float(losses.sum())
         if text_bytes:

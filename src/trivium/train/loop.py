@@ -23,7 +23,6 @@ from trivium.train.evaluate import Evaluation
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted, Metrics, stopping
-from trivium.train.target import LOSSES
 
 BAD_STEPS_LIMIT = 10
 BF16_WORTH = 1.2
@@ -110,12 +109,12 @@ def train_step(
     count, stops = world.sum(sum(batch.count() for batch in batches), float(asked))
     # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
     torch.manual_seed(mix(recipe.seed, step, world.rank))
-    measure, total = LOSSES[recipe.objective.loss], 0.0
+    total = 0.0
     for number, batch in enumerate(batches, start=1):
         with world.alone(forward, number < len(batches)):
             batch = place(batch, world.device)
             with torch.autocast(world.device.type, dtype=precision, enabled=precision != torch.float32):
-                loss, _, _ = measure(model.head, forward(batch), batch, recipe.loss)
+                loss = recipe.loss(model.head, forward(batch), batch).total
             # Ranks average their gradients, so each is scaled up by how many there are.
             (loss * (world.size / max(count, 1e-9))).backward()
             total += float(loss.detach())

@@ -1,12 +1,12 @@
 """One run as one frozen tree: what the file, the command line and the saved recipe.json all mean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trivium.base.config import Config, Seq, load_plugins, override, parse, read_toml
+from trivium.base.config import Choice, Config, Seq, load_plugins, override, parse, read_toml
 from trivium.data.rows import Packing, Tail
 from trivium.data.shards import read_manifest
 from trivium.model.adapt import Lora
@@ -16,9 +16,13 @@ from trivium.objective.objective import Objective
 from trivium.rows.row import RowReading
 from trivium.rows.shorten import Policy
 from trivium.token.template import Template
-from trivium.train.loss import LossConfig
+from trivium.train.loss.loss import Loss
+from trivium.train.loss.token import TokenLoss
 from trivium.train.optim import AdamW, Optim
 from trivium.train.schedule import Cosine, Schedule
+
+EVERY_LOSS = {"label_smoothing", "z_loss", "temperature", "beta", "chunk_rows"}
+"""The fields of `loss` in recipes that were saved before each loss had its own."""
 
 
 class DataConfig(Config):
@@ -75,7 +79,8 @@ class Recipe(Config):
     """Learn low-rank adapters alone; the run keeps them in `adapter/` and merged in `model/`."""
     optim: Optim = AdamW()
     schedule: Schedule = Cosine()
-    loss: LossConfig = LossConfig()
+    loss: Loss = TokenLoss()
+    """By default that of the objective; fields without a kind change it."""
     batch_tokens: int = Field(16384, gt=0)
     """Positions in a global step, over all micro-batches and ranks."""
     micro_rows: int = Field(16, gt=0)
@@ -97,8 +102,29 @@ class Recipe(Config):
     imports: Seq[str] = ()
     """Your own Python files whose kinds join the families."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, data: Any) -> Any:
+        """Take the loss of the objective where the recipe names none, and read the loss of older recipes."""
+        if not isinstance(data, dict):
+            return data
+        loss = {} if data.get("loss") is None else data["loss"]
+        if isinstance(loss, dict) and "kind" not in loss and loss.keys() >= EVERY_LOSS:
+            own = own_loss(data.get("objective")).model_fields
+            loss = {name: value for name, value in loss.items() if name in own or name not in EVERY_LOSS}
+        return {**data, "loss": loss}
+
+    @classmethod
+    def usual(cls, name: str, tree: Mapping[str, Any]) -> Choice | None:
+        return own_loss(tree.get("objective"))() if name == "loss" else super().usual(name, tree)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.loss.target != (made := own_loss(self.objective).target):
+            raise ValueError(
+                f"loss: {self.loss.kind} needs targets named {self.loss.target}, and the objective "
+                f"{self.objective.kind} makes targets named {made}; leave loss.kind out to take {self.objective.loss}"
+            )
         if (self.model is None) == (self.init is None):
             raise ValueError("expected either model (a fresh one) or init (a model folder to go on from)")
         if self.tokens and self.lora:
@@ -114,6 +140,12 @@ class Recipe(Config):
     def step_rows(self, length: int) -> int:
         """Rows of a global step."""
         return max(1, self.batch_tokens // length)
+
+
+def own_loss(objective: Any) -> type[Loss]:
+    """Return the loss of an objective, which is given as a kind, a table or an instance."""
+    kind = objective.get("kind") if isinstance(objective, dict) else getattr(objective, "kind", objective)
+    return Loss.kinds[Objective.kinds.get(str(kind), CausalLM).loss]
 
 
 def read_recipe(path: str | Path | None, words: Iterable[str] = ()) -> Recipe:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from trivium.base.config import dump
+from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import read_json, write_json, write_text
 from trivium.base.log import warn
@@ -100,7 +100,8 @@ def open_run(
         if path.exists():
             if not resume:
                 raise TriviumError(f"{folder}: holds a run already; add --resume to go on, or name another folder")
-            _compare(read_json(path), record, path)
+            old = read_json(path)
+            _compare({**old, "recipe": dump(parse(Recipe, old.get("recipe"), str(path)))}, record, path)
         write_json(path, record)
         write_json(folder / "environment.json", {**environment(), **machine})
         yield

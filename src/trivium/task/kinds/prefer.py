@@ -18,7 +18,7 @@ from trivium.rows.example import GroupRows
 from trivium.rows.labelled import Better, read
 from trivium.rows.row import RowReading
 from trivium.task.task import Paths, Task
-from trivium.train.compare import log_likelihoods
+from trivium.train.loss.prefer import log_likelihoods
 from trivium.train.recipe import Recipe
 
 ROWS = 8

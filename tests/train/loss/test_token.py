@@ -9,10 +9,10 @@ import tiny
 from trivium.base.batch import collate
 from trivium.base.types import IGNORE
 from trivium.model.device import place
-from trivium.train.loss import LossConfig, cross_entropy, token_loss
+from trivium.train.loss.token import TokenLoss
 
 N, D, V = 29, 8, 50
-PLAIN = LossConfig()
+PLAIN = TokenLoss()
 
 
 def head(bias=False, softcap=None, seed=0):
@@ -59,12 +59,12 @@ def close(found, wanted, tolerance=1e-5):
     "terms", [{}, {"label_smoothing": 0.1}, {"z_loss": 0.01}, {"label_smoothing": 0.2, "z_loss": 0.1}]
 )
 def test_in_chunks_it_is_the_loss_of_the_definition(chunk, weighted, options, terms):
-    config = LossConfig(chunk_rows=chunk, **terms)
+    config = TokenLoss(chunk_rows=chunk, **terms)
     weights = torch.linspace(0, 2, N) if weighted else None
     found, wanted = [], []
-    for into, loss in ((found, lambda *a: cross_entropy(*a)[0]), (wanted, reference)):
+    for into, loss in ((found, lambda *a: config.cross_entropy(*a)[0]), (wanted, lambda *a: reference(*a, config))):
         made, x = head(**options), features()
-        value = loss(made, x, targets(), weights, config)
+        value = loss(made, x, targets(), weights)
         (value * 0.37).backward()
         into += [value.detach(), *(leaf.grad for leaf in leaves(made, x))]
     assert all(close(a, b) for a, b in zip(found, wanted, strict=True))
@@ -72,7 +72,7 @@ def test_in_chunks_it_is_the_loss_of_the_definition(chunk, weighted, options, te
 
 def test_each_loss_is_given_beside_the_sum():
     made, x = head(), features()
-    total, losses = cross_entropy(made, x, targets(), torch.full((N,), 0.5), LossConfig(chunk_rows=7))
+    total, losses = TokenLoss(chunk_rows=7).cross_entropy(made, x, targets(), torch.full((N,), 0.5))
     assert torch.allclose(losses, F.cross_entropy(F.linear(x, made.weight), targets(), reduction="none"), atol=1e-5)
     assert float(total.detach()) == pytest.approx(0.5 * float(losses.sum()), rel=1e-6)
     assert not losses.requires_grad
@@ -89,7 +89,7 @@ def test_through_a_model_tied_or_not_all_gradients_are_those_of_the_definition(p
     for chunk in (0, 1, 7, 256):
         model = tiny.model(preset, tree={"head": {"kind": "lm", "softcap": softcap, "bias": bias}})
         if chunk:
-            loss = token_loss(model.head, model(batch), batch, LossConfig(chunk_rows=chunk))[0]
+            loss = TokenLoss(chunk_rows=chunk)(model.head, model(batch), batch)[0]
         else:
             logits = model.logits(model(batch))
             loss = F.cross_entropy(logits.flatten(0, 1), batch.targets["token"].flatten(), reduction="sum")
@@ -105,7 +105,7 @@ def test_the_shift_happens_exactly_once():
     batch = place(collate([[example]], pad=0))
     model = tiny.model().eval()
     with torch.no_grad():
-        total, losses, _ = token_loss(model.head, model(batch), batch)
+        total, losses, _ = TokenLoss()(model.head, model(batch), batch)
         logits = model.logits(model(batch))[0].log_softmax(-1)
     following = [*example.dec[1:].tolist(), int(example.targets["token"][-1])]
     by_hand = [-float(logits[t, token]) for t, token in enumerate(following)]
@@ -117,7 +117,7 @@ def test_only_valid_positions_reach_the_head():
     model, seen = tiny.model(), []
     features_of = model.head.features
     model.head.features = lambda hidden: (seen.append(len(hidden)), features_of(hidden))[1]
-    _, losses, picked = token_loss(model.head, model(batch), batch)
+    _, losses, picked = TokenLoss()(model.head, model(batch), batch)
     assert seen == [3] and len(losses) == 3
     assert picked.tolist() == [t for t in batch.targets["token"].flatten().tolist() if t != IGNORE]
 
@@ -126,7 +126,7 @@ def test_only_valid_positions_reach_the_head():
 def test_without_targets_the_loss_is_exactly_zero_and_so_is_every_gradient(options):
     batch = place(collate([[tiny.example(0, 9)]], pad=0))
     model = tiny.model(**options)
-    loss, losses, _ = token_loss(model.head, model(batch), batch)
+    loss, losses, _ = TokenLoss()(model.head, model(batch), batch)
     loss.backward()
     assert float(loss.detach()) == 0.0 and len(losses) == 0
     assert not tiny.gradients(model).any()  # and none of them is None
@@ -134,7 +134,7 @@ def test_without_targets_the_loss_is_exactly_zero_and_so_is_every_gradient(optio
 
 def test_padding_alone_is_a_batch_without_targets():
     model = tiny.model()
-    loss, _, _ = token_loss(model.head, model(place(collate([[]], 0, 8))), place(collate([[]], 0, 8)))
+    loss, _, _ = TokenLoss()(model.head, model(place(collate([[]], 0, 8))), place(collate([[]], 0, 8)))
     loss.backward()
     assert float(loss.detach()) == 0.0 and not tiny.gradients(model).any()
 
@@ -158,7 +158,7 @@ class Largest(TorchDispatchMode):
 def test_scores_of_all_rows_never_exist_at_once(rows, chunk):
     made, x = head(), features(rows)
     with Largest() as seen:
-        cross_entropy(made, x, targets(rows), None, LossConfig(chunk_rows=chunk))[0].backward()
+        TokenLoss(chunk_rows=chunk).cross_entropy(made, x, targets(rows))[0].backward()
     assert seen.elements <= max(min(chunk, rows) * V, rows * D, V * D)
 
 
@@ -171,7 +171,7 @@ def test_the_measure_of_memory_sees_scores_that_do():
 def test_under_bf16_the_loss_is_float32():
     made, x = head(), features()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        total, losses = cross_entropy(made, x, targets())
+        total, losses = PLAIN.cross_entropy(made, x, targets())
     total.backward()
     assert total.dtype == losses.dtype == torch.float32
     assert made.weight.grad.dtype == x.grad.dtype == torch.float32
@@ -185,7 +185,7 @@ def test_hidden_states_in_bf16_give_a_float32_loss_and_bf16_gradients():
     made = head()
     x = features().detach().bfloat16().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        total, _ = cross_entropy(made, x, targets())
+        total, _ = PLAIN.cross_entropy(made, x, targets())
     total.backward()
     assert total.dtype == torch.float32 and x.grad.dtype == torch.bfloat16
 
@@ -193,12 +193,16 @@ def test_hidden_states_in_bf16_give_a_float32_loss_and_bf16_gradients():
 def test_without_gradients_none_are_made():
     made, x = head(), features()
     with torch.no_grad(), Largest() as seen:
-        total, _ = cross_entropy(made, x, targets(), None, LossConfig(chunk_rows=2))
+        total, _ = TokenLoss(chunk_rows=2).cross_entropy(made, x, targets())
     assert not total.requires_grad and seen.elements <= V * D
 
 
 def test_a_frozen_matrix_gets_no_gradient():
     made, x = head(), features()
     made.weight.requires_grad_(False)
-    cross_entropy(made, x, targets())[0].backward()
+    PLAIN.cross_entropy(made, x, targets())[0].backward()
     assert made.weight.grad is None and x.grad is not None
+
+
+def test_evaluation_leaves_out_what_only_helps_training():
+    assert TokenLoss(label_smoothing=0.1, z_loss=0.1, chunk_rows=4).plain() == TokenLoss(chunk_rows=4)

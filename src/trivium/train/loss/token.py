@@ -1,10 +1,6 @@
-"""The loss over a vocabulary, in chunks of rows: the n x V matrix of scores never exists at once.
+"""Cross-entropy over a vocabulary, in chunks of rows: the whole matrix of scores, [N, V], never exists at once."""
 
-A loss here is a *sum* over valid targets. Who trains divides once, by the number of valid targets of the whole
-global step, so that accumulation and ranks change nothing.
-"""
-
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -13,26 +9,49 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.base.batch import Batch
-from trivium.base.config import Config
 from trivium.base.types import IGNORE
+from trivium.train.loss.loss import Loss, LossSum
 
 
-class LossConfig(Config):
-    """The terms beside cross-entropy; each is summed over the same targets."""
+class TokenLoss(Loss, kind="token"):
+    """Cross-entropy of every token that is a target."""
 
-    label_smoothing: float = 0.0
-    z_loss: float = 0.0
-    """The weight of the squared log of the softmax's denominator (PaLM, arXiv:2204.02311)."""
-    temperature: float = Field(0.05, gt=0)
-    """What similarities are divided by where texts are told apart (train/compare)."""
-    beta: float = Field(0.1, gt=0)
-    """How dear it is to leave the reference model where answers are compared (DPO)."""
-    chunk_rows: int = 512
+    target: ClassVar[str] = "token"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    z_loss: float = Field(0.0, ge=0)
+    """The weight of the squared log of the softmax denominator (PaLM, arXiv:2204.02311)."""
+    chunk_rows: int = Field(512, gt=0)
     """Rows of the score matrix that exist at a time."""
+
+    def plain(self) -> Self:
+        return self.replace(label_smoothing=0.0, z_loss=0.0)
+
+    def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
+        targets = batch.targets["token"]
+        valid = (targets != IGNORE).flatten().nonzero()[:, 0]  # only these positions pass through the head
+        picked = targets.flatten()[valid]
+        weights = None if batch.weights is None else batch.weights.flatten()[valid]
+        total, losses = self.cross_entropy(head, head.features(hidden.flatten(0, 1)[valid]), picked, weights)
+        return LossSum(total, losses, picked)
+
+    def cross_entropy(
+        self,
+        head: Any,
+        features: Float[Tensor, "N D"],
+        targets: Int[Tensor, " N"],
+        weights: Float[Tensor, " N"] | None = None,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
+        """Return the weighted sum of the losses of N targets, and each loss (float32, without gradient)."""
+        kind = features.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
+        with torch.autocast(kind, enabled=False):
+            return _ChunkedCrossEntropy.apply(  # type: ignore[no-any-return]
+                features, head.weight, head.bias, targets, weights, head.softcap, self, dtype, torch.is_grad_enabled()
+            )
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """Cross-entropy through a matrix. Gradients are made chunk by chunk on the way forward, where scores exist."""
+    """Cross-entropy through a matrix. The forward pass also computes the gradients, while a chunk has its scores."""
 
     @staticmethod
     def forward(  # type: ignore[override]
@@ -43,7 +62,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         targets: Tensor,
         weights: Tensor | None,
         softcap: float | None,
-        config: LossConfig,
+        config: TokenLoss,
         dtype: torch.dtype,
         training: bool,
     ) -> tuple[Tensor, Tensor]:
@@ -99,41 +118,3 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         saved = iter(ctx.saved_tensors)
         given = [next(saved) * grad if held else None for held in ctx.held]
         return (*given, None, None, None, None, None, None)
-
-
-def cross_entropy(
-    head: Any,
-    features: Float[Tensor, "N D"],
-    targets: Int[Tensor, " N"],
-    weights: Float[Tensor, " N"] | None = None,
-    config: LossConfig = LossConfig(),
-) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
-    """The weighted sum of the losses of N targets, and the loss of each (float32, without gradient)."""
-    kind = features.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
-    with torch.autocast(kind, enabled=False):
-        return _ChunkedCrossEntropy.apply(  # type: ignore[no-any-return]
-            features, head.weight, head.bias, targets, weights, head.softcap, config, dtype, torch.is_grad_enabled()
-        )
-
-
-def token_loss(
-    head: Any, hidden: Float[Tensor, "B T D"], batch: Batch, config: LossConfig = LossConfig()
-) -> tuple[Float[Tensor, ""], Float[Tensor, " N"], Int[Tensor, " N"]]:
-    """The loss sum of a batch, and loss and target of each valid position; only those pass through the head.
-
-    Without any valid target the sum is exactly 0 and still connected, so every parameter gets a zero gradient.
-    """
-    targets = batch.targets["token"]
-    valid = (targets != IGNORE).flatten().nonzero()[:, 0]
-    picked = targets.flatten()[valid]
-    weights = None if batch.weights is None else batch.weights.flatten()[valid]
-    features = head.features(hidden.flatten(0, 1)[valid])
-    total, losses = cross_entropy(head, features, picked, weights, config)
-    return total, losses, picked
-
-
-def nothing(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of a micro-batch without targets: a zero that every parameter is still part of."""
-    empty = torch.zeros(0, device=scores.device)
-    return scores.sum() * 0.0, empty, empty.long()

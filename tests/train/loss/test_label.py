@@ -11,8 +11,10 @@ from trivium.base.batch import Batch, collate
 from trivium.base.types import IGNORE, Example
 from trivium.model.device import place
 from trivium.model.layer.score import QuestionAnswering, SequenceClassification, TokenClassification
-from trivium.train.loss import LossConfig
-from trivium.train.target import LOSSES, label_loss, span_loss, tag_loss
+from trivium.train.loss.label import LabelLoss
+from trivium.train.loss.loss import Loss
+from trivium.train.loss.span import SpanLoss
+from trivium.train.loss.tag import TagLoss
 
 LENGTHS = (3, 5, 4)
 
@@ -45,7 +47,7 @@ def states(made: Batch, hidden: torch.Tensor) -> list[torch.Tensor]:
 def test_one_label_of_a_text(packed: bool, smoothing: float) -> None:
     made = batch(packed, label=[0, 2, 1])
     head, hidden = SequenceClassification(labels=("a", "b", "c"), pool="last").build(8, 11, None), hidden_of(made)
-    total, each, labels = label_loss(head, hidden, made, LossConfig(label_smoothing=smoothing))
+    total, each, labels = LabelLoss(label_smoothing=smoothing)(head, hidden, made)
     scores = torch.stack([head(text[-1]) for text in states(made, hidden)])
     expected = F.cross_entropy(scores, torch.tensor([0, 2, 1]), reduction="none", label_smoothing=smoothing)
     assert torch.allclose(each, expected) and torch.allclose(total, expected.sum())
@@ -56,7 +58,7 @@ def test_several_labels_of_a_text() -> None:
     wanted = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     made = batch(True, label=wanted)
     head, hidden = SequenceClassification(labels=("a", "b", "c"), several=True).build(8, 11, None), hidden_of(made)
-    total, each, _ = label_loss(head, hidden, made)
+    total, each, _ = LabelLoss()(head, hidden, made)
     scores = torch.stack([head(text[0]) for text in states(made, hidden)])
     expected = F.binary_cross_entropy_with_logits(scores, torch.tensor(wanted).float(), reduction="none").mean(-1)
     assert torch.allclose(each, expected) and torch.allclose(total, expected.sum())
@@ -67,7 +69,7 @@ def test_a_tag_for_the_tokens_that_have_one(packed: bool) -> None:
     tags = [[IGNORE, 1, 0], [IGNORE, IGNORE, 1, 1, IGNORE], [0, 0, 0, IGNORE]]
     made = batch(packed, tag=tags)
     head, hidden = TokenClassification(labels=("O", "B")).build(8, 11, None), hidden_of(made)
-    total, each, found = tag_loss(head, hidden, made)
+    total, each, found = TagLoss()(head, hidden, made)
     scores = torch.cat([head(text) for text in states(made, hidden)])
     flat = torch.tensor([tag for text in tags for tag in text])
     expected = F.cross_entropy(scores[flat != IGNORE], flat[flat != IGNORE], reduction="none")
@@ -79,7 +81,7 @@ def test_a_tag_for_the_tokens_that_have_one(packed: bool) -> None:
 def test_a_span_is_chosen_among_the_tokens_of_its_own_text(packed: bool) -> None:
     made = batch(packed, start=[0, 1, 3], end=[2, 4, 3])
     head, hidden = QuestionAnswering().build(8, 11, None), hidden_of(made)
-    total, each, _ = span_loss(head, hidden, made)
+    total, each, _ = SpanLoss()(head, hidden, made)
     expected = []
     for text, start, end in zip(states(made, hidden), (0, 1, 3), (2, 4, 3), strict=True):
         scores = head(text)
@@ -95,7 +97,7 @@ def test_a_span_is_chosen_among_the_tokens_of_its_own_text(packed: bool) -> None
 def test_a_batch_without_targets_gives_zero_that_every_parameter_is_part_of(name: str, config: Any) -> None:
     made = batch(False)
     head = config.build(8, 11, None)
-    total, each, found = LOSSES[name](head, hidden_of(made), Batch(made.enc, None, {}), LossConfig())
+    total, each, found = Loss.parse(name)(head, hidden_of(made), Batch(made.enc, None, {}))
     total.backward()
     assert total.item() == 0 and not len(each) and not len(found)
     assert all(p.grad is not None and not p.grad.any() for p in head.parameters())

@@ -1,0 +1,31 @@
+"""Cross-entropy over the labels of a whole text."""
+
+from typing import Any, ClassVar, Self
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from trivium.base.batch import Batch
+from trivium.model.layer.score import pooled
+from trivium.train.loss.loss import Loss, LossSum, unweighted
+
+
+class LabelLoss(Loss, kind="label"):
+    """One label for each text; with `multi_label`, the mean over all labels of their binary cross-entropy."""
+
+    target: ClassVar[str] = "label"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+    def plain(self) -> Self:
+        return self.replace(label_smoothing=0.0)
+
+    def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
+        scores = head(pooled(hidden, batch.stream, head.config.pool))  # N C
+        labels = batch.targets["label"]
+        if head.config.several:
+            losses = F.binary_cross_entropy_with_logits(scores, labels.float(), reduction="none").mean(dim=-1)
+        else:
+            losses = F.cross_entropy(scores, labels, reduction="none", label_smoothing=self.label_smoothing)
+        return unweighted(losses, labels)
