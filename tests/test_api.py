@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,11 @@ def test_importing_costs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         trivium.lod  # noqa: B018
+
+
+def test_the_version_has_one_source() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    assert trivium.__version__ == project["version"]
 
 
 def test_build_lays_flat_fields_over_a_preset() -> None:

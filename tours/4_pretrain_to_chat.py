@@ -104,7 +104,7 @@ print(
 
 title("4. Fine-tuning: the next token of answers and their ends alone")
 words = [f"budget_epochs={TUNE_EPOCHS}", "batch_tokens=512", "optim.lr=2e-3", "log_every_steps=20", "data.packing=pad"]
-tuned, _ = finetune("chat", recipe_for("chat", base, [str(file)], words=words), here / "tune")
+tuned, _ = finetune("chat", recipe_for("chat", base, [str(file)], overrides=words), here / "tune")
 
 title("5. Before and after: what was trained is recalled; a model of this size knows no more")
 models = {"before": trivium.load(base), "after": trivium.load(tuned)}

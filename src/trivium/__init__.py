@@ -1,14 +1,15 @@
-"""Trivium: from a folder of raw text to a trained, tuned and served Transformer, on one small core.
+"""Trivium: from a folder of raw text to a trained, fine-tuned and served Transformer, on one small core.
 
-The names below are loaded when they are first used: `import trivium` costs no torch.
+The names below load on first use, so `import trivium` does not import torch.
 """
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trivium.api import Model, build, load
 
-__version__ = "0.1.0"
+__version__ = version("trivium")
 __all__ = ["Model", "__version__", "build", "load"]
 
 

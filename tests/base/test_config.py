@@ -197,7 +197,7 @@ def test_overrides_are_laid_over_in_order():
 
 @pytest.mark.parametrize("word", ["lr", "=3", ""])
 def test_an_override_without_key_or_value_is_refused(word):
-    with pytest.raises(ConfigError, match="expected key=value"):
+    with pytest.raises(ConfigError, match="expected an override key=value"):
         override({}, [word])
 
 

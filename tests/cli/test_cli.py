@@ -112,7 +112,10 @@ def test_preparing_again_does_nothing(here: Path) -> None:
         (["prepare", "text", "-o", "new", "--vocab-size", "100"], "multiple of 64"),
         (["generate", "text", "--prompt", "x"], "config.json"),
         (["evaluate", "run/model", "--data", "text"], "not a data folder"),
-        (["evaluate", "run/model", "--data", "data", "task.beam.beams=2"], "task.beam.beams=2: says how files of rows"),
+        (
+            ["evaluate", "run/model", "--data", "data", "task.beam.beams=2"],
+            "task.beam.beams=2: an override of rows or task",
+        ),
         (["show", "r.toml", "--keys", "model.decodr"], "did you mean 'decoder'"),
         (["tokenizer", "eval", "text", "text"], "tokenizer.json"),
     ],

@@ -77,7 +77,7 @@ def test_shares_and_flags_are_of_all_rows(tmp_path: Path, capsys: pytest.Capture
     made = [{"prompt": "p" * n, "completion": "c"} for n in (5, 6, 200)]
     file = small.rows(tmp_path / "r.jsonl", made)
     words = ["data.packing=pad", "batch_tokens=64", "micro_rows=1"]
-    recipe = recipe_for("chat", small.folder(tmp_path, "llama"), [str(file)], words=words)
+    recipe = recipe_for("chat", small.folder(tmp_path, "llama"), [str(file)], overrides=words)
     assert examine(recipe, 1, 0) == 0
     said = capsys.readouterr().out
     assert "2 rows, 2 documents, 23 tokens" in said and "1 rows dropped: longer than 64 tokens" in said
@@ -118,7 +118,7 @@ ROWS = {
 def test_rows_of_every_task_are_shown(task: str, preset: str, said: str, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     file = small.rows(tmp_path / "r.jsonl", ROWS[task])
     words = ["data.packing=pad", "micro_rows=1", "batch_tokens=64"]
-    recipe = recipe_for(task, small.folder(tmp_path, preset), [str(file)], words=words, head=True)
+    recipe = recipe_for(task, small.folder(tmp_path, preset), [str(file)], overrides=words, head=True)
     assert examine(recipe, len(ROWS[task]), 0, tmp_path / "p.html") == 0 and (tmp_path / "p.html").is_file()
     assert examine(recipe, len(ROWS[task]), 0) == 0
     found = capsys.readouterr().out

@@ -19,7 +19,7 @@ CHAT = [{"prompt": f"p{i}", "completion": "c"} for i in range(9)]
 
 def shown(tmp_path, task, files, preset, words=(), model=None):
     console = Console(file=io.StringIO(), width=200)
-    recipe = recipe_for(task, small.folder(tmp_path, preset), [str(file) for file in files], words=words)
+    recipe = recipe_for(task, small.folder(tmp_path, preset), [str(file) for file in files], overrides=words)
     show_samples(model or small.model(preset), recipe, console)
     return console.file.getvalue()
 

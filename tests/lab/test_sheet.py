@@ -44,7 +44,7 @@ class Tokens(HTMLParser):
 @pytest.mark.parametrize("preset", ["llama", "t5"])
 def test_a_page_marks_what_is_learned(preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = small.rows(tmp_path / "r.jsonl", [{"prompt": "<hi>", "completion": "yo"}] * 3)
-    recipe = recipe_for("chat", small.folder(tmp_path, preset), [str(file)], words=["batch_tokens=64"])
+    recipe = recipe_for("chat", small.folder(tmp_path, preset), [str(file)], overrides=["batch_tokens=64"])
     assert examine(recipe, 1, 0, tmp_path / "p.html") == 0
     page = Tokens()
     page.feed((tmp_path / "p.html").read_text())

@@ -121,7 +121,7 @@ def test_any_task_of_any_family_is_learned_by_adapters(task, preset, tmp_path):
     base = small.folder(tmp_path, preset)
     words = [*small.FAST, "budget_epochs=2", "lora.rank=2"]
     head = task == "classify"
-    merged, _ = finetune(task, recipe_for(task, base, [file], words=words, head=head), tmp_path / "run")
+    merged, _ = finetune(task, recipe_for(task, base, [file], overrides=words, head=head), tmp_path / "run")
     before, after = (trivium.load(folder).transformer.state_dict() for folder in (base, merged))
     shared = [name for name in before if name in after and not name.startswith("head.")]
     changed = {name.split(".")[-2] for name in shared if not before[name].equal(after[name])}

@@ -23,7 +23,7 @@ def test_a_low_rank_run_learns_the_head_too(tmp_path):
 def test_a_recipe_goes_before_the_defaults_and_words_before_both(tmp_path):
     folder, file = small.folder(tmp_path, "bert"), str(small.rows(tmp_path / "r.jsonl", small.labelled()))
     (tmp_path / "r.toml").write_text("budget_steps = 3\n[optim]\nlr = 1e-2\n[data]\nlength = 32\n")
-    made = recipe_for("classify", folder, [file], words=["optim.lr=1e-3"], recipe=tmp_path / "r.toml")
+    made = recipe_for("classify", folder, [file], overrides=["optim.lr=1e-3"], recipe=tmp_path / "r.toml")
     assert (made.budget_steps, made.budget_epochs, made.optim.lr, made.data.length) == (3, None, 1e-3, 32)
     assert made.objective.kind == "label"
 
@@ -64,7 +64,7 @@ def test_new_tokens_and_a_template_of_ones_own(tmp_path, capsys):
     assert given[0].tolist() == ids(render([Message(**turn) for turn in talk], tuned.tokenizer))
     assert close(tuned.logits(given), stock(given).logits)
     with pytest.raises(ConfigError, match="rows of new tokens must be learned"):
-        recipe_for("chat", folder, [file], words=[*words, "lora.rank=4"])
+        recipe_for("chat", folder, [file], overrides=[*words, "lora.rank=4"])
 
 
 def test_a_model_without_a_template_keeps_the_one_that_it_learned_by(tmp_path):
@@ -73,7 +73,7 @@ def test_a_model_without_a_template_keeps_the_one_that_it_learned_by(tmp_path):
         model = small.model(preset)
         model.tokenizer = unmarked(model.tokenizer)
         folder = model.save(tmp_path / preset)
-        recipe = recipe_for("translate", folder, [file], words=[*small.FAST, "budget_epochs=1"])
+        recipe = recipe_for("translate", folder, [file], overrides=[*small.FAST, "budget_epochs=1"])
         tuned, _ = finetune("translate", recipe, tmp_path / f"run-{preset}")
         assert (tuned / "chat_template.jinja").is_file()
         tokenizer = trivium.load(tuned).tokenizer
@@ -90,7 +90,7 @@ def unmarked(tokenizer):
 def test_what_a_run_begins_with_is_shown_once_it_is_known(tmp_path):
     file = str(small.rows(tmp_path / "r.jsonl", small.labelled()))
     seen = []
-    recipe = recipe_for("classify", small.folder(tmp_path, "bert"), [file], words=[*small.FAST, "budget_epochs=1"])
+    recipe = recipe_for("classify", small.folder(tmp_path, "bert"), [file], overrides=[*small.FAST, "budget_epochs=1"])
     folder, _ = finetune("classify", recipe, tmp_path / "run", begin=lambda model, recipe: seen.append(model.config))
     assert [config.head.labels for config in seen] == [("cold", "hot")]
     assert json.loads((folder / "trivium.json").read_text())["task"] == "classify"

@@ -76,7 +76,7 @@ def test_a_person_says_how_a_task_is_done(tmp_path):
     assert (found.max_new_tokens, found.beam) == (3, Beam(beams=2, no_repeat_ngram=3))
     folder, file = small.folder(tmp_path, "t5"), small.rows(tmp_path / "r.jsonl", [{"document": "d"}])
     for count in (1, 7):
-        predict_file(folder, file, tmp_path / "out.jsonl", "summarize", words=[f"max_new_tokens={count}"])
+        predict_file(folder, file, tmp_path / "out.jsonl", "summarize", overrides=[f"max_new_tokens={count}"])
         assert len(json.loads((tmp_path / "out.jsonl").read_text())["answer"]) <= count, "a token is at most a letter"
     with pytest.raises(ConfigError, match=r"task: beam\.beam: unknown key"):
         task_for(model, "summarize", ["beam.beam=2"])

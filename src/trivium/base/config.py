@@ -164,12 +164,12 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     return merge(below, tree)
 
 
-def override(tree: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
-    """Lay `key=value` words over a tree: dotted keys, TOML values, bare words as strings."""
-    for word in words:
-        path, equals, text = word.partition("=")
+def override(tree: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Lay `key=value` overrides over a tree: dotted keys, TOML values, anything else as a string."""
+    for one in overrides:
+        path, equals, text = one.partition("=")
         if not equals or not path:
-            raise ConfigError(f"{word!r}: expected key=value, such as optim.lr=3e-4")
+            raise ConfigError(f"{one!r}: expected an override key=value, such as optim.lr=3e-4")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""The command line: each file parses, calls one function and prints; torch is imported only where it is needed."""
+"""The command line: each file parses, calls one function and prints. A command imports torch only when it runs."""
 
 import os
 import sys
@@ -53,7 +53,7 @@ app.add_typer(tokenizer)
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user is one clear line and its exit code."""
+    """Run the command line. A TriviumError is one line on the error stream and its exit code."""
     try:
         app()
     except TriviumError as error:

@@ -1,40 +1,34 @@
-"""`trivium chat`: talk to a model, on a terminal or through a pipe (one message a line)."""
+"""`trivium chat`: talk to a model, on a terminal or through a pipe (one message per line)."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from trivium.cli import options as o
 
 HELP = "/reset forgets the conversation, /save FILE writes it as a JSON line, /quit (or end of input) leaves"
 
 
 def chat(
-    model: Annotated[Path, typer.Argument(help="A model folder.")],
-    system: Annotated[str | None, typer.Option(help="A system message to begin with.")] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="The most tokens of an answer.")] = 256,
-    temperature: Annotated[float, typer.Option(help="0 takes the most likely token; above, tokens are drawn.")] = 0.0,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the k most likely tokens.")] = None,
-    top_p: Annotated[float, typer.Option(help="Draw from the fewest tokens that reach p together.")] = 1.0,
-    min_p: Annotated[float, typer.Option(help="Draw from tokens at least this share as likely as the first.")] = 0.0,
-    repetition_penalty: Annotated[float, typer.Option(help="Above 1, what is there becomes less likely.")] = 1.0,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same conversation.")] = None,
+    context: typer.Context,
+    model: o.ModelFolder,
+    system: Annotated[str | None, typer.Option(help="The system message.")] = None,
+    max_new_tokens: o.MaxNewTokens = 256,
+    temperature: o.Temperature = 0.0,
+    top_k: o.TopK = None,
+    top_p: o.TopP = 1.0,
+    min_p: o.MinP = 0.0,
+    repetition_penalty: o.RepetitionPenalty = 1.0,
+    seed: o.Seed = None,
 ) -> None:
     """Talk to a model."""
     from trivium.api import load
     from trivium.base.errors import TriviumError
     from trivium.model.device import pick
 
-    talk = load(model, device=pick()).conversation(
-        max_new_tokens,
-        system=system,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        seed=seed,
-    )
+    loaded = load(model, device=pick())
+    talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, o.SAMPLING))
     terminal = sys.stdin.isatty()
     if terminal:
         import readline  # noqa: F401  (gives input() its history and editing)
@@ -59,7 +53,7 @@ def chat(
                 for piece in talk.reply(line):
                     print(piece, end="", flush=True)
                 print()
-        except KeyboardInterrupt:  # the answer is enough; the conversation goes on
+        except KeyboardInterrupt:  # ends this answer; the conversation continues
             print()
         except TriviumError as wrong:
             if not terminal:

@@ -1,4 +1,4 @@
-"""`trivium demo`: the whole way, on text that every installation carries."""
+"""`trivium demo`: all steps, on text that every installation contains."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,10 @@ import typer
 
 
 def demo(
-    minutes: Annotated[float, typer.Option(help="How long the whole of it may take, roughly.")] = 8.0,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where everything goes.")] = Path("runs/demo"),
+    minutes: Annotated[float, typer.Option(help="The approximate time of the whole demo, in minutes.")] = 8.0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of all results.")] = Path("runs/demo"),
 ) -> None:
-    """Text, tokenizer, pretraining, fine-tuning, evaluation: to a model that answers."""
+    """Run text, tokenizer, pretraining, fine-tuning and evaluation, up to a model that answers."""
     from trivium.study.demo import demo as run
 
     run(out, minutes)

@@ -1,17 +1,19 @@
-"""`trivium fill` and `trivium embed`: what an encoder makes of text."""
+"""`trivium fill` and `trivium embed`: fill gaps and compute vectors with an encoder."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trivium.cli import options as o
+
 
 def fill(
-    model: Annotated[Path, typer.Argument(help="The folder of an encoder.")],
+    model: o.ModelFolder,
     text: Annotated[str, typer.Argument(help="A text with gaps, each written [MASK].")],
-    top: Annotated[int, typer.Option(help="How many guesses for each gap.")] = 5,
+    top: Annotated[int, typer.Option(help="The number of guesses for each gap.")] = 5,
 ) -> None:
-    """Guess the gaps of a text."""
+    """Guess the gaps of a text with an encoder."""
     from trivium.api import load
     from trivium.model.device import pick
 
@@ -20,11 +22,11 @@ def fill(
 
 
 def embed(
-    model: Annotated[Path, typer.Argument(help="A model folder.")],
-    input: Annotated[Path, typer.Option(help="A file with one text a line.")],
+    model: o.ModelFolder,
+    input: Annotated[Path, typer.Option(help="A file with one text per line.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file to write, [N, D] float32.")],
 ) -> None:
-    """One vector for each line of a file."""
+    """Write one vector for each line of a file."""
     from trivium.task.embed import embed_lines
 
     count, width = embed_lines(model, input, out)

@@ -1,26 +1,26 @@
-"""`trivium evaluate`: what a model makes of held-out text, or of the rows of a task."""
+"""`trivium evaluate`: score a model on held-out text, on the rows of a task, or on tasks of a harness."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trivium.cli.finetune import Reading, Skip, Told
+from trivium.cli import options as o
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model folder.")],
-    overrides: Told = None,
+    model: o.ModelFolder,
+    overrides: o.TaskOverrides = None,
     data: Annotated[list[Path] | None, typer.Option("--data", "-d", help="A data folder, or files of rows.")] = None,
-    task: Annotated[str | None, typer.Option(help="The task of the rows [what the model was tuned for].")] = None,
-    format: Reading = None,
-    skip_bad: Skip = False,
+    task: o.TaskName = None,
+    format: o.Format = None,
+    skip_bad: o.SkipBad = False,
     length: Annotated[int | None, typer.Option(help="Tokens in a row of a data folder [the model's context].")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the confusion matrix of a classification here.")] = None,
     harness: Annotated[str | None, typer.Option(help="Tasks of lm-evaluation-harness: arc_easy,mine ...")] = None,
     include: Annotated[Path | None, typer.Option(help="A folder with task files for the harness.")] = None,
 ) -> None:
-    """Held-out text: loss, perplexity, bits per byte. Rows: the metrics of their task."""
+    """Score a model: loss, perplexity and bits per byte of held-out text, or the metrics of a task on rows."""
     from trivium.base.errors import ConfigError
     from trivium.base.log import say
     from trivium.lab.picture import confusion
@@ -28,7 +28,9 @@ def evaluate(
 
     folder = data[0] if data and len(data) == 1 and data[0].is_dir() else None
     if overrides and (harness is not None or folder is not None):
-        raise ConfigError(f"{overrides[0]}: says how files of rows are read and answered, and --data names none")
+        raise ConfigError(
+            f"{overrides[0]}: an override of rows or task, but --data names no file of rows; leave it out"
+        )
     if harness is not None:
         from trivium.task.harness import run
 

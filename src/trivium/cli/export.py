@@ -1,13 +1,15 @@
-"""`trivium export`: write a model folder as a file that other programs run."""
+"""`trivium export`: write a model folder as one file for other programs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trivium.cli import options as o
+
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A model folder.")],
+    model: o.ModelFolder,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
     to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp).")] = "gguf",
     quantize: Annotated[str | None, typer.Option(help="Store matrices in 8 bits: q8_0.")] = None,

@@ -1,42 +1,38 @@
-"""`trivium finetune` and `trivium predict`: a model for a task, and what it says."""
+"""`trivium finetune` and `trivium predict`: train a model for a task, and write its predictions."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Reading = Annotated[str | None, typer.Option("--format", help="What the rows are, instead of what their keys say.")]
-Skip = Annotated[bool, typer.Option("--skip-bad", help="Count rows that do not fit instead of stopping.")]
-
-TOLD = 'Rows and task: columns=["1","2"] task.beam.beams=8 ...'
-Told = Annotated[list[str] | None, typer.Argument(help=TOLD)]
+from trivium.cli import options as o
 
 
 def finetune(
     task: Annotated[str, typer.Argument(help="chat, classify, tag, extract, embed, translate, summarize or prefer.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="A model folder, ours or of a supported family.")],
     data: Annotated[list[str], typer.Option("--data", "-d", help="A file of rows; several are mixed.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Fields of the recipe: optim.lr=3e-4 ...")] = None,
-    valid: Annotated[list[str] | None, typer.Option(help="Held-out rows: the metrics are of these.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe whose fields go before the task's defaults.")] = None,
-    format: Reading = None,
-    skip_bad: Skip = False,
-    train: Annotated[str | None, typer.Option(help="Which answers of a conversation count: all or last [all].")] = None,
+    overrides: o.Overrides = None,
+    valid: Annotated[list[str] | None, typer.Option(help="Held-out rows, on which the metrics are measured.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe whose fields replace the task's defaults.")] = None,
+    format: o.Format = None,
+    skip_bad: o.SkipBad = False,
+    train: Annotated[str | None, typer.Option(help="Train on which answers of a dialogue: all or last [all].")] = None,
     references: Annotated[str | None, typer.Option(help="Of several answers: sample, all or best [sample].")] = None,
     too_long: Annotated[str | None, typer.Option(help="drop, truncate-context or truncate-left [drop].")] = None,
-    lora: Annotated[int | None, typer.Option(help="Learn low-rank adapters of this rank alone.")] = None,
-    head: Annotated[bool, typer.Option(help="classify, extract: a head on an encoder-decoder model too.")] = False,
+    lora: Annotated[int | None, typer.Option(help="Train only low-rank adapters (LoRA) of this rank.")] = None,
+    head: Annotated[bool, typer.Option(help="classify, extract: use a head on an encoder-decoder model too.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the newest checkpoint of the run folder.")] = False,
+    resume: o.Resume = False,
 ) -> None:
-    """Make a model do a task: rows in, a model folder and its metrics out."""
+    """Train a model for a task: rows become a model folder and its metrics."""
     from trivium.base.log import say
     from trivium.lab.picture import confusion
     from trivium.lab.samples import show_samples
     from trivium.task.finetune import finetune, recipe_for, tell
 
     folder = out or Path("runs") / task
-    asked = {
+    options = {
         "data.rows.format": format,
         "data.rows.skip_bad": "true" if skip_bad else None,
         "objective.train": train,
@@ -44,8 +40,8 @@ def finetune(
         "data.too_long": too_long,
         "lora.rank": lora,
     }
-    words = [*(f"{key}={value}" for key, value in asked.items() if value is not None), *(overrides or [])]
-    made = recipe_for(task, model, data, valid or [], words, recipe, head)
+    chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
+    made = recipe_for(task, model, data, valid or [], [*chosen, *(overrides or [])], recipe, head)
     trained, found = finetune(task, made, folder, resume, show_samples)
     say(f"the model is in {trained}")
     tell(found)
@@ -54,14 +50,14 @@ def finetune(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model folder.")],
+    model: o.ModelFolder,
     source: Annotated[Path, typer.Option("--input", "-i", help="A file of rows; they need no answers.")],
-    overrides: Told = None,
-    task: Annotated[str | None, typer.Option(help="The task [what the model was tuned for].")] = None,
-    format: Reading = None,
+    overrides: o.TaskOverrides = None,
+    task: o.TaskName = None,
+    format: o.Format = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file [the console].")] = None,
 ) -> None:
-    """What a model says of each row of a file, one JSON object a line."""
+    """Write the model's prediction for each row of a file, one JSON object per line."""
     from trivium.task.predict import parted, predict_file, rows_as
 
     own, rows = parted(overrides or [])

@@ -1,4 +1,4 @@
-"""`trivium import`: check a Hugging Face folder, key by key, and write it as a model folder of ours."""
+"""`trivium import`: check a Hugging Face folder, key by key, and write it as a Trivium model folder."""
 
 from pathlib import Path
 from typing import Annotated

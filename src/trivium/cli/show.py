@@ -5,16 +5,18 @@ from typing import Annotated
 
 import typer
 
+from trivium.cli import options as o
+
 
 def show(
     what: Annotated[Path, typer.Argument(help="A recipe, a model folder or a data folder.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Fields of the recipe: model.depth=6 ...")] = None,
-    keys: Annotated[str | None, typer.Option(help="List the fields below this path instead: model.decoder")] = None,
-    attention: Annotated[str | None, typer.Option(help="Show what a model looks at in this text instead.")] = None,
-    html: Annotated[bool, typer.Option("--html", help="Write that as a page of heat maps.")] = False,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("attention.html"),
+    overrides: o.Overrides = None,
+    keys: Annotated[str | None, typer.Option(help="List the fields below this path: model.decoder")] = None,
+    attention: Annotated[str | None, typer.Option(help="Show the model's attention weights for this text.")] = None,
+    html: o.Html = False,
+    out: o.Page = Path("attention.html"),
 ) -> None:
-    """What a recipe, model or data folder comes to."""
+    """Show the resolved fields, sizes and costs of a recipe, model or data folder."""
     from trivium.base.errors import ConfigError
     from trivium.base.log import say
 

@@ -1,9 +1,11 @@
-"""`trivium tokenizer`: train one, or look at what one does to text."""
+"""`trivium tokenizer`: train a tokenizer, or measure one on text."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from trivium.cli import options as o
 
 tokenizer = typer.Typer(name="tokenizer", help="Train a tokenizer, or measure one.", no_args_is_help=True)
 
@@ -12,7 +14,7 @@ tokenizer = typer.Typer(name="tokenizer", help="Train a tokenizer, or measure on
 def train(
     sources: Annotated[list[str], typer.Argument(help="Folders, files, or the word `embedded`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The tokenizer folder to write.")],
-    vocab_size: Annotated[int, typer.Option(help="Tokens, control tokens included; a multiple of 64.")] = 8192,
+    vocab_size: o.VocabSize = 8192,
 ) -> None:
     """Train byte-level BPE."""
     from trivium.base.log import say
@@ -29,13 +31,13 @@ def train(
 @tokenizer.command("eval")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A tokenizer or model folder, or a tokenizer.json.")],
-    sources: Annotated[list[str], typer.Argument(help="Text to measure it on.")],
+    sources: Annotated[list[str], typer.Argument(help="The text to measure on: folders or files.")],
     beside: Annotated[
-        list[Path] | None, typer.Option(help="Another tokenizer, measured on the same text; may be given again.")
+        list[Path] | None, typer.Option(help="Another tokenizer, measured on the same text; repeatable.")
     ] = None,
-    text_key: Annotated[str | None, typer.Option(help="The key of the text in rows [text or content].")] = None,
+    text_key: o.TextKey = None,
 ) -> None:
-    """Bytes per token by language and source, and the share of documents that come back as they were."""
+    """Show bytes per token by language and source, and the share of documents that decode to the same text."""
     from trivium.base.log import say
     from trivium.corpus.measure import compare, lines
     from trivium.corpus.read.sources import Reading

@@ -107,8 +107,8 @@ def lay_out(
     used: set[str] = set()
 
     def cell(choice: dict[int, int]) -> str:
-        words = [f"{axes[axis].key}={axes[axis].values[value][1]}" for axis, value in choice.items()]
-        recipe = read_recipe(path, [*overrides, *words])
+        changes = [f"{axes[axis].key}={axes[axis].values[value][1]}" for axis, value in choice.items()]
+        recipe = read_recipe(path, [*overrides, *changes])
         name = "_".join(f"{names[axis]}-{_slug(axes[axis].values[value][0])}" for axis, value in choice.items())
         known = next((one.name for one in cells.values() if one.recipe == recipe), None)
         if known is None:
@@ -252,8 +252,8 @@ def _turned(cell: Cell, goal: int, knob: str, step: int) -> tuple[Recipe | None,
     now = stack.layers if knob == "layers" else stack.ffn.width(model.hidden_size)
 
     def made(number: int) -> Recipe:
-        words = [f"model.{name}.{knob}={number}" for name in model.stacks]
-        return parse(Recipe, override(dump(cell.recipe), words), cell.name)
+        changes = [f"model.{name}.{knob}={number}" for name in model.stacks]
+        return parse(Recipe, override(dump(cell.recipe), changes), cell.name)
 
     slope = count(made(now + step)) - count(made(now))
     number = now + round((goal - count(made(now))) / slope) * step if slope else 0

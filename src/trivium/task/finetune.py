@@ -25,11 +25,11 @@ def recipe_for(
     model: str | Path,
     data: Sequence[str],
     valid: Sequence[str] = (),
-    words: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     recipe: str | Path | None = None,
     head: bool = False,
 ) -> Recipe:
-    """The recipe of a task: its defaults, under those of a recipe file, under `words` such as `optim.lr=1e-4`."""
+    """The recipe of a task: its defaults, under those of a recipe file, under overrides such as `optim.lr=1e-4`."""
     task = task_of(name)
     objective = task.objective
     if task.kind in TEXT_TO_TEXT and not head and api.load(model).config.family == "encoder_decoder":
@@ -47,9 +47,9 @@ def recipe_for(
             tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
         tree = merge(tree, given)
     tree = merge(tree, {"init": str(model), "data": {"path": list(data), "valid": list(valid)}})
-    if any(word.startswith("budget_") for word in words):
+    if any(one.startswith("budget_") for one in overrides):
         tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
-    tree = override(tree, words)
+    tree = override(tree, overrides)
     if objective == "instruct" and task.kind in FORMATS and tree["data"].get("rows", {}).get("columns"):
         tree = merge({"data": {"rows": {"format": FORMATS[task.kind]}}}, tree)
     load_plugins(tree.get("imports", []))

@@ -18,13 +18,13 @@ from trivium.task.task import Task, task_of, tasks
 HEADS = {SequenceClassification: "classify", TokenClassification: "tag", QuestionAnswering: "extract"}
 
 
-def task_for(model: api.Model, name: str | None = None, words: Sequence[str] = ()) -> Task:
+def task_for(model: api.Model, name: str | None = None, overrides: Sequence[str] = ()) -> Task:
     """The task asked for, or the one that the model was tuned for, or that its head is for; else chat.
 
-    Words such as `max_new_tokens=64` set its fields.
+    Overrides such as `max_new_tokens=64` set its fields.
     """
     found = _named(model, name)
-    return parse(Task, override(dump(found), words), "task") if words else found
+    return parse(Task, override(dump(found), overrides), "task") if overrides else found
 
 
 def _named(model: api.Model, name: str | None) -> Task:
@@ -50,16 +50,16 @@ def reading_of(model: api.Model, given: RowReading = RowReading()) -> RowReading
     )
 
 
-def parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def parted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """What a person says of the task (`task.max_new_tokens=64`), and what of its rows."""
-    own = [word for word in words if word.startswith("task.")]
-    return [word.removeprefix("task.") for word in own], [word for word in words if word not in own]
+    own = [one for one in overrides if one.startswith("task.")]
+    return [one.removeprefix("task.") for one in own], [one for one in overrides if one not in own]
 
 
-def rows_as(words: Sequence[str] = (), format: str | None = None, skip_bad: bool = False) -> RowReading:
+def rows_as(overrides: Sequence[str] = (), format: str | None = None, skip_bad: bool = False) -> RowReading:
     """How a person says that rows are read: `prefix=...`, `columns=["1","2"]`."""
     tree = {"format": format, "skip_bad": skip_bad}
-    return parse(RowReading, override(tree, words), "rows")
+    return parse(RowReading, override(tree, overrides), "rows")
 
 
 def evaluate_files(
@@ -67,11 +67,11 @@ def evaluate_files(
     paths: Sequence[str | Path],
     task: str | None = None,
     reading: RowReading = RowReading(),
-    words: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A task's metrics of a model, ours or a stock folder, on files of rows."""
     loaded = api.load(model, device=pick())
-    return task_for(loaded, task, words).measure(loaded, paths, reading_of(loaded, reading))
+    return task_for(loaded, task, overrides).measure(loaded, paths, reading_of(loaded, reading))
 
 
 def predict_file(
@@ -80,11 +80,11 @@ def predict_file(
     out: Path | None = None,
     task: str | None = None,
     reading: RowReading = RowReading(),
-    words: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> int:
     """Write one line for each row, whole or not at all, or print them; give how many there are."""
     loaded = api.load(model, device=pick())
-    found = task_for(loaded, task, words).predict(loaded, [source], reading_of(loaded, reading))
+    found = task_for(loaded, task, overrides).predict(loaded, [source], reading_of(loaded, reading))
     lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in found]
     if out is not None:
         write_text(out, "".join(lines))

@@ -148,13 +148,13 @@ def own_loss(objective: Any) -> type[Loss]:
     return Loss.kinds[Objective.kinds.get(str(kind), CausalLM).loss]
 
 
-def read_recipe(path: str | Path | None, words: Iterable[str] = ()) -> Recipe:
-    """Read a recipe file and lay `key=value` words over it.
+def read_recipe(path: str | Path | None, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe file and lay `key=value` overrides over it.
 
     Where a fresh model leaves its vocabulary open, the data folder decides it, if it is there already.
     """
     where = str(path) if path else "recipe"
-    tree = override(read_toml(path) if path else {}, words)
+    tree = override(read_toml(path) if path else {}, overrides)
     imports = tree.get("imports", [])
     load_plugins(imports if isinstance(imports, list) else [imports], where)
     model, data = tree.get("model"), tree.get("data")

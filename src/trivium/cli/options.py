@@ -1,0 +1,42 @@
+"""The arguments and options that several commands share: each has one spelling and one help text."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ModelFolder = Annotated[Path, typer.Argument(help="A model folder.")]
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe (TOML file).")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Overrides of the recipe as key=value: optim.lr=3e-4 data.length=64 ...")
+]
+TaskOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(help='Overrides of rows and task as key=value: columns=["1","2"] task.beam.beams=8 ...'),
+]
+
+TaskName = Annotated[str | None, typer.Option("--task", help="The task [the one the model was tuned for].")]
+Format = Annotated[str | None, typer.Option("--format", help="The format of the rows [found from their keys].")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count rows that do not fit instead of stopping.")]
+TextKey = Annotated[str | None, typer.Option("--text-key", help="The key of the text in rows [text or content].")]
+VocabSize = Annotated[
+    int, typer.Option("--vocab-size", help="Tokens of the new tokenizer, special tokens included; a multiple of 64.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run folder.")]
+Html = Annotated[bool, typer.Option("--html", help="Write an HTML page instead of lines.")]
+Page = Annotated[Path, typer.Option("--out", "-o", help="The HTML page.")]
+
+MaxNewTokens = Annotated[int, typer.Option(help="The maximum number of tokens to write.")]
+Temperature = Annotated[float, typer.Option(help="0 takes the most likely token; above 0, tokens are sampled.")]
+TopK = Annotated[int | None, typer.Option(help="Sample from the k most likely tokens.")]
+TopP = Annotated[float, typer.Option(help="Sample from the fewest tokens with a total probability of at least p.")]
+MinP = Annotated[float, typer.Option(help="Sample from tokens at least min_p times as likely as the first.")]
+RepetitionPenalty = Annotated[float, typer.Option(help="Above 1, tokens that already occur become less likely.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same text.")]
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
+
+
+def given(context: typer.Context, names: Iterable[str]) -> dict[str, Any]:
+    """Return the values of options by name."""
+    return {name: context.params[name] for name in names}
