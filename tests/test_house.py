@@ -29,7 +29,6 @@ BELOW = {
     "interop": FLOOR,
     "api": FLOOR | {"infer", "interop"},
     "task": FLOOR | ROWS | {"api", "train", "infer"},
-    "serve": {"api", "infer", "token", "base"},
 }
 BELOW["lab"] = set(BELOW)
 BELOW["study"] = set(BELOW)

@@ -126,6 +126,7 @@ class Recoded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Decode the next blocks of the file and copy UTF-8 bytes into `buffer`; return their number, 0 at the end."""
         while not self._out and not self._done:
             block = self._handle.read(1 << 16)
             self._done, pending = not block, len(self._decoder.getstate()[0])
