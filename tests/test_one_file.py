@@ -1,29 +1,40 @@
-"""A new kind of every axis in one file, and a step of training with all of them together.
+"""A kind of the user's own of every axis in one file: training, saving, loading, generating and resuming with all.
 
-Nothing in `src` knows these names. If one of them needed an enum, an elif or a list to be extended, this fails.
+Nothing in `src` knows the names in `own.py`. If one of them needed an enum, an elif or a longer list, this fails.
 """
 
 import json
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 import tiny
 from places import causal, packed, patterns
-from trivium.base.config import Choice, dump, parse
-from trivium.base.types import Example
+from runs import LINES
+from trivium import api
+from trivium.base import plugin
+from trivium.base.config import Choice, dump, merge, parse
+from trivium.base.errors import ModelError
+from trivium.base.files import sha256
+from trivium.corpus.prepare import Preparation, prepare
+from trivium.data.loader import Loader
 from trivium.model import init
 from trivium.model.attention import kernel, pattern
 from trivium.model.attention.view import View
 from trivium.model.layer import embed, ffn, head, norm, position, residual
 from trivium.model.transformer import Transformer
 from trivium.objective import objective
+from trivium.task.run import run
 from trivium.train import optim, schedule
 from trivium.train.loop import train
-from trivium.train.loss import loss, token
+from trivium.train.loss import loss
 from trivium.train.recipe import Recipe
+from trivium.train.run import Interrupted
 
+OWN = Path(__file__).with_name("own.py")
 FAMILIES: dict[str, type[Choice]] = {
     "norm": norm.Norm,
     "ffn": ffn.FFN,
@@ -40,172 +51,15 @@ FAMILIES: dict[str, type[Choice]] = {
     "optim": optim.Optim,
     "schedule": schedule.Schedule,
 }
-USED: set[str] = set()
 KERNELS = [pytest.param(kind, marks=pytest.mark.slow if kind == "flex" else ()) for kind in sorted(kernel.Kernel.kinds)]
 
 
-def declare() -> None:
-    """Let one kind named `house` join every family; each notes that it was used."""
-
-    class Derf(norm.Norm, kind="house"):
-        """erf(alpha x) in place of a norm."""
-
-        alpha: float = 0.5
-
-        def build(self, size):
-            USED.add("norm")
-            return Erf(self.alpha, size)
-
-    class Erf(nn.Module):
-        def __init__(self, alpha, size):
-            super().__init__()
-            self.alpha = nn.Parameter(torch.tensor(alpha))
-            self.weight = nn.Parameter(torch.ones(size))
-
-        def forward(self, x):
-            return torch.erf(self.alpha * x) * self.weight
-
-    class Bottleneck(ffn.FFN, kind="house"):
-        """An inner width that is smaller."""
-
-        def width(self, hidden_size):
-            return hidden_size // 2
-
-        def build(self, hidden_size):
-            USED.add("ffn")
-            inner = self.width(hidden_size)
-            return nn.Sequential(nn.Linear(hidden_size, inner), nn.Tanh(), nn.Linear(inner, hidden_size))
-
-    class Ramp(position.Position, kind="house"):
-        """One trained vector times the position."""
-
-        def additive(self, context, hidden_size):
-            USED.add("position")
-            return Times(context, hidden_size)
-
-    class Times(nn.Module):
-        def __init__(self, context, hidden_size):
-            super().__init__()
-            self.context, self.slope = context, nn.Parameter(torch.zeros(hidden_size))
-
-        def forward(self, positions):
-            return positions[..., None] / self.context * self.slope
-
-    class Halved(position.Scaling, kind="house"):
-        """Half of every frequency."""
-
-        def scale(self, frequency, *_):
-            USED.add("scaling")
-            return frequency / 2
-
-    class Even(pattern.Pattern, kind="house"):
-        """The past, at even distances only."""
-
-        def allow(self, q, k):
-            distance = q.position - k.position
-            return (distance >= 0) & (distance % 2 == 0)
-
-        @property
-        def keep(self):
-            USED.add("pattern")  # not in `allow`, which FlexAttention compiles: a predicate has no side effects
-            return super().keep
-
-    class Gate(residual.Residual, kind="house"):
-        """A trained share of every sublayer."""
-
-        def build(self, norm, size, sublayers, *rest):
-            USED.add("residual")
-            stream = Gated([norm.build(size) for _ in range(sublayers)], dropout=0.0)
-            stream.share = nn.Parameter(torch.ones(sublayers))
-            return stream
-
-    class Gated(residual.ResidualStream):
-        def forward(self, x, sublayers):
-            for share, normed, sublayer in zip(self.share, self.norms, sublayers, strict=True):
-                x = x + share * self.dropout(sublayer(normed(x)))
-            return x
-
-    class Linear(kernel.Kernel, kind="house"):
-        """Scores without a softmax."""
-
-        def attend(self, q, k, v, view, scale, dropout=0.0, softcap=None):
-            USED.add("kernel")
-            scores = torch.sigmoid(q @ k.transpose(-1, -2) * scale) * view.mask
-            return scores @ v
-
-    class Wide(init.Init, kind="house"):
-        """One deviation for all."""
-
-        def linear(self, *sizes):
-            USED.add("init")
-            return 0.05
-
-        def output(self, *sizes):
-            return 0.05
-
-    class Loud(embed.Embed, kind="house"):
-        """The stock input, doubled."""
-
-        def build(self, *sizes):
-            USED.add("embed")
-            return Doubled(embed.Tokens().build(*sizes))
-
-    class Doubled(nn.Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, *arguments):
-            return 2 * self.inner(*arguments)
-
-    class Bent(head.LM, kind="house"):
-        """A tanh before the matrix."""
-
-        def build(self, *sizes):
-            USED.add("head")
-            made = super().build(*sizes)
-            made.features = torch.tanh
-            return made
-
-    class Copy(objective.Objective, kind="house"):
-        """Predict the token itself."""
-
-        def piece(self, ids, following, vocabulary, rng):
-            USED.add("objective")
-            return Example(dec=ids, targets={"token": ids})
-
-    class Doubt(token.TokenLoss, kind="house"):
-        """Half of the cross-entropy."""
-
-        def measure(self, *given):
-            USED.add("loss")
-            total, losses, targets = super().measure(*given)
-            return loss.LossSum(total / 2, losses / 2, targets)
-
-    class Descent(optim.Optim, kind="house"):
-        """Plain gradient descent."""
-
-        def build(self, model):
-            USED.add("optim")
-            return torch.optim.SGD(model.parameters(), lr=self.lr)
-
-    class Square(schedule.Schedule, kind="house"):
-        """A square."""
-
-        def after(self, step, steps):
-            USED.add("schedule")
-            return 1 - (step / steps) ** 2
-
-
-@pytest.fixture(scope="module", autouse=True)
-def house():
-    """The families grow for this file and are as before for all others."""
-    before = {name: dict(family.kinds) for name, family in FAMILIES.items()}
-    declare()
-    yield
-    for name, family in FAMILIES.items():
-        family.kinds.clear()
-        family.kinds.update(before[name])
+@pytest.fixture(autouse=True)
+def used():
+    """Import the file, give its notes of what was used, and forget its kinds again."""
+    with tiny.forgetting():
+        plugin.load([OWN])
+        yield next(sys.modules[name].USED for name in plugin.IMPORTED)
 
 
 TREE = {
@@ -248,7 +102,7 @@ def test_no_axis_is_missing_here():
     assert mine <= set(FAMILIES.values())
 
 
-def test_one_recipe_with_a_new_kind_of_everything_trains(tmp_path):
+def test_one_recipe_with_a_new_kind_of_everything_trains(tmp_path, used):
     recipe = parse(Recipe, TREE)
     folder = tiny.write_corpus(tmp_path / "data", tiny.documents([20, 9, 30, 14]))
     corpus = tiny.Corpus(folder, "train")
@@ -258,9 +112,8 @@ def test_one_recipe_with_a_new_kind_of_everything_trains(tmp_path):
     reached = set()
     for name, p in model.named_parameters():
         p.register_hook(lambda grad, name=name: reached.add(name) if grad.any() else None)
-    USED.difference_update({"objective", "loss", "optim", "schedule", "kernel", "pattern"})
     facts = train(model, tiny.loader(rows), recipe, 2, tmp_path)
-    assert set(FAMILIES) == USED
+    assert set(FAMILIES) == used
     assert facts["finite"] and facts["skipped"] == 0 and facts["targets"] > 0
     assert reached == {name for name, _ in model.named_parameters()}
 
@@ -302,3 +155,72 @@ def test_a_copy_is_learned(tmp_path):
     train(model, tiny.loader(rows), recipe.replace(log_every_steps=1), 100, tmp_path)
     losses = [json.loads(line)["loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data folder of some lines, in bytes."""
+    folder = tmp_path_factory.mktemp("own")
+    for number in range(12):
+        (folder / f"{number:02d}.txt").write_text("\n".join(f"{line} {number}" for line in LINES))
+    prepare([folder], folder / "data", Preparation(tokenizer="bytes", near=None, valid_share=0.2))
+    return folder / "data"
+
+
+def recipe_of(data):
+    changes = {"data": {"path": [str(data)], "length": 32}, "model": {"vocab_size": 384}}
+    tree = merge(TREE, {**changes, "batch_tokens": 64, "micro_rows": 2, "budget_steps": 4, "imports": [str(OWN)]})
+    return parse(Recipe, tree)
+
+
+def test_a_model_of_own_kinds_is_saved_loaded_and_generates(data, tmp_path):
+    folder = run(recipe_of(data), tmp_path / "run")
+    about = json.loads((folder / "trivium.json").read_text())
+    assert about["imports"] == [{"file": "own.py", "sha256": sha256(OWN)}]
+    assert about["recipe"]["imports"] == ["own.py"] and str(OWN.parent) not in (folder / "trivium.json").read_text()
+    made = api.load(folder)
+    assert made.transformer.state_dict()["decoder.norm.alpha"].shape == (), "a scalar weight"
+    text = made.generate("The river", max_new_tokens=5)
+    ids = [made.encode("The river")]
+    assert made.generate(ids, max_new_tokens=5) == [made.generate(ids[0], max_new_tokens=5)]
+    made.save(tmp_path / "again")
+    with tiny.forgetting():
+        again = api.load(tmp_path / "again", imports=[OWN])
+        assert again.generate("The river", max_new_tokens=5) == text
+        assert torch.equal(again.logits(ids), made.logits(ids))
+
+
+def test_a_model_of_own_kinds_names_the_file_that_it_needs(data, tmp_path, capsys):
+    made = api.Model(Transformer(parse(Recipe, TREE).model))
+    made.save(tmp_path / "m")
+    (tmp_path / "else.py").write_text(OWN.read_text())
+    (tmp_path / "own.py").write_text(OWN.read_text() + "\n")
+    with tiny.forgetting():
+        with pytest.raises(
+            ModelError, match=r"trivium\.json: needs the kinds of 'own\.py', .*--imports own\.py"
+        ) as error:
+            api.load(tmp_path / "m")
+        assert "\n" not in str(error.value)
+        api.load(tmp_path / "m", imports=[tmp_path / "else.py"])
+        assert "warning" not in capsys.readouterr().err, "the hash is what counts"
+    with tiny.forgetting():
+        api.load(tmp_path / "m", imports=[tmp_path / "own.py"])
+        assert "own.py is not the file that the model was saved with" in capsys.readouterr().err
+
+
+def test_a_run_of_own_kinds_is_resumed(data, tmp_path, monkeypatch):
+    whole = run(recipe_of(data), tmp_path / "whole")
+    stream = Loader.stream
+
+    def signalled(self, start, stop):
+        for step, batches in enumerate(stream(self, start, stop), start + 1):
+            if step == 2:
+                signal.raise_signal(signal.SIGINT)
+            yield batches
+
+    monkeypatch.setattr(Loader, "stream", signalled)
+    with pytest.raises(Interrupted):
+        run(recipe_of(data), tmp_path / "run")
+    monkeypatch.undo()
+    resumed = run(recipe_of(data), tmp_path / "run", resume=True)
+    assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

@@ -1,13 +1,16 @@
 """The smallest things that can be trained: a corpus, its rows, a model, a recipe. Whoever asks names what matters."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from trivium.base.config import merge, parse
+from trivium.base import plugin
+from trivium.base.config import Choice, merge, parse
 from trivium.base.files import write_json
 from trivium.base.seeds import generator
 from trivium.base.types import IGNORE, Example, Vocabulary
@@ -20,6 +23,36 @@ from trivium.objective.causal import CausalLM
 from trivium.train.recipe import Recipe
 
 VOCABULARY = Vocabulary(size=64, pad=0, bos=1, eos=2, special=frozenset({0, 1, 2}))
+
+
+def families(cls: type[Choice] = Choice) -> set[type[Choice]]:
+    """Every family of kinds that has been imported."""
+    below = {inner for child in cls.__subclasses__() for inner in families(child)}
+    return below | ({cls} if Choice in cls.__bases__ else set())
+
+
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """Begin without any imported file, and forget afterwards the kinds and files that were imported meanwhile."""
+    kinds, files = {family: dict(family.kinds) for family in families()}, dict(plugin.IMPORTED)
+
+    def put(known: Mapping[type[Choice], dict[str, Any]]) -> None:
+        for family, there in known.items():
+            family.kinds.clear()
+            family.kinds.update(there)
+
+    put({family: {n: k for n, k in there.items() if k.__module__ not in files} for family, there in kinds.items()})
+    modules = {name: sys.modules.pop(name) for name in files}
+    plugin.IMPORTED.clear()
+    try:
+        yield
+    finally:
+        put(kinds)
+        for name in plugin.IMPORTED:
+            del sys.modules[name]
+        sys.modules.update(modules)
+        plugin.IMPORTED.clear()
+        plugin.IMPORTED.update(files)
 
 
 def documents(lengths: Sequence[int], seed: int = 0) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from trivium.base import plugin
 from trivium.base.batch import Batch, Stream
 from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ConfigError, ModelError
@@ -295,8 +296,14 @@ class Model:
         return self.tokenizer
 
 
-def load(folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Model:
-    """Load our model folder or any supported Hugging Face folder."""
+def load(
+    folder: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    imports: Sequence[str | Path] = (),
+) -> Model:
+    """Load our model folder or any supported Hugging Face folder; `imports` are Python files of own kinds."""
+    plugin.load(imports, "load")
     found = hub.load(folder, dtype)
     return Model(found.transformer.to(device), found.tokenizer, found.stops, found.record, found.start, found.forced)
 

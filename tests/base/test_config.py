@@ -4,19 +4,8 @@ import sys
 import pytest
 
 import tiny
-from trivium.base.config import (
-    Choice,
-    Config,
-    Seq,
-    Tiled,
-    dump,
-    fields,
-    load_plugins,
-    merge,
-    override,
-    parse,
-    read_toml,
-)
+from trivium.base import plugin
+from trivium.base.config import Choice, Config, Seq, Tiled, dump, fields, merge, override, parse, read_toml
 from trivium.base.errors import ConfigError
 from trivium.model.config import ModelConfig
 from trivium.model.presets import PRESETS
@@ -256,8 +245,8 @@ def test_a_plugin_joins_its_family(tmp_path):
         "    def after(self, step, steps):\n        return 0.5\n"
     )
     try:
-        load_plugins([str(file)])
-        load_plugins([str(file)])  # twice is once
+        plugin.load([str(file)])
+        plugin.load([str(file)])  # twice is once
         assert tiny.recipe(schedule="half").schedule.factor(3, 10) == 0.5
     finally:
         from trivium.train.schedule import Schedule
@@ -269,14 +258,14 @@ def test_plugins_of_one_name_in_two_folders_are_two_plugins(tmp_path):
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "mine.py").write_text(f"import sys\nsys.plugin_{number} = True\n")
-    load_plugins([str(tmp_path / "1" / "mine.py"), str(tmp_path / "2" / "mine.py")])
+    plugin.load([str(tmp_path / "1" / "mine.py"), str(tmp_path / "2" / "mine.py")])
     assert sys.plugin_1 and sys.plugin_2
 
 
 def test_a_plugin_that_is_not_there_is_an_error(tmp_path):
     for name in (tmp_path / "missing.py", tmp_path):
         with pytest.raises(ConfigError, match=r"my\.toml: imports: .*: no such Python file"):
-            load_plugins([str(name)], "my.toml")
+            plugin.load([str(name)], "my.toml")
 
 
 def test_a_kind_belongs_to_its_own_family():

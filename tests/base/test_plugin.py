@@ -1,9 +1,13 @@
 """A person's own file runs once, and its mistakes are one line."""
 
+import sys
+
 import pytest
 
+import tiny
 from trivium.base import plugin
 from trivium.base.errors import ConfigError
+from trivium.base.files import sha256
 
 
 def test_a_file_runs_once(tmp_path):
@@ -11,8 +15,8 @@ def test_a_file_runs_once(tmp_path):
     mine.write_text(
         "import pathlib\nwith open(pathlib.Path(__file__).with_name('runs'), 'a') as f:\n    f.write('x')\n"
     )
-    plugin.run(mine, "recipe.toml")
-    plugin.run(str(mine), "recipe.toml")
+    plugin.load([mine], "recipe.toml")
+    plugin.load([str(mine)], "recipe.toml")
     assert (tmp_path / "runs").read_text() == "x"
 
 
@@ -29,5 +33,31 @@ def test_what_it_raises_is_one_line(tmp_path, code, told):
     (tmp_path / "mine.py").write_text(code)
     for _ in range(2):  # a file that failed is tried again
         with pytest.raises(ConfigError, match=rf"recipe.toml: imports: .*{told}") as error:
-            plugin.run(tmp_path / "mine.py", "recipe.toml")
+            plugin.load([tmp_path / "mine.py"], "recipe.toml")
         assert "\n" not in str(error.value)
+
+
+SHAPE = "from trivium.base.config import Choice\nclass Shape(Choice): ...\nclass Round(Shape, kind='round'): ...\n"
+
+
+def test_a_class_is_traced_to_its_file(tmp_path):
+    with tiny.forgetting():
+        (tmp_path / "shapes.py").write_text(SHAPE)
+        plugin.load([tmp_path / "shapes.py"])
+        module = sys.modules[next(iter(plugin.IMPORTED))]
+        told = [{"file": "shapes.py", "sha256": sha256(tmp_path / "shapes.py")}]
+        assert plugin.needed([int, module.Round]) == told and plugin.needed([int]) == []
+        assert plugin.needed([type("Oval", (module.Shape,), {})]) == told, "a base counts too"
+        assert plugin.paths() == [str(tmp_path / "shapes.py")]
+        assert plugin.match(told) == plugin.match([]) == []
+        assert plugin.match([{**told[0], "file": "other.py"}]) == [], "the hash is what counts"
+        (warning,) = plugin.match([{**told[0], "sha256": "0" * 64}])
+        assert warning == "shapes.py is not the file that the model was saved with (sha256 000000000000)"
+        with pytest.raises(ConfigError, match=r"needs the kinds of 'x\.py', which is not imported"):
+            plugin.match([{"file": "x.py", "sha256": "0"}])
+
+
+@pytest.mark.parametrize("damaged", [{}, ["own.py"], [{"file": "own.py"}], [{"file": 1, "sha256": "0"}], 3])
+def test_a_list_of_files_in_another_form_is_refused(damaged):
+    with pytest.raises(ConfigError, match=r"imports: expected a list of file and sha256, found"):
+        plugin.match(damaged)

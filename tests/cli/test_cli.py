@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
+import tiny
 from trivium.base.errors import TriviumError
 from trivium.cli import app
 
@@ -130,3 +132,44 @@ def test_a_process_of_its_own_ends_with_one_line_and_the_code(here: Path) -> Non
     words = [sys.executable, "-m", "trivium", "prepare", "nowhere", "-o", "new"]
     done = subprocess.run(words, cwd=here, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and done.stderr == "error: nowhere: no such file or folder\n"
+
+
+DERF = """
+import torch
+from trivium.model.layer.norm import Norm
+
+class Derf(Norm, kind="derf"):
+    def build(self, size):
+        return Erf()
+
+class Erf(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.alpha = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x):
+        return torch.erf(self.alpha * x)
+"""
+
+
+def test_a_model_of_own_kinds_is_used_with_imports(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "derf.py").write_text(DERF)
+    fields = ["model.decoder.norm=derf", 'imports=["derf.py"]', f'data.path=["{here / "data"}"]']
+    with tiny.forgetting():
+        trivium("train", str(here / "r.toml"), *fields, "-o", "run", cwd=tmp_path)
+    for words in (
+        ["generate", "run/model", "--prompt", "The", "--max-new-tokens", "3"],
+        ["evaluate", "run/model", "--data", str(here / "data")],
+        ["show", "run/model"],
+    ):
+        with tiny.forgetting():
+            found = trivium(*words, cwd=tmp_path, code=2).stderr
+            assert "needs the kinds of 'derf.py'" in found and "--imports derf.py" in found
+        with tiny.forgetting():
+            assert trivium(*words, "--imports", "derf.py", cwd=tmp_path).stdout
+
+
+def test_every_command_that_loads_a_model_takes_imports() -> None:
+    commands = typer.main.get_command(app).commands
+    without = {name for name, command in commands.items() if "imports" not in {p.name for p in command.params}}
+    assert without == {"demo", "prepare", "tokenizer"}

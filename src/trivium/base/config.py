@@ -22,7 +22,6 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
-from trivium.base import plugin
 from trivium.base.errors import ConfigError
 
 T = TypeVar("T")
@@ -126,6 +125,15 @@ def dump(value: Any) -> Any:
     return value
 
 
+def classes(value: Any) -> Iterator[type[Config]]:
+    """Yield the class of every node in a config."""
+    if isinstance(value, Config):
+        yield type(value)
+        value = dict(value)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else ():
+        yield from classes(item)
+
+
 def merge(below: Any, above: Any) -> Any:
     """Lay one tree over another, key by key. Changing a kind drops the fields of the old one."""
     if not isinstance(above, dict):
@@ -188,12 +196,6 @@ def parse(cls: type[T], tree: dict[str, Any], where: str = "config") -> T:
     except ValidationError as error:
         lines = [f"{where}: {_explain(cls, tree, problem)}" for problem in error.errors(include_url=False)]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
-
-
-def load_plugins(paths: Iterable[str], where: str = "config") -> None:
-    """Run a person's own Python files so that the kinds they define join their families."""
-    for path in paths:
-        plugin.run(path, where)
 
 
 def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, str, str]]:

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from trivium.base import files
-from trivium.base.config import dump, parse
+from trivium.base import files, plugin
+from trivium.base.config import classes, dump, parse
 from trivium.base.errors import ConfigError, ModelError
+from trivium.base.log import warn
 from trivium.interop import adapter, equip, families, rules, weights
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_type, difference, stock
@@ -97,6 +98,9 @@ def save(
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
     about: dict[str, Any] = {**(record or {}), "format": FORMAT, "model": dump(config), "parameters": parameters}
     about["stock"] = tree["architectures"][0] if family else None
+    about["imports"] = plugin.needed(classes(config))
+    if about.get("recipe", {}).get("imports"):  # a folder names the files of own kinds, and never says where they lie
+        about["recipe"] = {**about["recipe"], "imports": [Path(path).name for path in about["recipe"]["imports"]]}
     if reasons:
         about["reasons"] = reasons
     with files.publishing(folder) as new:
@@ -161,7 +165,9 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     except ModelError as wrong:
         raise ModelError(f"{folder}: {wrong}") from wrong
     record = {
-        key: value for key, value in about.items() if key not in ("format", "model", "stock", "reasons", "parameters")
+        key: value
+        for key, value in about.items()
+        if key not in ("format", "model", "stock", "reasons", "parameters", "imports")
     }
     if (file := folder / "1_Pooling" / "config.json").is_file() and "pool" not in record:
         told = files.read_json(file, ModelError)
@@ -186,6 +192,8 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
     ):
         raise ModelError(f"{ours}: expected format {FORMAT} with a model; this file is damaged or from another version")
     try:
+        for text in plugin.match(about.get("imports", [])):
+            warn(f"{ours}: {text}")
         written = parse(ModelConfig, about["model"], "model") if about else None
     except ConfigError as wrong:
         raise ModelError(f"{ours}: {_line(wrong)}") from wrong

@@ -47,13 +47,15 @@ class Rule:
         tensor = tensor[None] if self.row else tensor
         return tensor.t().contiguous() if self.transpose else tensor
 
-    def split(self, tensor: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    def split(self, tensor: Tensor, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
         """Make ours of theirs, each in its own memory."""
         tensor = tensor.t() if self.transpose else tensor
         tensor = tensor[0] if self.row else tensor
-        if len(sizes) == 1:
+        if len(shapes) == 1:
             return [tensor.contiguous()]
-        return [part.clone(memory_format=torch.contiguous_format) for part in tensor.split(list(sizes))]
+        return [
+            part.clone(memory_format=torch.contiguous_format) for part in tensor.split([shape[0] for shape in shapes])
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,14 @@ def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequ
             continue
         tensor = left.pop(rule.theirs)
         wanted = [tuple(shapes[part]) for part in rule.parts]
-        expected = [sum(shape[0] for shape in wanted), *wanted[0][1:]]
+        expected = list(wanted[0])
+        if len(wanted) > 1:
+            expected[0] = sum(shape[0] for shape in wanted)
         expected = [1, *expected] if rule.row else expected
         expected = expected[::-1] if rule.transpose else expected
         if list(tensor.shape) != expected:
             raise ModelError(f"{rule.theirs}: expected the shape {expected} of config.json, found {list(tensor.shape)}")
-        ours.update(zip(rule.parts, rule.split(tensor, [shape[0] for shape in wanted]), strict=True))
+        ours.update(zip(rule.parts, rule.split(tensor, wanted), strict=True))
     for entry in table:
         if isinstance(entry, Copy) and (copy := left.pop(entry.theirs, None)) is not None:
             if copy.shape != state[entry.of].shape or not torch.equal(copy, state[entry.of]):

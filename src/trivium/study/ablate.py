@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from trivium.base.config import dump, load_plugins, parse
+from trivium.base import plugin
+from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, NumericsError, TriviumError
 from trivium.base.files import fingerprint, read_json, write_json
 from trivium.base.log import duration, say
@@ -136,7 +137,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
             while waiting and len(running) < workers and not stop.is_set():
                 job = waiting.pop(0)
                 job.folder.mkdir(parents=True, exist_ok=True)
-                process = processes.Process(target=work, args=(job.folder, dump(job.recipe), threads))
+                process = processes.Process(target=work, args=(job.folder, dump(job.recipe), plugin.paths(), threads))
                 process.start()
                 running[process.sentinel] = job, process, time.monotonic()
             if stop.is_set() and not told:
@@ -158,7 +159,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
     return failed
 
 
-def work(folder: Path, tree: dict[str, Any], threads: int) -> None:
+def work(folder: Path, tree: dict[str, Any], imports: Sequence[str], threads: int) -> None:
     """Train one cell and seed and write its result: the whole life of a process."""
     os.setsid()  # signals of the terminal are for the parent, which passes them on
     torch.set_num_threads(threads)
@@ -167,7 +168,7 @@ def work(folder: Path, tree: dict[str, Any], threads: int) -> None:
             sys.exit(BUSY)
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             try:
-                load_plugins(tree["imports"])
+                plugin.load(imports)
                 if not (folder / "result.json").is_file():
                     measured(parse(Recipe, tree), folder)
             except TriviumError as error:

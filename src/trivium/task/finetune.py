@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from trivium import api
-from trivium.base.config import load_plugins, merge, override, parse, read_toml
+from trivium.base import plugin
+from trivium.base.config import merge, override, parse, read_toml
 from trivium.base.log import FIRST, say
 from trivium.model.device import pick
 from trivium.task.run import run
@@ -52,7 +53,7 @@ def recipe_for(
     tree = override(tree, overrides)
     if objective == "instruct" and task.kind in FORMATS and tree["data"].get("rows", {}).get("columns"):
         tree = merge({"data": {"rows": {"format": FORMATS[task.kind]}}}, tree)
-    load_plugins(tree.get("imports", []))
+    plugin.load(tree.get("imports", []))
     return parse(Recipe, tree, str(recipe or f"finetune {task.kind}"))
 
 

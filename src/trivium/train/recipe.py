@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trivium.base.config import Choice, Config, Seq, load_plugins, override, parse, read_toml
+from trivium.base import plugin
+from trivium.base.config import Choice, Config, Seq, override, parse, read_toml
 from trivium.data.rows import Packing, Tail
 from trivium.data.shards import read_manifest
 from trivium.model.adapt import Lora
@@ -156,7 +157,7 @@ def read_recipe(path: str | Path | None, overrides: Iterable[str] = ()) -> Recip
     where = str(path) if path else "recipe"
     tree = override(read_toml(path) if path else {}, overrides)
     imports = tree.get("imports", [])
-    load_plugins(imports if isinstance(imports, list) else [imports], where)
+    plugin.load(imports if isinstance(imports, list) else [imports], where)
     model, data = tree.get("model"), tree.get("data")
     path = data.get("path") if isinstance(data, dict) else None
     if isinstance(path, list) and path:
