@@ -1,15 +1,10 @@
 """The command line: each file parses, calls one function and prints. A command imports torch only when it runs."""
 
-import inspect as signatures
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any
 
 import typer
 
-from trivium.base import plugin
 from trivium.base.errors import TriviumError
 from trivium.cli.ablate import ablate
 from trivium.cli.chat import chat
@@ -21,29 +16,12 @@ from trivium.cli.export import export
 from trivium.cli.finetune import finetune, predict
 from trivium.cli.generate import generate
 from trivium.cli.hub import import_
+from trivium.cli.imports import importing
 from trivium.cli.inspect import inspect
 from trivium.cli.prepare import prepare
 from trivium.cli.show import show
 from trivium.cli.tokenizer import tokenizer
 from trivium.cli.train import train
-
-Imports = Annotated[list[str] | None, typer.Option("--imports", help="A Python file of your own kinds; repeatable.")]
-
-
-def importing(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option `--imports`: those files are run before it, so that it knows their kinds."""
-
-    @wraps(command)
-    def run(imports: list[str] | None = None, **options: Any) -> None:
-        plugin.load(imports or (), "--imports")
-        command(**options)
-
-    signature = signatures.signature(command)
-    option = signatures.Parameter("imports", signatures.Parameter.KEYWORD_ONLY, default=None, annotation=Imports)
-    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
-    run.__annotations__ = {**command.__annotations__, "imports": Imports}
-    return run
-
 
 app = typer.Typer(
     name="trivium",

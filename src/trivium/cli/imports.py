@@ -1,0 +1,27 @@
+"""The option `--imports FILE`, one definition for every command that loads a model or a recipe."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from trivium.base import plugin
+
+Imports = Annotated[list[str] | None, typer.Option("--imports", help="A Python file of your own kinds; repeatable.")]
+
+
+def importing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option `--imports`: those files are run before it, so that it knows their kinds."""
+
+    @wraps(command)
+    def run(imports: list[str] | None = None, **options: Any) -> None:
+        plugin.load(imports or (), "--imports")
+        command(**options)
+
+    signature = inspect.signature(command)
+    option = inspect.Parameter("imports", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Imports)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "imports": Imports}
+    return run
