@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
-from trivium.base.config import parse
+from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError
+from trivium.corpus.clean.filter import Filter
 from trivium.corpus.preparation import LATER, Preparation
 
 
@@ -21,3 +24,9 @@ def test_a_larger_vocabulary_learns_from_more_text():
         and Preparation(vocab_size=512).sample_bytes == 1_024_000
     )
     assert Preparation(vocab_size=512, tokenizer_bytes=7).sample_bytes == 7
+
+
+@pytest.mark.parametrize("kind", Filter.kinds)
+def test_every_filter_comes_back_from_a_file(kind):
+    preparation = parse(Preparation, {"filter": kind}, "prepare")
+    assert parse(Preparation, json.loads(json.dumps(dump(preparation))), "plan") == preparation

@@ -25,7 +25,14 @@ from pydantic_core import PydanticCustomError, core_schema
 from trivium.base.errors import ConfigError
 
 T = TypeVar("T")
-Seq = Annotated[tuple[T, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
+
+
+def as_tuple(value: Any) -> Any:
+    """Return a list as a tuple, and everything else as it is: files have lists only."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Seq = Annotated[tuple[T, ...], BeforeValidator(as_tuple)]
 """A tuple that a list in a file may fill."""
 
 Tiled = Annotated[

@@ -4,11 +4,16 @@ It is given the words as numbers, and where each ends in a text without spaces; 
 """
 
 from functools import reduce
+from typing import Annotated
 
 import numpy as np
+from pydantic import BeforeValidator
 
-from trivium.base.config import Config, Seq
+from trivium.base.config import Config, Seq, as_tuple
 from trivium.corpus.duplicates.shingle import joined, runs
+
+
+Share = Annotated[tuple[int, float], BeforeValidator(as_tuple)]
 
 
 class Repetition(Config):
@@ -18,9 +23,9 @@ class Repetition(Config):
     max_line_chars: float = 0.2
     max_paragraphs: float = 0.3
     max_paragraph_chars: float = 0.2
-    commonest: Seq[tuple[int, float]] = ((2, 0.2), (3, 0.18), (4, 0.16))
+    commonest: Seq[Share] = ((2, 0.2), (3, 0.18), (4, 0.16))
     """Words in a run, and the share of the text that the commonest such run may make up."""
-    repeated: Seq[tuple[int, float]] = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))
+    repeated: Seq[Share] = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))
     """Words in a run, in rising order, and the share of the text that may stand in runs seen before."""
 
 
