@@ -40,7 +40,8 @@ from trivium.corpus.duplicates.cluster import Near, duplicates
 from trivium.corpus.read.sources import read
 from trivium.data.pack import best_fit, concat
 from trivium.data.shards import Corpus, ShardWriter
-from trivium.token.tokenizer import SPLIT, Tokenizer
+from trivium.token.bpe import SPLIT
+from trivium.token.tokenizer import Tokenizer
 
 Side = Callable[[], Any]
 LENGTH = 1024

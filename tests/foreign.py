@@ -6,8 +6,9 @@ from functools import lru_cache
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 
+from trivium.token.bpe import SPLIT
 from trivium.token.template import ChatML, Llama3Template
-from trivium.token.tokenizer import SPLIT, Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 QWEN = """\
 {%- if messages[0].role == 'system' %}

@@ -35,7 +35,7 @@ from trivium.model.layer.score import SequenceClassification
 from trivium.model.presets import PRESETS
 from trivium.model.stack import StackConfig
 from trivium.model.transformer import Transformer
-from trivium.token.frame import framed, said, usual
+from trivium.token.frame import default_frame, read_frame, with_frame
 from trivium.token.layout import Layout
 from trivium.token.template import stop_ids
 from trivium.token.tokenizer import Tokenizer
@@ -206,7 +206,7 @@ class Model:
         """Put the head of a task on the model: `classify`, `tag`, `span` or `embed`; and the frame of its texts."""
         tokenizer = self._need_tokenizer()
         head = equip.head(self.config, tokenizer.vocabulary, kind, tuple(labels), **choices)
-        self.tokenizer = framed(tokenizer, self.layout().frame)
+        self.tokenizer = with_frame(tokenizer, self.layout().frame)
         self.transformer = equip.equip(self.transformer, head)
 
     def layout(self, length: int | None = None) -> Layout:
@@ -214,7 +214,9 @@ class Model:
         tokenizer, config = self._need_tokenizer(), self.config
         types = bool(getattr(config.embed, "types", 0))
         start = self._start() if config.family == "encoder_decoder" else 0
-        frame = said(tokenizer) or usual(tokenizer, config.family, start == tokenizer.vocabulary.pad, types)
+        frame = read_frame(tokenizer) or default_frame(
+            tokenizer, config.family, start == tokenizer.vocabulary.pad, types
+        )
         longest = min(length or config.context, config.limit or config.context)
         return Layout(tokenizer, frame, config.family, longest, start, types)
 

@@ -15,8 +15,9 @@ import torch
 import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.interop import gguf
+from trivium.token.bpe import SPLIT
 from trivium.token.template import CHAT_TEMPLATE, ids, render, stop_ids
-from trivium.token.tokenizer import SPLIT, Tokenizer
+from trivium.token.tokenizer import Tokenizer
 
 pytest.importorskip("gguf", reason="the package gguf writes these files: pip install 'trivium[export]'")
 

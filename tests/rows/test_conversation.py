@@ -13,7 +13,7 @@ from trivium.base.types import IGNORE
 from trivium.objective.instruct import Instruct
 from trivium.rows.conversation import NOTHING, Maker, best, conversation_rows
 from trivium.rows.read import BAD, RowReading, parse
-from trivium.token.template import Plain, dress
+from trivium.token.template import Plain, with_template
 from trivium.token.tokenizer import Tokenizer
 
 SHORT = {"question": "What does abs do?", "context": "", "answer": "The absolute value."}
@@ -225,7 +225,7 @@ def test_a_foreign_template_trains_the_answer_and_its_end(tmp_path):
 
 
 def test_where_padding_is_the_end_token_the_end_is_trained_and_padding_is_not(tmp_path):
-    tokenizer = dress(Tokenizer(Tokenizer.bytes().json, {"bos_token": "<s>", "eos_token": "</s>"}), Plain())
+    tokenizer = with_template(Tokenizer(Tokenizer.bytes().json, {"bos_token": "<s>", "eos_token": "</s>"}), Plain())
     vocabulary = tokenizer.vocabulary
     assert vocabulary.pad == vocabulary.eos
     path = write(tmp_path / "x.jsonl", SHORT, SHORT | {"answer": "No."})

@@ -1,6 +1,8 @@
-"""What the tests of this room share: a small tokenizer, trained once."""
+"""Tokenizers that the tests of this room share: one small and trained, one of bytes, one of WordPiece."""
 
 import pytest
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers
 
 from trivium.token.tokenizer import Tokenizer
 
@@ -16,3 +18,20 @@ def corpus(lines: int = 400) -> list[str]:
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     return Tokenizer.train(corpus(), 448)
+
+
+@pytest.fixture(scope="module", params=["trained", "bytes"])
+def any_tokenizer(request, tokenizer):
+    return tokenizer if request.param == "trained" else Tokenizer.bytes()
+
+
+def word_piece():
+    vocab = {
+        name: i for i, name in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[", "]", "MASK", "a", "##b"])
+    }
+    hf = tokenizers.Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+    hf.pre_tokenizer, hf.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
+    hf.add_special_tokens(list(vocab)[:5])
+    hf.enable_truncation(4)
+    hf.enable_padding(length=4)
+    return hf

@@ -4,7 +4,7 @@ import pytest
 
 from trivium.base.errors import DataError
 from trivium.token.extend import extend
-from trivium.token.template import ChatML, dress, ids, render, stop_ids
+from trivium.token.template import ChatML, ids, render, stop_ids, with_template
 from trivium.token.tokenizer import Tokenizer
 
 
@@ -28,8 +28,8 @@ def test_names_that_cannot_be_control_are_refused():
 
 def test_a_template_gets_the_tokens_that_it_needs():
     with pytest.raises(DataError, match=r'or add them: tokens=\["<\|im_start\|>", "<\|im_end\|>"\]'):
-        dress(Tokenizer.bytes(), ChatML())
-    dressed = dress(extend(Tokenizer.bytes(), ChatML.needs), ChatML())
+        with_template(Tokenizer.bytes(), ChatML())
+    dressed = with_template(extend(Tokenizer.bytes(), ChatML.needs), ChatML())
     assert dressed.id_of("<|im_end|>") in stop_ids(dressed)
     from trivium.base.types import Message
 

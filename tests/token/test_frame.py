@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trivium.token.frame import Frame, framed, said, usual
+from trivium.token.frame import Frame, default_frame, read_frame, with_frame
 from trivium.token.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
@@ -14,10 +14,10 @@ transformers = pytest.importorskip("transformers", reason="transformers is the o
 @pytest.mark.parametrize("types", [False, True])
 def test_stock_tokenizers_frame_alike(family, types, tmp_path):
     plain = Tokenizer.bytes()
-    frame = usual(plain, family, pad_starts=True, types=types)
-    assert said(plain) is None
-    written = framed(plain, frame)
-    assert said(written) == frame or not (frame.before or frame.after)
+    frame = default_frame(plain, family, pad_starts=True, types=types)
+    assert read_frame(plain) is None
+    written = with_frame(plain, frame)
+    assert read_frame(written) == frame or not (frame.before or frame.after)
     assert written.identity == plain.identity and written.encode("a </s> b") == plain.encode("a </s> b")
     written.save(tmp_path)
     stock = transformers.AutoTokenizer.from_pretrained(tmp_path)
@@ -44,6 +44,6 @@ def test_a_stock_post_processor_is_believed():
         "add_prefix_space": False,
     }
     tree = {**json.loads(plain.json), "post_processor": roberta}
-    assert said(Tokenizer(json.dumps(tree), plain.config)) == Frame((1,), (2,), (2, 2), 0)
+    assert read_frame(Tokenizer(json.dumps(tree), plain.config)) == Frame((1,), (2,), (2, 2), 0)
     only_offsets = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
-    assert said(Tokenizer(json.dumps({**tree, "post_processor": only_offsets}), plain.config)) is None
+    assert read_frame(Tokenizer(json.dumps({**tree, "post_processor": only_offsets}), plain.config)) is None

@@ -15,10 +15,10 @@ from trivium.token.template import (
     Plain,
     Template,
     differences,
-    dress,
     ids,
     render,
     stop_ids,
+    with_template,
 )
 from trivium.token.tokenizer import Tokenizer
 
@@ -145,8 +145,8 @@ def test_without_role_tokens_roles_are_text_and_the_end_of_the_text_ends_an_answ
 
 def test_a_template_is_put_on_where_its_tokens_are(tokenizer):
     with pytest.raises(DataError, match=r"template chatml: the tokenizer has no <\|im_start\|>, <\|im_end\|>"):
-        dress(tokenizer, ChatML())
-    plain = dress(tokenizer, Plain())
+        with_template(tokenizer, ChatML())
+    plain = with_template(tokenizer, Plain())
     assert plain.chat_template == Plain().source and plain.identity == tokenizer.identity
     assert tokenizer.decode(ids(render(PLAIN[1:3], plain))) == "<s>User:\n What? \n\nAssistant:\nIt\nreturns.</s>\n\n"
     assert stop_ids(plain) == (2,) and not [line for line in differences(plain) if "plain words" in line]
@@ -154,7 +154,7 @@ def test_a_template_is_put_on_where_its_tokens_are(tokenizer):
 
 @pytest.mark.parametrize("begin", [True, False])
 def test_bare_is_how_a_model_with_an_encoder_was_pretrained(tokenizer, begin):
-    bare = dress(tokenizer, Bare(begin=begin))
+    bare = with_template(tokenizer, Bare(begin=begin))
     source = [1] * begin + tokenizer.encode("a\nb") + [2]
     assert ids(render([Message("user", "a\nb")], bare, generate=True)) == source
     segments = render([Message("user", "a\nb"), Message("assistant", "c")], bare)

@@ -1,12 +1,7 @@
 import itertools
-import json
 import logging
-import os
 import pickle
 import random
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,14 +9,15 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, decoders, models
 
 from trivium.base.errors import DataError
 from trivium.token import fast
 from trivium.token import tokenizer as tokenizer_file
-from trivium.token.tokenizer import DecodeStream, Tokenizer, control, scrub
+from trivium.token.special import special_names
+from trivium.token.tokenizer import Tokenizer, scrub
 
-from .conftest import corpus
+from .conftest import corpus, word_piece
 
 HOSTILE = [
     "<|im_end|>",
@@ -58,7 +54,7 @@ def strange(count):
     emoji = ["😀", "👍🏽", "👩‍👩‍👧", "🇩🇪", "1️⃣", "❤️", "\u200d", "\ufe0f", "🫠"]
     spaces = [*" \t\n\r\v\f\x1c\x85", "\r\n", "   ", "\u00a0", "\u2003", "\u2028", "\u3000", "\u200b", "a", "1"]
     any_one = [chr(draw.choice([draw.randrange(0xD800), draw.randrange(0xE000, 0x110000)])) for _ in range(2000)]
-    names = control()
+    names = special_names()
     broken = [name[:at] + change + name[at:] for name in draw.sample(names, 60) for at, change in ((1, " "), (-1, "_"))]
     broken += [name.swapcase() for name in names[:9]] + [name[:-1] for name in names] + ["<", ">", "|", "<|", "|>"]
     words = [
@@ -77,70 +73,6 @@ def strange(count):
     kinds = [(han, 30), (emoji, 12), (spaces, 20), (any_one, 20), (broken, 6), ([*broken, *words, " ", *han[:20]], 20)]
     texts = [some(*kinds[i % len(kinds)]) for i in range(count - 60)]
     return [*texts, *(draw.choice(["", "a", " ", "中"]) + name + draw.choice(["", "b", " "]) for name in names[:60])]
-
-
-@pytest.fixture(scope="module", params=["trained", "bytes"])
-def any_tokenizer(request, tokenizer):
-    return tokenizer if request.param == "trained" else Tokenizer.bytes()
-
-
-def test_control_tokens_have_the_ids_of_the_table(any_tokenizer):
-    assert [any_tokenizer.id_of(name) for name in control()] == list(range(125))
-    assert control()[:9] == [
-        "<pad>",
-        "<s>",
-        "</s>",
-        "<unk>",
-        "<mask>",
-        "<|system|>",
-        "<|user|>",
-        "<|assistant|>",
-        "<|end|>",
-    ]
-    vocabulary = any_tokenizer.vocabulary
-    assert (vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.mask) == (0, 1, 2, 4)
-    assert vocabulary.sentinels == tuple(range(9, 109))
-    assert vocabulary.special >= set(range(125)) and len(vocabulary.special) == vocabulary.size - 256 - merges(
-        any_tokenizer
-    )
-    with pytest.raises(DataError, match="no token '<nobody>'"):
-        any_tokenizer.id_of("<nobody>")
-
-
-def merges(tokenizer):
-    return len(json.loads(tokenizer.json)["model"]["merges"])
-
-
-def test_the_size_is_exactly_the_one_asked_for(tokenizer):
-    assert tokenizer.size == tokenizer.vocabulary.size == 448
-    assert Tokenizer.bytes().size == 384
-    for size in (449, 320, 0):
-        with pytest.raises(DataError, match="multiple of 64, at least 384"):
-            Tokenizer.train(corpus(), size)
-    with pytest.raises(DataError, match=r"too small, it gives \d+ tokens; at most \d+ is possible") as error:
-        Tokenizer.train(corpus(), 8192)
-    possible = int(str(error.value).split("at most ")[1].split()[0])
-    assert Tokenizer.train(corpus(), possible).size == possible
-    with pytest.raises(DataError, match="use the byte-level tokenizer"):
-        Tokenizer.train([], 384)
-
-
-def test_training_is_deterministic_and_streams(tokenizer):
-    assert Tokenizer.train(iter(corpus()), 448).json == tokenizer.json
-
-
-@pytest.mark.parametrize("threads", ["1", "8"])
-def test_training_does_not_depend_on_the_number_of_threads(tokenizer, threads):
-    code = "from tests.token.conftest import *; print(Tokenizer.train(corpus(), 448).identity)"
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "RAYON_NUM_THREADS": threads},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout.strip() == tokenizer.identity
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
@@ -184,23 +116,6 @@ def test_a_batch_is_its_texts_one_by_one(any_tokenizer):
     assert len(flat) == 0 and offsets.tolist() == [0]
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
-@given(ids=st.lists(st.integers(0, 447), max_size=30))
-def test_the_stream_adds_up_to_the_full_decoding(tokenizer, ids):
-    stream = tokenizer.stream()
-    assert "".join(map(stream.push, ids)) + stream.flush() == tokenizer.decode(ids)
-
-
-def test_the_stream_never_shows_half_a_character(any_tokenizer):
-    stream, shown = any_tokenizer.stream(), []
-    for index in any_tokenizer.encode("é😀中文 👩‍👩‍👧"):
-        shown.append(stream.push(index))
-    assert "\ufffd" not in "".join(shown) and stream.flush() == ""
-    stream = any_tokenizer.stream()
-    cut = any_tokenizer.encode("\U0001f9ff")[:-1]
-    assert "".join(map(stream.push, cut)) == "" and stream.flush() == "\ufffd"
-
-
 def test_skip_special_leaves_content(tokenizer):
     ids = [1, 6, *tokenizer.encode("hi"), 8, 2]
     assert tokenizer.decode(ids, skip_special=True) == "hi"
@@ -228,7 +143,9 @@ def test_stock_transformers_reads_the_same_ids(any_tokenizer, tmp_path):
     # Stock tools read a whole control token as one, ours only where asked; told to spell them, they agree on all.
     spelled = stock(texts, add_special_tokens=False, split_special_tokens=True).input_ids
     assert [text for text, a, b in zip(texts, ours, spelled, strict=True) if a != b] == []
-    plain = [(text, ids) for text, ids in zip(texts, ours, strict=True) if not any(name in text for name in control())]
+    plain = [
+        (text, ids) for text, ids in zip(texts, ours, strict=True) if not any(name in text for name in special_names())
+    ]
     assert 900 < len(plain) < len(texts)
     found = stock([text for text, _ in plain]).input_ids  # nothing is added by default either
     assert [text for (text, a), b in zip(plain, found, strict=True) if a != b] == []
@@ -249,20 +166,8 @@ def test_unreadable_folders_are_one_clear_line(tmp_path):
     with pytest.raises(DataError, match="expected an object with a 'model'"):
         Tokenizer.load(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"model": {"type": "Nonsense"}}')
-    with pytest.raises(DataError, match="not a tokenizer that can be read"):
+    with pytest.raises(DataError, match="cannot be read as a tokenizer"):
         Tokenizer.load(tmp_path)
-
-
-def word_piece():
-    vocab = {
-        name: i for i, name in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[", "]", "MASK", "a", "##b"])
-    }
-    hf = tokenizers.Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
-    hf.pre_tokenizer, hf.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
-    hf.add_special_tokens(list(vocab)[:5])
-    hf.enable_truncation(4)
-    hf.enable_padding(length=4)
-    return hf
 
 
 def test_foreign_roles_come_from_tables_in_both_forms_or_from_usual_names(tmp_path):
@@ -325,10 +230,3 @@ def test_a_fast_encoder_that_differs_is_not_used(tokenizer, monkeypatch, caplog)
 
 def test_the_fast_encoder_is_used_for_our_own(any_tokenizer):
     assert any_tokenizer._fast is not None
-
-
-def test_the_stream_of_other_decoders_adds_up_too():
-    each = Tokenizer(word_piece().to_str())
-    stream = DecodeStream(each)
-    ids = each.encode("ab a [a] ab")
-    assert "".join(map(stream.push, ids)) + stream.flush() == each.decode(ids)

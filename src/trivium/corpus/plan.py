@@ -38,7 +38,7 @@ MOST_SHARDS = 1000
 
 
 RESULT_ROOMS = ("read", "clean", "duplicates", "stage")
-RESULT_FILES = ("data/shards.py", "token/tokenizer.py", "token/boundary.py", "token/fast.py")
+RESULT_FILES = ("data/shards.py", *(f"token/{name}.py" for name in ("tokenizer", "bpe", "special", "boundary", "fast")))
 """The code whose change makes prepared data be made again; the rooms are those of `corpus`."""
 
 

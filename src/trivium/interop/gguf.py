@@ -26,7 +26,8 @@ from trivium.model.layer.norm import LayerNormConfig, RMSNormConfig
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, NoScaling
 from trivium.model.stack import StackConfig
-from trivium.token.tokenizer import SPLIT, Tokenizer
+from trivium.token.bpe import SPLIT
+from trivium.token.tokenizer import Tokenizer
 
 ACTIVATIONS = {"llama": "silu", "qwen3": "silu", "gpt2": "gelu_tanh"}
 """The architectures written here, by the names of our families, and the activation that llama.cpp has in each."""

@@ -13,7 +13,7 @@ from trivium.model.transformer import Transformer
 from trivium.objective.instruct import Instruct
 from trivium.task.task import by_objective
 from trivium.token.extend import extend
-from trivium.token.template import Bare, dress, source, stop_ids
+from trivium.token.template import Bare, source, stop_ids, with_template
 from trivium.token.template import Trivium as Markers
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
@@ -65,7 +65,7 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
         model.transformer = resize(model.transformer, size, tokenizer.size).eval()
         say(f"{longer.size - tokenizer.size} tokens are new: {longer.size:,} in all, {size:,} rows in the table")
     if recipe.template is not None:
-        longer = dress(longer, recipe.template)
+        longer = with_template(longer, recipe.template)
     elif isinstance(recipe.objective, Instruct) and longer.chat_template is None:
         bare = model.config.family == "encoder_decoder" and any(name not in longer for name in Markers.needs)
         begin = bool(model.layout().frame.before) if bare else True

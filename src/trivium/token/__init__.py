@@ -1,1 +1,1 @@
-"""Strings to ids and back: the tokenizer, the frame around a text, the chat template."""
+"""Strings to ids and back: the tokenizer, the special tokens around a text, the chat template."""

@@ -1,7 +1,7 @@
-"""Which ids begin a word and which end a sentence: tables by id, for objectives that mask words or move sentences.
+"""Boundaries: which ids begin a word and which end a sentence, for objectives that mask words or move sentences.
 
-Knows the bytes that ids stand for; refuses to know tokenizers, objectives and grammar. Writing without spaces
-between words (Chinese, Japanese) has a word begin with each character.
+Knows the bytes that ids stand for, and no grammar. In writing without spaces between words (Chinese, Japanese), each
+character begins a word.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,26 +11,40 @@ import numpy as np
 LETTERS = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'")
 ENDS = tuple(mark.encode() for mark in (".", "!", "?", "…", "。", "！", "？", "\n"))
 CLOSING = b"\"')]} \t\r"
+Pieces = list[bytes]
 
 
 def word_starts(pieces: Sequence[bytes]) -> np.ndarray:
-    """For each id, whether a word begins with it: a space, a mark, or a character that is a word by itself."""
-    return np.array([not piece or _starts(piece[0]) for piece in pieces], dtype=bool)
+    """Return for each id whether a word begins with it (bool [V]): at a space, a mark, or a character that is a word.
 
+    0xE3 to 0xE9 are the first bytes of kana and ideographs; other bytes from 0x80 on continue a word.
+    """
 
-def _starts(byte: int) -> bool:
-    if byte >= 0x80:  # the first byte of a character, or one inside of it; 0xE3 to 0xE9 lead kana and ideographs
-        return 0xE3 <= byte <= 0xE9
-    return byte not in LETTERS
+    def starts(byte: int) -> bool:
+        return 0xE3 <= byte <= 0xE9 if byte >= 0x80 else byte not in LETTERS
+
+    return np.array([not piece or starts(piece[0]) for piece in pieces], dtype=bool)
 
 
 def sentence_ends(pieces: Sequence[bytes]) -> np.ndarray:
-    """For each id, whether a sentence may end with it."""
+    """Return for each id whether a sentence may end with it (bool [V])."""
     return np.array([piece.rstrip(CLOSING).endswith(ENDS) for piece in pieces], dtype=bool)
 
 
-def plain_pieces(ids: Mapping[str, int]) -> list[bytes]:
-    """The bytes that ids stand for where names are no bytes: words continue with `##`, or begin with `▁`."""
+def byte_pieces(ids: Mapping[str, int]) -> Pieces:
+    """Return the bytes of each id of a byte-level vocabulary, which writes each byte as a printable character."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [byte for byte in range(256) if byte not in plain]
+    back = {chr(byte): byte for byte in plain} | {chr(256 + i): byte for i, byte in enumerate(rest)}
+    table = [b""] * (max(ids.values()) + 1)
+    for name, index in ids.items():
+        known = all(char in back for char in name)
+        table[index] = bytes(back[char] for char in name) if known else name.encode()
+    return table
+
+
+def plain_pieces(ids: Mapping[str, int]) -> Pieces:
+    """Return the bytes of each id of any other vocabulary: words continue with `##`, or begin with `▁`."""
     continued = any(name.startswith("##") for name in ids)
     table = [b""] * (max(ids.values()) + 1)
     for name, index in ids.items():

@@ -1,4 +1,4 @@
-"""A tokenizer gets control tokens that it did not have: at its end, so that no id that it has is another's."""
+"""Extend: add special tokens to a tokenizer, at its end, so that no existing id changes."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,10 @@ from trivium.token.tokenizer import Tokenizer
 
 
 def extend(tokenizer: Tokenizer, names: Sequence[str]) -> Tokenizer:
-    """The same tokenizer with further control tokens; those it has already stay what they are."""
+    """Return the tokenizer with further special tokens; special tokens that it has already stay as they are.
+
+    Raises DataError for a name with white space around it, and for a name that is an ordinary token already.
+    """
     if blank := [name for name in names if not name.strip() or name != name.strip()]:
         raise DataError(f"tokens: expected names without white space around them, found {blank[0]!r}")
     new = [name for name in dict.fromkeys(names) if name not in tokenizer]

@@ -1,7 +1,7 @@
-"""Which control ids stand around a text, or around two, when a model reads them whole.
+"""Frame: the special tokens around one text or two that a model reads whole.
 
-A tokenizer.json may say so itself (its post-processor); stock tools frame by it, so we do too. One that does not say
-gets the usual frame of its model's family, and `processor` writes that down for stock tools.
+A tokenizer.json may state them in its post-processor; stock tools follow it, and so does this file. A tokenizer.json
+without one gets the usual frame of its model's family, and `post_processor` writes that down for stock tools.
 """
 
 import json
@@ -16,7 +16,7 @@ from trivium.token.tokenizer import Tokenizer
 
 
 class Frame(NamedTuple):
-    """Control ids: before a text, after it, and between two; and the token type of the second of two."""
+    """The special ids before a text, after it, and between two; and the token type of the second text."""
 
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
@@ -24,25 +24,27 @@ class Frame(NamedTuple):
     second: int = 0
 
     def size(self, parts: int) -> int:
-        """How many control ids stand around so many texts."""
+        """Return how many special ids stand around `parts` texts."""
         return len(self.before) + len(self.after) + (parts - 1) * len(self.between)
 
     def lay(self, parts: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray, list[int]]:
-        """(ids, token types, where each part begins) of one text or two."""
+        """Return (ids [T], token types [T], the start of each part) of one text or two."""
         ids, types, starts = list(self.before), [0] * len(self.before), []
         for number, part in enumerate(parts):
-            starts.append(len(ids) + (len(self.between) if number else 0))
-            ids += [*(self.between if number else ()), *part]
-            # What stands between belongs to the first, as in BERT.
-            types += [*([0] * len(self.between) if number else ()), *[self.second if number else 0] * len(part)]
+            if number:  # the special ids between belong to the first text, as in BERT
+                ids += self.between
+                types += [0] * len(self.between)
+            starts.append(len(ids))
+            ids += part
+            types += [self.second if number else 0] * len(part)
         ids += self.after
         types += [self.second if len(parts) > 1 else 0] * len(self.after)
         return np.array(ids, dtype=np.int64), np.array(types, dtype=np.int64), starts
 
 
 @lru_cache(maxsize=8)
-def said(tokenizer: Tokenizer) -> Frame | None:
-    """The frame that a tokenizer.json describes, or None."""
+def read_frame(tokenizer: Tokenizer) -> Frame | None:
+    """Return the frame that the post-processor of a tokenizer.json states, or None."""
     tree = json.loads(tokenizer.json)
     if not tree.get("post_processor"):
         return None
@@ -55,45 +57,40 @@ def said(tokenizer: Tokenizer) -> Frame | None:
         return None
     middle = twos[len(ones) - 1 : len(ones) + 1]
     before, after = single.ids[: ones[0]], single.ids[ones[-1] + 1 :]
-    if not before and not after and not pair.ids[middle[0] + 1 : middle[1]]:
-        return None  # a post-processor that only mends offsets
-    return Frame(tuple(before), tuple(after), tuple(pair.ids[middle[0] + 1 : middle[1]]), pair.type_ids[twos[-1]])
+    between = pair.ids[middle[0] + 1 : middle[1]]
+    if not before and not after and not between:
+        return None  # a post-processor that only corrects offsets
+    return Frame(tuple(before), tuple(after), tuple(between), pair.type_ids[twos[-1]])
 
 
-def usual(tokenizer: Tokenizer, family: str, pad_starts: bool = False, types: bool = False) -> Frame:
-    """BOS to EOS for an encoder; BOS alone for a decoder, whose last token reads all; EOS alone for T5."""
+def default_frame(tokenizer: Tokenizer, family: str, pad_starts: bool = False, types: bool = False) -> Frame:
+    """Return the usual frame: BOS and EOS for an encoder; BOS for a decoder, whose last token reads all; EOS for T5."""
     bos, eos = ((one,) if one is not None else () for one in (tokenizer.vocabulary.bos, tokenizer.vocabulary.eos))
     if family == "decoder":
         return Frame(bos, (), eos)
     return Frame(() if family == "encoder_decoder" and pad_starts else bos, eos, eos, int(types))
 
 
-def processor(frame: Frame, tokenizer: Tokenizer) -> dict[str, Any]:
-    """The post-processor of a tokenizer.json that says this frame."""
+def post_processor(frame: Frame, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return the post-processor of a tokenizer.json that states this frame."""
 
     def tokens(ids: Sequence[int], kind: int = 0) -> list[dict[str, Any]]:
         return [{"SpecialToken": {"id": tokenizer.token(one), "type_id": kind}} for one in ids]
 
-    def text(name: str, kind: int) -> list[dict[str, Any]]:
-        return [{"Sequence": {"id": name, "type_id": kind}}]
-
-    both = [*tokens(frame.before), *text("A", 0), *tokens(frame.between), *text("B", frame.second)]
-    used = {*frame.before, *frame.after, *frame.between}
+    first, second = ({"Sequence": {"id": name, "type_id": kind}} for name, kind in (("A", 0), ("B", frame.second)))
+    begin = [*tokens(frame.before), first]
+    used = {one: tokenizer.token(one) for one in sorted({*frame.before, *frame.after, *frame.between})}
     return {
         "type": "TemplateProcessing",
-        "single": [*tokens(frame.before), *text("A", 0), *tokens(frame.after)],
-        "pair": [*both, *tokens(frame.after, frame.second)],
-        "special_tokens": {
-            name: {"id": name, "ids": [one], "tokens": [name]}
-            for one in sorted(used)
-            for name in [tokenizer.token(one)]
-        },
+        "single": [*begin, *tokens(frame.after)],
+        "pair": [*begin, *tokens(frame.between), second, *tokens(frame.after, frame.second)],
+        "special_tokens": {name: {"id": name, "ids": [one], "tokens": [name]} for one, name in used.items()},
     }
 
 
-def framed(tokenizer: Tokenizer, frame: Frame) -> Tokenizer:
-    """The same tokenizer with its frame written down."""
-    tree = {**json.loads(tokenizer.json), "post_processor": processor(frame, tokenizer)}
+def with_frame(tokenizer: Tokenizer, frame: Frame) -> Tokenizer:
+    """Return the tokenizer with a post-processor that states the frame."""
+    tree = {**json.loads(tokenizer.json), "post_processor": post_processor(frame, tokenizer)}
     config = dict(tokenizer.config)
     if frame.second:
         config["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]

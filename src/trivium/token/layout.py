@@ -1,8 +1,7 @@
-"""How a text, or two, are laid before a model that reads them whole: framed, cut to its context, on its side.
+"""Layout: how one text or two go into a model that reads them whole: framed, cut to its context, on its side.
 
-An encoder reads them as they are, a decoder too; a model with both reads them twice, the decoder one place later, so
-that its state at a token has seen that token in both stacks (as the stock classes do). Whoever asks names the family,
-so nothing here knows a model.
+An encoder and a decoder read the ids as they are. A model with both reads them twice, the decoder one place later, so
+that its state at a token has seen that token in both stacks, as in the stock classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,20 +20,20 @@ Ids = Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What must be known of a model to lay texts before it."""
+    """The facts of a model that its input depends on."""
 
     tokenizer: Tokenizer
     frame: Frame
     family: str
     length: int
-    """Positions that it reads at most."""
+    """The most positions that the model reads."""
     start: int = 0
-    """What the decoder beside an encoder begins with."""
+    """The first id of the decoder beside an encoder."""
     types: bool = False
-    """Whether the model tells two texts apart by token types."""
+    """Whether token types tell two texts apart."""
 
     def example(self, parts: Sequence[Ids], targets: Mapping[str, Any] | None = None) -> Example:
-        """Lay parts that fit."""
+        """Return the example of parts that fit the length."""
         ids, types, _ = self.frame.lay(parts)
         found = {name: np.asarray(value, dtype=np.int64) for name, value in (targets or {}).items()}
         if self.family == "decoder":
@@ -44,14 +43,14 @@ class Layout:
         return Example(enc=ids, dec=np.concatenate([[self.start], ids[:-1]]), targets=found)
 
     def room(self, parts: int) -> int:
-        """How many content ids so many parts may have together; none at all is a DataError."""
+        """Return how many content ids `parts` texts may have together; a DataError if there is no room for one each."""
         room = self.length - self.frame.size(parts)
         if room < parts:
-            raise DataError(f"length: {self.length} tokens leave no room for {parts} texts and their control tokens")
+            raise DataError(f"length: {self.length} tokens leave no room for {parts} texts and their special tokens")
         return room
 
     def cut(self, parts: Sequence[Ids]) -> list[Ids]:
-        """Parts that fit, the longest cut at its end first, as stock tokenizers do."""
+        """Cut parts until they fit, the longest first, at its end, as stock tokenizers do."""
         room, lengths = self.room(len(parts)), [len(part) for part in parts]
         while (over := sum(lengths) - room) > 0:
             longest = max(range(len(parts)), key=lambda i: lengths[i])
@@ -61,7 +60,7 @@ class Layout:
 
 
 def spans(tokenizer: Tokenizer, text: str) -> tuple[list[int], np.ndarray]:
-    """(ids, [N, 2] where each begins and ends in the text, in characters), white space before a token left out."""
+    """Return (ids [N], spans [N, 2] in characters) of a text; a span leaves out the white space before its token."""
     found = tokenizer.spans(text)
     table = np.array([span for _, span in found], dtype=np.int64).reshape(-1, 2)
     for row in table:

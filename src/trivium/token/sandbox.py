@@ -1,10 +1,10 @@
-"""A child process that runs foreign chat templates: what it may use of time, memory and output is limited.
+"""A child process that renders foreign chat templates, with limits on time, memory and output.
 
-A chat template is a program from somebody else's folder. Jinja's immutable sandbox keeps it from reaching Python;
-the limits keep it from running for ever or filling the memory. The conventions are those of transformers:
-`raise_exception`, `strftime_now`, `tojson` without HTML escapes, `break` and `continue`, `{% generation %}`.
+A chat template is a program from a foreign folder. Jinja's immutable sandbox keeps it from reaching Python; the limits
+keep it from running for ever or filling the memory. The conventions are those of transformers: `raise_exception`,
+`strftime_now`, `tojson` without HTML escapes, `break` and `continue`, `{% generation %}`.
 
-It refuses to know what is rendered: text and variables go in, text comes out, one JSON line each way.
+Template and variables go in, text comes out, one JSON line each way.
 """
 
 import json
@@ -24,11 +24,11 @@ OUTPUT_CHARACTERS = 1 << 20
 
 
 class TemplateError(DataError):
-    """A template that cannot be rendered, with what it says itself."""
+    """A template that cannot be rendered, with the reason."""
 
 
 class Sandbox:
-    """Renders templates in a child process, which is started when it is first needed and after each that was ended."""
+    """Render templates in a child process, which starts on the first call and again after it was killed."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = seconds
@@ -37,7 +37,7 @@ class Sandbox:
         self._lock = threading.Lock()
 
     def render(self, template: str, variables: Mapping[str, Any]) -> str:
-        """Render a template; what it refuses, and what takes too long or too much, is a TemplateError."""
+        """Return the rendered text; a TemplateError if the template refuses, or exceeds the time or memory."""
         with self._lock:
             child = self._running()
             assert child.stdin is not None and child.stdout is not None
@@ -47,16 +47,14 @@ class Sandbox:
                 child.stdin.write(json.dumps({"template": template, "variables": variables}) + "\n")
                 child.stdin.flush()
                 line = child.stdout.readline()
-            except (BrokenPipeError, OSError):
+            except OSError:
                 line = ""
             finally:
                 late.cancel()
         if not line:
             self._child = None
-            raise TemplateError(
-                f"the chat template was ended: it took more than {self.seconds:g} s, or more than "
-                f"{MEMORY_BYTES >> 20} MiB of memory"
-            )
+            limits = f"it took more than {self.seconds:g} s, or more than {MEMORY_BYTES >> 20} MiB of memory"
+            raise TemplateError(f"the chat template was ended: {limits}")
         answer = json.loads(line)
         if "error" in answer:
             raise TemplateError(f"the chat template: {answer['error']}")
@@ -65,18 +63,18 @@ class Sandbox:
     def _running(self) -> "subprocess.Popen[str]":
         if self._child is None or self._owner != os.getpid() or self._child.poll() is not None:
             code = "from trivium.token.sandbox import serve; import sys; serve(sys.stdin, sys.stdout)"
+            pipe, env = subprocess.PIPE, {**os.environ, "PYTHONIOENCODING": "utf-8"}
             self._child = subprocess.Popen(
                 [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=pipe,
+                stdout=pipe,
                 stderr=subprocess.DEVNULL,
-                text=True,
                 encoding="utf-8",
-                env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+                env=env,
             )
             self._owner = os.getpid()
             assert self._child.stdout is not None
-            self._child.stdout.readline()  # it says that it is ready: starting is not the template's time
+            self._child.stdout.readline()  # the ready line: the template's time starts after it
         return self._child
 
 
@@ -104,7 +102,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
             answer = {"error": f"line {wrong.lineno}: {wrong.message}"}
         except MemoryError:
             answer = {"error": f"takes more than {MEMORY_BYTES >> 20} MiB of memory"}
-        except Exception as wrong:  # whatever a template may raise is its own message
+        except Exception as wrong:  # a template may raise anything
             answer = {"error": " ".join(str(wrong).split())[:300] or type(wrong).__name__}
         print(json.dumps(answer), file=answers, flush=True)
 
@@ -112,10 +110,10 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 def _limit() -> None:
     try:
         import resource
-    except ImportError:  # no such limits on this system; the time is still limited by the parent
+    except ImportError:  # this system has no such limits; the parent still limits the time
         return
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (600, 600))  # should the parent be gone while the child runs
+    resource.setrlimit(resource.RLIMIT_CPU, (600, 600))  # for a child whose parent has died
 
 
 def _environment() -> Any:
@@ -124,7 +122,7 @@ def _environment() -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(ext.Extension):
-        """`{% generation %}` marks what a model writes; here it leaves no trace, for spans are found by structure."""
+        """`{% generation %}` marks the answer of the model; it is dropped here: `jinja` finds answers itself."""
 
         tags = {"generation"}  # noqa: RUF012
 

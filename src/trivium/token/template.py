@@ -2,13 +2,11 @@
 
     <s> <|user|> What does abs do? <|end|> <|assistant|> It returns the absolute value. <|end|>
 
-Role markers of our own template are control tokens alone: no literal text touches content, so encoding piece by piece
-is encoding the rendered string, and a prompt is an exact prefix of the conversation it begins. Content is encoded as
-ordinary text and the markers are appended as integers, so no text can forge one. The other kinds, and whatever stands
-in a foreign model's folder, are templates in Jinja, for which `jinja` keeps the same promises.
+The role markers of the `trivium` template are special tokens alone. Therefore encoding the parts equals encoding the
+rendered string, and a prompt is an exact prefix of the conversation that it begins. Content is encoded as ordinary text
+and markers are appended as integers, so no text can forge one. All other templates are Jinja: see `jinja`.
 
-A model's template travels in its folder as the tokenizer's. Training, evaluation, chat and server all render here.
-It refuses to know about rows, files and objectives.
+The template of a model travels in its folder as the tokenizer's. Training, evaluation, chat and server all render here.
 """
 
 import json
@@ -46,8 +44,20 @@ CHAT_TEMPLATE = """\
 """
 
 
+def _turns(before: str, header: str, answer: str, other: str, after: str, prompt: str) -> str:
+    """Return a Jinja template from its expressions: header and content of each turn, `prompt` before an answer."""
+
+    def out(expression: str) -> str:
+        return "{{- " + expression + " -}}"
+
+    turn = "{%- if message['role'] == 'assistant' -%}{%- generation -%}" + out(answer)
+    turn += "{%- endgeneration -%}{%- else -%}" + out(other) + "{%- endif -%}"
+    turns = "{%- for message in messages -%}" + out(header) + turn + after + "{%- endfor -%}"
+    return before + turns + "{%- if add_generation_prompt -%}" + out(prompt) + "{%- endif -%}"
+
+
 class Template(Choice):
-    """A way of writing a conversation down."""
+    """A form of writing a conversation."""
 
     kinds: ClassVar[dict[str, type["Template"]]]
     needs: ClassVar[tuple[str, ...]] = ()
@@ -60,7 +70,7 @@ class Template(Choice):
 
 
 class Trivium(Template, kind="trivium"):
-    """Our own: role markers are control tokens alone."""
+    """The template of this project: role markers are special tokens alone."""
 
     needs: ClassVar[tuple[str, ...]] = (BEGIN, END, *MARKERS.values())
 
@@ -70,65 +80,44 @@ class Trivium(Template, kind="trivium"):
 
 
 class ChatML(Template, kind="chatml"):
-    """`<|im_start|>user`, a line end, what is said, `<|im_end|>`."""
+    """`<|im_start|>user`, a line end, the content, `<|im_end|>`."""
 
     needs: ClassVar[tuple[str, ...]] = ("<|im_start|>", "<|im_end|>")
 
     @property
     def source(self) -> str:
-        return (
-            "{%- for message in messages -%}"
-            "{{- '<|im_start|>' + message['role'] + '\\n' -}}"
-            "{%- if message['role'] == 'assistant' -%}"
-            "{%- generation -%}{{- message['content'] + '<|im_end|>' -}}{%- endgeneration -%}"
-            "{%- else -%}{{- message['content'] + '<|im_end|>' -}}{%- endif -%}"
-            "{{- '\\n' -}}"
-            "{%- endfor -%}"
-            "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
-        )
+        said, header = "message['content'] + '<|im_end|>'", "'<|im_start|>' + message['role'] + '\\n'"
+        return _turns("", header, said, said, "{{- '\\n' -}}", "'<|im_start|>assistant\\n'")
 
 
 class Llama3Template(Template, kind="llama3"):
-    """Llama 3's headers; what is said is stripped of the white space around it."""
+    """The headers of Llama 3; white space around the content is stripped."""
 
     needs: ClassVar[tuple[str, ...]] = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 
     @property
     def source(self) -> str:
-        return (
-            "{{- '<|begin_of_text|>' -}}"
-            "{%- for message in messages -%}"
-            "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' -}}"
-            "{%- if message['role'] == 'assistant' -%}"
-            "{%- generation -%}{{- message['content'] | trim + '<|eot_id|>' -}}{%- endgeneration -%}"
-            "{%- else -%}{{- message['content'] | trim + '<|eot_id|>' -}}{%- endif -%}"
-            "{%- endfor -%}"
-            "{%- if add_generation_prompt -%}{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}{%- endif -%}"
-        )
+        said = "message['content'] | trim + '<|eot_id|>'"
+        header = "'<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'"
+        prompt = "'<|start_header_id|>assistant<|end_header_id|>\\n\\n'"
+        return _turns("{{- '<|begin_of_text|>' -}}", header, said, said, "", prompt)
 
 
 class Plain(Template, kind="plain"):
-    """For tokenizers without role tokens: names as text, and the end of a text as the end of an answer."""
+    """For tokenizers without role tokens: roles are plain text, and EOS ends an answer."""
 
     @property
     def source(self) -> str:
-        return (
-            "{%- if bos_token is defined -%}{{- bos_token -}}{%- endif -%}"
-            "{%- for message in messages -%}"
-            "{{- message['role'] | capitalize + ':\\n' -}}"
-            "{%- if message['role'] == 'assistant' -%}"
-            "{%- generation -%}{{- message['content'] + (eos_token or sep_token) -}}{%- endgeneration -%}"
-            "{%- else -%}{{- message['content'] -}}{%- endif -%}"
-            "{{- '\\n\\n' -}}"
-            "{%- endfor -%}"
-            "{%- if add_generation_prompt -%}{{- 'Assistant:\\n' -}}{%- endif -%}"
-        )
+        begin, header = "{%- if bos_token is defined -%}{{- bos_token -}}{%- endif -%}", "message['role'] | capitalize"
+        said = "message['content']"
+        answer = f"{said} + (eos_token or sep_token)"
+        return _turns(begin, f"{header} + ':\\n'", answer, said, "{{- '\\n\\n' -}}", "'Assistant:\\n'")
 
 
 class Bare(Template, kind="bare"):
-    """Nothing but what is said, for models that read in an encoder and write in a decoder: as they were pretrained.
+    """The content alone, for encoder-decoders in the form of their pretraining.
 
-    The encoder reads the turns, a line each, up to the end token; the decoder writes the answer up to it.
+    The encoder reads the turns, a line each, up to EOS; the decoder writes the answer up to EOS.
     """
 
     begin: bool = True
@@ -151,7 +140,7 @@ class Bare(Template, kind="bare"):
 
 
 class Jinja(Template, kind="jinja"):
-    """A template of one's own: a file, in Hugging Face's conventions."""
+    """A template file of the user, in Hugging Face's conventions."""
 
     path: str
 
@@ -163,8 +152,8 @@ class Jinja(Template, kind="jinja"):
             raise ConfigError(f"template: {self.path}: cannot read: {failed}") from None
 
 
-def dress(tokenizer: Tokenizer, template: Template) -> Tokenizer:
-    """The tokenizer with another template, which travels with it; one whose tokens it has not is a DataError."""
+def with_template(tokenizer: Tokenizer, template: Template) -> Tokenizer:
+    """Return the tokenizer with another template; a DataError if it lacks a token that the template needs."""
     if missing := [name for name in template.needs if name not in tokenizer]:
         raise DataError(
             f"template {template.kind}: the tokenizer has no {', '.join(missing)}; take another template, "
@@ -174,17 +163,17 @@ def dress(tokenizer: Tokenizer, template: Template) -> Tokenizer:
 
 
 def source(tokenizer: Tokenizer) -> str:
-    """The template of a tokenizer: its own, else ours if it has our markers, else plain text."""
+    """Return the template of a tokenizer: its own, else `trivium` if it has the markers, else `plain`."""
     if tokenizer.chat_template:
         return tokenizer.chat_template
     return Plain().source if any(name not in tokenizer for name in Trivium.needs) else CHAT_TEMPLATE
 
 
 def render(messages: Sequence[Message], tokenizer: Tokenizer, generate: bool = False) -> list[Segment]:
-    """Render a conversation by the tokenizer's template; with `generate` it ends where the assistant is to speak.
+    """Render a conversation by the tokenizer's template; with `generate` it ends where the assistant is to answer.
 
-    What the assistant says is trained together with its end token, unless `Message.train` decides otherwise;
-    markers never are. What the template refuses (a role, an order of turns) is a DataError.
+    Answers are trained together with their end token, unless `Message.train` decides otherwise; markers never are.
+    Raises DataError for a role or an order of turns that the template refuses.
     """
     text = source(tokenizer)
     if text != CHAT_TEMPLATE:
@@ -205,22 +194,22 @@ def render(messages: Sequence[Message], tokenizer: Tokenizer, generate: bool = F
 
 
 def ids(segments: Iterable[Segment]) -> list[int]:
-    """The ids of segments, joined."""
+    """Return the ids of all segments."""
     return [index for segment in segments for index in segment.ids]
 
 
 def differences(tokenizer: Tokenizer) -> list[str]:
-    """What stock rendering does with some contents and rendering here does not, one a line; none is as it should be."""
+    """Return a line for each sample content that stock tools render differently; an empty list is the good case."""
     text = source(tokenizer)
     return [] if text == CHAT_TEMPLATE else jinja.script(text, tokenizer).differences()
 
 
 def end_id(tokenizer: Tokenizer) -> int | None:
-    """The id that ends an answer; None where the template cannot be used, which rendering will tell."""
+    """Return the id that ends an answer; None where the template cannot be used, which rendering reports."""
     text = source(tokenizer)
     if text == CHAT_TEMPLATE:
         return tokenizer.id_of(END) if END in tokenizer else None
-    if tokenizer.chat_template is None:  # plain text ends as texts end
+    if tokenizer.chat_template is None:  # `plain` ends an answer with EOS
         return tokenizer.vocabulary.eos
     try:
         return jinja.script(text, tokenizer).end
@@ -229,6 +218,6 @@ def end_id(tokenizer: Tokenizer) -> int | None:
 
 
 def stop_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
-    """The ids that end an answer: the end of the turn, and the end of the text."""
+    """Return the ids that end an answer: the end of the turn, and EOS."""
     stops = (end_id(tokenizer), tokenizer.vocabulary.eos)
     return tuple(dict.fromkeys(stop for stop in stops if stop is not None))

@@ -1,21 +1,16 @@
-"""The tokenizer: text to ids and back, one class for the ones we train and the ones we are given.
+"""The tokenizer: text to ids and back, one class for the tokenizers trained here and for foreign ones.
 
-A tokenizer is the text of a Hugging Face `tokenizer.json` plus the table that names its control tokens. Encoding
-runs on `fastokens` where a self-check finds it equal to `tokenizers`, else on `tokenizers` itself.
+A tokenizer is the text of a Hugging Face `tokenizer.json` plus the table that names its special tokens. `fastokens`
+encodes where a self-check finds it equal to `tokenizers`; else `tokenizers` does.
 
-`encode` yields content ids only. Control tokens are never recognised in text: `</s>` typed by a person is four
-ordinary characters, and ids such as `<s>` are added as integers by whoever needs them. For the same reason the
-tokenizers trained here have no post-processor: stock `AutoTokenizer(text)` gives exactly the content ids with
-`add_special_tokens` on or off, so nobody ends up with two BOS.
+`encode` yields content ids only. It never recognises special tokens in text: `</s>` typed by a person is four ordinary
+characters. Callers add ids such as `<s>` as integers. For the same reason the tokenizers trained here have no
+post-processor: stock `AutoTokenizer(text)` gives exactly the content ids with `add_special_tokens` on or off.
 
-Tokens that a foreign tokenizer adds without calling them special (runs of spaces, `<think>`) are vocabulary, not
-control, and stay recognised as stock does, unless its configuration names them as bos, eos, pad, ...
-
-It refuses to know about templates, rows, shards and models.
+A token that a foreign tokenizer adds without calling it special (runs of spaces, `<think>`) is vocabulary. It stays
+recognised, as in the stock tokenizer, unless the configuration names it as bos, eos, pad, ...
 """
 
-import builtins
-import codecs
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,73 +20,37 @@ from typing import Any
 
 import numpy as np
 import tokenizers
-from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 
 from trivium.base import files
 from trivium.base.errors import DataError
 from trivium.base.types import Vocabulary
-from trivium.token.boundary import plain_pieces, sentence_ends, word_starts
+from trivium.token import bpe
+from trivium.token.boundary import Pieces, byte_pieces, plain_pieces, sentence_ends, word_starts
 from trivium.token.fast import encoders
-
-SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""Where merges may not reach across: cl100k's pattern with numbers in groups of up to three digits."""
-
-NAMED = ("<pad>", "<s>", "</s>", "<unk>", "<mask>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
-SENTINELS, RESERVED, ROUND = 100, 16, 64
-
-ROLES: Mapping[str, str] = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "pad_token": "<pad>",
-    "unk_token": "<unk>",
-    "cls_token": "<s>",
-    "sep_token": "</s>",
-    "mask_token": "<mask>",
-}
-"""What each role of a Hugging Face tokenizer_config.json is called in the tokenizers trained here."""
-
-Pieces = list[bytes]
-
-_USUAL = {
-    "bos_token": ("<s>", "<bos>", "<|begin_of_text|>"),
-    "eos_token": ("</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"),
-    "pad_token": ("<pad>", "[PAD]"),
-    "unk_token": ("<unk>", "[UNK]"),
-    "cls_token": ("[CLS]",),
-    "sep_token": ("[SEP]",),
-    "mask_token": ("<mask>", "[MASK]"),
-}
-"""Names that stand for a role when a tokenizer.json comes without its configuration."""
+from trivium.token.special import CONFIG, roles_of
+from trivium.token.stream import DecodeStream
 
 
 class Tokenizer:
     """Encode, decode, save and load. Immutable; pickles as its JSON."""
 
     def __init__(self, text: str, config: Mapping[str, Any] | None = None, chat_template: str | None = None) -> None:
-        """Build from the text of a tokenizer.json and its tokenizer_config.json, as a table."""
+        """Build from the text of a tokenizer.json and the table of its tokenizer_config.json."""
         tree = json.loads(text)
         self.json, self.config, self.chat_template = text, dict(config or {}), chat_template
         added = {token["content"]: token for token in tree.get("added_tokens") or []}
-        names = {role: _content(self.config.get(role)) for role in ROLES}
-        if not any(names.values()):
-            names = {role: next((name for name in usual if name in added), None) for role, usual in _USUAL.items()}
-        # A role is control even where the file forgets to say so; truncation and padding are no part of a text's ids.
-        for name in filter(None, names.values()):
-            if name in added:
-                added[name]["special"] = True
+        names = roles_of(self.config, added)
+        # A token with a role is special even if the file does not say so. Ids of a text know no truncation or padding.
+        for name in added.keys() & names.values():
+            added[name]["special"] = True
         tree.update(truncation=None, padding=None, post_processor=None)
         self._hf, self._fast = encoders(json.dumps(tree))
         self._ids: dict[str, int] = self._hf.get_vocab(with_added_tokens=True)
         self.size = max(self._ids.values()) + 1
         self.roles = {role: name for role, name in names.items() if name in self._ids}
-        self.special = frozenset(
-            [self._ids[name] for name, token in added.items() if token["special"]]
-            + [self._ids[name] for name in self.roles.values()]
-        )
-        # The model itself may say that it knows no better; every other control id in content would be forged.
+        special = [*self.roles.values(), *(name for name, token in added.items() if token["special"])]
+        self.special = frozenset(self._ids[name] for name in special)
+        # The unknown token may come out of any text; every other special id in content would be forged.
         model = tree["model"]
         unknown = {self._ids.get(name) for name in (self.roles.get("unk_token"), model.get("unk_token")) if name}
         self._forbidden = np.zeros(self.size, dtype=bool)
@@ -101,55 +60,19 @@ class Tokenizer:
     def __reduce__(self) -> tuple[Any, ...]:
         return Tokenizer, (self.json, self.config, self.chat_template)
 
-    # Making one
-
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
-        """Train byte-level BPE of exactly `vocab_size` tokens, control tokens included (a multiple of 64).
-
-        The same texts give the same merges, whatever the number of threads. Texts too small for the size are
-        a DataError that names the largest size they allow.
-        """
-        smallest = _round(len(control()) + 256)
-        if vocab_size % ROUND or vocab_size < smallest:
-            raise DataError(f"vocab_size {vocab_size}: expected a multiple of {ROUND}, at least {smallest}")
-        bpe = tokenizers.Tokenizer(models.BPE())
-        bpe.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(tokenizers.Regex(SPLIT), behavior="isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-        bpe.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size,
-            min_frequency=2,
-            show_progress=False,
-            special_tokens=[AddedToken(name, special=True, normalized=False) for name in control()],
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        )
-        bpe.train_from_iterator(map(scrub, texts), trainer)
-        if (found := bpe.get_vocab_size()) != vocab_size:
-            largest = found // ROUND * ROUND
-            way = f"at most {largest} is possible" if largest >= smallest else "use the byte-level tokenizer"
-            raise DataError(f"vocab_size {vocab_size}: the text is too small, it gives {found} tokens; {way}")
-        return cls(bpe.to_str(), _config())
+        """Train byte-level BPE of exactly `vocab_size` tokens: see `bpe.train`."""
+        return cls(bpe.train(map(scrub, texts), vocab_size), CONFIG)
 
     @classmethod
     def bytes(cls) -> "Tokenizer":
-        """The tokenizer without merges: one id per UTF-8 byte, and the same control tokens (384 in all)."""
-        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        names = control(RESERVED + _round(len(control()) + 256) - len(control()) - 256)
-        tokens = {name: i for i, name in enumerate([*names, *alphabet])}
-        bpe = tokenizers.Tokenizer(models.BPE(vocab=tokens, merges=[]))
-        bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        bpe.decoder = decoders.ByteLevel()
-        bpe.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
-        return cls(bpe.to_str(), _config())
+        """Return the tokenizer without merges: one id per UTF-8 byte, and the same special tokens (384 in all)."""
+        return cls(bpe.byte_level(), CONFIG)
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
-        """Read a Hugging Face tokenizer folder, or a tokenizer.json and what stands beside it."""
+        """Read a Hugging Face tokenizer folder, or a tokenizer.json and the files beside it; else a DataError."""
         path = Path(path)
         file = path / "tokenizer.json" if path.is_dir() else path
         tree, folder = files.read_json(file), file.parent
@@ -168,7 +91,7 @@ class Tokenizer:
         try:
             return cls(file.read_text(encoding="utf-8"), config, template if isinstance(template, str) else None)
         except Exception as broken:  # `tokenizers` raises bare Exception
-            raise DataError(f"{file}: not a tokenizer that can be read: {broken}") from broken
+            raise DataError(f"{file}: cannot be read as a tokenizer: {broken}") from broken
 
     def save(self, folder: str | Path, chat_template: str | None = None, model_max_length: int | None = None) -> None:
         """Write the folder that stock `AutoTokenizer.from_pretrained` reads to the same ids."""
@@ -182,16 +105,14 @@ class Tokenizer:
         if template := chat_template or self.chat_template:
             files.write_text(folder / "chat_template.jinja", template)
 
-    # Using one
-
     def encode(self, text: str) -> list[int]:
-        """Content ids of a text; nothing in it can become a control id, lone surrogates become U+FFFD."""
+        """Return the content ids of a text. No text gives a special id; lone surrogates become U+FFFD."""
         text = scrub(text)
         ids = self._fast.encode(text).ids if self._fast else self._hf.encode(text, add_special_tokens=False).ids
         return ids if not self._forbidden[ids].any() else self._disarm(text)
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Content ids of many texts as (flat uint32 ids, uint64 offsets, one more than there are texts)."""
+        """Return the content ids of N texts as (flat uint32 ids, uint64 offsets [N + 1])."""
         texts = [scrub(text) for text in texts]
         if self._fast:
             raw, ends = self._fast.encode_batch_flat(texts)
@@ -203,20 +124,20 @@ class Tokenizer:
         return flat, offsets
 
     def spans(self, text: str) -> list[tuple[int, tuple[int, int]]]:
-        """Content ids of a text, each with where it begins and ends in it, in characters."""
+        """Return each content id of a text with its (start, end) in the text, in characters."""
         found = self._hf.encode(scrub(text), add_special_tokens=False)
         return [(i, span) for i, span in zip(found.ids, found.offsets, strict=True) if not self._forbidden[i]]
 
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
-        """The text of ids; bytes that are no UTF-8 become U+FFFD."""
+        """Return the text of ids; bytes that are not UTF-8 become U+FFFD."""
         return self._hf.decode(list(ids), skip_special_tokens=skip_special)
 
-    def stream(self) -> "DecodeStream":
-        """A decoder fed one id at a time, which never shows half a character."""
-        return DecodeStream(self)
+    def stream(self) -> DecodeStream:
+        """Return a decoder that takes one id at a time and never shows half a character."""
+        return DecodeStream(self.decode, self.pieces if self._byte_level else None)
 
     def id_of(self, name: str) -> int:
-        """The id of a token by its exact name, such as `<|user|>`."""
+        """Return the id of a token by its exact name, such as `<|user|>`; an unknown name is a DataError."""
         if name not in self._ids:
             raise DataError(f"the tokenizer has no token {name!r} (it has {self.size} tokens)")
         return self._ids[name]
@@ -225,12 +146,12 @@ class Tokenizer:
         return name in self._ids
 
     def token(self, index: int) -> str:
-        """What stands for an id in pictures: the text of its bytes, or the name of a control token."""
+        """Return the text of one id, or the name of a special token."""
         return self.decode([index])
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """What objectives may know. Without bos or eos, cls and sep stand in; without pad, eos does."""
+        """The facts that objectives need. Without bos or eos, cls and sep stand in; without pad, eos does."""
 
         def role(*names: str) -> int | None:
             return next((self._ids[self.roles[name]] for name in names if name in self.roles), None)
@@ -253,67 +174,28 @@ class Tokenizer:
 
     @cached_property
     def identity(self) -> str:
-        """sha256 of tokenizer.json but for what it puts around a text: what shards and models made with it remember."""
+        """sha256 of the tokenizer.json without its post-processor: shards and models name their tokenizer by it."""
         tree = json.loads(self.json)
         if tree.get("post_processor") is None:
             return files.sha256(self.json)
         return files.sha256(tokenizers.Tokenizer.from_str(json.dumps({**tree, "post_processor": None})).to_str())
 
     @cached_property
-    def pieces(self) -> "Pieces":
+    def pieces(self) -> Pieces:
         """The bytes of every id of a byte-level tokenizer."""
         assert self._byte_level
-        back = {char: byte for byte, char in _byte_alphabet().items()}
-        table = [b""] * self.size
-        for name, index in self._ids.items():
-            known = all(char in back for char in name)
-            table[index] = builtins.bytes(back[char] for char in name) if known else name.encode()
-        return table
+        return byte_pieces(self._ids)
 
     def _disarm(self, text: str) -> list[int]:
-        """Encode a text whose letters spell a control token that is also a piece of the vocabulary, in halves."""
+        """Encode a text that spells a special token whose name is also a piece of the vocabulary: cut that name."""
         names = [name for name, index in self._ids.items() if self._forbidden[index] and len(name) > 1]
         between = "|".join(f"(?<={re.escape(name[0])})(?={re.escape(name[1:])})" for name in names)
         ids = [i for part in re.split(between, text) for i in self._hf.encode(part, add_special_tokens=False).ids]
         return [i for i in ids if not self._forbidden[i]]
 
 
-class DecodeStream:
-    """Ids in, text out, as soon as it is certain: all pieces joined are the decoding of all ids."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace") if tokenizer._byte_level else None
-        self._held: list[int] = []
-        self._shown = 0
-
-    def push(self, index: int) -> str:
-        """Take one id; return the text that it completes, often one word, sometimes nothing."""
-        if self._utf8:
-            return self._utf8.decode(self._tokenizer.pieces[index])
-        self._held.append(index)
-        text = self._tokenizer.decode(self._held)
-        return "" if text.endswith("\ufffd") else self._show(text)
-
-    def flush(self) -> str:
-        """Return what is still held back: half a character, as U+FFFD."""
-        if self._utf8:
-            return self._utf8.decode(b"", final=True)
-        return self._show(self._tokenizer.decode(self._held))
-
-    def _show(self, text: str) -> str:
-        new, self._shown = text[self._shown :], max(self._shown, len(text))
-        return new
-
-
-def control(reserved: int = RESERVED) -> list[str]:
-    """The names of the control tokens in the order of their ids, which start at 0."""
-    sentinels = [f"<extra_id_{i}>" for i in range(SENTINELS)]
-    return [*NAMED, *sentinels, *(f"<|reserved_{i}|>" for i in range(reserved))]
-
-
 def scrub(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 can hold, by U+FFFD."""
+    """Replace lone surrogates, which UTF-8 cannot hold, by U+FFFD."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -321,34 +203,7 @@ def scrub(text: str) -> str:
     return text
 
 
-def _config() -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        **ROLES,
-        "add_bos_token": False,
-        "add_eos_token": False,
-        "clean_up_tokenization_spaces": False,
-    }
-
-
-def _content(value: Any) -> str | None:
-    """The name of a token in either form that configurations use: a string, or a table with its content."""
-    value = value.get("content") if isinstance(value, dict) else value
-    return value if isinstance(value, str) else None
-
-
-def _round(size: int) -> int:
-    return -(-size // ROUND) * ROUND
-
-
 def _join(lists: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     offsets = np.zeros(len(lists) + 1, dtype=np.uint64)
     np.cumsum([len(ids) for ids in lists], out=offsets[1:])
     return np.fromiter((i for ids in lists for i in ids), np.uint32, int(offsets[-1])), offsets
-
-
-def _byte_alphabet() -> dict[int, str]:
-    """The printable character that byte-level vocabularies write for each byte."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    rest = [byte for byte in range(256) if byte not in plain]
-    return {byte: chr(byte) for byte in plain} | {byte: chr(256 + i) for i, byte in enumerate(rest)}

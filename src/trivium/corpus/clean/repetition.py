@@ -12,7 +12,6 @@ from pydantic import BeforeValidator
 from trivium.base.config import Config, Seq, as_tuple
 from trivium.corpus.duplicates.shingle import joined, runs
 
-
 Share = Annotated[tuple[int, float], BeforeValidator(as_tuple)]
 
 
