@@ -112,9 +112,9 @@ def test_one_recipe_with_a_new_kind_of_everything_trains(tmp_path, used):
     reached = set()
     for name, p in model.named_parameters():
         p.register_hook(lambda grad, name=name: reached.add(name) if grad.any() else None)
-    facts = train(model, tiny.loader(rows), recipe, 2, tmp_path)
+    step = train(model, tiny.loader(rows), recipe, 2, tmp_path)
     assert set(FAMILIES) == used
-    assert facts["finite"] and facts["skipped"] == 0 and facts["targets"] > 0
+    assert step.finite and step.skipped == 0 and step.targets > 0
     assert reached == {name for name, _ in model.named_parameters()}
 
 

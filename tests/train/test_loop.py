@@ -46,7 +46,7 @@ class Run:
         )
 
     def go(self, stop_after=None, steps=STEPS, model=None, **options):
-        """Train with a fresh model and a fresh loader, as a new process would; give the last facts."""
+        """Train with a fresh model and a fresh loader, as a new process would; return the last step."""
         self.model = model or tiny.model("gpt2", dropout=0.1, attention_dropout=0.1, **options)
         loader = tiny.loader(self.rows, 3, 2)
         stream = loader.stream
@@ -103,10 +103,10 @@ def test_a_run_stopped_after_any_step_goes_on_bit_for_bit(whole, data, tmp_path,
     """With dropout, accumulation and warm-up, in the middle of an epoch and at its end, beside an evaluation."""
     run = Run(data, tmp_path)
     run.stopped(after)
-    facts = run.go()
+    last = run.go()
     assert run.state() == whole.state()
     assert run.metrics() == whole.metrics()
-    assert facts["step"] == STEPS and facts["tokens"] == whole.metrics()[-2]["tokens"]
+    assert last.step == STEPS and last.tokens == whole.metrics()[-2]["tokens"]
 
 
 def test_a_run_stopped_again_and_again_goes_on_bit_for_bit(whole, data, tmp_path):
@@ -174,12 +174,12 @@ def test_a_finished_run_does_nothing_more(whole, data, tmp_path):
     run = Run(data, tmp_path)
     run.go()
     before = run.metrics()
-    assert run.go()["step"] == STEPS and run.metrics() == before
+    assert run.go().step == STEPS and run.metrics() == before
 
 
 def test_a_stop_in_the_last_step_ends_the_run_as_any_other(whole, data, tmp_path):
     run = Run(data, tmp_path)
-    assert run.go(stop_after=STEPS)["step"] == STEPS
+    assert run.go(stop_after=STEPS).step == STEPS
     assert run.state() == whole.state()
 
 
@@ -190,7 +190,7 @@ def test_dropout_differs_from_step_to_step_and_by_seed(data, tmp_path):
 
     def loss(step, seed):
         recorder = tiny.Recorder(model)
-        return train_step(model, model, recorder, batches, 0.1, tiny.recipe(seed=seed), step, torch.float32)["loss"]
+        return train_step(model, model, recorder, batches, 0.1, tiny.recipe(seed=seed), step, torch.float32).loss
 
     assert loss(3, 0) == loss(3, 0)
     assert len({loss(step, seed) for step in range(2) for seed in range(2)}) == 4
@@ -214,17 +214,17 @@ def step_of(rows, model=None, micro_rows=2, step_rows=4, step=0, **changes):
     recorder = tiny.Recorder(model)
     batches = tiny.loader(rows, step_rows, micro_rows, samples=changes.pop("samples", None)).step(step)
     recipe = tiny.recipe(**{"clip": 0.0, **changes})
-    facts = train_step(model, model, recorder, batches, 0.1, recipe, step, torch.float32)
-    return (recorder.seen[0] if recorder.seen else None), facts, model
+    last = train_step(model, model, recorder, batches, 0.1, recipe, step, torch.float32)
+    return (recorder.seen[0] if recorder.seen else None), last, model
 
 
 def test_the_last_step_takes_what_is_left_and_its_own_count():
     rows = tiny.example_rows([tiny.example(n, 40, seed=n) for n in (3, 40, 20, 7, 11, 30)])
-    gradient, facts, model = step_of(rows, step=1, samples=6)
+    gradient, last, model = step_of(rows, step=1, samples=6)
     left = [tiny.loader(rows).locate(sample)[1] for sample in (4, 5)]
-    assert facts["targets"] == sum((3, 40, 20, 7, 11, 30)[row] for row in left)
+    assert last.targets == sum((3, 40, 20, 7, 11, 30)[row] for row in left)
     (wanted, alone, _) = step_of(tiny.example_rows([rows.choices[row][0] for row in left]), step_rows=2)
-    assert alone["loss"] == pytest.approx(facts["loss"], rel=1e-6)
+    assert alone.loss == pytest.approx(last.loss, rel=1e-6)
     assert float((gradient - wanted).norm() / wanted.norm()) < 1e-6
     assert all(p.grad is None for p in model.parameters())
 
@@ -235,7 +235,7 @@ def test_a_micro_batch_without_targets_adds_exactly_nothing():
     (with_empty, a, _), (without, b, _) = (
         step_of(tiny.example_rows(rows), step_rows=len(rows), micro_rows=1) for rows in ([*full, *empty], full)
     )
-    assert a["loss"] == pytest.approx(b["loss"], rel=1e-7) and a["targets"] == b["targets"] == 18
+    assert a.loss == pytest.approx(b.loss, rel=1e-7) and a.targets == b.targets == 18
     assert float((with_empty - without).norm() / without.norm()) < 1e-6
 
 
@@ -243,37 +243,54 @@ def test_a_step_without_targets_changes_nothing_and_is_counted(tmp_path):
     model, folder = tiny.model(), tmp_path
     before = [p.detach().clone() for p in model.parameters()]
     rows = tiny.example_rows([tiny.example(0, 12, seed=n) for n in range(4)])
-    facts = train(model, tiny.loader(rows), tiny.recipe(), 2, folder)
-    assert (facts["skipped"], facts["loss"], facts["targets"], facts["finite"]) == (2, 0.0, 0, True)
+    last = train(model, tiny.loader(rows), tiny.recipe(), 2, folder)
+    assert (last.skipped, last.loss, last.targets, last.finite) == (2, 0.0, 0, True)
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
 
 
 def test_weights_count_in_the_denominator():
     light = [tiny.example(9, 12, weight=0.25), tiny.example(5, 12, seed=1)]
-    _, facts, model = step_of(tiny.example_rows(light), step_rows=2, micro_rows=1)
+    _, last, model = step_of(tiny.example_rows(light), step_rows=2, micro_rows=1)
     sums = []
     for one in light:
         (batch,) = in_order(tiny.example_rows([one]), 1, 0)
         placed = loop.place(batch)
         sums.append(float(TokenLoss()(model.head, model(placed), placed)[0].detach()))
-    assert facts["loss"] == pytest.approx(sum(sums) / (9 * 0.25 + 5), rel=1e-6)
+    assert last.loss == pytest.approx(sum(sums) / (9 * 0.25 + 5), rel=1e-6)
 
 
 def test_smoothing_and_the_z_term_share_the_denominator():
     rows = tiny.example_rows([tiny.example(n, 30, seed=n) for n in (1, 30, 12, 25)])
     terms = {"loss": {"label_smoothing": 0.1, "z_loss": 0.05}}
     (wanted, whole, _), (found, split, _) = (step_of(rows, micro_rows=n, **terms) for n in (4, 1))
-    assert split["loss"] == pytest.approx(whole["loss"], rel=1e-6)
-    assert whole["loss"] > step_of(rows)[1]["loss"]
+    assert split.loss == pytest.approx(whole.loss, rel=1e-6)
+    assert whole.loss > step_of(rows)[1].loss
     assert float((found - wanted).norm() / wanted.norm()) < 1e-6
 
 
 @pytest.mark.parametrize(("clip", "largest"), [(0.0, None), (0.05, 0.05), (1e9, None)])
 def test_gradients_are_clipped_by_their_norm_over_the_step(clip, largest):
     rows = tiny.example_rows([tiny.example(20, 20, seed=n) for n in range(4)])
-    gradient, facts, _ = step_of(rows, clip=clip)
-    assert facts["norm"] > 0.1
-    assert float(gradient.norm()) == pytest.approx(largest or facts["norm"], rel=1e-4)
+    gradient, last, _ = step_of(rows, clip=clip)
+    assert last.norm > 0.1
+    assert float(gradient.norm()) == pytest.approx(largest or last.norm, rel=1e-4)
+
+
+def test_a_group_takes_its_share_of_the_learning_rate():
+    model = tiny.model(layers=1)
+    first, second, *rest = model.parameters()
+    groups = [{"params": rest}, {"params": [first], "lr_scale": 0.5}, {"params": [second], "lr_scale": 0.0}]
+    optimizer = torch.optim.SGD(groups, lr=9.0)
+    before = [p.detach().clone() for p in model.parameters()]
+    batches = tiny.loader(tiny.example_rows([tiny.example(9, 12, seed=n) for n in range(4)])).step(0)
+    recorder = tiny.Recorder(model)
+    train_step(model, model, recorder, batches, 0.1, tiny.recipe(clip=0.0), 0, torch.float32)
+    parts = recorder.seen[0].split([p.numel() for p in model.parameters()])
+    step = train_step(model, model, optimizer, batches, 0.1, tiny.recipe(clip=0.0), 0, torch.float32)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.05, 0.0] and step.lr == 0.1
+    for p, old, gradient, lr in zip(model.parameters(), before, parts, [0.05, 0.0, *[0.1] * len(rest)], strict=True):
+        moved = (p.detach() - old).double().flatten()
+        assert torch.allclose(moved, -lr * gradient, atol=1e-6) and (lr == 0) == torch.equal(p, old)
 
 
 # What is not finite
@@ -320,8 +337,8 @@ def test_ten_in_a_row_end_the_run(data, tmp_path):
 def test_nine_in_a_row_do_not(data, tmp_path):
     run = Run(data, tmp_path, eval_every_steps=100)
     calls = set(range(18)) | set(range(20, 38))
-    facts = run.go(steps=20, model=poison(tiny.model("gpt2"), calls))
-    assert facts["skipped"] == 18 and facts["finite"]
+    last = run.go(steps=20, model=poison(tiny.model("gpt2"), calls))
+    assert last.skipped == 18 and last.finite
 
 
 # Signals, precision, compilation
@@ -392,8 +409,8 @@ def test_other_modules_with_a_head_are_trained_too(data, tmp_path):
         def forward(self, batch):
             return self.table(batch.stream.ids)
 
-    facts = train(Bigram(), tiny.loader(tiny.document_rows(data)), tiny.recipe(), 3, tmp_path, World())
-    assert facts["step"] == 3 and facts["finite"]
+    last = train(Bigram(), tiny.loader(tiny.document_rows(data)), tiny.recipe(), 3, tmp_path, World())
+    assert last.step == 3 and last.finite
 
 
 def test_evaluation_leaves_no_trace_in_the_training(whole, data, tmp_path):

@@ -9,7 +9,7 @@ from trivium.train.optim import AdamW, Optim, groups
 
 
 def names(model):
-    """The names in each group: decayed, spared."""
+    """The names in each group: decay, no_decay."""
     of = {id(p): name for name, p in model.named_parameters()}
     return tuple([of[id(p)] for p in group] for group in groups(model))
 
@@ -23,11 +23,11 @@ def test_every_trainable_parameter_is_in_exactly_one_group(preset):
 
 
 def test_norms_biases_and_embeddings_do_not_decay():
-    decayed, spared = names(tiny.model("gpt2", tree={"head": {"kind": "lm", "bias": True}}))
-    assert all(name.endswith(".weight") and "norm" not in name for name in decayed)
-    assert len(decayed) == 2 * 6  # q, k, v, o, up, down of both layers
-    assert "tokens.weight" in spared and any("position" in name for name in spared)
-    assert all("norm" in name or name.endswith(".bias") or name in spared[:2] for name in spared)
+    decay, no_decay = names(tiny.model("gpt2", tree={"head": {"kind": "lm", "bias": True}}))
+    assert all(name.endswith(".weight") and "norm" not in name for name in decay)
+    assert len(decay) == 2 * 6  # q, k, v, o, up, down of both layers
+    assert "tokens.weight" in no_decay and any("position" in name for name in no_decay)
+    assert all("norm" in name or name.endswith(".bias") or name in no_decay[:2] for name in no_decay)
 
 
 def test_a_tied_head_is_an_embedding_and_an_untied_one_is_not():
@@ -39,8 +39,8 @@ def test_a_tied_head_is_an_embedding_and_an_untied_one_is_not():
 def test_what_is_frozen_is_left_alone():
     model = tiny.model()
     model.tokens.weight.requires_grad_(False)
-    decayed, spared = names(model)
-    assert "tokens.weight" not in decayed + spared
+    decay, no_decay = names(model)
+    assert "tokens.weight" not in decay + no_decay
     for p in model.parameters():
         p.requires_grad_(p.ndim > 1)
     assert len(AdamW().build(model).param_groups) in (1, 2)

@@ -29,8 +29,8 @@ def one_step(ranks, rows, micro_rows=8, **options):
     forward = ranks.wrap(model)
     size = rows.size(0)
     loader = tiny.loader(rows, size, micro_rows, rank=ranks.rank, world=ranks.size, **options)
-    facts = train_step(forward, model, recorder, loader.step(0), 0.1, tiny.recipe(clip=0.0), 0, torch.float32, ranks)
-    return recorder.seen[0] if recorder.seen else None, facts
+    last = train_step(forward, model, recorder, loader.step(0), 0.1, tiny.recipe(clip=0.0), 0, torch.float32, ranks)
+    return recorder.seen[0] if recorder.seen else None, last
 
 
 def same(found, wanted, tolerance=1e-6):
@@ -39,8 +39,8 @@ def same(found, wanted, tolerance=1e-6):
 
 def in_ranks(size, folder, rows, **options):
     def act(ranks):
-        gradient, facts = one_step(ranks, rows, **options)
-        return [None if gradient is None else gradient.tolist(), facts["loss"], facts["targets"], facts["skipped"]]
+        gradient, last = one_step(ranks, rows, **options)
+        return [None if gradient is None else gradient.tolist(), last.loss, last.targets, last.skipped]
 
     return together(size, act, folder)
 
@@ -48,9 +48,9 @@ def in_ranks(size, folder, rows, **options):
 @pytest.mark.parametrize("micro_rows", [1, 2, 3, 4])
 def test_micro_batches_change_neither_gradient_nor_loss(micro_rows):
     rows = labelled(*LABELS)
-    (wanted, facts), (found, other) = one_step(World(), rows), one_step(World(), rows, micro_rows)
+    (wanted, last), (found, other) = one_step(World(), rows), one_step(World(), rows, micro_rows)
     assert same(found, wanted)
-    assert other["loss"] == pytest.approx(facts["loss"], rel=1e-6) and other["targets"] == sum(LABELS)
+    assert other.loss == pytest.approx(last.loss, rel=1e-6) and other.targets == sum(LABELS)
 
 
 def test_the_step_is_the_mean_over_all_targets_and_no_mean_of_means():
@@ -65,26 +65,26 @@ def test_the_step_is_the_mean_over_all_targets_and_no_mean_of_means():
         )
         for value in (total / count, means)
     )
-    found, facts = one_step(World(), rows, micro_rows=2)
-    assert same(found, wanted) and facts["loss"] == pytest.approx(float(total.detach()) / count, rel=1e-6)
+    found, last = one_step(World(), rows, micro_rows=2)
+    assert same(found, wanted) and last.loss == pytest.approx(float(total.detach()) / count, rel=1e-6)
     assert not same(found, wrong, 1e-2)
 
 
 @pytest.mark.parametrize(("size", "micro_rows"), [(2, 1), (2, 4), (4, 1)])
 def test_ranks_change_neither_gradient_nor_loss(tmp_path, size, micro_rows):
     rows = labelled(*LABELS)
-    wanted, facts = one_step(World(), rows)
+    wanted, last = one_step(World(), rows)
     for gradient, loss, targets, _ in in_ranks(size, tmp_path, rows, micro_rows=micro_rows):
         assert same(torch.tensor(gradient).double(), wanted)
-        assert loss == pytest.approx(facts["loss"], rel=1e-6) and targets == sum(LABELS)
+        assert loss == pytest.approx(last.loss, rel=1e-6) and targets == sum(LABELS)
 
 
 def test_ten_targets_here_and_a_thousand_there_are_one_mean(tmp_path):
     rows = labelled(10, 1000, length=1000)
-    wanted, facts = one_step(World(), rows)
+    wanted, last = one_step(World(), rows)
     for gradient, loss, targets, _ in in_ranks(2, tmp_path, rows):
         assert same(torch.tensor(gradient).double(), wanted)
-        assert loss == pytest.approx(facts["loss"], rel=1e-6) and targets == 1010
+        assert loss == pytest.approx(last.loss, rel=1e-6) and targets == 1010
 
 
 @pytest.mark.parametrize("labels", [(0, 40), (0, 40, 0, 7, 0, 1)])
@@ -92,16 +92,16 @@ def test_a_rank_without_targets_adds_nothing(tmp_path, labels):
     rows = labelled(*labels, length=50)
     order = [tiny.loader(rows).locate(sample)[1] for sample in range(len(labels))]
     assert any(not any(labels[row] for row in order[rank::2]) for rank in range(2)) or len(labels) > 2
-    wanted, facts = one_step(World(), rows)
+    wanted, last = one_step(World(), rows)
     for gradient, loss, _, _ in in_ranks(2, tmp_path, rows, micro_rows=1):
-        assert same(torch.tensor(gradient).double(), wanted) and loss == pytest.approx(facts["loss"], rel=1e-6)
+        assert same(torch.tensor(gradient).double(), wanted) and loss == pytest.approx(last.loss, rel=1e-6)
 
 
 def test_a_rank_without_rows_adds_nothing(tmp_path):
     rows = labelled(40, 30, 20, length=50)
-    wanted, facts = one_step(World(), rows)
+    wanted, last = one_step(World(), rows)
     for gradient, loss, _, _ in in_ranks(4, tmp_path, rows, samples=3):
-        assert same(torch.tensor(gradient).double(), wanted) and loss == pytest.approx(facts["loss"], rel=1e-6)
+        assert same(torch.tensor(gradient).double(), wanted) and loss == pytest.approx(last.loss, rel=1e-6)
 
 
 def test_a_step_without_any_target_is_skipped_by_all(tmp_path):
@@ -116,8 +116,8 @@ def test_what_is_not_finite_on_one_rank_is_skipped_by_all(tmp_path):
             model.register_forward_hook(lambda module, inputs, out: out * float("nan"))
         recorder = tiny.Recorder(model)
         step = tiny.loader(labelled(9, 9, 9, 9, length=10), rank=ranks.rank, world=2).step(0)
-        facts = train_step(ranks.wrap(model), model, recorder, step, 0.1, tiny.recipe(), 0, torch.float32, ranks)
-        return [len(recorder.seen), facts["finite"], facts["skipped"]]
+        last = train_step(ranks.wrap(model), model, recorder, step, 0.1, tiny.recipe(), 0, torch.float32, ranks)
+        return [len(recorder.seen), last.finite, last.skipped]
 
     assert together(2, act, tmp_path) == [[0, False, 1]] * 2
 

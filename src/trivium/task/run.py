@@ -71,7 +71,7 @@ def run(
             if ranks.first:
                 if recipe.lora is not None:
                     keep_adapter(folder / "adapter", model, recipe)
-                model.record = {"recipe": dump(recipe), **facts, "result": last, **(about or {})}
+                model.record = {"recipe": dump(recipe), **facts, "result": last._asdict(), **(about or {})}
                 if recipe.objective.reads == "records":
                     by_objective(recipe.objective).finish(model, bare_model(recipe).transformer)
                 model.save(folder / "model")

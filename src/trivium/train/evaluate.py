@@ -1,4 +1,4 @@
-"""What a model makes of held-out rows: sums until the end, so the batch size and the ranks change nothing."""
+"""The evaluation of a model on held-out rows. Losses are summed to the end, so batch size and ranks change nothing."""
 
 import math
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from torch import nn
 
 from trivium.base.batch import Batch
 from trivium.model.device import place
+from trivium.model.mode import evaluating
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
 from trivium.train.parallel import World
@@ -16,25 +17,24 @@ from trivium.train.parallel import World
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of a language model."""
+    """The scores of a language model."""
 
     loss: float
     """Mean nats per target."""
     targets: int
     bits_per_byte: float | None = None
-    """Bits per UTF-8 byte of the original text; targets that are control tokens do not count."""
+    """Bits per UTF-8 byte of the original text; targets that are special tokens do not count."""
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean loss."""
+        """Return exp(loss)."""
         return math.exp(min(self.loss, 700.0))
 
     def record(self) -> dict[str, float | int | None]:
-        """The score as plain data."""
+        """Return the scores as plain data."""
         return {**asdict(self), "perplexity": self.perplexity}
 
 
-@torch.no_grad()
 def evaluate(
     model: nn.Module,
     batches: Iterable[Batch],
@@ -44,21 +44,23 @@ def evaluate(
     precision: torch.dtype = torch.float32,
     loss: Loss = TokenLoss(),
 ) -> Evaluation:
-    """Score a model on batches by `loss`; `text_bytes` is the size in bytes of the text they were made of."""
-    training = model.training
-    model.eval()
+    """Score a model on this rank's batches by `loss`, summed over all ranks.
+
+    `text_bytes` is the size in bytes of the text that the batches were made of; `special` are the ids of special
+    tokens, which do not count in bits per byte.
+    """
     total = content = count = 0.0
     specials = torch.tensor(sorted(special), dtype=torch.long, device=world.device)
-    for batch in batches:
-        batch = place(batch, world.device)
-        with torch.autocast(world.device.type, dtype=precision, enabled=precision != torch.float32):
-            _, losses, targets = loss(model.head, model(batch), batch)
-        losses = losses.double()
-        total += float(losses.sum())
-        if text_bytes:
-            content += float(losses[~torch.isin(targets, specials)].sum())
-        count += len(losses)
-    model.train(training)
+    with evaluating(model):
+        for batch in batches:
+            batch = place(batch, world.device)
+            with world.autocast(precision):
+                _, losses, targets = loss(model.head, model(batch), batch)
+            losses = losses.double()
+            total += float(losses.sum())
+            if text_bytes:
+                content += float(losses[~torch.isin(targets, specials)].sum())
+            count += len(losses)
     total, content, count = world.sum(total, content, count)
     bits = content / math.log(2) / text_bytes if text_bytes else None
     return Evaluation(total / count if count else float("nan"), int(count), bits)

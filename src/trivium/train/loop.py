@@ -1,4 +1,4 @@
-"""The one loop. It trains whatever maps a Batch to hidden states and has a head, on whatever a loader gives.
+"""The training loop. It trains any module that maps a Batch to hidden states and has a head, on any loader.
 
 Pretraining, fine-tuning, masked and text-to-text learning differ in loader, head and objective, never here.
 """
@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -26,7 +26,27 @@ from trivium.train.run import Interrupted, Metrics, stopping
 
 BAD_STEPS_LIMIT = 10
 BF16_WORTH = 1.2
-"""How many times faster bf16 must be: its casts cost something too."""
+"""How many times faster bf16 must be, because its casts have a cost too."""
+
+
+class Step(NamedTuple):
+    """The result of one optimizer step: one line of metrics.jsonl, and what a checkpoint keeps."""
+
+    step: int = 0
+    """Steps done, this one included."""
+    tokens: int = 0
+    """Targets of all steps so far."""
+    loss: float = 0.0
+    """Mean nats per target."""
+    lr: float = 0.0
+    norm: float = 0.0
+    """The gradient norm before clipping."""
+    targets: int = 0
+    """Targets of this step."""
+    finite: bool = True
+    skipped: int = 0
+    """Steps so far that changed nothing: not finite, or without targets."""
+    seconds: float = 0.0
 
 
 def train(
@@ -37,60 +57,62 @@ def train(
     folder: Path,
     world: World = World(),
     score: Callable[[], Evaluation] | None = None,
-) -> dict[str, Any]:
-    """Train until `steps` are done, from the newest checkpoint in `folder` if it has one; give the last facts.
+) -> Step:
+    """Train up to step `steps`, from the newest checkpoint in `folder` if there is one; return the last step.
 
-    Saves before it gives in to SIGINT or SIGTERM (Interrupted, exit code 75). A save that fails is tried again at the
-    next, the third in a row ends the run. A step that is not finite or has no targets changes nothing but the counter
-    `skipped`; ten in a row that are not finite are a NumericsError.
+    SIGINT and SIGTERM save a checkpoint and raise Interrupted (exit code 75). A failed save is retried at the next
+    save; the third failure in a row ends the run. A step that is not finite or has no targets only raises the counter
+    `skipped`; ten in a row that are not finite raise NumericsError.
     """
     reuse_memory()
     optimizer = recipe.optim.build(model)
-    root, start, bad = folder / "checkpoints", 0, 0
-    facts: dict[str, Any] = {"tokens": 0, "skipped": 0}
-    precision = autocast_dtype(recipe, world.device)
-    newest = latest(root) if world.first else None  # which sets damaged ones aside, so one process looks first
+    last, precision = resume(folder / "checkpoints", model, optimizer, recipe, world)
+    metrics = Metrics(folder / "metrics.jsonl", last.step, world.first)
+    saver = Saver(folder / "checkpoints", recipe.keep_checkpoints)
+    if recipe.compile:
+        model.compile()  # in place, so no key changes its name
+    forward, bad = world.wrap(model), 0
+    with stopping() as stop, progress("training", steps, "steps") as bar:
+        bar.begin(last.step)
+        for batches in loader.stream(last.step, steps):
+            began = time.perf_counter()
+            stopped = world.sum(float(stop.is_set()))[0] > 0
+            lr = recipe.optim.lr * recipe.schedule.factor(last.step, steps)
+            step = train_step(forward, model, optimizer, batches, lr, recipe, last.step, precision, world)
+            tokens, skipped = last.tokens + step.targets, last.skipped + step.skipped
+            last = step._replace(tokens=tokens, skipped=skipped, seconds=round(time.perf_counter() - began, 4))
+            done, final, bad = last.step, last.step == steps, 0 if last.finite else bad + 1
+            bar.update(done, f"loss {last.loss:.3f}")
+            if final or done % recipe.log_every_steps == 0 or not last.finite:
+                metrics.write(**last._asdict())
+            if score is not None and (final or done % recipe.eval_every_steps == 0):
+                metrics.write(step=done, **{f"valid_{key}": value for key, value in score().record().items()})
+            if world.first and (final or stopped or done % recipe.save_every_steps == 0):
+                state = {"facts": last._asdict(), "bf16": precision == torch.bfloat16}
+                saver.save(done, model, optimizer, state, final=final or stopped)
+            if bad >= BAD_STEPS_LIMIT:
+                raise NumericsError(f"step {done}: {bad} steps in a row were not finite; lower optim.lr or use fp32")
+            if stopped and not final:
+                world.wait()
+                raise Interrupted(f"{folder}: stopped after step {done} of {steps}, saved; add --resume to continue")
+    world.wait()
+    return last
+
+
+def resume(
+    root: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, world: World
+) -> tuple[Step, torch.dtype]:
+    """Fill model and optimizer from the newest checkpoint in `root`; return its step and the autocast type."""
+    last, precision = Step(), autocast_dtype(recipe, world.device)
+    newest = latest(root) if world.first else None  # `latest` renames damaged ones, so one process goes first
     world.wait()
     newest = newest or latest(root)
     if newest is not None:
         state = load_checkpoint(newest, model, optimizer)
-        start, facts = state["step"], state["facts"]
-        precision = torch.bfloat16 if state["bf16"] else torch.float32
-    # Each process has timed for itself; all must compute in the same type, and so must a resumed run.
+        last, precision = Step(**state["facts"]), torch.bfloat16 if state["bf16"] else torch.float32
+    # Each process times the types itself, but all must compute in the same one, also after a resume.
     bf16 = world.sum(float(precision == torch.bfloat16))[0] == world.size
-    precision = torch.bfloat16 if bf16 else torch.float32
-    metrics = Metrics(folder / "metrics.jsonl", start, world.first)
-    saver = Saver(root, recipe.keep_checkpoints)
-    if recipe.compile:
-        model.compile()  # in place, so that no key changes its name
-    forward = world.wrap(model)
-    with stopping() as stop, progress("training", steps, "steps") as bar:
-        bar.begin(start)
-        for step, batches in enumerate(loader.stream(start, steps), start):
-            began = time.perf_counter()
-            lr = recipe.optim.lr * recipe.schedule.factor(step, steps)
-            seen, skipped = facts["tokens"], facts["skipped"]
-            facts = train_step(forward, model, optimizer, batches, lr, recipe, step, precision, world, stop.is_set())
-            done, asked = step + 1, facts.pop("asked")
-            last = done == steps
-            bad = 0 if facts["finite"] else bad + 1
-            facts = {"step": done, "tokens": seen + facts["targets"], **facts}
-            facts["skipped"] += skipped
-            facts["seconds"] = round(time.perf_counter() - began, 4)
-            bar.update(done, f"loss {facts['loss']:.3f}")
-            if last or done % recipe.log_every_steps == 0 or not facts["finite"]:
-                metrics.write(**facts)
-            if score is not None and (last or done % recipe.eval_every_steps == 0):
-                metrics.write(step=done, **{f"valid_{key}": value for key, value in score().record().items()})
-            if world.first and (last or asked or done % recipe.save_every_steps == 0):
-                saver.save(done, model, optimizer, {"facts": facts, "bf16": bf16}, final=last or asked)
-            if bad >= BAD_STEPS_LIMIT:
-                raise NumericsError(f"step {done}: {bad} steps in a row were not finite; lower optim.lr or use fp32")
-            if asked and not last:
-                world.wait()
-                raise Interrupted(f"{folder}: stopped after step {done} of {steps}, saved; resume to go on")
-    world.wait()
-    return facts
+    return last, torch.bfloat16 if bf16 else torch.float32
 
 
 def train_step(
@@ -100,46 +122,40 @@ def train_step(
     batches: list[Batch],
     lr: float,
     recipe: Recipe,
-    step: int,
+    done: int,
     precision: torch.dtype,
     world: World = World(),
-    asked: bool = False,
-) -> dict[str, Any]:
-    """One optimizer step over this rank's micro-batches: the loss is a mean over the targets of all ranks."""
-    count, stops = world.sum(sum(batch.count() for batch in batches), float(asked))
+) -> Step:
+    """Do one optimizer step on this rank's micro-batches, after `done` steps. The loss is a mean over all targets.
+
+    A parameter group takes `lr` times its `lr_scale`, if it has one.
+    """
+    (count,) = world.sum(sum(batch.count() for batch in batches))
     # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
-    torch.manual_seed(mix(recipe.seed, step, world.rank))
+    torch.manual_seed(mix(recipe.seed, done, world.rank))
     total = 0.0
     for number, batch in enumerate(batches, start=1):
         with world.alone(forward, number < len(batches)):
             batch = place(batch, world.device)
-            with torch.autocast(world.device.type, dtype=precision, enabled=precision != torch.float32):
+            with world.autocast(precision):
                 loss = recipe.loss(model.head, forward(batch), batch).total
-            # Ranks average their gradients, so each is scaled up by how many there are.
+            # Ranks average their gradients, so each multiplies by the number of ranks.
             (loss * (world.size / max(count, 1e-9))).backward()
             total += float(loss.detach())
-    loss_mean = world.sum(total)[0] / count if count else 0.0
+    mean = world.sum(total)[0] / count if count else 0.0
     norm = float(nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or float("inf")))
-    finite = math.isfinite(loss_mean) and math.isfinite(norm)
-    steps = finite and count > 0
-    if steps:
+    finite = math.isfinite(mean) and math.isfinite(norm)
+    takes = finite and count > 0
+    if takes:
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("lr_scale", 1.0)
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {
-        "loss": loss_mean,
-        "lr": lr,
-        "norm": norm,
-        "targets": int(count),
-        "finite": finite,
-        "skipped": int(not steps),
-        "asked": stops > 0,
-    }
+    return Step(done + 1, int(count), mean, lr, norm, int(count), finite, int(not takes))
 
 
 def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
-    """The type matrix products are computed in; `auto` is decided by timing one, never by hope."""
+    """Return the type of matrix products; `auto` measures which one is faster on this device."""
     if recipe.precision == "auto":
         return torch.bfloat16 if bf16_gain(device.type) > BF16_WORTH else torch.float32
     return torch.bfloat16 if recipe.precision == "bf16" else torch.float32

@@ -1,4 +1,4 @@
-"""How gradients become steps."""
+"""Optimizers: how gradients change parameters."""
 
 import torch
 from pydantic import Field
@@ -8,13 +8,16 @@ from trivium.base.config import Choice
 
 
 class Optim(Choice):
-    """An optimizer. `lr` is the peak that the schedule scales."""
+    """An optimizer. `lr` is the peak that the schedule multiplies.
+
+    A parameter group may have a key `lr_scale`: the loop multiplies the learning rate of the group by it.
+    """
 
     lr: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.1, ge=0)
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Make the optimizer of a model's trainable parameters."""
+        """Return a torch optimizer of the model's trainable parameters."""
         raise NotImplementedError
 
 
@@ -26,8 +29,8 @@ class AdamW(Optim, kind="adamw"):
     eps: float = 1e-8
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        decayed, spared = groups(model)
-        tables = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+        decay, no_decay = groups(model)
+        tables = [{"params": decay, "weight_decay": self.weight_decay}, {"params": no_decay, "weight_decay": 0.0}]
         return torch.optim.AdamW(
             [table for table in tables if table["params"]],
             lr=self.lr,
@@ -38,11 +41,11 @@ class AdamW(Optim, kind="adamw"):
 
 
 def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The trainable parameters with weight decay, and those without: norms, biases and embeddings."""
+    """Return the trainable parameters as (decay, no_decay): norms, biases and embeddings have no weight decay."""
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    decayed: list[nn.Parameter] = []
-    spared: list[nn.Parameter] = []
+    decay: list[nn.Parameter] = []
+    no_decay: list[nn.Parameter] = []
     for parameter in model.parameters():
         if parameter.requires_grad:
-            (spared if parameter.ndim < 2 or id(parameter) in tables else decayed).append(parameter)
-    return decayed, spared
+            (no_decay if parameter.ndim < 2 or id(parameter) in tables else decay).append(parameter)
+    return decay, no_decay

@@ -1,4 +1,4 @@
-"""Several processes as one: started by torchrun, told by its environment, joined by gloo or nccl."""
+"""Data parallelism over several processes: torchrun starts them, gloo or nccl connects them."""
 
 import os
 from collections.abc import Iterator
@@ -10,10 +10,12 @@ import torch
 from torch import distributed as dist
 from torch import nn
 
+from trivium.model.device import pick
+
 
 @dataclass(frozen=True)
 class World:
-    """This process among all."""
+    """The rank of this process, the number of processes and the device of this one."""
 
     rank: int = 0
     size: int = 1
@@ -21,11 +23,11 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this process speaks and writes."""
+        """Whether this process prints and writes files."""
         return self.rank == 0
 
     def sum(self, *values: float) -> list[float]:
-        """Add numbers over all processes, in float64."""
+        """Return the sums of numbers over all processes, in float64."""
         if self.size == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
@@ -33,31 +35,33 @@ class World:
         return total.tolist()
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process calls this."""
         if self.size > 1:
             dist.barrier()
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model as it is called in a forward pass; its gradients are averaged over processes."""
+        """Return the module to call in a forward pass; backward averages its gradients over processes."""
         if self.size == 1:
             return model
         ids = [self.device.index] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(model, device_ids=ids)
 
     def alone(self, model: nn.Module, yes: bool) -> Any:
-        """Keep gradients to oneself for a micro-batch that is not the last of its step."""
+        """Skip the average of gradients in a block if `yes`: for all micro-batches of a step but the last."""
         return model.no_sync() if yes and self.size > 1 else nullcontext()  # type: ignore[operator, union-attr]
+
+    def autocast(self, precision: torch.dtype) -> torch.autocast:
+        """Compute matrix products in `precision`; float32 changes nothing."""
+        return torch.autocast(self.device.type, dtype=precision, enabled=precision != torch.float32)
 
 
 @contextmanager
 def world(device: torch.device | None = None) -> Iterator[World]:
-    """Join the processes torchrun started; alone where it did not."""
+    """Connect the processes that torchrun started; without torchrun the world is this process alone."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available()
     if cuda and device is None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    from trivium.model.device import pick
-
     device = device or pick()
     if size == 1 or dist.is_initialized():
         yield World(dist.get_rank(), dist.get_world_size(), device) if dist.is_initialized() else World(device=device)

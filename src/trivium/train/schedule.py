@@ -1,4 +1,4 @@
-"""The learning rate as a share of its peak, step by step.
+"""Schedules: the learning rate of each step, as a share of its peak.
 
 Warmup-stable-decay: Hu et al. 2024 (arXiv:2404.06395).
 """
@@ -11,30 +11,30 @@ from trivium.base.config import Choice
 
 
 class Schedule(Choice):
-    """How the learning rate rises and falls. Steps count from 0; the last step is `steps` - 1."""
+    """A schedule with a linear warmup. Steps count from 0; the last step is `steps` - 1."""
 
     warmup_steps: int = Field(0, ge=0)
 
     def factor(self, step: int, steps: int) -> float:
-        """The share of the peak learning rate that step `step` of `steps` takes."""
+        """Return the learning rate of a step, as a share of the peak."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
         return self.after(step - self.warmup_steps, max(1, steps - self.warmup_steps))
 
     def after(self, step: int, steps: int) -> float:
-        """The same once the warm-up is over."""
+        """Return the share of the peak for a step after the warmup; both numbers count from its end."""
         raise NotImplementedError
 
 
 class Constant(Schedule, kind="constant"):
-    """The peak all the way."""
+    """Keep the peak."""
 
     def after(self, step: int, steps: int) -> float:
         return 1.0
 
 
 class Cosine(Schedule, kind="cosine"):
-    """Half a cosine from the peak to `floor` of it."""
+    """Follow half a cosine from the peak to `floor` times the peak."""
 
     floor: float = 0.1
 
@@ -43,7 +43,7 @@ class Cosine(Schedule, kind="cosine"):
 
 
 class WSD(Schedule, kind="wsd"):
-    """Warmup, stable, decay: the peak until the last `decay` share of the run, then a line to `floor` of it."""
+    """Warmup, stable, decay: keep the peak, then fall linearly to `floor` times the peak in the last `decay` share."""
 
     decay: float = Field(0.4, gt=0, le=1)
     floor: float = 0.0
