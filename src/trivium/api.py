@@ -199,7 +199,7 @@ class Model:
         layout, tokenizer = self.layout(), self._need_tokenizer()
         parts = [[text] if isinstance(text, str) else list(text) for text in texts]
         examples = [layout.example(layout.cut([tokenizer.encode(part) for part in text])) for text in parts]
-        found = [row.sigmoid() if head.several else row.softmax(-1) for row in scores(self.transformer, examples)]
+        found = [row.sigmoid() if head.multi_label else row.softmax(-1) for row in scores(self.transformer, examples)]
         return [dict(zip(head.labels, row.tolist(), strict=True)) for row in found]
 
     def equip(self, kind: str, labels: Sequence[str] = (), **choices: Any) -> None:

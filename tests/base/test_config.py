@@ -1,5 +1,6 @@
 import json
 import sys
+from typing import ClassVar
 
 import pytest
 
@@ -131,6 +132,16 @@ def test_a_recipe_refuses_what_makes_no_sense(word):
 def test_a_recipe_has_one_budget_and_one_beginning():
     assert "expected one of budget_tokens, budget_steps, budget_epochs" in recipe_errors("budget_tokens=5")
     assert "expected either model (a fresh one) or init" in recipe_errors("init=folder")
+
+
+class Shed(Config):
+    renamed: ClassVar = {"floors": "levels"}
+    levels: int = 1
+
+
+def test_a_field_that_was_renamed_is_read_by_its_old_name():
+    assert parse(Shed, {"floors": 3}) == Shed(levels=3) == parse(Shed, dump(Shed(levels=3)))
+    assert wrong({"floors": 3, "levels": 2}, Shed)[0].startswith("house.toml: floors: unknown key")
 
 
 def test_configs_are_frozen():

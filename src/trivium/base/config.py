@@ -45,6 +45,8 @@ class Config(BaseModel):
     """A frozen node of the tree. Subclasses declare fields; derived values are properties, never stored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """The names of fields in files of older versions, and today's."""
 
     @model_validator(mode="before")
     @classmethod
@@ -53,6 +55,9 @@ class Config(BaseModel):
         if not isinstance(data, dict):
             return data
         data = dict(data)
+        for old, new in cls.renamed.items():
+            if old in data and new not in data:
+                data[new] = data.pop(old)
         for name, value in data.items():
             field = cls.model_fields.get(name)
             if field is None:

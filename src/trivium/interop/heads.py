@@ -149,8 +149,8 @@ def write(
     if stock.dropout:
         out[stock.dropout] = head.dropout
     if head.kind == "classify":
-        several = head.several  # type: ignore[attr-defined]
-        out["problem_type"] = "multi_label_classification" if several else "single_label_classification"
+        many = head.multi_label  # type: ignore[attr-defined]
+        out["problem_type"] = "multi_label_classification" if many else "single_label_classification"
     if stock.norm is not None:
         out |= {"classifier_bias": head.dense_bias, "classifier_activation": write_activation(head.activation)}
         if head.kind == "classify":
@@ -174,7 +174,7 @@ def read(tree: Mapping[str, Any], kind: str, model_type: str, config: ModelConfi
     head = usual(model_type, kind, config, labels)
     assert head is not None
     if kind == "classify":
-        head["several"] = tree.get("problem_type") == "multi_label_classification"
+        head["multi_label"] = tree.get("problem_type") == "multi_label_classification"
     if stock.dropout:
         whole = next((tree[key] for key in ("hidden_dropout_prob", "hidden_dropout") if tree.get(key) is not None), 0.0)
         dropout = tree.get(stock.dropout)

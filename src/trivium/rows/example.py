@@ -77,9 +77,9 @@ def text(one: Text, layout: Layout, counts: Counter[str]) -> Example:
     return layout.example(fitting)
 
 
-def target(one: Text, labels: Sequence[str], several: bool, where: str) -> np.ndarray:
+def target(one: Text, labels: Sequence[str], multi_label: bool, where: str) -> np.ndarray:
     """The number of a text's label, or for each label whether it holds."""
-    if several:
+    if multi_label:
         made = np.zeros(len(labels), dtype=np.int64)
         made[[numbered(labels, name, where) for name in one.labels]] = 1
         return made

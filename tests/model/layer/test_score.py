@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trivium.base.batch import Stream
+from trivium.model.layer.head import Head
 from trivium.model.layer.norm import LayerNormConfig
 from trivium.model.layer.score import (
     QuestionAnswering,
@@ -61,3 +62,7 @@ def test_dropout_is_for_training_alone() -> None:
 
 def test_an_embedding_is_the_states_as_they_are() -> None:
     assert SentenceEmbedding().build(8, 11, None)(HIDDEN) is HIDDEN
+
+
+def test_a_folder_that_says_several_has_a_multi_label_head() -> None:
+    assert Head.parse({"kind": "classify", "several": True}) == SequenceClassification(multi_label=True)

@@ -36,7 +36,7 @@ def test_several_labels_of_a_text(tmp_path):
     ]
     folder, found = small.tuned(tmp_path, "classify", "bert", made, ["budget_epochs=60"])
     assert found["accuracy"] == 1.0 and "confusion" not in found
-    assert trivium.load(folder).config.head.several
+    assert trivium.load(folder).config.head.multi_label
 
 
 def test_pairs_are_told_apart_by_token_types(tmp_path):

@@ -57,7 +57,7 @@ def test_one_label_of_a_text(packed: bool, smoothing: float) -> None:
 def test_several_labels_of_a_text() -> None:
     wanted = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     made = batch(True, label=wanted)
-    head, hidden = SequenceClassification(labels=("a", "b", "c"), several=True).build(8, 11, None), hidden_of(made)
+    head, hidden = SequenceClassification(labels=("a", "b", "c"), multi_label=True).build(8, 11, None), hidden_of(made)
     total, each, _ = LabelLoss()(head, hidden, made)
     scores = torch.stack([head(text[0]) for text in states(made, hidden)])
     expected = F.binary_cross_entropy_with_logits(scores, torch.tensor(wanted).float(), reduction="none").mean(-1)

@@ -5,7 +5,8 @@ which states they read; each of those is a field, so a head is a set of choices 
 `documents`, so packed rows need nothing special. Knows no loss.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -61,8 +62,9 @@ class SequenceClassification(LabelHead, kind="classify"):
     """Scores of a whole text, from the state of its first or last token or the mean of all."""
 
     pool: Pool = "first"
-    several: bool = False
-    """Whether several labels may hold at once."""
+    renamed: ClassVar[Mapping[str, str]] = {"several": "multi_label"}
+    multi_label: bool = False
+    """Whether a text may have any number of labels, none included."""
 
 
 class TokenClassification(LabelHead, kind="tag"):

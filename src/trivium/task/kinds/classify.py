@@ -35,16 +35,16 @@ class ClassifyTask(Task, kind="classify"):
                 f"{', '.join(map(str, recipe.data.path))}: expected at least two labels, "
                 f"found {', '.join(found) or 'none'}"
             )
-        several = any(isinstance(one.label, tuple) for one in rows)
+        multi_label = any(isinstance(one.label, tuple) for one in rows)
         head = model.config.head
-        if not (isinstance(head, SequenceClassification) and head.labels == found and head.several == several):
-            model.equip("classify", found, several=several)
+        if not (isinstance(head, SequenceClassification) and head.labels == found and head.multi_label == multi_label):
+            model.equip("classify", found, multi_label=multi_label)
 
     def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[ExampleRows, Counter[str]]:
         head, layout, counts = head_of(model), model.layout(length), Counter[str]()
 
         def make(where: str, one: Text) -> Example:
-            label = labelled.target(one, head.labels, head.several, where)
+            label = labelled.target(one, head.labels, head.multi_label, where)
             return replace(labelled.text(one, layout, counts), targets={"label": label})
 
         rows = read(Text, paths, recipe.data.rows, counts)
@@ -57,8 +57,8 @@ class ClassifyTask(Task, kind="classify"):
         head = head_of(model)
         rows = list(read(Text, paths, reading))
         for where, one in rows:
-            labelled.target(one, head.labels, head.several, where)
-        found = [chosen(row, head.several) for row in model.classify([one.texts for _, one in rows])]
+            labelled.target(one, head.labels, head.multi_label, where)
+        found = [chosen(row, head.multi_label) for row in model.classify([one.texts for _, one in rows])]
         return label_metrics(found, [one.labels for _, one in rows], head.labels)
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
@@ -66,21 +66,21 @@ class ClassifyTask(Task, kind="classify"):
             for one, labels in words.label_rows(model, paths, reading):
                 yield {"text": one.text, "label": list(labels) if isinstance(one.label, tuple) else labels[0]}
             return
-        several = head_of(model).several
+        multi_label = head_of(model).multi_label
         rows = [one for _, one in read(Text, paths, reading)]
         for one, row in zip(rows, model.classify([one.texts for one in rows]), strict=True):
             best = sorted(row.items(), key=lambda item: -item[1])[:5]
-            said = chosen(row, several)
+            said = chosen(row, multi_label)
             yield {
                 "text": one.text,
-                "label": list(said) if several else said[0],
+                "label": list(said) if multi_label else said[0],
                 "scores": {label: round(score, 6) for label, score in best},
             }
 
 
-def chosen(scores: dict[str, float], several: bool) -> tuple[str, ...]:
+def chosen(scores: dict[str, float], multi_label: bool) -> tuple[str, ...]:
     """The likeliest label, or every one that rather holds than not."""
-    if several:
+    if multi_label:
         return tuple(label for label, score in scores.items() if score > 0.5)
     return (max(scores, key=lambda label: scores[label]),)
 

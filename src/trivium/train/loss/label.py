@@ -24,7 +24,7 @@ class LabelLoss(Loss, kind="label"):
     def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
         scores = head(pooled(hidden, batch.stream, head.config.pool))  # N C
         labels = batch.targets["label"]
-        if head.config.several:
+        if head.config.multi_label:
             losses = F.binary_cross_entropy_with_logits(scores, labels.float(), reduction="none").mean(dim=-1)
         else:
             losses = F.cross_entropy(scores, labels, reduction="none", label_smoothing=self.label_smoothing)
