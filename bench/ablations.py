@@ -1,13 +1,13 @@
-"""Nine questions about the parts of a Transformer, each answered by runs of equal budget, and the page that tells it.
+"""Nine questions about the parts of a Transformer, each answered by runs at equal budget, and the page of the results.
 
     OMP_NUM_THREADS=1 nice -n 5 .venv/bin/python bench/ablations.py --source FOLDER_OF_TEXT     (or: make ablations)
 
-The text becomes a data folder once; every run is an ordinary run folder below runs/ablations, one thread, about a
-minute. First every cell runs with seed 0, then with seed 1, ...; a stage that would pass `--cpu-minutes` is not begun.
-Interrupt it whenever you like: the same command goes on. The end of each call writes bench/results/ablations.json and
+The text becomes a data folder once. Each run is an ordinary run folder in runs/ablations: one thread, about a minute.
+First every cell runs with seed 0, then with seed 1, and so on. A stage that would pass `--cpu-minutes` does not begin.
+You can interrupt it at any time; the same command goes on. Each call ends by writing bench/results/ablations.json, and
 from it docs/ablations.md with its pictures; `--render` does only that. Runs may share a machine with other work, so
-their speeds say little: `--speed`, on a quiet machine, times the cells side by side and writes the page again. A
-control that was left out for lack of minutes is named on the page, with what it would have checked.
+their speeds say little: on a quiet machine, `--speed` times the cells side by side and writes the page again. The page
+names each control that was left out for lack of minutes, and what it would check.
 """
 
 import argparse
@@ -52,7 +52,7 @@ FFN = (
 
 
 def causal(*kinds: str) -> str:
-    """Some patterns together, of the past alone."""
+    """Return the union of some patterns, cut to the past."""
     return f'{{kind = "and", of = ["causal", {{kind = "or", of = [{", ".join(kinds)}]}}]}}'
 
 
@@ -115,7 +115,7 @@ GRIDS: dict[str, dict[str, Any]] = {
         "axes": ["model.decoder.residual=pre,post", "model.decoder.layers=6,12,24"],
     },
     "rate": {"match": "params", "seeds": 1, "overrides": ["optim.lr=9e-3"], "axes": [FFN]},
-    # A sinusoid is much larger than these embeddings; in 2017 they were scaled up to its size.
+    # A sinusoid is much larger than these embeddings; the paper of 2017 scales them up to its size.
     "sinusoid": {
         "match": "flops",
         "seeds": 1,
@@ -144,35 +144,44 @@ QUESTIONS: list[tuple[str, str, str]] = [
     ("RMSNorm or LayerNorm?", "block", "norm"),
     ("SwiGLU, GELU, ReLU or squared ReLU, at equal parameters?", "block", "ffn"),
     ("The same at three times the learning rate", "rate", "ffn"),
-    ("Norm before or after the sublayer, at 6, 12 and 24 blocks?", "depth", "residual"),
-    ("The same without zero outputs at the start", "depth, drawn outputs", "residual"),
+    ("Pre-norm or post-norm, at 6, 12 and 24 blocks?", "depth", "residual"),
+    ("The same without zero-initialised output projections", "depth, drawn outputs", "residual"),
     ("The same at a tenth of the learning rate", "depth, a tenth of the rate", "residual"),
-    ("All heads their own keys, or shared?", "block", "kv_heads"),
-    ("Trained at 128 positions: which kind of position?", "position", "position"),
-    ("The sinusoid with embeddings of its own size", "sinusoid", "model"),
-    ("Sparse patterns or full, at 2,048 positions?", "pattern", "pattern"),
+    ("MHA, GQA or MQA?", "block", "kv_heads"),
+    ("Which position encoding, trained at 128 positions?", "position", "position"),
+    ("The sinusoid with scaled embeddings", "sinusoid", "model"),
+    ("Sparse patterns or full attention, at 2,048 positions?", "pattern", "pattern"),
     ("Dropout 0 or 0.1?", "block", "dropout"),
-    ("Normalised queries and keys?", "block", "qk_norm"),
-    ("Projections into the stream that start at zero?", "block", "init"),
+    ("QK-norm?", "block", "qk_norm"),
+    ("Zero-initialised output projections?", "block", "init"),
 ]
 """(question, grid, axis)."""
 CONTROLS: dict[tuple[str, str], str] = {
-    ("rate", "ffn"): "the gaps of GELU, ReLU and squared ReLU to SwiGLU are those of one learning rate, 3e-3; how much "
-    "of them is the rate is not known",
-    ("depth, drawn outputs", "residual"): "what is said of post-norm holds for outputs that start at zero",
-    ("depth, a tenth of the rate", "residual"): "what is said of post-norm, in both sections above, holds for one "
-    "learning rate, 3e-3, after 20 warm-up steps; whether it trains at a lower one is not known",
-    ("sinusoid", "model"): "the sinusoid's loss is that of a sinusoid much larger than the embeddings it is added to; "
-    "of the one of 2017, which scaled the embeddings up to its size, nothing is known",
+    (
+        "rate",
+        "ffn",
+    ): "the gaps of GELU, ReLU and squared ReLU to SwiGLU hold for one learning rate, 3e-3; nobody knows how "
+    "much of a gap comes from the rate",
+    ("depth, drawn outputs", "residual"): "the result for post-norm holds for zero-initialised output projections only",
+    (
+        "depth, a tenth of the rate",
+        "residual",
+    ): "the result for post-norm, in both sections above, holds for one learning "
+    "rate, 3e-3, after 20 warm-up steps; nobody knows whether post-norm trains at a lower rate",
+    (
+        "sinusoid",
+        "model",
+    ): "the sinusoid's loss holds for a sinusoid much larger than the embeddings; nothing is known of "
+    "the form of 2017, which scales the embeddings up to its size",
 }
-"""What the figures above a control lack as long as it was not run."""
+"""What the figures above a control do not show as long as it has not run."""
 VOCABULARY, VALID_SHARE = 2048, 0.006
 LENGTHS = (128, 256, 512, 1024)
 WIDTHS = (128, 256, 512)
 
 
 def run(folder: Path, data: Path, seeds: int, cpu_minutes: float, names: list[str]) -> None:
-    """Run the grids with one seed, then all of them with two, ..., as long as the CPU minutes last."""
+    """Run all grids with one seed, then with two, and so on, until the CPU minutes are spent."""
     cost: dict[str, float] = {}
     for turn in range(1, seeds + 1):
         for name in names:
@@ -181,7 +190,7 @@ def run(folder: Path, data: Path, seeds: int, cpu_minutes: float, names: list[st
                 continue
             spent = cpu_seconds(folder)
             if spent + cost.get(name, 0.0) > 60 * cpu_minutes:
-                say(f"{name}, {turn} seeds: left out, {spent / 60:.0f} of {cpu_minutes:.0f} CPU minutes are spent")
+                say(f"{name}, {turn} seeds: left out; {spent / 60:.0f} of {cpu_minutes:.0f} CPU minutes are spent")
                 continue
             say(f"\n== {name}, {turn} seeds ({spent / 60:.0f} CPU minutes so far)")
             words = [f"data.path={data}", *grid.get("overrides", [])]
@@ -191,17 +200,17 @@ def run(folder: Path, data: Path, seeds: int, cpu_minutes: float, names: list[st
 
 
 def slug(name: str) -> str:
-    """A grid's name in a path."""
+    """Return the name of a grid as part of a path."""
     return name.replace(", ", "-").replace(" ", "-")
 
 
 def cpu_seconds(folder: Path) -> float:
-    """What all finished runs below a folder took."""
+    """Return the CPU seconds of all finished runs in a folder."""
     return sum(read_json(path)["cpu_seconds"] for path in folder.rglob("result.json"))
 
 
 def by_length(folder: Path, data: Path) -> dict[str, dict[str, list[float]]]:
-    """Held-out loss of each position kind, trained at 128, by the length it is evaluated at; kept once computed."""
+    """Return the held-out losses of each position kind, trained at 128, by row length; computed losses are kept."""
     grid, kept = folder / "position", folder / "lengths.json"
     known = read_json(kept) if kept.is_file() else {}
     comparisons = read_json(grid / "ablate.json")["comparisons"]
@@ -226,7 +235,7 @@ def by_length(folder: Path, data: Path) -> dict[str, dict[str, list[float]]]:
 
 
 def stretched(model: api.Model) -> api.Model:
-    """The same weights under RoPE whose frequencies are stretched eightfold, from 128 positions on."""
+    """Return the same weights with YaRN: RoPE frequencies scaled by 8, from a context of 128 on."""
     scaling = '{kind = "yarn", factor = 8.0, original_context = 128}'
     tree = override(dump(model.config), [f'model.position={{kind = "rope", scaling = {scaling}}}'])
     tree["decoder"]["position"] = [tree.pop("model")["position"]]
@@ -236,7 +245,7 @@ def stretched(model: api.Model) -> api.Model:
 
 
 def speeds(folder: Path, data: Path, rounds: int = 5) -> dict[str, dict[str, float]]:
-    """Tokens a second of the cells whose speed is a question, side by side: cells take turns, the median counts."""
+    """Return tokens/s of the cells of two grids, measured side by side: cells take turns, the median counts."""
     found: dict[str, dict[str, float]] = {}
     for name in ("block", "pattern"):
         grid = GRIDS[name]
@@ -254,7 +263,7 @@ def speeds(folder: Path, data: Path, rounds: int = 5) -> dict[str, dict[str, flo
 
 
 def fused(rounds: int = 15, tokens: int = 2048) -> dict[str, dict[str, float]]:
-    """Milliseconds of one product for queries, keys and values against three, forward and backward, taking turns."""
+    """Return the milliseconds of one fused QKV product and of three products, forward and backward, in turns."""
     found = {}
     for width in WIDTHS:
         x = torch.randn(tokens, width, requires_grad=True)
@@ -280,9 +289,9 @@ def fused(rounds: int = 15, tokens: int = 2048) -> dict[str, dict[str, float]]:
 
 
 def collect(folder: Path, known: dict[str, Any]) -> dict[str, Any]:
-    """All that the page tells, without the runs themselves; speeds are those taken side by side where there are any.
+    """Collect what the page needs, without the runs; speeds measured side by side replace those of the runs.
 
-    Of a grid that has no runs below `folder`, what is known of it stays.
+    A grid without runs in `folder` keeps its earlier results.
     """
     found: dict[str, Any] = {"torch": torch.__version__, "grids": {}}
     fast = read_json(folder / "speed.json") if (folder / "speed.json").is_file() else {}
@@ -309,29 +318,29 @@ def collect(folder: Path, known: dict[str, Any]) -> dict[str, Any]:
 
 
 def render(found: dict[str, Any]) -> None:
-    """Write the page from the results: per question the command, what came out in sentences, the table, the curves."""
+    """Write the page from the results: for each question the command, the verdicts, the table and the curves."""
     minutes = sum(grid["cpu_minutes"] for grid in found["grids"].values())
     dates = " and ".join(sorted({grid.get("date") or found["date"] for grid in found["grids"].values()}))
     lines = [
         "# Ablations: nine questions at equal budget",
         "",
-        "This page is written by `bench/ablations.py` from `bench/results/ablations.json`, whatever the numbers are "
-        f"({dates}, torch {found['torch']}, {minutes:.0f} CPU minutes in all, one thread a run). The model "
-        "is `recipes/ablate.toml`, a small LLaMA on English prose. What holds at this size and budget need not hold at "
-        "another; one learning rate was used for all unless it says otherwise, so a variant that wants another one "
-        "looks worse than it is. Held-out loss is nats a token on the same held-out documents for all.",
+        "`bench/ablations.py` writes this page from `bench/results/ablations.json` "
+        f"({dates}, torch {found['torch']}, {minutes:.0f} CPU minutes in all, one thread a run). The model is "
+        "`recipes/ablate.toml`, a small LLaMA on English prose. A result at this size and budget need not hold at "
+        "another. All variants use one learning rate unless the section says otherwise, so one that needs another rate "
+        "looks worse than it is. Held-out loss is in nats per token, on the same held-out documents for all.",
         "",
         next(iter(found["grids"].values()))["rule"] if found["grids"] else "",
         "",
-        "All of it: `make ablations SOURCE=folder` (resumable), then `python bench/ablations.py --speed` on a quiet "
-        "machine. By hand, with the commands below, after:",
+        "Run everything with `make ablations SOURCE=folder` (it can be resumed), then `python bench/ablations.py "
+        "--speed` on a quiet machine. To run one question by hand, use the command of its section after:",
         "",
         "```",
         f"trivium prepare SOURCE -o data/ablate --vocab-size {VOCABULARY} --valid-share {VALID_SHARE}",
         "```",
         "",
     ]
-    drawn: set[str] = set()
+    drawn: dict[str, str] = {}
     for question, name, axis in QUESTIONS:
         grid = found["grids"].get(name)
         if grid is None or axis not in {comparison["axis"] for comparison in grid["comparisons"]}:
@@ -340,7 +349,7 @@ def render(found: dict[str, Any]) -> None:
                     f"## {question}",
                     "",
                     f"**Not run: the CPU minutes were spent.** Without this control, "
-                    f"{CONTROLS[name, axis]}. Its command:",
+                    f"{CONTROLS[name, axis]}. The command:",
                     "",
                     "```",
                     command(name),
@@ -348,7 +357,7 @@ def render(found: dict[str, Any]) -> None:
                     "",
                 ]
             continue
-        told = ["From the same runs as above."] if name in drawn else ["```", command(name), "```"]
+        told = [f"From the runs of *{drawn[name]}*"] if name in drawn else ["```", command(name), "```"]
         lines += [f"## {question}", "", *told, ""]
         for comparison in grid["comparisons"]:
             if comparison["axis"] == axis:
@@ -364,23 +373,23 @@ def render(found: dict[str, Any]) -> None:
                 ]
                 lines += ["", *markdown(head, comparison["rows"]), ""]
         if not grid["side_by_side"]:
-            lines += ["Speeds are those of the runs, on a machine that may have had other work to do.", ""]
+            lines += ["The speeds are those of the runs; the machine may have had other work.", ""]
         if axis == "kv_heads" and DECODE.is_file():
             lines += decoding(read_json(DECODE))
         if axis == "position" and found.get("lengths"):
             lines += by_length_table(found["lengths"])
         if name not in drawn:
             lines += [f"![{name}](ablations-{slug(name)}.png)", ""]
-            drawn.add(name)
+            drawn[name] = question
     if found.get("qkv_milliseconds"):
         rows = [
             [width, *(f"{value:.2f}" for value in row.values()), f"{row['fused'] / row['separate']:.2f}"]
             for width, row in found["qkv_milliseconds"].items()
         ]
         lines += [
-            "## One product for queries, keys and values, or three?",
+            "## One fused product for queries, keys and values, or three?",
             "",
-            "Milliseconds for 2,048 tokens, forward and backward, one thread, medians of turns side by side:",
+            "Milliseconds for 2,048 tokens, forward and backward, one thread, medians, side by side in turns:",
             "",
             *markdown(["width", "fused", "separate", "fused / separate"], rows),
             "",
@@ -390,7 +399,7 @@ def render(found: dict[str, Any]) -> None:
 
 
 def command(name: str) -> str:
-    """What a person types for a grid."""
+    """Return the command line of a grid."""
     grid = GRIDS[name]
     words = ["trivium", "ablate", "recipes/ablate.toml", *grid.get("overrides", [])]
     words += [word for axis in grid["axes"] for word in ("--axis", axis)]
@@ -399,22 +408,22 @@ def command(name: str) -> str:
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A table; all but the first column are numbers."""
+    """Return the lines of a table; all columns but the first are numbers."""
     return [f"| {' | '.join(row)} |" for row in (head, ["---", *["--:"] * (len(head) - 1)], *rows)]
 
 
 def by_length_table(losses: dict[str, dict[str, list[float]]]) -> list[str]:
-    """Loss by the length of the rows it is evaluated in; the seeds' mean and deviation."""
+    """Return the table of losses by evaluation length, as mean and deviation of the seeds."""
     rows = [
         [name, *(spread(row.get(str(length), []) or [math.nan], "{:.3f}") for length in LENGTHS)]
         for name, row in losses.items()
     ]
-    text = "The same models in rows of other lengths (a learned table has 1,024 places, of which 128 were trained):"
+    text = "The same models at other row lengths (a learned table has 1,024 positions, of which 128 were trained):"
     return [text, "", *markdown(["position", *(f"at {length:,}" for length in LENGTHS)], rows), ""]
 
 
 def decoding(found: dict[str, Any]) -> list[str]:
-    """What `bench/decode.py` measured."""
+    """Return the table of what `bench/decode.py` measured."""
     rows = [
         [name, f"{row['tokens_per_second']:,.1f}", f"{row['cache_bytes_per_token']:,}", f"{row['cache_mb']:.1f}"]
         for name, row in found["sides"].items()
@@ -429,21 +438,23 @@ def decoding(found: dict[str, Any]) -> list[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--source", default=os.environ.get("SOURCE"), help="text to learn from; any of `prepare`")
+    parser.add_argument(
+        "--source", default=os.environ.get("SOURCE"), help="the training text: any source of `trivium prepare`"
+    )
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "ablations")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cpu-minutes", type=float, default=90.0)
-    parser.add_argument("--grid", action="append", choices=list(GRIDS), help="run this one alone; may be given again")
-    parser.add_argument("--render", action="store_true", help="only write the page again, from the results as they are")
-    parser.add_argument("--collect", action="store_true", help="only gather what has been run so far, and the page")
-    parser.add_argument("--speed", action="store_true", help="only time the cells side by side; for a quiet machine")
+    parser.add_argument("--grid", action="append", choices=list(GRIDS), help="run only this grid; may be repeated")
+    parser.add_argument("--render", action="store_true", help="only write the page again, from the stored results")
+    parser.add_argument("--collect", action="store_true", help="only collect the finished runs and write the page")
+    parser.add_argument("--speed", action="store_true", help="only time the cells side by side; use a quiet machine")
     chosen = parser.parse_args()
     data = chosen.folder / "data"
     if not (chosen.render or chosen.collect or chosen.speed):
         if chosen.source:
             prepare([chosen.source], data, Preparation(vocab_size=VOCABULARY, valid_share=VALID_SHARE))
         elif not (data / "manifest.json").is_file():
-            parser.error("--source: a folder of text is needed the first time")
+            parser.error("--source: the first run needs a folder of text")
         run(chosen.folder, data, chosen.seeds, chosen.cpu_minutes, chosen.grid or list(GRIDS))
     if chosen.speed:
         speeds(chosen.folder, data)

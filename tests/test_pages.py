@@ -1,5 +1,6 @@
 """The pages name only what exists: links, files, modules, commands, targets; every public name has a docstring."""
 
+import ast
 import re
 import runpy
 import sys
@@ -95,6 +96,15 @@ def test_a_page_names_only_what_exists(page):
 )
 def test_a_name_of_nothing_is_seen(text):
     assert len(list(absent(text))) == 1
+
+
+@pytest.mark.parametrize("folder", ["tours", "bench", "docs"])
+def test_scripts_import_only_what_exists(folder):
+    for path in sorted((ROOT / folder).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("trivium."):
+                names = [[*node.module.split(".")[1:], alias.name] for alias in node.names]
+                assert all(module(name) for name in names), f"{path.name}, line {node.lineno}: {node.module}"
 
 
 def test_every_page_of_the_docs_is_in_the_index():

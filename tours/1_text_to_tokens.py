@@ -1,7 +1,7 @@
-"""Tour 1: from dirty text to packed rows of ids. Run it: python tours/1_text_to_tokens.py
+"""Tour 1: raw text to packed rows of ids. Run it: python tours/1_text_to_tokens.py
 
-One small web page in bytes is read, cleaned, split into sentences, judged, compared with others, cut into tokens and
-packed. Each step calls what `trivium prepare` and the loader call, and nothing else.
+The tour reads one small web page in bytes, cleans it, splits it into sentences, filters it, compares it with others,
+tokenizes it and packs it. Each step calls the same functions as `trivium prepare` and the loader.
 """
 
 import tempfile
@@ -36,12 +36,12 @@ LENGTH = 32
 
 
 def title(number: int, what: str) -> None:
-    """The heading of a step."""
+    """Print the heading of a step."""
     print(f"\n{number}. {what}\n{'-' * (len(what) + 3)}")
 
 
 def shown(ids: list[int] | np.ndarray) -> str:
-    """Ids as the pieces of text they stand for."""
+    """Return the tokens of ids, separated by bars."""
     return "|".join(tokenizer.token(int(i)).replace("\n", "\\n") for i in ids)
 
 
@@ -54,22 +54,22 @@ counts: Counter[str] = Counter()
 print(f"{len(RAW.encode('utf-16'))} bytes, {len(document.text)} characters; {dict(counts)}")
 print(repr(document.text[:130]))
 
-title(2, "Clean: what was broken is mended, what nobody wrote is taken away")
+title(2, "Clean: repair broken characters, remove what no author wrote")
 counts.clear()
 text = clean(document.text, counts=counts)
 print(text)
 for reason, count in counts.items():
     print(f"   {count} x {reason}")
 
-title(3, "Sentences: where they begin and end; joined they are the text again")
+title(3, "Sentences: spans that join to the text again")
 language = identify(text)
 spans = sentences.spans(text, guess(text))
 for start, end in spans:
     print(f"   {start:>4} to {end:<4} {text[start:end]!r}")
 assert "".join(text[start:end] for start, end in spans) == text
-print(f"   by its script this is {guess(text)!r}, by the language model {language!r}")
+print(f"   language by script: {guess(text)!r}; by the language model: {language!r}")
 
-title(4, "Filter: is it worth keeping?")
+title(4, "Filter: which documents to keep")
 for name, judge in (("light", Light()), ("web", Web())):
     for what, sample in (
         ("our page", text),
@@ -78,7 +78,7 @@ for name, judge in (("light", Light()), ("web", Web())):
     ):
         print(f"   {name:<6} {what:<9} {judge.reason(sample) or 'keep'}")
 
-title(5, "Dedup: does another document say the same?")
+title(5, "Dedup: drop exact and near duplicates")
 words = "the heron waits in the water while rain falls on the river and nobody on the bridge looks down at it"
 story = [f"{word} {number}" for number in range(6) for word in words.split()]
 changed = story.copy()
@@ -88,7 +88,7 @@ found = duplicates((((name, "1"), other) for name, other in others.items()), Nea
 for name in sorted(others):
     print(f"   {name:<11} {found.get((name, '1'), 'keep')}")
 
-title(6, "Tokenizer: byte-level BPE learns which pairs stand together most often")
+title(6, "Tokenizer: byte-level BPE merges the most frequent pairs")
 corpus = [text] * 8 + [" ".join(story)] * 4
 tokenizer = Tokenizer.train(corpus, 448)
 merges = [tokenizer.token(index) for index in range(tokenizer.size - 64, tokenizer.size)]
@@ -98,9 +98,9 @@ ids = tokenizer.encode(sentence)
 print(f"   {sentence!r}\n   {ids}\n   {shown(ids)}")
 assert tokenizer.decode(ids) == sentence
 typed = tokenizer.encode("</s>")
-print(f"   '</s>' typed by a person is {shown(typed)}: never the control id {tokenizer.id_of('</s>')}")
+print(f"   the text '</s>' becomes {shown(typed)}, never the control id {tokenizer.id_of('</s>')}")
 
-title(7, "Encode: documents as one run of ids, and offsets that say where each begins")
+title(7, "Encode: one array of ids, and the offset of each document")
 documents = [
     text[spans[2][0] : spans[2][1]].strip(),
     "The heron waits.",
@@ -109,17 +109,17 @@ documents = [
     "It moves.",
 ]
 flat, offsets = tokenizer.encode_batch(documents)
-print(f"   {len(documents)} documents, {len(flat)} ids of {tokenizer.size}: u16 in the shard")
+print(f"   {len(documents)} documents, {len(flat)} ids, vocabulary of {tokenizer.size}: uint16 in the shard")
 print("   offsets", offsets.tolist())
 
-title(8, f"Pack: which documents share a row of {LENGTH}")
+title(8, f"Pack: plan which documents share a row of {LENGTH} tokens")
 lengths = np.diff(offsets.astype(np.int64)) + 2
 for plan_name, planner in (("bestfit", best_fit), ("concat", concat)):
     plan = planner(lengths, LENGTH)
     rows = [plan.length[a:b].tolist() for a, b in zip(plan.rows[:-1], plan.rows[1:], strict=True)]
-    print(f"   {plan_name:<8} pieces {rows}  cut {plan.cut}, empty places {plan.waste:.0%}")
+    print(f"   {plan_name:<8} pieces {rows}  cut {plan.cut}, padding {plan.waste:.0%}")
 
-title(9, "Rows: BOS and EOS join as ids, positions begin anew, documents are told apart")
+title(9, "Rows: add BOS and EOS, restart positions, number the documents")
 vocabulary = tokenizer.vocabulary
 with ShardWriter(folder, "train-00000", tokenizer.size) as shard:
     shard.add(flat, offsets, sum(len(d.encode()) for d in documents))
@@ -137,10 +137,10 @@ packed = DocumentRows(Corpus(folder, "train"), CausalLM(), vocabulary, LENGTH)
 most = max(range(packed.size(0)), key=lambda row: len(packed.row(0, row)))
 batch = collate([packed.row(0, most)], vocabulary.pad, LENGTH)
 stream, targets = batch.dec, batch.targets["token"]
-print(f"   {'token':<12} {'id':>4} {'position':>8} {'document':>8}   must predict")
+print(f"   {'token':<12} {'id':>4} {'position':>8} {'document':>8}   target")
 for token, position, document_number, target in zip(
     stream.ids[0].tolist(), stream.positions[0].tolist(), stream.documents[0].tolist(), targets[0].tolist(), strict=True
 ):
     wanted = shown([target]) if target >= 0 else "(nothing)"
     print(f"   {shown([token])!r:<12} {token:>4} {position:>8} {document_number:>8}   {wanted!r}")
-print("\nThe model never sees across documents: every mask is made from that column. Tour 2 shows the masks.")
+print("\nDocuments never see each other: every mask is made from the column `document`. Tour 2 shows the masks.")

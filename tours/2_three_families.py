@@ -1,8 +1,7 @@
-"""Three families on one core: BERT, LLaMA and T5 are built, trained for a few steps, and laid side by side.
+"""Tour 2: three families on one core. Run it: python tours/2_three_families.py
 
-What differs is who may look at whom, which stacks there are, and what is asked. All the rest is the same code.
-
-    python tours/2_three_families.py
+The tour builds BERT, LLaMA and T5, trains each for a few steps, and prints them side by side. They differ in their
+attention patterns, their stacks and their objectives. All other code is the same.
 """
 
 import string
@@ -18,7 +17,7 @@ from trivium.model.attention.pattern import Pattern, Where
 from trivium.model.device import place
 from trivium.objective.objective import Objective
 from trivium.token.tokenizer import Tokenizer
-from trivium.train.loss import token_loss
+from trivium.train.loss.token import TokenLoss
 
 STEPS, LENGTH = 30, 64
 FAMILIES = {"bert": "masked", "llama": "causal", "t5": "denoise"}
@@ -30,7 +29,7 @@ sentence = tokenizer.encode("Return a copy of the string with all letters in low
 
 
 def batch(objective: Objective, step: int) -> Batch:
-    """Every text once, in the form that the objective asks for; the noise is another in every step."""
+    """Return every text once, in the form of the objective; each step draws other noise."""
     before, after = objective.frame(vocabulary)
     documents = [np.array([*before, *ids[: LENGTH - 2], *after]) for ids in texts]
     rows = [[objective.piece(ids, None, vocabulary, generator(0, step, at))] for at, ids in enumerate(documents)]
@@ -38,13 +37,13 @@ def batch(objective: Objective, step: int) -> Batch:
 
 
 def train(model: trivium.Model, objective: Objective) -> tuple[float, float]:
-    """The first and the last loss of a few steps."""
+    """Train for a few steps and return the first and the last loss."""
     transformer = model.transformer.train()
     optimizer = torch.optim.AdamW(transformer.parameters(), lr=3e-3)
     losses = []
     for step in range(STEPS):
         given = batch(objective, step)
-        total, each, _ = token_loss(transformer.head, transformer(given), given)
+        total, each, _ = TokenLoss()(transformer.head, transformer(given), given)
         optimizer.zero_grad()
         (total / len(each)).backward()
         optimizer.step()
@@ -53,7 +52,7 @@ def train(model: trivium.Model, objective: Objective) -> tuple[float, float]:
 
 
 def grid(pattern: Pattern, size: int = 8) -> list[str]:
-    """Who may look at whom: a row is a token that looks, a column one that is seen."""
+    """Return a picture of a pattern: a row is a query, a column a key."""
     at = torch.arange(size)
     one = torch.ones(size, size, dtype=torch.long)
     allowed = pattern.allow(Where(at[:, None], one), Where(at[None], one)).expand(size, size)
@@ -61,7 +60,7 @@ def grid(pattern: Pattern, size: int = 8) -> list[str]:
 
 
 def words(ids: np.ndarray | None) -> str:
-    """Tokens with their borders; what is no target is a dot."""
+    """Return the tokens of ids, separated by bars; a position without a target is a dot."""
     return "|".join("·" if i == IGNORE else tokenizer.token(i).strip() or "_" for i in (() if ids is None else ids))
 
 
@@ -82,6 +81,6 @@ for preset, kind in FAMILIES.items():
     before, after = objective.frame(vocabulary)
     example = objective.piece(np.array([*before, *sentence, *after]), None, vocabulary, generator(5))
     print(f"objective {kind}")
-    for side, ids in {"enc reads": example.enc, "dec reads": example.dec, "must say": example.targets["token"]}.items():
+    for side, ids in {"enc reads": example.enc, "dec reads": example.dec, "targets": example.targets["token"]}.items():
         print(f"          {side:10} {words(ids)}" if ids is not None else f"          {side:10} -")
-    print(f"loss      {first:.2f} -> {last:.2f} in {STEPS} steps (of another question in each family: not comparable)")
+    print(f"loss      {first:.2f} -> {last:.2f} in {STEPS} steps (the objectives differ: do not compare the losses)")

@@ -1,12 +1,12 @@
 """Tour 3: attention, from the formula to the form that fits in memory. Run it: python tours/3_attention.py
 
-Attention is softmax(q k^T / sqrt(E)) v. Written like that it makes a matrix of n x n scores, which is read and written
-several times. Here the same numbers come out of four programs, each of which holds less than the one before:
+Attention is softmax(q k^T / sqrt(E)) v. The formula makes a matrix of n x n scores and reads and writes it several
+times. Four programs here compute the same numbers; each holds less in memory than the one before:
 
     1. the formula                      n x n scores, and a softmax that overflows
-    2. three passes over a row          largest score, sum of exponentials, mix of the values: safe
-    3. one pass over a row              the largest score so far, and corrections when it grows
-    4. one pass over tiles              the same for blocks of queries and keys: what `kernel = "tiled"` runs
+    2. three passes over a row          maximum, sum of exponentials, weighted sum of values: no overflow
+    3. one pass over a row              running maximum, with a correction when it grows (online softmax)
+    4. one pass over tiles              the same for blocks of queries and keys, as `kernel = "tiled"` does
 """
 
 import torch
@@ -22,24 +22,24 @@ q, k, v = torch.randn(3, N, E, dtype=torch.float64)
 
 
 def numbers(x: torch.Tensor, digits: int) -> str:
-    """A vector as text."""
+    """Return a vector as text."""
     return "  ".join(f"{value:+.{digits}f}" for value in x)
 
 
 def show(title: str, output: torch.Tensor, held: int) -> None:
-    """Print the last query's output and how many scores were alive at once to make it."""
+    """Print the output of the last query, and how many scores the program holds at once."""
     print(f"{title:<34} {numbers(output[-1], 6)}   holds {held:>2} scores")
 
 
 def formula() -> torch.Tensor:
-    """Attention as it is written: every score at once."""
+    """Compute attention by the formula: all scores at once."""
     scores = q @ k.T / E**0.5
     weights = scores.exp()
     return weights / weights.sum(dim=1, keepdim=True) @ v
 
 
 def three_passes() -> torch.Tensor:
-    """A row at a time. exp(s - m) cannot overflow, but m is known after a whole pass, and the sum after another."""
+    """Compute row by row. exp(s - m) cannot overflow, but m needs one whole pass, and the sum another."""
     rows = []
     for query in q:
         largest = max(query @ key / E**0.5 for key in k)
@@ -51,7 +51,7 @@ def three_passes() -> torch.Tensor:
 
 
 def one_pass(tell: bool = False) -> torch.Tensor:
-    """A row at a time, one pass: when a larger score turns up, what was summed before shrinks by exp(old - new)."""
+    """Compute row by row in one pass: when a larger score comes, scale the sums so far by exp(old - new)."""
     rows = []
     for number, query in enumerate(q):
         largest, total, mix = torch.tensor(-torch.inf), torch.tensor(0.0), torch.zeros(E)
@@ -71,7 +71,7 @@ def one_pass(tell: bool = False) -> torch.Tensor:
 
 
 def tiles() -> torch.Tensor:
-    """The same, for a block of queries and a tile of keys at a time: two matrix products for each tile."""
+    """Compute the same for blocks of queries and tiles of keys: two matrix products for each tile."""
     blocks = []
     for queries in q.split(TILE):
         largest = torch.full((len(queries), 1), -torch.inf)
@@ -87,7 +87,7 @@ def tiles() -> torch.Tensor:
 
 
 def ours() -> tuple[torch.Tensor, torch.Tensor]:
-    """The two kernels of trivium that the first and the last program are the heart of."""
+    """Compute the same with the kernels that the first and the last program stand for."""
     where = Where(torch.arange(N)[None], torch.ones(1, N, dtype=torch.long))
     view = View(Full(), where, where, plain=True)
     heads = [x[None, None] for x in (q, k, v)]  # B H T E
@@ -105,16 +105,16 @@ show("   kernel = 'tiled'", tiled, TILE * TILE)
 for output in (three_passes(), one_pass(), tiles(), eager, tiled):
     assert torch.allclose(output, formula(), atol=1e-12)
 
-print("\nStep 3 as it goes: only the largest score, the sum and the mix are remembered.")
+print("\nStep 3 in detail: it keeps only the largest score, the sum and the output so far.")
 one_pass(tell=True)
 
 big = 2000 * q[0] @ k.T
-print(f"\nWhy not the formula: one of these scores is {big.max():.0f}, and exp of it is {big.max().exp():.0f}.")
-print(f"Less the largest, it is {(big - big.max()).exp().max():.0f}, and all others are smaller.")
+print(f"\nThe formula overflows: if a score is {big.max():.0f}, its exp is {big.max().exp():.0f}.")
+print(f"Minus the largest score, the exp is {(big - big.max()).exp().max():.0f}, and all others are smaller.")
 
 where = Where(torch.arange(4096)[None], torch.ones(1, 4096, dtype=torch.long))
-print("\nWhole tiles that nobody sees are skipped. Of the 1,024 blocks of 128 x 128 in a row of 4,096 tokens")
+print("\nA tile without an allowed pair is skipped. Of the 1,024 tiles of 128 x 128 in a row of 4,096 tokens,")
 for name, pattern in (("causal", Causal()), ("window of 256", Window(size=256))):
     share = View(pattern, where, where, plain=True).share(128)
-    print(f"   {name:<14} touches {share * 1024:>4.0f}, {share:.0%}")
-print("\nThe backward pass and the bias, caps and heads that share keys are in src/trivium/model/attention/tiled.py.")
+    print(f"   {name:<14} computes {share * 1024:>4.0f}, {share:.0%}")
+print("\nsrc/trivium/model/attention/tiled.py adds the backward pass, bias, softcap and grouped heads.")

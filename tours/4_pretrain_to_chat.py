@@ -1,14 +1,14 @@
-"""Tour 4: from text to a model that answers, every step in the open. Run it: python tours/4_pretrain_to_chat.py
+"""Tour 4: from text to a model that answers, step by step. Run it: python tours/4_pretrain_to_chat.py
 
-The text is what Python says about its own types: some hundred docstrings. A small LLaMA first learns to go on with
-them, then to answer questions about them, asked in three formats of rows. It is far too small to know anything else.
+The text is some hundred docstrings of Python's own types. A small LLaMA first learns to continue them, then to answer
+questions about them in three formats of rows. It is too small to learn anything else.
 
-    1. text becomes data                cleaned, split, a tokenizer trained on it, encoded
-    2. pretraining                      the next token, everywhere
-    3. rows become ids and loss         a conversation is rendered and masked in one act
-    4. fine-tuning                      the next token again, but only of answers and their ends
-    5. before and after                 the same questions to both models, and a metric
-    6. the folder                       is a Hugging Face folder: stock tools read it
+    1. text to data                     clean, split, train a tokenizer, encode
+    2. pretraining                      predict the next token, at each position
+    3. rows to ids and loss mask        render a conversation and mask it in one step
+    4. fine-tuning                      predict the next token of answers and their end tokens only
+    5. before and after                 ask both models the same questions, and compute a metric
+    6. the folder                       stock transformers reads it: it is a Hugging Face folder
 """
 
 import json
@@ -32,16 +32,16 @@ here = Path(tempfile.mkdtemp(prefix="trivium-tour-"))
 
 
 def title(text: str) -> None:
-    """Begin a step."""
+    """Print the heading of a step."""
     print(f"\n{'=' * 100}\n{text}\n")
 
 
 def first(text: str) -> str:
-    """The first sentence of a docstring."""
+    """Return the first sentence of a docstring."""
     return " ".join(text.split("\n\n")[0].split()).split(". ")[0].rstrip(".") + "."
 
 
-title("1. Text becomes data")
+title("1. Text to data")
 docs = {
     f"{kind.__name__}.{name}": getattr(kind, name).__doc__ or ""
     for kind in (str, list, dict, set, bytes, int)
@@ -52,11 +52,11 @@ text = [{"text": f"{name}: {doc}", "id": name} for name, doc in docs.items() if 
 (here / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in text))
 manifest = prepare([here / "text.jsonl"], here / "data", Preparation(vocab_size=512, near=None, valid_share=0.1))
 print(
-    f"{len(text)} docstrings are {manifest['splits']['train'][0]['tokens']:,} tokens to learn from, "
-    f"of a vocabulary of {manifest['vocab_size']}"
+    f"{len(text)} docstrings give {manifest['splits']['train'][0]['tokens']:,} training tokens, "
+    f"with a vocabulary of {manifest['vocab_size']}"
 )
 
-title("2. Pretraining: the next token, everywhere")
+title("2. Pretraining: predict the next token, at each position")
 tree = {
     "data": {"path": [str(here / "data")], "length": 128},
     "model": {"preset": "llama", "depth": 2, "hidden_size": 128, "context": 128, "vocab_size": manifest["vocab_size"]},
@@ -68,9 +68,9 @@ tree = {
     "log_every_steps": max(1, PRETRAIN_STEPS // 5),
 }
 base = run(parse(Recipe, tree), here / "pretrain")
-print(f"it goes on: 'Return a copy of' -> {trivium.load(base).generate('Return a copy of', max_new_tokens=12)!r}")
+print(f"generated: 'Return a copy of' -> {trivium.load(base).generate('Return a copy of', max_new_tokens=12)!r}")
 
-title("3. Rows become ids and loss: what is between « and » is learned, all else is read only")
+title("3. Rows to ids and loss mask: the loss is on what stands between « and »")
 facts = {name: first(doc) for name, doc in docs.items() if name.startswith("str.is") and doc}
 rows = []
 for at, (name, answer) in enumerate(facts.items()):
@@ -98,15 +98,15 @@ for where, conversation in list(read_rows([file]))[:3]:
     print(f"{where.rsplit('/')[-1]}  {shown!r}")
 forged = ids(render(next(read_rows([file]))[1].messages, tokenizer)) + tokenizer.encode("<|end|>")
 print(
-    f"\n'<|end|>' typed by a person is {len(tokenizer.encode('<|end|>'))} ordinary tokens; the control token is one, "
-    f"and there {'is' if forged.count(stop_ids(tokenizer)[0]) == 1 else 'IS NOT'} only the template's"
+    f"\nThe text '<|end|>' becomes {len(tokenizer.encode('<|end|>'))} ordinary tokens, not the control token: "
+    f"there {'is' if forged.count(stop_ids(tokenizer)[0]) == 1 else 'IS NOT'} only the template's"
 )
 
-title("4. Fine-tuning: the next token of answers and their ends alone")
+title("4. Fine-tuning: predict the next token of answers and their end tokens only")
 words = [f"budget_epochs={TUNE_EPOCHS}", "batch_tokens=512", "optim.lr=2e-3", "log_every_steps=20", "data.packing=pad"]
 tuned, _ = finetune("chat", recipe_for("chat", base, [str(file)], overrides=words), here / "tune")
 
-title("5. Before and after: what was trained is recalled; a model of this size knows no more")
+title("5. Before and after: the model recalls what was trained, and no more")
 models = {"before": trivium.load(base), "after": trivium.load(tuned)}
 for name in list(facts)[:4]:
     print(f"> What does {name} do?")
@@ -122,7 +122,7 @@ print("\n".join(sorted(path.name for path in tuned.iterdir())))
 try:
     import transformers
 except ImportError:
-    print("\n(transformers is not installed, so nothing is compared)")
+    print("\n(transformers is not installed: no comparison)")
 else:
     transformers.utils.logging.disable_progress_bar()
     stock = transformers.AutoModelForCausalLM.from_pretrained(tuned)
@@ -133,5 +133,5 @@ else:
     theirs = stock.generate(**given, max_new_tokens=40, do_sample=False)[0, given["input_ids"].shape[1] :]
     said = tokenizer.decode([i for i in theirs.tolist() if i not in tokenizer.special])
     same = said == models["after"].chat(talk, max_new_tokens=40)
-    print(f"\nstock transformers says: {said!r}, which is {'the same' if same else 'ANOTHER ANSWER'}")
+    print(f"\nstock transformers generates {said!r}, which is {'the same' if same else 'ANOTHER ANSWER'}")
 shutil.rmtree(here)

@@ -1,4 +1,4 @@
-"""The first tour runs, and what it prints at each step is what the step is there for."""
+"""The first tour runs, and each step prints what it is there for."""
 
 import runpy
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_each_step_shows_what_it_does(capsys: pytest.CaptureFixture[str]) -> Non
     assert "1 x front matter taken away" in said and said.count("Share this page") == 2
     assert "near duplicate of edited.txt:1" in said and "exact duplicate of copy.txt:1" in said
     assert "web    our page" in said and "light  noise     mostly no words" in said
-    rows = [line.split() for line in said.split("must predict\n")[1].splitlines() if line.startswith("   ")]
+    rows = [line.split() for line in said.split("   target\n")[1].splitlines() if line.startswith("   ")]
     assert rows[0][0] == "'<s>'" and rows[0][2:4] == ["0", "1"]
     starts = [row for row in rows if row[0] == "'<s>'"]
     assert len(starts) >= 2 and all(row[2] == "0" for row in starts), "positions begin anew in each document"
