@@ -7,7 +7,7 @@ Every layer keeps a key and a value of each token for each of its key heads; a l
 """
 
 from trivium.base.config import parse
-from trivium.model.attention.cache import Tape
+from trivium.model.attention.cache import RollingBuffer
 from trivium.model.config import ModelConfig
 
 CONTEXT, BYTES = 4096, 2
@@ -24,7 +24,7 @@ def weight(config: ModelConfig, tokens: int) -> int:
     stack = config.decoder
     assert stack is not None
     pair = 2 * (stack.kv_heads or stack.heads) * stack.head_width(config.hidden_size) * BYTES
-    return sum(pair * Tape(tokens, stack.kind(layer)[0].keep, dim=2).size for layer in range(stack.layers))
+    return sum(pair * RollingBuffer(tokens, stack.kind(layer)[0].keep, dim=2).size for layer in range(stack.layers))
 
 
 def with_decoder(tree: dict, **changes: object) -> ModelConfig:

@@ -12,7 +12,7 @@ import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Message
 from trivium.model.attention.pattern import Window
-from trivium.model.layer.norm import RMSNormConfig
+from trivium.model.layer.norm import RMSNorm
 from trivium.token.tokenizer import Tokenizer
 
 TINY = {"layers": 2, "hidden_size": 32, "heads": 4, "context": 64, "vocab_size": 101}
@@ -50,8 +50,8 @@ def test_build_lays_flat_fields_over_a_preset() -> None:
     assert (config.hidden_size, config.decoder.layers, config.decoder.heads) == (128, 2, 4)
     assert (config.decoder.kv_heads, config.decoder.ffn.size, config.tie) == (2, 48, True)
     assert config.decoder.ffn.kind == "glu", "the size does not change the kind"
-    config = trivium.build("llama", **TINY, pattern={"kind": "window", "size": 7}, norm=RMSNormConfig(eps=1e-3)).config
-    assert config.decoder.pattern == (Window(size=7),) and config.decoder.norm == RMSNormConfig(eps=1e-3)
+    config = trivium.build("llama", **TINY, pattern={"kind": "window", "size": 7}, norm=RMSNorm(eps=1e-3)).config
+    assert config.decoder.pattern == (Window(size=7),) and config.decoder.norm == RMSNorm(eps=1e-3)
     assert trivium.build("gpt2", **TINY, pattern=["causal", Window(size=3)]).config.decoder.kind(1)[0] == Window(size=3)
 
 

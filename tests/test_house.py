@@ -141,6 +141,49 @@ def test_imports_only_go_down():
     report(problems)
 
 
+def eager(tree: ast.Module) -> Iterator[str]:
+    """Every module that a file imports when it is imported itself; what a function imports does not count."""
+    for node in tree.body:
+        for inner in ast.walk(node) if isinstance(node, ast.If | ast.Try | ast.With) else [node]:
+            if isinstance(inner, ast.Import):
+                yield from (alias.name for alias in inner.names)
+            elif isinstance(inner, ast.ImportFrom):
+                yield from (f"{inner.module}.{alias.name}" for alias in inner.names)
+                yield str(inner.module)
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """A circle in a graph, its first node again at its end; nothing where there is none."""
+    done: set[str] = set()
+
+    def walk(path: list[str]) -> list[str]:
+        if path[-1] in path[:-1]:
+            return path[path.index(path[-1]) :]
+        for name in sorted(graph[path[-1]] - done):
+            if found := walk([*path, name]):
+                return found
+        done.add(path[-1])
+        return []
+
+    return next((found for name in graph if (found := walk([name]))), [])
+
+
+def test_modules_import_each_other_in_no_circle():
+    names = {".".join(["trivium", *path.relative_to(SRC).with_suffix("").parts]): path for path in SOURCES}
+    modules = {name: path for name, path in names.items() if path.stem != "__init__"}
+    graph = {name: {found for found in eager(parse(path)) if found in modules} for name, path in modules.items()}
+    assert len(graph) > 100 and sum(map(len, graph.values())) > 300
+    found = circle(graph)
+    assert not found, " -> ".join(found)
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def test_nothing_is_imported_for_types_alone():
+    """An arrow that only a type checker sees is an arrow of the house too; the package itself hides its lazy names."""
+    text = "TYPE_CHECKING"
+    report([str(path) for path in SOURCES if text in path.read_text(encoding="utf-8") and path != SRC / "__init__.py"])
+
+
 def test_every_room_stands_in_the_table():
     report([f"{room(path)} is in no row of the table" for path in SOURCES if room(path) not in BELOW])
 

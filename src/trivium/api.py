@@ -18,10 +18,10 @@ from trivium.base import plugin
 from trivium.base.batch import Batch, Stream
 from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.base.types import Message
+from trivium.base.types import Message, Pooling
 from trivium.infer.beam import Beam, search
 from trivium.infer.chat import Chat, messages
-from trivium.infer.encode import Pool, embed
+from trivium.infer.encode import embed
 from trivium.infer.fill import fill
 from trivium.infer.generate import Generation, check
 from trivium.infer.generate import generate as run_all
@@ -220,7 +220,7 @@ class Model:
         longest = min(length or config.context, config.limit or config.context)
         return Layout(tokenizer, frame, config.family, longest, start, types)
 
-    def embed(self, texts: Sequence[str], pool: Pool | None = None, normalise: bool = True) -> Float[Tensor, "N D"]:
+    def embed(self, texts: Sequence[str], pool: Pooling | None = None, normalise: bool = True) -> Float[Tensor, "N D"]:
         """One vector for each text, cut to the context: a mean of states, a decoder's last, or as `pool` says."""
         layout, pool = self.layout(), pool or self.record.get("pool")
         cut = [list(layout.cut([layout.tokenizer.encode(text)])[0]) for text in texts]

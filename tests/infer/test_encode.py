@@ -3,7 +3,7 @@ import torch
 
 import trivium
 from trivium.base.batch import Stream
-from trivium.infer.encode import embed, pooled
+from trivium.infer.encode import embed
 
 ROWS = [[5, 6, 7], [8], [9, 10, 11, 12, 13, 14]] * 15
 
@@ -16,14 +16,6 @@ def test_a_vector_does_not_depend_on_the_rows_beside_it(preset: str, pool: str |
     assert together.shape == (45, 64) and torch.allclose(together.norm(dim=-1), torch.ones(45))
     for at in (0, 1, 2, 44):
         assert torch.allclose(embed(transformer, [ROWS[at]], pool)[0], together[at], atol=1e-5)
-
-
-def test_pools_are_what_they_say() -> None:
-    hidden = torch.randn(2, 4, 3)
-    mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]]).bool()
-    assert torch.allclose(pooled(hidden, mask, "mean")[0], hidden[0, :3].mean(0))
-    assert torch.equal(pooled(hidden, mask, "first"), hidden[:, 0])
-    assert torch.equal(pooled(hidden, mask, "last"), torch.stack([hidden[0, 2], hidden[1, 0]]))
 
 
 def test_without_normalising_it_is_the_mean_of_the_states() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
+from places import alone, packed
 from trivium.base.config import parse
 from trivium.base.errors import ConfigError
-from trivium.model.config import ModelConfig
+from trivium.model.config import ModelConfig, kernels
 
 SIZES = {"vocab_size": 32, "hidden_size": 16, "context": 8}
 STACK = {"layers": 1, "heads": 2}
@@ -75,3 +76,29 @@ def test_the_limit_is_that_of_the_shortest_table() -> None:
 
 def test_head_size_need_not_divide_the_width() -> None:
     assert make(encoder={"layers": 1, "heads": 3, "head_size": 7}).encoder.head_width(16) == 7
+
+
+def test_every_kind_of_layer_is_explained() -> None:
+    config = parse(ModelConfig, {"preset": "modernbert", "vocab_size": 64, "depth": 4})
+    said = kernels(config, {"encoder": alone(4096)}, ["encoder"], "cpu")
+    assert list(said) == ["encoder, full, rope", "encoder, window, rope"]
+    assert said["encoder, full, rope"] == "sdpa: whole documents under a full pattern need no mask"
+    assert said["encoder, window, rope"].startswith("tiled: ") and "of the blocks of 4,096 keys" in said[list(said)[1]]
+    assert kernels(config, {"encoder": packed([[512] * 8], 4096)}, [], "cpu")["encoder, full, rope"].startswith(
+        "tiled: "
+    )
+    asked = parse(ModelConfig, {"preset": "t5", "vocab_size": 64, "depth": 1, "kernel": "eager"})
+    assert set(kernels(asked, {"encoder": alone(64), "decoder": packed([[64]], 64)}, [], "cpu").values()) == {
+        "eager: asked for"
+    }
+
+
+def test_a_position_that_is_added_to_the_input_stands_first() -> None:
+    """The input is made once for all layers, so an additive kind elsewhere in the list would be lost."""
+    for right in (["learned", "rope"], ["learned", "rope", "learned"]):
+        make(decoder={**CAUSAL, "position": right})
+    for wrong in (["rope", "learned"], ["none", "sinusoid"], ["learned", {"kind": "learned", "offset": 2}]):
+        with pytest.raises(
+            ConfigError, match=r"model: .*decoder\.position: (learned|sinusoid) is added once, .* first"
+        ):
+            make(decoder={**CAUSAL, "position": wrong})

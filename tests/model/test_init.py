@@ -9,7 +9,7 @@ import trivium
 from trivium.base.batch import collate
 from trivium.base.types import Example
 from trivium.model.device import place
-from trivium.model.init import Init
+from trivium.model.init import Init, initialise, mark
 from trivium.train.loss.token import TokenLoss
 
 KINDS = [kind() for kind in Init.kinds.values() if kind.__module__.startswith("trivium.")]
@@ -93,3 +93,10 @@ def copying(init: str, steps: int = 200) -> float:
 
 def test_with_scaled_weights_a_decoder_soon_looks_at_its_encoder() -> None:
     assert copying("scaled") < 0.5, "log(16) = 2.77 is what can be had without looking"
+
+
+def test_an_output_is_known_by_its_mark_and_not_by_its_name() -> None:
+    module = torch.nn.ModuleDict({"down": torch.nn.Linear(64, 64), "last": mark(torch.nn.Linear(64, 64), "output")})
+    initialise(torch.nn.ModuleDict({"decoder": module}), Init.parse("normal"), 64, {"decoder": 8})
+    assert float(module["down"].weight.detach().std()) == pytest.approx(0.02, rel=0.1)
+    assert float(module["last"].weight.detach().std()) == pytest.approx(0.02 / 4, rel=0.1)

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 IGNORE = -100
 """The target of a position that carries no loss."""
+
+Pooling = Literal["first", "last", "mean"]
+"""How the states of a text's tokens become one vector."""
 
 ALIGNED = ("token", "tag")
 """The targets that every position has; the others an example has once."""

@@ -5,7 +5,6 @@ last token is the only one that has read the whole text.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,16 +13,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.base.batch import Batch, Stream, stream
+from trivium.base.types import Pooling
 from trivium.infer.generate import check
 from trivium.model.device import place
+from trivium.model.layer.score import pooled
 from trivium.model.transformer import Transformer
 
-Pool = Literal["mean", "first", "last"]
 BATCH_ROWS = 32
 
 
 def embed(
-    transformer: Transformer, rows: Sequence[Sequence[int]], pool: Pool | None = None, normalise: bool = True
+    transformer: Transformer, rows: Sequence[Sequence[int]], pool: Pooling | None = None, normalise: bool = True
 ) -> Float[Tensor, "N D"]:
     """The vectors of ids, float32, of length 1 if `normalise`d.
 
@@ -42,20 +42,11 @@ def embed(
                 some = order[at : at + BATCH_ROWS]
                 side = read([rows[row] for row in some], transformer)
                 hidden = transformer.decode(side) if config.encoder is None else transformer.encode(side)
-                vectors = pooled(hidden.float(), side.documents > 0, pool)
+                vectors = pooled(hidden.float(), side, pool)
                 found[some] = (F.normalize(vectors, dim=-1) if normalise else vectors).cpu()
     finally:
         transformer.train(training)
     return found
-
-
-def pooled(hidden: Float[Tensor, "B T D"], mask: Tensor, pool: Pool) -> Float[Tensor, "B D"]:
-    """One vector of each row of states; `mask` is true for its tokens, which stand at the front."""
-    if pool == "mean":
-        weight = mask[..., None].to(hidden.dtype)
-        return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
-    at = torch.zeros_like(mask[:, 0].long()) if pool == "first" else mask.sum(dim=1) - 1
-    return hidden[torch.arange(len(hidden), device=hidden.device), at.clamp(min=0)]
 
 
 def read(rows: Sequence[Sequence[int]], transformer: Transformer) -> Stream:

@@ -20,7 +20,7 @@ from trivium.base.errors import ModelError
 from trivium.interop import families, rules
 from trivium.interop.families import stock
 from trivium.interop.rules import Rule
-from trivium.model.adapt import Adapted, adapted, put
+from trivium.model.adapt import LoraLinear, adapted, put
 from trivium.model.transformer import Transformer
 
 CONFIG, WEIGHTS, ROOT = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
@@ -170,7 +170,7 @@ def _layer(model: Transformer, name: str) -> Any:
     return model.get_submodule(name)
 
 
-def _join(found: list[Adapted | None], layers: list[Any]) -> tuple[Tensor, Tensor, float] | None:
+def _join(found: list[LoraLinear | None], layers: list[Any]) -> tuple[Tensor, Tensor, float] | None:
     """One change of several: A's on top of each other, B's in blocks; a scale that differs goes into B."""
     present = [layer for layer in found if layer is not None]
     if not present:

@@ -14,7 +14,7 @@ from trivium.interop.spelling import expect, lone, read_activation, read_rope, w
 from trivium.model.attention.pattern import Causal, Pattern, Window
 from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import GLU
-from trivium.model.layer.norm import RMSNormConfig
+from trivium.model.layer.norm import RMSNorm
 from trivium.model.layer.position import RoPE
 from trivium.model.stack import StackConfig
 
@@ -51,7 +51,7 @@ def write(
 ) -> Tree:
     """Their config.json of what they share."""
     decoder = lone(config, "decoder", architecture)
-    norm = expect(decoder.norm, RMSNormConfig, "decoder.norm", architecture)
+    norm = expect(decoder.norm, RMSNorm, "decoder.norm", architecture)
     ffn = expect(decoder.ffn, GLU, "decoder.ffn", architecture)
     rope = expect(decoder.position[0], RoPE, "decoder.position", architecture)
     return {

@@ -22,7 +22,7 @@ from trivium.interop.families import families, obstacle
 from trivium.interop.rules import Rule, to_theirs
 from trivium.model.attention.pattern import Causal
 from trivium.model.config import ModelConfig
-from trivium.model.layer.norm import LayerNormConfig, RMSNormConfig
+from trivium.model.layer.norm import LayerNorm, RMSNorm
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, NoScaling
 from trivium.model.stack import StackConfig
@@ -135,9 +135,9 @@ def _sizes(writer: Any, config: ModelConfig) -> None:
     writer.add_head_count(stack.heads)
     writer.add_feed_forward_length(stack.ffn.width(config.hidden_size))
     width = stack.head_width(config.hidden_size)
-    if isinstance(stack.norm, RMSNormConfig):
+    if isinstance(stack.norm, RMSNorm):
         writer.add_layer_norm_rms_eps(stack.norm.eps)
-    elif isinstance(stack.norm, LayerNormConfig):
+    elif isinstance(stack.norm, LayerNorm):
         writer.add_layer_norm_eps(stack.norm.eps)
     if rope is None:
         return

@@ -12,9 +12,8 @@ from trivium.base.config import dump, fields
 from trivium.base.errors import ConfigError
 from trivium.corpus.report import lines as report_lines
 from trivium.data.shards import read_manifest
-from trivium.model.attention.auto import explain
 from trivium.model.attention.pattern import Where
-from trivium.model.config import ModelConfig
+from trivium.model.config import ModelConfig, kernels
 from trivium.model.device import bf16_gain, pick
 from trivium.model.size import ADAM_BYTES, activations, flops, parameters
 from trivium.train.loop import BF16_WORTH
@@ -66,7 +65,7 @@ def _model(config: ModelConfig, length: int) -> Iterator[str]:
     place = torch.arange(length)[None]
     whole = dict.fromkeys(config.stacks, Where(place, torch.ones_like(place)))
     yield "kernels, in training on rows that are whole documents"
-    for layers, choice in explain(config, whole, plain=whole, device=pick().type).items():
+    for layers, choice in kernels(config, whole, plain=whole, device=pick().type).items():
         yield f"  {layers:<24} {choice}"
 
 

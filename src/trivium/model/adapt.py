@@ -31,7 +31,7 @@ class Lora(Config):
     """The last part of the names of the linear layers that are adapted."""
 
 
-class Adapted(nn.Linear):
+class LoraLinear(nn.Linear):
     """A linear layer whose matrix is frozen, and the change that is learned beside it."""
 
     def __init__(self, layer: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
@@ -83,19 +83,19 @@ def adapt(model: Transformer, lora: Lora) -> Transformer:
     return model
 
 
-def put(model: Transformer, name: str, rank: int, alpha: float, dropout: float = 0.0) -> Adapted:
+def put(model: Transformer, name: str, rank: int, alpha: float, dropout: float = 0.0) -> LoraLinear:
     """Put an adapter on one linear layer."""
     parent, _, leaf = name.rpartition(".")
     layer = model.get_submodule(name)
     assert type(layer) is nn.Linear, f"{name} is no plain linear layer"
-    made = Adapted(layer, rank, alpha, dropout)
+    made = LoraLinear(layer, rank, alpha, dropout)
     setattr(model.get_submodule(parent), leaf, made)
     return made
 
 
-def adapted(model: Transformer) -> dict[str, Adapted]:
+def adapted(model: Transformer) -> dict[str, LoraLinear]:
     """The adapted layers by name."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, Adapted)}
+    return {name: module for name, module in model.named_modules() if isinstance(module, LoraLinear)}
 
 
 def merge(model: Transformer) -> Transformer:

@@ -1,10 +1,10 @@
-"""One layer: self-attention, cross-attention where there is a memory, feed-forward."""
+"""One layer: self-attention, cross-attention where there is an encoder to read, feed-forward."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.model.attention.attention import Attention
-from trivium.model.attention.cache import Cache
+from trivium.model.attention.cache import KVCache
 from trivium.model.attention.view import View
 from trivium.model.layer.residual import ResidualStream, Sublayer
 
@@ -22,9 +22,9 @@ class Block(nn.Module):
         view: View,
         memory: Float[Tensor, "B S D"] | None = None,
         across: View | None = None,
-        cache: Cache | None = None,
+        cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """`view` is for the positions themselves, `across` for the memory."""
+        """Run the sublayers. `view` is of self-attention, `across` of cross-attention to `memory`."""
         sublayers: list[Sublayer] = [lambda h: self.attention(h, view, cache=cache)]
         if (cross := self.cross) is not None:
             assert memory is not None and across is not None, "a block with cross-attention needs a memory"

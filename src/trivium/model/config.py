@@ -3,19 +3,22 @@
 `preset` and `depth` are one way to fill it (see presets); every field may then be set by hand.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 import torch
 from pydantic import Field, model_validator
 
 from trivium.base.config import Config, dump, merge
-from trivium.model.attention.auto import Auto
+from trivium.model.attention.auto import Auto, choose
 from trivium.model.attention.kernel import Case, Kernel
-from trivium.model.attention.pattern import Where
+from trivium.model.attention.pattern import Pattern, Where
 from trivium.model.attention.view import View
 from trivium.model.init import Init, Normal
 from trivium.model.layer.embed import Embed, Tokens
 from trivium.model.layer.head import LM, Head
+from trivium.model.layer.position import Position
+from trivium.model.presets import expand
 from trivium.model.stack import StackConfig
 
 
@@ -43,8 +46,6 @@ class ModelConfig(Config):
         """Fill the tree from its preset, which reads the size fields, and lay the given fields over it."""
         if not isinstance(data, dict) or data.get("preset") is None:
             return data
-        from trivium.model.presets import expand  # presets build on this file
-
         below, above = expand(data)
         return merge(below, {key: dump(value) for key, value in above.items()})
 
@@ -57,6 +58,12 @@ class ModelConfig(Config):
                 raise ValueError(f"{name}: hidden_size {self.hidden_size} is not a multiple of heads {stack.heads}")
             if stack.heads % (stack.kv_heads or 1):
                 raise ValueError(f"{name}: heads {stack.heads} is not a multiple of kv_heads {stack.kv_heads}")
+            for position in stack.position[1:]:
+                if type(position).additive is not Position.additive and position != stack.position[0]:
+                    raise ValueError(
+                        f"{name}.position: {position.kind} is added once, to the input of the stack; "
+                        f"expected it first in the list, found {[position.kind for position in stack.position]}"
+                    )
             if (why := self._refused(stack)) is not None:
                 raise ValueError(f"{name}: the kernel {self.kernel.kind} {why}; kernel = 'auto' takes one that fits")
         for pattern in self.decoder.pattern if self.decoder else ():
@@ -69,14 +76,12 @@ class ModelConfig(Config):
         return self
 
     def _refused(self, stack: StackConfig) -> str | None:
-        """Say why the kernel can never do what a stack asks for, on whatever device."""
+        """Return why the kernel can never compute the attention of a stack on any device, or None."""
         if isinstance(self.kernel, Auto):
             return None
         where = Where(torch.arange(2)[None], torch.ones(1, 2, dtype=torch.long))
-        for pattern, position in {stack.kind(layer) for layer in range(stack.layers)}:
-            relative = position.relative(stack.heads, stack.head_width(self.hidden_size))
-            view = View(pattern, where, where, plain=True, relative=relative)
-            # The best case: what a machine or a training run adds to it is said when it comes to that.
+        for view in views(stack, self.hidden_size, where, plain=True).values():
+            # The best case: what a machine or a training run adds to it is an error when it comes to that.
             case = Case(view, "cuda", torch.bfloat16, False, stack.attention_dropout, stack.softcap)
             if (why := self.kernel.refuse(case)) is not None:
                 return why
@@ -98,3 +103,25 @@ class ModelConfig(Config):
         """The longest input there can be, where positions are a table."""
         limits = [position.limit(self.context) for stack in self.stacks.values() for position in stack.position]
         return min((limit for limit in limits if limit is not None), default=None)
+
+
+def views(stack: StackConfig, hidden_size: int, where: Where, plain: bool) -> dict[tuple[Pattern, Position], View]:
+    """Return the View of self-attention over tokens at `where` for each kind of layer of a stack."""
+    shape = stack.heads, stack.head_width(hidden_size)
+    kinds = dict.fromkeys(stack.kind(layer) for layer in range(stack.layers))
+    return {kind: View(kind[0], where, where, plain, kind[1].relative(*shape)) for kind in kinds}
+
+
+def kernels(config: ModelConfig, places: Mapping[str, Where], plain: Collection[str], device: str) -> dict[str, str]:
+    """Return for each kind of layer the kernel of its self-attention in training on a device, and why.
+
+    `places` says for each stack where the tokens of some rows sit, on the CPU; `plain` names the stacks whose rows are
+    one whole document each.
+    """
+    found, own = {}, config.kernel
+    for name, stack in config.stacks.items():
+        for (pattern, position), view in views(stack, config.hidden_size, places[name], name in plain).items():
+            case = Case(view, device, dropout=stack.attention_dropout, softcap=stack.softcap)
+            kernel, why = choose(case) if isinstance(own, Auto) else (own, own.absent() or own.reason())
+            found[f"{name}, {pattern.kind}, {position.kind}"] = f"{kernel.kind}: {why}"
+    return found

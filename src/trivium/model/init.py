@@ -8,20 +8,22 @@
     untied head                         N(0, std)                    0                         N(0, 1 / sqrt(D))
     norm weights, biases                as built (1 or 0), 0         the same                  the same
 
-`normal` is GPT-2's. `scaled` starts every block as the identity; it learns faster at small widths. `fan_in` is T5's.
-Where scores are multiplied by another number than 1 / sqrt(E), queries start smaller or larger by that much, so that
-attention starts equally flat everywhere.
+`normal` is GPT-2's. `scaled` starts every block as the identity and learns faster at small widths. `fan_in` is T5's.
+Where scores are scaled by another factor than 1 / sqrt(E), the query matrix starts smaller or larger by that much, so
+that attention starts equally flat everywhere.
+
+The class of a module says its row of the table, or a `mark` where it is made.
 """
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Literal, TypeVar
 
 from torch import nn
 
 from trivium.base.config import Choice
 
-if TYPE_CHECKING:
-    from trivium.model.transformer import Transformer
+M = TypeVar("M", bound=nn.Module)
 
 
 class Init(Choice):
@@ -30,15 +32,15 @@ class Init(Choice):
     std: float = 0.02
 
     def linear(self, fan_in: int) -> float:
-        """Of an ordinary linear layer."""
+        """Return the deviation of an ordinary linear layer."""
         raise NotImplementedError
 
     def output(self, layers: int, fan_in: int) -> float:
-        """Of a linear layer whose result is added to the stream, in a stack of `layers`."""
+        """Return the deviation of a linear layer that writes into the residual stream of a stack of `layers`."""
         raise NotImplementedError
 
     def head(self, fan_in: int) -> float:
-        """Of an untied head."""
+        """Return the deviation of an untied head."""
         return self.std
 
 
@@ -80,29 +82,29 @@ class FanIn(Init, kind="fan_in"):
         return fan_in**-0.5
 
 
-OUTPUTS = ("attention.o", "cross.o", "ffn.down")
+def mark(module: M, part: Literal["output", "head", "bias_table", "query"], factor: float = 1.0) -> M:
+    """Mark what the weight of a module is where its class does not say it, and return the module.
+
+    `output` writes into the residual stream, `head` is an untied head, `bias_table` holds biases of relative
+    positions. The deviation of a `query` matrix is multiplied by `factor`.
+    """
+    module.part = part, factor  # type: ignore[assignment]
+    return module
 
 
-def initialise(model: "Transformer") -> None:
-    """Draw every weight of a fresh model from the table above."""
-    init = model.config.init
-    layers = {name: stack.layers for name, stack in model.config.stacks.items()}
-    for name, module in model.named_modules():
+def initialise(model: nn.Module, init: Init, hidden_size: int, layers: Mapping[str, int]) -> None:
+    """Draw every weight of a fresh model from the table above; `layers` is the depth of each stack by its name."""
+    marked = [(name, module, *getattr(module, "part", ("", 1.0))) for name, module in model.named_modules()]
+    for name, module, part, _ in marked:
         if isinstance(module, nn.Embedding):
-            relative = ".relative." in name
-            nn.init.normal_(module.weight, std=init.linear(model.config.hidden_size) if relative else init.std)
+            nn.init.normal_(module.weight, std=init.linear(hidden_size) if part == "bias_table" else init.std)
         elif isinstance(module, nn.Linear):
-            depth = layers.get(name.split(".")[0], 1)
-            into = name.endswith(OUTPUTS)
-            std = init.output(depth, module.in_features) if into else init.linear(module.in_features)
-            nn.init.normal_(module.weight, std=std)
+            depth, fan_in = layers.get(name.split(".")[0], 1), module.in_features
+            nn.init.normal_(module.weight, std=init.output(depth, fan_in) if part == "output" else init.linear(fan_in))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    for stack in model.config.stacks:
-        for block in model.get_submodule(stack).blocks:  # type: ignore[union-attr]
-            for attention in filter(None, (block.attention, block.cross)):
-                if (factor := attention.config.head_size**-0.5 / attention.config.scale) != 1.0:
-                    nn.init.normal_(attention.q.weight, std=factor * init.linear(attention.config.hidden_size))
-    head = getattr(model.head, "weight", None)
-    if head is not None and not model.config.tie:
-        nn.init.normal_(head, std=init.head(model.config.hidden_size))
+    for _, module, part, factor in marked:
+        if part == "head":
+            nn.init.normal_(module.weight, std=init.head(hidden_size))
+        elif factor != 1.0:
+            nn.init.normal_(module.weight, std=factor * init.linear(hidden_size))

@@ -1,18 +1,20 @@
-"""A stack of blocks: an encoder, or a decoder, or a decoder that reads an encoder's output."""
+"""A stack of blocks: an encoder, a decoder, or a decoder that reads the output of an encoder."""
 
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from trivium.base.config import Config, Tiled
-from trivium.model.attention.attention import AttentionConfig
-from trivium.model.attention.cache import Cache
+from trivium.model.attention.attention import Attention, AttentionConfig
+from trivium.model.attention.auto import Auto
+from trivium.model.attention.cache import KVCache
+from trivium.model.attention.kernel import Kernel
 from trivium.model.attention.pattern import Full, Pattern, Tiles, Where
 from trivium.model.attention.view import View
 from trivium.model.block import Block
 from trivium.model.layer.ffn import FFN, MLP
-from trivium.model.layer.norm import LayerNormConfig, NoNorm, Norm
-from trivium.model.layer.position import Learned, Position, Relative
+from trivium.model.layer.norm import LayerNorm, NoNorm, Norm
+from trivium.model.layer.position import Learned, Position, RelativePosition
 from trivium.model.layer.residual import Pre, Residual
 
 
@@ -24,33 +26,33 @@ class StackConfig(Config):
     kv_heads: int | None = Field(None, gt=0)
     """Heads of keys and values; None is one for each query head, 1 is multi-query attention."""
     head_size: int | None = Field(None, gt=0)
-    """Width of a head; None is hidden_size / heads."""
-    norm: Norm = LayerNormConfig()
+    """E, the width of one head; None is hidden_size / heads."""
+    norm: Norm = LayerNorm()
     ffn: FFN = MLP()
     position: Tiled[Position] = (Learned(),)
     pattern: Tiles = (Full(),)
     residual: Residual = Pre()
     bias: bool = True
     output_bias: bool | None = None
-    """Whether queries, keys and values have a bias, and whether the output has one; None is as `bias`."""
+    """Whether the output matrix of attention has a bias; None is as `bias`, which is of queries, keys and values."""
     qk_norm: Norm = NoNorm()
     score_scale: float | None = None
-    """What scores are multiplied by; None is head_size ** -0.5."""
+    """The factor of attention scores; None is head_size ** -0.5."""
     softcap: float | None = Field(None, gt=0)
-    """The size that scores cannot pass: softcap * tanh(score / softcap)."""
+    """The limit of attention scores: softcap * tanh(score / softcap)."""
     dropout: float = Field(0.0, ge=0, lt=1)
     attention_dropout: float = Field(0.0, ge=0, lt=1)
 
     def kind(self, layer: int) -> tuple[Pattern, Position]:
-        """The pattern and position of a layer."""
+        """Return the pattern and position of a layer."""
         return self.pattern[layer % len(self.pattern)], self.position[layer % len(self.position)]
 
     def head_width(self, hidden_size: int) -> int:
-        """E, the width of one head."""
+        """Return E, the width of one head."""
         return self.head_size or hidden_size // self.heads
 
-    def attention(self, hidden_size: int) -> AttentionConfig:
-        """The numbers of an attention sublayer."""
+    def attention(self, hidden_size: int, kernel: Kernel = Auto()) -> AttentionConfig:
+        """Return the config of an attention sublayer, with every default filled in."""
         width = self.head_width(hidden_size)
         return AttentionConfig(
             hidden_size=hidden_size,
@@ -63,20 +65,22 @@ class StackConfig(Config):
             norm=self.qk_norm,
             softcap=self.softcap,
             dropout=self.attention_dropout,
+            kernel=kernel,
         )
 
 
 class Stack(nn.Module):
-    """Blocks in order and the norm they end with. Layers of one kind share one View."""
+    """Blocks in order and a final norm. Layers of one kind share one View."""
 
-    def __init__(self, config: StackConfig, hidden_size: int, cross: bool) -> None:
+    def __init__(self, config: StackConfig, hidden_size: int, kernel: Kernel, cross: bool = False) -> None:
+        """`cross` gives every block a cross-attention sublayer."""
         super().__init__()
         self.config = config
-        attention = config.attention(hidden_size)
+        attention = config.attention(hidden_size, kernel)
         self.blocks = nn.ModuleList(
             Block(
-                attention.build(layer),
-                attention.replace(norm=NoNorm()).build(layer) if cross else None,
+                Attention(attention, layer),
+                Attention(attention.replace(norm=NoNorm()), layer) if cross else None,
                 config.ffn.build(hidden_size),
                 config.residual.build(config.norm, hidden_size, 3 if cross else 2, layer, config.dropout),
             )
@@ -93,9 +97,9 @@ class Stack(nn.Module):
         plain: bool = False,
         memory: Float[Tensor, "B S D"] | None = None,
         source: Where | None = None,
-        cache: Cache | None = None,
+        cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Run the blocks over x; `source` says where the positions of `memory` sit."""
+        """Run the blocks over x. `memory` is an encoder's output and `source` the places of its tokens."""
         keys = cache.extend(where, plain) if cache else {}
         plain = cache.plain if cache else plain
         views: dict[tuple[int, int], View] = {}
@@ -104,12 +108,11 @@ class Stack(nn.Module):
             kind = layer % len(self.config.pattern), layer % len(self.config.position)
             if kind not in views:
                 pattern, relative = self.config.pattern[kind[0]], self.relative[kind[1]]
-                k = keys.get(pattern.keep, where)
-                assert isinstance(relative, Relative)
-                views[kind] = View(pattern, where, k, plain, relative)
+                assert isinstance(relative, RelativePosition)
+                views[kind] = View(pattern, where, keys.get(pattern.keep, where), plain, relative)
             x = block(x, views[kind], memory, across, cache)
         return self.norm(x)
 
-    def cache(self, capacity: int) -> Cache:
-        """Make an empty cache for `capacity` positions."""
-        return Cache(capacity, [self.config.kind(layer)[0].keep for layer in range(self.config.layers)])
+    def cache(self, capacity: int) -> KVCache:
+        """Return an empty KV cache for `capacity` positions."""
+        return KVCache(capacity, [self.config.kind(layer)[0].keep for layer in range(self.config.layers)])

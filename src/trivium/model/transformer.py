@@ -1,14 +1,13 @@
 """The whole model: embed -> encoder stack? -> decoder stack? -> head.
 
-An encoder alone is BERT's family, a decoder alone GPT's and LLaMA's, both together T5's and BART's.
+An encoder alone is of BERT's family, a decoder alone of GPT's and LLaMA's, both together of T5's and BART's.
 """
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.base.batch import Batch, Stream
-from trivium.model.attention.attention import Attention
-from trivium.model.attention.cache import Cache
+from trivium.model.attention.cache import KVCache
 from trivium.model.attention.pattern import Where
 from trivium.model.config import ModelConfig
 from trivium.model.init import initialise
@@ -16,12 +15,12 @@ from trivium.model.stack import Stack
 
 
 def where(stream: Stream) -> Where:
-    """The places of a stream's tokens."""
+    """Return the places of a stream's tokens."""
     return Where(stream.positions, stream.documents, stream.prefix)
 
 
 class Transformer(nn.Module):
-    """Maps a Batch to hidden states, and hidden states to scores."""
+    """Maps a Batch to hidden states, and hidden states to logits."""
 
     encoder: Stack
     decoder: Stack
@@ -31,19 +30,16 @@ class Transformer(nn.Module):
         self.config = config
         self.tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.inputs = nn.ModuleDict()
+        kernel = config.kernel.ready(self.tokens.weight.is_meta)
         for name, stack in config.stacks.items():
             self.inputs[name] = config.embed.build(config.hidden_size, config.context, stack.position[0], stack.dropout)
-            cross = name == "decoder" and config.encoder is not None
-            setattr(self, name, Stack(stack, config.hidden_size, cross))
+            setattr(self, name, Stack(stack, config.hidden_size, kernel, name == "decoder" and bool(config.encoder)))
         table = self.tokens.weight if config.tie else None
         self.head = config.head.build(config.hidden_size, config.vocab_size, table)  # type: ignore[arg-type]
-        for module in self.modules():
-            if isinstance(module, Attention):
-                module.kernel = config.kernel.ready(self.tokens.weight.is_meta)
-        initialise(self)
+        initialise(self, config.init, config.hidden_size, {name: s.layers for name, s in config.stacks.items()})
 
-    def forward(self, batch: Batch, cache: Cache | None = None) -> Float[Tensor, "B T D"]:
-        """Last hidden states: of the decoder where there is one, else of the encoder."""
+    def forward(self, batch: Batch, cache: KVCache | None = None) -> Float[Tensor, "B T D"]:
+        """Return the last hidden states: of the decoder where there is one, else of the encoder."""
         enc, dec = batch.enc, batch.dec
         memory = self.encode(enc) if enc is not None and self.config.encoder is not None else None
         if memory is not None and self.config.decoder is None:
@@ -52,17 +48,17 @@ class Transformer(nn.Module):
         return self.decode(dec, memory, enc if memory is not None else None, cache)
 
     def encode(self, stream: Stream) -> Float[Tensor, "B S D"]:
-        """The encoder's hidden states."""
+        """Return the encoder's last hidden states."""
         x = self.inputs["encoder"](self.tokens(stream.ids), stream.positions, stream.types)
         return self.encoder(x, where(stream), stream.plain)
 
     def decode(
-        self, stream: Stream, memory: Tensor | None = None, source: Stream | None = None, cache: Cache | None = None
+        self, stream: Stream, memory: Tensor | None = None, source: Stream | None = None, cache: KVCache | None = None
     ) -> Float[Tensor, "B T D"]:
-        """The decoder's hidden states; `memory` is what `encode` gave for `source`, [B, S, D]."""
+        """Return the decoder's last hidden states; `memory` [B, S, D] is what `encode` returned for `source`."""
         x = self.inputs["decoder"](self.tokens(stream.ids), stream.positions, stream.types)
         return self.decoder(x, where(stream), stream.plain, memory, where(source) if source else None, cache)
 
     def logits(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
-        """Scores over the vocabulary, float32."""
+        """Return the logits over the vocabulary, float32."""
         return self.head(hidden)

@@ -14,7 +14,7 @@ from trivium.base.log import say
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import Rows
 from trivium.model.adapt import adapt, merge
-from trivium.model.attention.auto import explain
+from trivium.model.config import kernels
 from trivium.model.device import place
 from trivium.model.transformer import Transformer, where
 from trivium.task.feed import data_identity, open_rows
@@ -84,7 +84,7 @@ def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World) -> di
     streams = {name: side for name, side in (("encoder", first.enc), ("decoder", first.dec)) if side is not None}
     places = {name: where(side) for name, side in streams.items()}
     plain = [name for name, side in streams.items() if side.plain]
-    found = explain(transformer.config, places, plain, ranks.device.type)
+    found = kernels(transformer.config, places, plain, ranks.device.type)
     for layers, choice in found.items():
         say(f"attention of {layers}: {choice}")
     return found

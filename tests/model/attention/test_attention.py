@@ -5,10 +5,10 @@ import torch
 
 from places import alone
 from trivium.model.attention.attention import Attention, AttentionConfig
-from trivium.model.attention.cache import Cache
+from trivium.model.attention.cache import KVCache
 from trivium.model.attention.pattern import Causal, Full
 from trivium.model.attention.view import View
-from trivium.model.layer.norm import NoNorm, RMSNormConfig
+from trivium.model.layer.norm import NoNorm, RMSNorm
 from trivium.model.layer.position import RoPE
 
 WIDTH = 24
@@ -28,7 +28,7 @@ def build(kv_heads: int = 4, **changes: object) -> Attention:
         "softcap": None,
         "dropout": 0.0,
     }
-    return AttentionConfig(**{**fields, **changes}).build(layer=0)
+    return Attention(AttentionConfig(**{**fields, **changes}), layer=0)
 
 
 def copy_of(ours: Attention) -> torch.nn.MultiheadAttention:
@@ -60,14 +60,14 @@ def test_it_is_multi_head_attention(kv_heads: int) -> None:
 
 def test_a_memory_is_projected_once() -> None:
     ours, x, memory = build(), torch.randn(1, 3, WIDTH), torch.randn(1, 5, WIDTH)
-    view, cache = View(Full(), alone(3), alone(5)), Cache(8, [None])
+    view, cache = View(Full(), alone(3), alone(5)), KVCache(8, [None])
     first = ours(x, view, memory, cache)
     assert torch.equal(ours(x, view, memory * 0, cache), first), "what was kept is used"
     assert not torch.equal(ours(x, view, memory * 0), first)
 
 
 def test_norm_of_queries_and_keys_takes_their_size_away() -> None:
-    ours, x, here = build(norm=RMSNormConfig(), bias=False), torch.randn(1, 6, WIDTH), alone(6)
+    ours, x, here = build(norm=RMSNorm(), bias=False), torch.randn(1, 6, WIDTH), alone(6)
     before = ours(x, View(Full(), here, here))
     with torch.no_grad():
         ours.q.weight *= 7

@@ -3,13 +3,11 @@
 import pytest
 
 from places import alone, packed
-from trivium.base.config import parse
-from trivium.model.attention.auto import choose, explain
+from trivium.model.attention.auto import choose
 from trivium.model.attention.kernel import Case
 from trivium.model.attention.pattern import Causal, Full, Window
 from trivium.model.attention.sparse import Global, Random
 from trivium.model.attention.view import View
-from trivium.model.config import ModelConfig
 from trivium.model.layer.position import ALiBi, Bucket, RoPE
 
 LONG, SHORT = alone(4096), alone(64)
@@ -56,14 +54,3 @@ def test_the_choice_says_why(where, pattern, relative, changes, kernel, reason) 
     chosen, why = choose(Case(view, **changes))
     assert chosen.kind == kernel and reason in why, why
     assert chosen.refuse(Case(view, **changes)) is None
-
-
-def test_every_kind_of_layer_is_explained() -> None:
-    config = parse(ModelConfig, {"preset": "modernbert", "vocab_size": 64, "depth": 4})
-    said = explain(config, {"encoder": LONG}, ["encoder"], "cpu")
-    assert list(said) == ["encoder, full, rope", "encoder, window, rope"]
-    assert said["encoder, full, rope"] == "sdpa: whole documents under a full pattern need no mask"
-    assert said["encoder, window, rope"].startswith("tiled: ") and "of the blocks of 4,096 keys" in said[list(said)[1]]
-    assert explain(config, {"encoder": PACKED}, [], "cpu")["encoder, full, rope"].startswith("tiled: ")
-    asked = parse(ModelConfig, {"preset": "t5", "vocab_size": 64, "depth": 1, "kernel": "eager"})
-    assert set(explain(asked, {"encoder": SHORT, "decoder": ROW}, [], "cpu").values()) == {"eager: asked for"}

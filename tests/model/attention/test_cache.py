@@ -9,7 +9,7 @@ from torch import Tensor
 from places import PATTERNS, causal
 from trivium.base.batch import Stream
 from trivium.base.config import dump, parse
-from trivium.model.attention.cache import Tape
+from trivium.model.attention.cache import RollingBuffer
 from trivium.model.attention.pattern import Causal, Pattern, Window
 from trivium.model.config import ModelConfig
 from trivium.model.layer.position import Position
@@ -112,7 +112,7 @@ def test_a_window_keeps_only_itself(size: int) -> None:
 
 
 def test_a_tape_gives_the_last_it_keeps() -> None:
-    tape, whole = Tape(capacity=50, keep=5, dim=1), torch.arange(50)[None]
+    tape, whole = RollingBuffer(capacity=50, keep=5, dim=1), torch.arange(50)[None]
     at = 0
     for count in (1, 1, 3, 1, 7, 1, 1, 1, 9, 2):
         given = tape.append(whole[:, at : at + count])

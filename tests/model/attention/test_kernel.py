@@ -18,12 +18,12 @@ from trivium.model.attention.kernel import SDPA, Case, Eager, Kernel
 from trivium.model.attention.pattern import Causal, Full, Pattern, Where, Window
 from trivium.model.attention.tiled import Tiled
 from trivium.model.attention.view import View
-from trivium.model.layer.position import ALiBi, Bucket, Relative
+from trivium.model.layer.position import ALiBi, Bucket, RelativePosition
 
 CLOSE = {torch.float64: 1e-10, torch.float32: 1e-5}
 HEADS, WIDTH = 4, 8
-RELATIVE: dict[str, Callable[[], Relative]] = {
-    "none": Relative,
+RELATIVE: dict[str, Callable[[], RelativePosition]] = {
+    "none": RelativePosition,
     "bucket": lambda: Bucket(num_buckets=8, max_distance=12, bidirectional=True).relative(HEADS, WIDTH),
     "alibi": lambda: ALiBi().relative(HEADS, WIDTH),
 }

@@ -5,7 +5,7 @@ import math
 import torch
 
 from trivium.model.layer.embed import Tokens
-from trivium.model.layer.norm import LayerNormConfig
+from trivium.model.layer.norm import LayerNorm
 from trivium.model.layer.position import Learned, NoPosition
 
 TOKENS = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
@@ -33,6 +33,6 @@ def test_types_default_to_the_first_and_positions_are_added() -> None:
 
 
 def test_the_sum_is_normalised() -> None:
-    module = Tokens(types=1, norm=LayerNormConfig()).build(8, 16, Learned(), 0.0)
+    module = Tokens(types=1, norm=LayerNorm()).build(8, 16, Learned(), 0.0)
     out = module(TOKENS, POSITIONS)
     assert torch.allclose(out.mean(-1), torch.zeros(2, 3), atol=1e-5)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from trivium.model.layer.head import LM, MLM, Head, Hidden
-from trivium.model.layer.norm import LayerNormConfig
+from trivium.model.layer.norm import LayerNorm
 
 H = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
 KINDS = [kind() for kind in Head.kinds.values() if kind.__module__ == "trivium.model.layer.head"]
@@ -36,7 +36,7 @@ def test_scaled_features_are_divided_by_the_root_of_the_width() -> None:
 
 
 def test_masked_features_pass_a_layer_and_a_norm() -> None:
-    head = MLM(norm=LayerNormConfig(eps=1e-3)).build(8, 11, None)
+    head = MLM(norm=LayerNorm(eps=1e-3)).build(8, 11, None)
     assert torch.allclose(head.features(H), head.norm(F.gelu(head.dense(H))))
 
 

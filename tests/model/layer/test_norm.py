@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trivium.model.layer.norm import LayerNormConfig, NoNorm, Norm, RMSNormConfig
+from trivium.model.layer.norm import LayerNorm, NoNorm, Norm, RMSNorm
 
 KINDS = [kind() for kind in Norm.kinds.values() if kind.__module__.startswith("trivium.")]
 
@@ -20,14 +20,14 @@ def test_every_kind_keeps_shape_and_dtype_and_has_gradients(config: Norm) -> Non
 
 
 def test_rms_divides_by_the_root_mean_square() -> None:
-    x, module = torch.randn(4, 8) * 5, RMSNormConfig(eps=1e-3).build(8)
+    x, module = torch.randn(4, 8) * 5, RMSNorm(eps=1e-3).build(8)
     module.weight.data = torch.randn(8)
     expected = x / (x.square().mean(-1, keepdim=True) + 1e-3).sqrt() * module.weight
     assert torch.allclose(module(x), expected, atol=1e-5)
 
 
 def test_an_offset_is_added_to_the_weight_in_full_precision() -> None:
-    x, plain, around = torch.randn(4, 8), RMSNormConfig().build(8), RMSNormConfig(offset=1.0).build(8)
+    x, plain, around = torch.randn(4, 8), RMSNorm().build(8), RMSNorm(offset=1.0).build(8)
     assert torch.equal(around.weight, torch.zeros(8)) and torch.equal(plain(x), around(x))
     small = torch.full((8,), 2.0**-9)  # 1 + this is 1 in bfloat16
     around = around.bfloat16()
@@ -39,13 +39,13 @@ def test_an_offset_is_added_to_the_weight_in_full_precision() -> None:
 def test_layer_subtracts_the_mean_and_may_have_no_bias() -> None:
     x = torch.randn(4, 8) + 3
     expected = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
-    assert torch.allclose(LayerNormConfig().build(8)(x), expected, atol=1e-5)
-    assert LayerNormConfig(bias=False).build(8).bias is None
+    assert torch.allclose(LayerNorm().build(8)(x), expected, atol=1e-5)
+    assert LayerNorm(bias=False).build(8).bias is None
 
 
 def test_statistics_are_float32() -> None:
     x = (1000 + torch.randn(2, 64)).bfloat16()
-    for config in (RMSNormConfig(), LayerNormConfig()):
+    for config in (RMSNorm(), LayerNorm()):
         assert torch.equal(config.build(64).bfloat16()(x), config.build(64)(x.float()).bfloat16())
 
 

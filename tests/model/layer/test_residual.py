@@ -9,7 +9,7 @@ from trivium.base.batch import collate
 from trivium.base.types import Example
 from trivium.infer.generate import generate
 from trivium.model.device import place
-from trivium.model.layer.norm import LayerNormConfig, RMSNormConfig
+from trivium.model.layer.norm import LayerNorm, RMSNorm
 from trivium.model.layer.residual import Parallel, Post, Pre, Residual, Sandwich
 
 KINDS = [kind() for kind in Residual.kinds.values() if kind.__module__.startswith("trivium.")]
@@ -18,7 +18,7 @@ SUBLAYERS = [lambda h: 2 * h, lambda h: h.flip(-1), torch.tanh]
 
 
 def stream(config: Residual, sublayers: int = 3, layer: int = 1) -> nn.Module:
-    made = config.build(LayerNormConfig(), 8, sublayers, layer, 0.0)
+    made = config.build(LayerNorm(), 8, sublayers, layer, 0.0)
     for norm in made.norms:
         for parameter in norm.parameters():
             nn.init.normal_(parameter)
@@ -81,7 +81,7 @@ def test_every_kind_with_a_cache_and_without(preset: str, config: Residual) -> N
 
 @pytest.mark.parametrize("config", KINDS, ids=lambda config: config.kind)
 def test_documents_of_a_row_do_not_meet(config: Residual) -> None:
-    model = tiny.model("llama", residual=config, norm=RMSNormConfig()).eval()
+    model = tiny.model("llama", residual=config, norm=RMSNorm()).eval()
     a, b = tiny.example(5, 5), tiny.example(7, 7)
     with torch.no_grad():
         both, alone = model(place(collate([[a, b]], pad=0))), model(place(collate([[b]], pad=0)))

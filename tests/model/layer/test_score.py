@@ -5,7 +5,7 @@ import torch
 
 from trivium.base.batch import Stream
 from trivium.model.layer.head import Head
-from trivium.model.layer.norm import LayerNormConfig
+from trivium.model.layer.norm import LayerNorm
 from trivium.model.layer.score import (
     QuestionAnswering,
     SentenceEmbedding,
@@ -45,9 +45,9 @@ def test_the_layer_before_the_last_matrix_is_a_choice() -> None:
     hidden = torch.randn(3, 8)
     plain = SequenceClassification(bias=False).build(8, 11, None)
     assert torch.equal(plain(hidden), hidden @ plain.out.weight.T)
-    dense = SequenceClassification(
-        dense=True, dense_bias=False, activation="gelu", norm=LayerNormConfig(eps=1e-3)
-    ).build(8, 11, None)
+    dense = SequenceClassification(dense=True, dense_bias=False, activation="gelu", norm=LayerNorm(eps=1e-3)).build(
+        8, 11, None
+    )
     expected = dense.out(dense.norm(torch.nn.functional.gelu(hidden @ dense.dense.weight.T)))
     assert torch.allclose(dense(hidden), expected)
 

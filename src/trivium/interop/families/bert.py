@@ -13,7 +13,7 @@ from trivium.model.config import ModelConfig
 from trivium.model.layer.embed import Tokens
 from trivium.model.layer.ffn import MLP
 from trivium.model.layer.head import MLM, Hidden
-from trivium.model.layer.norm import LayerNormConfig
+from trivium.model.layer.norm import LayerNorm
 
 architecture, model_type, prefix = "BertForMaskedLM", "bert", "bert."
 
@@ -95,7 +95,7 @@ def write_body(
     headless = isinstance(config.head, Hidden)
     if not headless:
         expect(config.head, MLM, "head", architecture)
-    norm = expect(encoder.norm, LayerNormConfig, "encoder.norm", architecture)
+    norm = expect(encoder.norm, LayerNorm, "encoder.norm", architecture)
     ffn = expect(encoder.ffn, MLP, "encoder.ffn", architecture)
     embed = expect(config.embed, Tokens, "embed", architecture)
     return {

@@ -10,7 +10,7 @@ from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
 from trivium.interop.spelling import divides, expect, lone, read_activation, write_activation, write_ids
 from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import MLP
-from trivium.model.layer.norm import LayerNormConfig
+from trivium.model.layer.norm import LayerNorm
 
 architecture, model_type, prefix = "GPT2LMHeadModel", "gpt2", "transformer."
 
@@ -64,7 +64,7 @@ def read(config: Mapping[str, Any]) -> ModelConfig:
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
     decoder = lone(config, "decoder", architecture)
     divides(config, decoder, architecture)
-    norm = expect(decoder.norm, LayerNormConfig, "decoder.norm", architecture)
+    norm = expect(decoder.norm, LayerNorm, "decoder.norm", architecture)
     ffn = expect(decoder.ffn, MLP, "decoder.ffn", architecture)
     return {
         "architectures": [architecture],

@@ -13,7 +13,7 @@ from trivium.model.attention.pattern import Full, Window
 from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import GLU
 from trivium.model.layer.head import MLM
-from trivium.model.layer.norm import LayerNormConfig
+from trivium.model.layer.norm import LayerNorm
 from trivium.model.layer.position import RoPE
 
 architecture, model_type, prefix = "ModernBertForMaskedLM", "modernbert", "model."
@@ -95,7 +95,7 @@ def _theta(theirs: Mapping[str, Any], word: str) -> float:
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
     encoder = lone(config, "encoder", architecture)
     divides(config, encoder, architecture)
-    norm = expect(encoder.norm, LayerNormConfig, "encoder.norm", architecture)
+    norm = expect(encoder.norm, LayerNorm, "encoder.norm", architecture)
     ffn = expect(encoder.ffn, GLU, "encoder.ffn", architecture)
     head = expect(config.head, MLM, "head", architecture)
     types = write_types(encoder, Window, Full, architecture)
@@ -145,7 +145,7 @@ def _every(types: list[str]) -> int:
 
 def rules(config: ModelConfig) -> Table:
     encoder, head = config.encoder, config.head
-    assert encoder is not None and isinstance(encoder.norm, LayerNormConfig) and isinstance(head, MLM)
+    assert encoder is not None and isinstance(encoder.norm, LayerNorm) and isinstance(head, MLM)
     bias = encoder.norm.bias
     ours, theirs = "encoder.blocks.{i}", "model.layers.{i}"
     first = linear(f"{ours}.residual.norms.0", f"{theirs}.attn_norm", bias)

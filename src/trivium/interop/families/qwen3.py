@@ -10,7 +10,7 @@ from trivium.interop.rules import Table
 from trivium.interop.spelling import expect, lone
 from trivium.model.attention.pattern import Causal, Window
 from trivium.model.config import ModelConfig
-from trivium.model.layer.norm import RMSNormConfig
+from trivium.model.layer.norm import RMSNorm
 
 architecture, model_type, prefix = "Qwen3ForCausalLM", "qwen3", "model."
 
@@ -50,7 +50,7 @@ def read(config: Mapping[str, Any]) -> ModelConfig:
 
 def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
     stack = lone(config, "decoder", architecture)
-    expect(stack.qk_norm, RMSNormConfig, "decoder.qk_norm", architecture)
+    expect(stack.qk_norm, RMSNorm, "decoder.qk_norm", architecture)
     types = write_types(stack, Window, Causal, architecture)
     windows = decoder.windows(stack)
     return {

@@ -15,7 +15,7 @@ from trivium.interop.spelling import expect, read_activation, write_activation, 
 from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import GLU
 from trivium.model.layer.head import LM
-from trivium.model.layer.norm import RMSNormConfig
+from trivium.model.layer.norm import RMSNorm
 from trivium.model.layer.position import Bucket
 
 architecture, model_type, prefix = "T5ForConditionalGeneration", "t5", ""
@@ -79,7 +79,7 @@ def write(config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
     encoder, decoder = config.encoder, config.decoder
     if encoder is None or decoder is None:
         raise ModelError(f"stacks: {config.family}, {architecture} has encoder_decoder")
-    norm = expect(encoder.norm, RMSNormConfig, "encoder.norm", architecture)
+    norm = expect(encoder.norm, RMSNorm, "encoder.norm", architecture)
     bucket = expect(encoder.position[0], Bucket, "encoder.position", architecture)
     activation = write_activation(encoder.ffn.activation)
     if isinstance(encoder.ffn, GLU):

@@ -9,15 +9,16 @@ from torch import Tensor, nn
 
 from trivium.base.config import Config
 from trivium.model.attention.auto import Auto
-from trivium.model.attention.cache import Cache
+from trivium.model.attention.cache import KVCache
 from trivium.model.attention.kernel import Kernel
 from trivium.model.attention.view import View
+from trivium.model.init import mark
 from trivium.model.layer.norm import Norm
 from trivium.model.layer.position import rotate
 
 
 class AttentionConfig(Config):
-    """The numbers of one attention sublayer, resolved from its stack."""
+    """The numbers of one attention sublayer; see StackConfig."""
 
     hidden_size: int
     heads: int
@@ -29,24 +30,21 @@ class AttentionConfig(Config):
     norm: Norm
     softcap: float | None
     dropout: float
-
-    def build(self, layer: int) -> "Attention":
-        """Make the module; `layer` is its place in the cache."""
-        return Attention(self, layer)
+    kernel: Kernel = Auto()
 
 
 class Attention(nn.Module):
-    """Mix what other positions hold into each position."""
+    """Mixes the values of other positions into each position; `layer` is its place in the KV cache."""
 
     def __init__(self, config: AttentionConfig, layer: int) -> None:
         super().__init__()
         self.config, self.layer = config, layer
-        self.kernel: Kernel = Auto()
+        self.kernel = config.kernel
         width, inner = config.hidden_size, config.head_size
-        self.q = nn.Linear(width, config.heads * inner, bias=config.bias)
+        self.q = mark(nn.Linear(width, config.heads * inner, bias=config.bias), "query", inner**-0.5 / config.scale)
         self.k = nn.Linear(width, config.kv_heads * inner, bias=config.bias)
         self.v = nn.Linear(width, config.kv_heads * inner, bias=config.bias)
-        self.o = nn.Linear(config.heads * inner, width, bias=config.output_bias)
+        self.o = mark(nn.Linear(config.heads * inner, width, bias=config.output_bias), "output")
         self.q_norm = config.norm.build(inner)
         self.k_norm = config.norm.build(inner)
 
@@ -55,9 +53,9 @@ class Attention(nn.Module):
         x: Float[Tensor, "B T D"],
         view: View,
         memory: Float[Tensor, "B S D"] | None = None,
-        cache: Cache | None = None,
+        cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Attend to x itself, or to `memory` where one is given."""
+        """Attend to x itself, or to the encoder's output `memory` where it is given."""
         q = self.q_norm(self._split(self.q(x), self.config.heads))  # B H T E
         if memory is None:
             k, v = self._keys(x)

@@ -1,18 +1,10 @@
 """Which kernel computes a case fastest, and why: the one place that ranks them."""
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from trivium.model.attention.kernel import SDPA, Case, Eager, Kernel
-from trivium.model.attention.pattern import Where
 from trivium.model.attention.tiled import BLOCK, Tiled
-from trivium.model.attention.view import View
-
-if TYPE_CHECKING:
-    from trivium.model.config import ModelConfig
 
 LONG = 512
 """Keys from which on tiles are worth a look, on a CPU."""
@@ -59,21 +51,3 @@ def choose(case: Case) -> tuple[Kernel, str]:
     if share <= SPARSE * min(1.0, keys / WIDE):
         return Tiled(), f"{seen} at all"
     return SDPA(), f"one mask for all layers: {seen}, too many for tiles"
-
-
-def explain(config: "ModelConfig", places: Mapping[str, Where], plain: Collection[str], device: str) -> dict[str, str]:
-    """For each kind of layer, the kernel that its self-attention takes on a device in training, and why.
-
-    `places` says for each stack where the tokens of some rows sit, on the CPU; `plain` names the stacks whose rows are
-    one whole document each.
-    """
-    found = {}
-    for name, stack in config.stacks.items():
-        for pattern, position in dict.fromkeys(stack.kind(layer) for layer in range(stack.layers)):
-            relative = position.relative(stack.heads, stack.head_width(config.hidden_size))
-            view = View(pattern, places[name], places[name], name in plain, relative)
-            case = Case(view, device, dropout=stack.attention_dropout, softcap=stack.softcap)
-            own = config.kernel
-            kernel, why = choose(case) if isinstance(own, Auto) else (own, own.absent() or own.reason())
-            found[f"{name}, {pattern.kind}, {position.kind}"] = f"{kernel.kind}: {why}"
-    return found

@@ -10,7 +10,7 @@ from torch import Tensor
 from trivium.model.attention.pattern import Where
 
 
-class Tape:
+class RollingBuffer:
     """A tensor that grows along one axis, in a buffer that is made once; the oldest part falls off.
 
     At most `capacity` entries are ever appended; with `keep`, only the last `keep` of the past are given back.
@@ -48,13 +48,13 @@ class Tape:
             self.buffer = self.buffer.index_select(0, rows)
 
 
-class Cache:
+class KVCache:
     """The past of one stack: `capacity` positions, and for every layer how many of them it must keep."""
 
     def __init__(self, capacity: int, keeps: list[int | None]) -> None:
         self.seen, self.plain, self.marked = 0, True, False
-        self.tapes = [(Tape(capacity, keep, dim=2), Tape(capacity, keep, dim=2)) for keep in keeps]
-        self.places = {keep: tuple(Tape(capacity, keep, dim=1) for _ in Where._fields) for keep in keeps}
+        self.tapes = [(RollingBuffer(capacity, keep, dim=2), RollingBuffer(capacity, keep, dim=2)) for keep in keeps]
+        self.places = {keep: tuple(RollingBuffer(capacity, keep, dim=1) for _ in Where._fields) for keep in keeps}
         self.memory: dict[int, tuple[Tensor, Tensor]] = {}
         """Keys and values of an encoder's output, by layer: computed once."""
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from trivium.model.attention.kernel import Case, Kernel
-from trivium.model.attention.view import ALL, Stripe, Tile, View
+from trivium.model.attention.view import ALL, KeyTile, QueryBlock, View
 
 BLOCK, WIDEST = 128, 512
 """Queries of a block and keys of a tile: small enough for a core's cache, large enough for its matrix product."""
@@ -33,16 +33,16 @@ class Tiled(Kernel, kind="tiled"):
 
     @torch.compiler.disable  # a loop over tiles is nothing to unroll
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
-        call = Call(case.view, k.shape[1], q.shape[1] // k.shape[1], scale, case.softcap)
+        call = TiledScores(case.view, k.shape[1], q.shape[1] // k.shape[1], scale, case.softcap)
         with torch.autocast(q.device.type, enabled=False):
-            out: Tensor = Blocks.apply(call, q, k, v, *case.view.relative.parameters())  # type: ignore[no-untyped-call]
+            out: Tensor = TiledAttention.apply(call, q, k, v, *case.view.relative.parameters())  # type: ignore[no-untyped-call]
         return out
 
     def reason(self) -> str:
         return "memory grows with n, and blocks that nobody sees cost nothing"
 
 
-class Call:
+class TiledScores:
     """One call's tiles and how their scores come about. Heads that share keys are rows of one matrix.
 
     Letters here: N = B K matrices, G = H / K heads of queries in each, t queries of a block, s keys of a tile.
@@ -52,7 +52,7 @@ class Call:
         self.view, self.kv_heads, self.groups, self.scale, self.softcap = view, kv_heads, groups, scale, softcap
         self.plan = view.plan(BLOCK, WIDEST)
 
-    def matrices(self, stripe: Stripe) -> slice:
+    def matrices(self, stripe: QueryBlock) -> slice:
         """Which of the N matrices a stripe's rows are."""
         if stripe.rows == ALL:
             return ALL
@@ -62,7 +62,7 @@ class Call:
         """[B, H, T, E] as [N, G, T, E]."""
         return x.to(wide).unflatten(1, (self.kv_heads, self.groups)).flatten(0, 1)
 
-    def scores(self, query: Tensor, key: Tensor, stripe: Stripe, tile: Tile, bias: Tensor | None) -> Tensor:
+    def scores(self, query: Tensor, key: Tensor, stripe: QueryBlock, tile: KeyTile, bias: Tensor | None) -> Tensor:
         """Scores [N, G t, s] of scaled queries, capped, biased, -inf where nothing is seen."""
         scores = torch.bmm(query, key.mT)
         if self.softcap is not None:
@@ -76,16 +76,16 @@ class Call:
             by_head += torch.where(allow, by_head.new_zeros(()), -torch.inf)
         return scores
 
-    def bias(self, stripe: Stripe, tile: Tile) -> Tensor | None:
+    def bias(self, stripe: QueryBlock, tile: KeyTile) -> Tensor | None:
         """What is added to a tile's scores."""
         return self.view.bias(stripe.rows, stripe.queries, tile.keys) if self.view.biased else None
 
 
-class Blocks(torch.autograd.Function):
+class TiledAttention(torch.autograd.Function):
     """The forward and the backward pass. The parameters are those of the bias, so that they get their gradient."""
 
     @staticmethod
-    def forward(ctx: Any, call: Call, q: Tensor, k: Tensor, v: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, call: TiledScores, q: Tensor, k: Tensor, v: Tensor, *parameters: Tensor) -> Tensor:
         wide = torch.promote_types(q.dtype, torch.float32)
         query, key, value = call.queries(q, wide) * call.scale, k.to(wide).flatten(0, 1), v.to(wide).flatten(0, 1)
         out = torch.zeros_like(query)  # N G T E

@@ -14,26 +14,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.model.attention.pattern import KeyRange, Pattern, Shape, Where
-from trivium.model.layer.position import Relative, Rotation
+from trivium.model.layer.position import RelativePosition, Rotation
 
 ALL = slice(None)
 FAR = 2**40
 """A position or document that no token has."""
 
 
-class Tile(NamedTuple):
+class KeyTile(NamedTuple):
     """Neighbouring keys that a block of queries can see, and whether each query may see each of them."""
 
     keys: slice
     whole: bool
 
 
-class Stripe(NamedTuple):
+class QueryBlock(NamedTuple):
     """A block of queries in some rows of the batch, with all it can see."""
 
     rows: slice
     queries: slice
-    tiles: list[Tile]
+    tiles: list[KeyTile]
 
 
 class View:
@@ -44,9 +44,9 @@ class View:
     """
 
     def __init__(
-        self, pattern: Pattern, q: Where, k: Where, plain: bool = False, relative: Relative | None = None
+        self, pattern: Pattern, q: Where, k: Where, plain: bool = False, relative: RelativePosition | None = None
     ) -> None:
-        self.pattern, self.plain, self.relative = pattern, plain, relative or Relative()
+        self.pattern, self.plain, self.relative = pattern, plain, relative or RelativePosition()
         self.itself = q is k
         """Whether the tokens attend to each other alone, not to a memory or a past."""
         self.alike = plain and q.prefix is None and k.prefix is None
@@ -123,7 +123,7 @@ class View:
             share = self.made["share", block] = float((self.states(block) > 0).double().mean())
         return share
 
-    def plan(self, block: int, widest: int) -> list[Stripe]:
+    def plan(self, block: int, widest: int) -> list[QueryBlock]:
         """Which keys each `block` of queries can see, in tiles of at most `widest` keys.
 
         Rows that are not alike are planned one by one; a block that sees nothing is left out.
@@ -131,7 +131,7 @@ class View:
         if (plan := self.made.get((block, widest))) is None:
             queries, keys = self.q.position.shape[1], self.k.position.shape[1]
             plan = self.made[block, widest] = [
-                Stripe(ALL if self.alike else slice(row, row + 1), slice(at, min(at + block, queries)), tiles)
+                QueryBlock(ALL if self.alike else slice(row, row + 1), slice(at, min(at + block, queries)), tiles)
                 for row, lines in enumerate(self.states(block).tolist())
                 for at, line in zip(range(0, queries, block), lines, strict=True)
                 if (tiles := _tiles(line, block, widest, keys))
@@ -139,7 +139,7 @@ class View:
         return plan
 
 
-class Edges(NamedTuple):
+class BlockBounds(NamedTuple):
     """Where blocks begin and end, and whether each is one document without padding; padding has no place."""
 
     position: KeyRange
@@ -147,7 +147,7 @@ class Edges(NamedTuple):
     whole: Tensor
 
 
-def _edges(where: Where, block: int, axis: int) -> Edges:
+def _edges(where: Where, block: int, axis: int) -> BlockBounds:
     """Measure the blocks of a stream, with an axis of one at `axis` for the blocks they are compared with."""
     valid = where.document > 0
 
@@ -162,15 +162,15 @@ def _edges(where: Where, block: int, axis: int) -> Edges:
     position, document = span(where.position), span(where.document)
     if where.prefix is not None:
         position = position._replace(prefix=fold(where.prefix & valid, False).any(-1))
-    return Edges(position, document, fold(valid, True).all(-1) & (document.low == document.high))
+    return BlockBounds(position, document, fold(valid, True).all(-1) & (document.low == document.high))
 
 
-def _tiles(line: list[int], block: int, widest: int, end: int) -> list[Tile]:
+def _tiles(line: list[int], block: int, widest: int, end: int) -> list[KeyTile]:
     """Join neighbouring blocks of one state: 0 nothing is seen, 1 something, 2 everything."""
     tiles = []
     for state, run in groupby(range(len(line)), key=line.__getitem__):
         first, *_, last = [*run] * 2
         start, stop = first * block, min((last + 1) * block, end)
         if state:
-            tiles += [Tile(slice(at, min(at + widest, stop)), state == 2) for at in range(start, stop, widest)]
+            tiles += [KeyTile(slice(at, min(at + widest, stop)), state == 2) for at in range(start, stop, widest)]
     return tiles

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.base.config import Choice
+from trivium.model.init import mark
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -65,7 +66,7 @@ class PlainFFN(nn.Module):
         inner = config.width(hidden_size)
         self.act = ACTIVATIONS[config.activation]
         self.up = nn.Linear(hidden_size, inner, bias=config.bias)
-        self.down = nn.Linear(inner, hidden_size, bias=config.bias)
+        self.down = mark(nn.Linear(inner, hidden_size, bias=config.bias), "output")
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return self.down(self.act(self.up(x)))
@@ -80,7 +81,7 @@ class GatedFFN(nn.Module):
         self.act = ACTIVATIONS[config.activation]
         self.gate = nn.Linear(hidden_size, inner, bias=config.bias)
         self.up = nn.Linear(hidden_size, inner, bias=config.bias)
-        self.down = nn.Linear(inner, hidden_size, bias=config.bias)
+        self.down = mark(nn.Linear(inner, hidden_size, bias=config.bias), "output")
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return self.down(self.act(self.gate(x)) * self.up(x))

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.base.config import Choice
+from trivium.model.init import mark
 from trivium.model.layer.ffn import ACTIVATIONS, Activation
-from trivium.model.layer.norm import LayerNormConfig, Norm
+from trivium.model.layer.norm import LayerNorm, Norm
 
 
 class Head(Choice):
@@ -29,6 +30,8 @@ class VocabularyHead(nn.Module):
         self.softcap = softcap
         self.weight = nn.Parameter(torch.empty(vocab_size, hidden_size)) if table is None else table
         self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
+        if table is None:
+            mark(self, "head")
 
     def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """What the matrix is applied to."""
@@ -75,7 +78,7 @@ class MLM(Head, kind="mlm"):
     """The token itself, where it was masked (BERT, RoBERTa); without `dense_bias` in ModernBERT."""
 
     activation: Activation = "gelu"
-    norm: Norm = LayerNormConfig(eps=1e-12)
+    norm: Norm = LayerNorm(eps=1e-12)
     dense_bias: bool = True
     bias: bool = True
 
@@ -84,7 +87,11 @@ class MLM(Head, kind="mlm"):
 
 
 class HiddenHead(nn.Module):
-    """No scores: hidden states are what is wanted."""
+    """Hidden states as they are; `config` says how a text's states become one vector, where they do."""
+
+    def __init__(self, config: Head) -> None:
+        super().__init__()
+        self.config = config
 
     def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return hidden
@@ -94,4 +101,4 @@ class Hidden(Head, kind="none"):
     """Nothing: the model is there for its hidden states (embeddings)."""
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
-        return HiddenHead()
+        return HiddenHead(self)

@@ -19,7 +19,7 @@ class Norm(Choice):
         raise NotImplementedError
 
 
-class RMSNorm(nn.Module):
+class RMSNormModule(nn.Module):
     """Divide by the root mean square, scale by `offset + weight`."""
 
     def __init__(self, size: int, eps: float, offset: float) -> None:
@@ -32,7 +32,7 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x.float(), weight.shape, weight, self.eps).to(x.dtype)
 
 
-class LayerNorm(nn.LayerNorm):
+class LayerNormModule(nn.LayerNorm):
     """Subtract the mean, divide by the standard deviation, scale and shift."""
 
     def forward(self, input: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
@@ -40,24 +40,24 @@ class LayerNorm(nn.LayerNorm):
         return F.layer_norm(input.float(), self.normalized_shape, self.weight.float(), bias, self.eps).to(input.dtype)
 
 
-class RMSNormConfig(Norm, kind="rms"):
+class RMSNorm(Norm, kind="rms"):
     """Root mean square, without mean or shift (LLaMA, T5). `offset` 1 stores weights around 0 (Gemma)."""
 
     eps: float = 1e-6
     offset: float = 0.0
 
     def build(self, size: int) -> nn.Module:
-        return RMSNorm(size, self.eps, self.offset)
+        return RMSNormModule(size, self.eps, self.offset)
 
 
-class LayerNormConfig(Norm, kind="layer"):
+class LayerNorm(Norm, kind="layer"):
     """Mean and variance (BERT, GPT-2, BART); without `bias` in ModernBERT."""
 
     eps: float = 1e-5
     bias: bool = True
 
     def build(self, size: int) -> nn.Module:
-        return LayerNorm(size, self.eps, bias=self.bias)
+        return LayerNormModule(size, self.eps, bias=self.bias)
 
 
 class NoNorm(Norm, kind="none"):

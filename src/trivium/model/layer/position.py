@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from trivium.base.config import Choice
+from trivium.model.init import mark
 from trivium.model.layer.scaling import NoScaling, Scaling
 
 
@@ -27,7 +28,7 @@ class Rotation(NamedTuple):
     sin: Tensor
 
 
-class Exact(nn.Module):
+class Float32Buffers(nn.Module):
     """A module whose buffers follow the model to another device, but stay float32 when it becomes bfloat16."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
@@ -38,7 +39,7 @@ class Exact(nn.Module):
         return self
 
 
-class Relative(Exact):
+class RelativePosition(Float32Buffers):
     """What a position kind gives to attention; the default gives nothing."""
 
     def rotation(self, positions: Int[Tensor, "B T"]) -> Rotation | None:
@@ -57,9 +58,9 @@ class Position(Choice):
         """Make the module that maps positions [B, T] to what is added to the input [B, T, D], if any."""
         return None
 
-    def relative(self, heads: int, head_size: int) -> Relative:
+    def relative(self, heads: int, head_size: int) -> RelativePosition:
         """Make the module that attention asks."""
-        return Relative()
+        return RelativePosition()
 
     def limit(self, context: int) -> int | None:
         """The number of positions there are, where a table ends."""
@@ -70,7 +71,7 @@ class NoPosition(Position, kind="none"):
     """Nothing: a causal decoder still tells positions apart by what it can see."""
 
 
-class LearnedTable(nn.Embedding):
+class LearnedEmbedding(nn.Embedding):
     """A trained vector for each position, the first `offset` rows unused."""
 
     def __init__(self, context: int, hidden_size: int, offset: int) -> None:
@@ -87,13 +88,13 @@ class Learned(Position, kind="learned"):
     offset: int = 0
 
     def additive(self, context: int, hidden_size: int) -> nn.Module:
-        return LearnedTable(context, hidden_size, self.offset)
+        return LearnedEmbedding(context, hidden_size, self.offset)
 
     def limit(self, context: int) -> int:
         return context
 
 
-class SinusoidTable(Exact):
+class SinusoidEmbedding(Float32Buffers):
     """Sines in the first half of the width, cosines in the second."""
 
     frequency: Tensor
@@ -116,10 +117,10 @@ class Sinusoid(Position, kind="sinusoid"):
     theta: float = 10000.0
 
     def additive(self, context: int, hidden_size: int) -> nn.Module:
-        return SinusoidTable(hidden_size, self.theta)
+        return SinusoidEmbedding(hidden_size, self.theta)
 
 
-class Rotary(Relative):
+class RotaryEmbedding(RelativePosition):
     """Turns dimension pairs (i, i + R/2) by position times frequency i."""
 
     frequency: Tensor
@@ -137,14 +138,14 @@ class Rotary(Relative):
 
 
 class RoPE(Position, kind="rope"):
-    """Rotary: scores depend on distance alone. `fraction` < 1 turns only the first part of each head."""
+    """RotaryEmbedding: scores depend on distance alone. `fraction` < 1 turns only the first part of each head."""
 
     theta: float = Field(10000.0, gt=1)
     fraction: float = Field(1.0, gt=0, le=1)
     scaling: Scaling = NoScaling()
 
-    def relative(self, heads: int, head_size: int) -> Relative:
-        return Rotary(int(head_size * self.fraction) // 2 * 2, self.theta, self.scaling)
+    def relative(self, heads: int, head_size: int) -> RelativePosition:
+        return RotaryEmbedding(int(head_size * self.fraction) // 2 * 2, self.theta, self.scaling)
 
 
 def rotate(x: Float[Tensor, "B H T E"], rotation: Rotation) -> Float[Tensor, "B H T E"]:
@@ -157,7 +158,7 @@ def rotate(x: Float[Tensor, "B H T E"], rotation: Rotation) -> Float[Tensor, "B 
     return turned if width == x.shape[-1] else torch.cat([turned, x[..., width:]], dim=-1)
 
 
-class BucketTable(Relative):
+class BucketBias(RelativePosition):
     """A trained number for each head and bucket of distances, owned once by a stack and shared by its layers."""
 
     bucket: Tensor
@@ -165,7 +166,7 @@ class BucketTable(Relative):
     def __init__(self, config: "Bucket", heads: int) -> None:
         super().__init__()
         self.farthest = config.max_distance
-        self.table = nn.Embedding(config.num_buckets, heads)
+        self.table = mark(nn.Embedding(config.num_buckets, heads), "bias_table")
         ahead = torch.arange(-self.farthest, self.farthest + 1)
         self.register_buffer("bucket", config.bucket(ahead), persistent=False)
 
@@ -195,8 +196,8 @@ class Bucket(Position, kind="bucket"):
             raise ValueError(f"max_distance {self.max_distance}: expected more than {exact}, the exact distances")
         return self
 
-    def relative(self, heads: int, head_size: int) -> Relative:
-        return BucketTable(self, heads)
+    def relative(self, heads: int, head_size: int) -> RelativePosition:
+        return BucketBias(self, heads)
 
     def bucket(self, ahead: Int[Tensor, "*B"]) -> Int[Tensor, "*B"]:
         """The bucket of a key that stands `ahead` positions after its query."""
@@ -209,7 +210,7 @@ class Bucket(Position, kind="bucket"):
         return bucket + count * (ahead > 0) if self.bidirectional else bucket
 
 
-class Slopes(Relative):
+class ALiBiBias(RelativePosition):
     """A fixed penalty on distance, steeper from head to head."""
 
     slope: Tensor
@@ -230,5 +231,5 @@ class Slopes(Relative):
 class ALiBi(Position, kind="alibi"):
     """Scores fall in proportion to distance, in each head at its own rate; nothing is learned, no length is special."""
 
-    def relative(self, heads: int, head_size: int) -> Relative:
-        return Slopes(heads)
+    def relative(self, heads: int, head_size: int) -> RelativePosition:
+        return ALiBiBias(heads)

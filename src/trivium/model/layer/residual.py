@@ -1,8 +1,8 @@
 """Where norms and additions stand around the sublayers of a block: the one place where they happen.
 
-    pre       x = x + f(norm(x))             learns at any depth (GPT-2, LLaMA, T5)
-    post      x = norm(x + f(x))             the form of 2017 (BERT, BART)
-    sandwich  x = x + norm(f(norm(x)))       keeps what is added small too (Gemma-2)
+    pre       x = x + f(norm(x))                learns at any depth (GPT-2, LLaMA, T5)
+    post      x = norm(x + f(x))                the form of 2017 (BERT, BART)
+    sandwich  x = x + norm(f(norm(x)))          keeps the addends small too (Gemma-2)
     parallel  x = x + f(norm(x)) + g(norm(x))   one norm, the sublayers side by side (GPT-J, PaLM)
 
 Xiong et al. 2020 (arXiv:2002.04745), Ding et al. 2021 (arXiv:2105.13290), Chowdhery et al. 2022 (arXiv:2204.02311).
@@ -29,20 +29,8 @@ class ResidualStream(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
-        """Run the sublayers and add what they give."""
+        """Run the sublayers and add their outputs to x."""
         raise NotImplementedError
-
-
-class Residual(Choice):
-    """How the sublayers of a block join the stream."""
-
-    final: ClassVar[bool] = True
-    """Whether the stack ends with a norm of its own."""
-    stream: ClassVar[type[ResidualStream]] = ResidualStream
-
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
-        """Make the module that runs the `sublayers` of one layer."""
-        return self.stream([norm.build(size) for _ in range(sublayers)], dropout)
 
 
 class PreStream(ResidualStream):
@@ -52,31 +40,11 @@ class PreStream(ResidualStream):
         return x
 
 
-class Pre(Residual, kind="pre"):
-    """Norm before each sublayer; without `first`, the very first of a stack reads a normalised embedding as it is."""
-
-    first: bool = True
-    stream: ClassVar[type[ResidualStream]] = PreStream
-
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
-        stream = super().build(norm, size, sublayers, layer, dropout)
-        if layer == 0 and not self.first:
-            stream.norms[0] = nn.Identity()
-        return stream
-
-
 class PostStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         for norm, sublayer in zip(self.norms, sublayers, strict=True):
             x = norm(x + self.dropout(sublayer(x)))
         return x
-
-
-class Post(Residual, kind="post"):
-    """Norm after each addition."""
-
-    final: ClassVar[bool] = False
-    stream: ClassVar[type[ResidualStream]] = PostStream
 
 
 class SandwichStream(ResidualStream):
@@ -86,21 +54,51 @@ class SandwichStream(ResidualStream):
         return x
 
 
-class Sandwich(Residual, kind="sandwich"):
-    """Norm before each sublayer and of what it gives."""
-
-    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
-        return SandwichStream([norm.build(size) for _ in range(2 * sublayers)], dropout)
-
-
 class ParallelStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         h = self.norms[0](x)
         return x + sum(self.dropout(sublayer(h)) for sublayer in sublayers)
 
 
+class Residual(Choice):
+    """How the sublayers of a block join the residual stream."""
+
+    final: ClassVar[bool] = True
+    """Whether the stack ends with a norm of its own."""
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
+        """Return the module that runs the `sublayers` of block number `layer` at the width `size`."""
+        raise NotImplementedError
+
+
+class Pre(Residual, kind="pre"):
+    """Norm before each sublayer; without `first`, the very first of a stack reads a normalised embedding as it is."""
+
+    first: bool = True
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
+        norms = [norm.build(size) for _ in range(sublayers)]
+        return PreStream(norms if layer or self.first else [nn.Identity(), *norms[1:]], dropout)
+
+
+class Post(Residual, kind="post"):
+    """Norm after each addition."""
+
+    final: ClassVar[bool] = False
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
+        return PostStream([norm.build(size) for _ in range(sublayers)], dropout)
+
+
+class Sandwich(Residual, kind="sandwich"):
+    """Norm before each sublayer and of its output."""
+
+    def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
+        return SandwichStream([norm.build(size) for _ in range(2 * sublayers)], dropout)
+
+
 class Parallel(Residual, kind="parallel"):
-    """All sublayers read the same normalised stream: one norm a block, and products that run side by side."""
+    """All sublayers read the same normalised stream: one norm for each block, and matrix products side by side."""
 
     def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
         return ParallelStream([norm.build(size)], dropout)

@@ -6,7 +6,7 @@ which states they read; each of those is a field, so a head is a set of choices 
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from trivium.base.batch import Stream
 from trivium.base.config import Seq
+from trivium.base.types import Pooling
 from trivium.model.layer.ffn import ACTIVATIONS, Activation
-from trivium.model.layer.head import Head
+from trivium.model.layer.head import Head, HiddenHead
 from trivium.model.layer.norm import NoNorm, Norm
-
-Pool = Literal["first", "last", "mean"]
 
 
 class ScoreHead(nn.Module):
@@ -61,7 +60,7 @@ class LabelHead(Head):
 class SequenceClassification(LabelHead, kind="classify"):
     """Scores of a whole text, from the state of its first or last token or the mean of all."""
 
-    pool: Pool = "first"
+    pool: Pooling = "first"
     renamed: ClassVar[Mapping[str, str]] = {"several": "multi_label"}
     multi_label: bool = False
     """Whether a text may have any number of labels, none included."""
@@ -80,24 +79,13 @@ class QuestionAnswering(LabelHead, kind="span"):
 class SentenceEmbedding(Head, kind="embed"):
     """One vector for each text, for telling which texts belong together."""
 
-    pool: Pool = "mean"
+    pool: Pooling = "mean"
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
-        return EmbedHead(self)
+        return HiddenHead(self)
 
 
-class EmbedHead(nn.Module):
-    """States as they are; `pooled` makes one of them."""
-
-    def __init__(self, config: SentenceEmbedding) -> None:
-        super().__init__()
-        self.config = config
-
-    def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        return hidden
-
-
-def pooled(hidden: Float[Tensor, "B T D"], stream: Stream, pool: Pool) -> Float[Tensor, "N D"]:
+def pooled(hidden: Float[Tensor, "B T D"], stream: Stream, pool: Pooling) -> Float[Tensor, "N D"]:
     """The state of each text of packed rows, row by row and in order."""
     documents = stream.documents
     inside = documents > 0
