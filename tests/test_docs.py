@@ -1,5 +1,6 @@
-"""The examples of docs/tasks.md run as they stand, on their own files; recipes of tasks are their defaults."""
+"""The examples of the pages run as they stand, on their own files; recipes of tasks are their defaults."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import small
+import tiny
 import trivium
 from trivium.base.config import dump
 from trivium.cli import app
@@ -50,6 +52,20 @@ def test_every_command_of_the_page_runs(section, here, monkeypatch):
         assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception!r}"
         if words[0] == "finetune" and "--valid" in words:
             assert re.search(r"^rows +\d", done.output, re.M), f"{line}: no metrics in\n{done.output}"
+
+
+def test_the_page_of_your_own_kinds_runs(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8")
+    for name, text in FILE.findall(page):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with tiny.forgetting():
+        for line in "".join(COMMANDS.findall(page)).splitlines():
+            done = CliRunner().invoke(app, shlex.split(line)[1:])
+            assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception!r}"
+        kept = json.loads((tmp_path / "runs" / "derf" / "model" / "trivium.json").read_text(encoding="utf-8"))
+    assert kept["model"]["decoder"]["norm"] == {"kind": "derf", "alpha": 0.4}
+    assert [entry["file"] for entry in kept["imports"]] == ["derf.py"]
 
 
 def test_the_page_has_every_task_and_what_its_commands_leave():
