@@ -18,7 +18,8 @@ from trivium.corpus.clean.filter import Light
 from trivium.corpus.clean.language import guess, identify
 from trivium.corpus.clean.web import Web
 from trivium.corpus.duplicates.cluster import Near, duplicates
-from trivium.corpus.read.sources import Reading, read
+from trivium.corpus.read.reading import Reading
+from trivium.corpus.read.sources import read
 from trivium.data.pack import best_fit, concat
 from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus, ShardWriter

@@ -20,7 +20,8 @@ from trivium.corpus.clean.filter import Filter, Light
 from trivium.corpus.clean.language import guess, identify
 from trivium.corpus.clean.web import Web
 from trivium.corpus.duplicates.cluster import Near, duplicates
-from trivium.corpus.read.sources import Reading, read
+from trivium.corpus.read.reading import Reading
+from trivium.corpus.read.sources import read
 from trivium.token.tokenizer import Tokenizer
 
 LONGEST = 4096

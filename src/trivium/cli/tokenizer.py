@@ -40,7 +40,7 @@ def evaluate(
     """Show bytes per token by language and source, and the share of documents that decode to the same text."""
     from trivium.base.log import say
     from trivium.corpus.measure import compare, lines
-    from trivium.corpus.read.sources import Reading
+    from trivium.corpus.read.reading import Reading
 
     folders = [folder, *(beside or ())]
     for line in lines(list(map(str, folders)), compare(folders, sources, Reading(text_key=text_key))):

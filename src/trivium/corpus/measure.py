@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from trivium.base.types import Document
 from trivium.corpus.clean.language import identify
-from trivium.corpus.read.sources import PLAIN, Reading, kind, read
+from trivium.corpus.read.reading import PLAIN, Reading, kind
+from trivium.corpus.read.sources import read
 from trivium.token.tokenizer import Tokenizer
 
 BATCH_DOCUMENTS = 128

@@ -7,7 +7,7 @@ from trivium.corpus.clean.clean import Cleaning
 from trivium.corpus.clean.filter import Filter, Light
 from trivium.corpus.duplicates.cluster import Near
 from trivium.corpus.duplicates.contaminate import Contamination
-from trivium.corpus.read.sources import Reading
+from trivium.corpus.read.reading import Reading
 
 SAMPLE_BYTES = 2000
 """Text for each token of a vocabulary: 2.4 times as much of prose gives 0.8 % fewer tokens, for twice the time."""

@@ -14,7 +14,7 @@ from pydantic import ValidationError, model_validator
 from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
-from trivium.corpus.read import sources
+from trivium.corpus.read.text import TextFile
 from trivium.rows import table
 from trivium.rows.pair import Label
 from trivium.rows.read import BAD, explain
@@ -210,7 +210,7 @@ def _conll(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     tokens: list[str] = []
     tags: list[str] = []
     begin = 1
-    for number, line in sources.lines(path):
+    for number, line in TextFile(path).lines():
         cells = line.split()
         if cells and cells[0] not in ("-DOCSTART-", "#"):
             if len(cells) < 2:

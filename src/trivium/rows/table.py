@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from trivium.base.errors import ConfigError, DataError
-from trivium.corpus.read import sources, unpack
+from trivium.corpus.read import records as tables
+from trivium.corpus.read import unpack
+from trivium.corpus.read.reading import Reading
+from trivium.corpus.read.text import TextFile
 
 Record = tuple[str, dict[str, Any]]
 LARGEST_JSON = 1 << 30
@@ -41,17 +44,16 @@ def records(
             'such as data.rows.columns=["1","2"]'
         )
     else:
-        yield from _flat(sources.records(path))
+        yield from _flat(tables.records(path))
 
 
 def suffix(path: Path) -> str:
     """What a file says it holds, without its compression."""
-    name = path.name.lower()
-    return Path(name.removesuffix(Path(name).suffix) if name.endswith(unpack.PACKED) else name).suffix
+    return Path(unpack.inner_name(path)).suffix
 
 
 def _listed(path: Path) -> Iterator[Record]:
-    reading = sources.Reading()
+    reading = Reading()
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     with unpack.opening(path, reading.unpack_ratio, LARGEST_JSON) as handle:
@@ -125,7 +127,7 @@ def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str
         raise ConfigError(f"columns: expected two, source and target, found {', '.join(columns)}")
     source, target = columns
     if not (source.isdigit() and target.isdigit()):
-        for where, row in sources.records(path) if kind != ".json" else _listed(path):
+        for where, row in tables.records(path) if kind != ".json" else _listed(path):
             if missing := next((name for name in columns if name not in row), None):
                 raise DataError(f"{where}: expected the column {missing!r}, found {', '.join(map(str, row))}")
             yield where, (row[source], row[target])
@@ -143,7 +145,7 @@ def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str
 
 def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each line of a table without a header; a tab parts them, and in .csv a comma with its quotes."""
-    lines = ((number, line) for number, line in sources.lines(path) if line.strip())
+    lines = ((number, line) for number, line in TextFile(path).lines() if line.strip())
     if kind != ".csv":
         yield from ((number, line.rstrip("\r\n").split("\t")) for number, line in lines)
         return

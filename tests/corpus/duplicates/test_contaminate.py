@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trivium.base.errors import DataError
 from trivium.corpus.duplicates.contaminate import Contamination, Known, evaluation, load
-from trivium.corpus.read.sources import Reading
+from trivium.corpus.read.reading import Reading
 
 QUESTION = "Which of the seven rivers that meet below the old bridge carries the most water in spring?"
 CHINESE = "在老桥下面汇合的七条河流之中，哪一条在春天的时候水量最大？"

@@ -8,23 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from texts import texts, write
 from trivium.base.config import parse
 from trivium.base.errors import ConfigError, DataError
 from trivium.corpus.read.encoding import Recoded, known, of_page, recognise
-from trivium.corpus.read.sources import Reading, read
+from trivium.corpus.read.reading import Reading
 
 ENGLISH = "It is a truth universally acknowledged, that a single man in want of a wife.\n"
 CHINESE = "道可道，非常道；名可名，非常名。无名天地之始，有名万物之母。\n"
 FRENCH = "Le naïf élève à côté s’est levé ; « déjà », dit-il, l’été où l’œuvre a été créée.\n"
-
-
-def write(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
-
-
-def texts(path: Path, counts: Counter[str] | None = None, **reading: object) -> list[str]:
-    return [document.text for document in read([path], Reading(**reading), counts)]
 
 
 @pytest.mark.parametrize("name", ["utf-16", "utf-32", "utf-8-sig"])
@@ -57,7 +49,7 @@ def test_a_declared_encoding_is_read_by_every_reader(tmp_path: Path, name: str, 
 
 
 def test_an_unknown_encoding_is_a_mistake_in_the_options() -> None:
-    with pytest.raises(ConfigError, match="'klingon' is none that Python knows"):
+    with pytest.raises(ConfigError, match="expected one that Python knows .*, found 'klingon'"):
         parse(Reading, {"encoding": "klingon"}, "reading")
     assert not known("base64") and not known("no\0name") and known("GBK")
 

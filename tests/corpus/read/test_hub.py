@@ -11,7 +11,8 @@ import pytest
 from trivium.base.errors import DataError
 from trivium.corpus.read import hub
 from trivium.corpus.read.hub import Place, place
-from trivium.corpus.read.sources import Reading, files, read, remote
+from trivium.corpus.read.reading import Reading
+from trivium.corpus.read.sources import files, read, remote
 
 
 @pytest.mark.parametrize(

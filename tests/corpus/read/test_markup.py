@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from trivium.base.errors import DataError
-from trivium.corpus.read.sources import Reading, read
+from trivium.corpus.read.reading import Reading
+from trivium.corpus.read.sources import read
 
 pytest.importorskip("resiliparse")
 

@@ -7,7 +7,8 @@ import pytest
 
 from trivium.base.errors import DataError
 from trivium.corpus.read.parquet import rows
-from trivium.corpus.read.sources import Reading, read
+from trivium.corpus.read.reading import Reading
+from trivium.corpus.read.sources import read
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -47,7 +48,7 @@ def test_long_and_textless_rows_follow_the_policy(tmp_path: Path) -> None:
 def test_a_file_cut_short_is_named(tmp_path: Path, keep: int) -> None:
     file = write(tmp_path / "a.parquet", text=[str(n) for n in range(500)])
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(DataError, match=r"a\.parquet: not a parquet file"):
+    with pytest.raises(DataError, match=r"a\.parquet: cannot be read as parquet"):
         list(read([file]))
 
 

@@ -16,7 +16,9 @@ from pydantic import Field
 from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
 from trivium.corpus.duplicates.shingle import WIDE, grow, mix, normal, runs, words
-from trivium.corpus.read.sources import TABLES, Counts, Reading, files, kind, read, records
+from trivium.corpus.read.reading import TABLES, Counts, Reading, kind
+from trivium.corpus.read.records import records
+from trivium.corpus.read.sources import files, read
 
 
 class Contamination(Config):

@@ -1,11 +1,11 @@
-"""The corpus that every installation carries: the documentation inside its own Python packages.
+"""The embedded corpus: the documentation inside the installed Python packages.
 
-One Document per module: the docstrings of the standard library and of the packages installed with torch (torch,
-sympy, networkx, numpy, ...), the language topics of `pydoc`, and the docstrings of what is written in C. Each
-docstring stands under the full name of its object, so a model can learn which text belongs to which name.
+One Document per module: the docstrings of the standard library and of the packages installed with torch (torch, sympy,
+networkx, numpy, ...), the language topics of `pydoc`, and the docstrings of modules in C. Each docstring stands under
+the full name of its object, so a model can learn which text belongs to which name.
 
-Source files are parsed, never imported: nothing of a third party runs here. It refuses to know about caching;
-what it yields is the same on every run on one installation, in one order.
+Source files of third parties are parsed, never imported. On one installation every run yields the same documents in the
+same order.
 """
 
 import ast
@@ -30,23 +30,23 @@ from pathlib import Path, PurePosixPath
 from trivium.base.types import Document
 
 ROOTS = ("torch", "numpy")
-"""Distributions whose packages, and whose requirements' packages, are read beside the standard library."""
+"""Distributions that are read beside the standard library, together with their requirements."""
 
 SKIPPED = frozenset(
     ("test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "__pycache__", "_vendor", "_bundled")
 )
-"""Folders without documentation worth learning, or with another package's."""
+"""Folders without useful documentation, or with that of another package."""
 
 ALIASES = {os.path.__name__: "os.path"}
-"""What people call a module, where its file has another name."""
+"""The usual name of a module whose file has another name."""
 
 PYTHON = "embedded/python"
 
 
 def collect(workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Iterator[Document]:
-    """Yield every document, sorted by source and module; `progress(done, all)` counts modules as they are parsed.
+    """Yield every document, sorted by source and module; `progress(done, total)` counts the parsed modules.
 
-    Parses in `workers` processes (default: the cores, at most 8), or in this one where none can be started.
+    `workers` processes parse (default: the cores, at most 8), or this process where none can be started.
     """
     modules = sorted([*_standard_library(), *(m for name in _distributions() for m in _modules(name))])
     documents = [*_topics(), *_compiled()]
@@ -71,12 +71,12 @@ def _standard_library() -> Iterator[Module]:
 
 
 def _distributions() -> list[str]:
-    """The installed distributions that the roots stand on, themselves included."""
+    """Return the roots and all installed distributions that they require."""
     found: set[str] = set()
     todo = list(ROOTS)
     while todo:
         name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
-        # Vendors' binary packages differ from machine to machine and carry no prose.
+        # Binary packages of vendors differ between machines and hold no prose.
         if name in found or name.startswith(("nvidia", "cuda", "triton")):
             continue
         with suppress(importlib.metadata.PackageNotFoundError):
@@ -104,7 +104,7 @@ def _parsed(modules: list[Module], workers: int | None) -> Iterator[str]:
     done = 0
     if workers > 1:
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        # A main script that workers cannot import (stdin, a notebook) breaks the pool: then go on alone.
+        # A main script that workers cannot import (stdin, a notebook) breaks the pool: then this process parses.
         with (
             suppress(BrokenProcessPool, OSError),
             ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool,
@@ -116,7 +116,7 @@ def _parsed(modules: list[Module], workers: int | None) -> Iterator[str]:
 
 
 def parse(module: Module) -> str:
-    """The docstrings of one source file, each under its name; "" where there is none or it does not parse."""
+    """Return the docstrings of one source file, each under its name; "" if there is none, or it does not parse."""
     _, name, file = module
     try:
         with warnings.catch_warnings():
@@ -128,11 +128,11 @@ def parse(module: Module) -> str:
 
 
 def _described(node: ast.AST, name: str) -> Iterator[tuple[str, str]]:
-    """(name, docstring) of a module, class or function and of what is defined directly in it."""
+    """Yield (name, docstring) of a module, class or function and of the definitions directly in it."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         if text := ast.get_docstring(node):
             yield f"{name}({ast.unparse(node.args)})", text
-        return  # what a function defines inside has no name to be called by
+        return  # definitions inside a function cannot be reached by name
     if isinstance(node, ast.Module | ast.ClassDef) and (text := ast.get_docstring(node)):
         yield name, text
     for child in ast.iter_child_nodes(node):
@@ -150,7 +150,7 @@ def _topics() -> Iterator[Document]:
 
 
 def _compiled() -> Iterator[Document]:
-    """The standard library's modules in C, which have no source to parse. They are imported: they are Python's own."""
+    """Yield the modules in C of the standard library. They have no source, so they are imported."""
     dynamic = {module.name for module in pkgutil.iter_modules([str(sysconfig.get_config_var("DESTSHARED") or "")])}
     for name in sorted({*sys.builtin_module_names, *dynamic}):
         if name.startswith(("_test", "_xx", "xx", "_tkinter", "_idle")):
@@ -187,7 +187,7 @@ def _signature(value: object) -> str:
         return ""
     try:
         return str(inspect.signature(value)).replace("($self, /)", "()")
-    except Exception:  # the signature of something in C may name what is not there
+    except Exception:  # the signature of a C function may name a default that does not exist
         return ""
 
 

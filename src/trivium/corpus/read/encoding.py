@@ -1,8 +1,7 @@
-"""Encodings: bytes in any of them become UTF-8 as they stream, so that all readers meet one kind of byte.
+"""Encodings: any encoding becomes UTF-8 as it streams, so that all readers see UTF-8 alone.
 
-A mark at the beginning of a file is believed first, then what was declared. Where neither says anything, UTF-8 is
-expected; a whole text that is none may still be recognised (`recognise`) as UTF-16 without a mark, GB18030 or
-Windows-1252, the three that plain text is most often found in. It refuses to guess about rows: those are declared.
+A byte order mark counts first, then the declared encoding, then UTF-8. A whole text that is not UTF-8 may be recognised
+as UTF-16 without a mark, GB18030 or Windows-1252, the most common ones. Rows are never guessed.
 """
 
 import codecs
@@ -25,10 +24,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (b"\x841\x953", "gb18030"),
 )
-"""Byte order marks, the longer ones first, and what they mean."""
-
-BAD = b"\xff"
-"""Stands in UTF-8 for what could not be decoded: the policy for invalid UTF-8 finds it there."""
+"""Byte order marks, the longer ones first, and their encodings."""
 
 _PAGE = re.compile(
     rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]{2,30})|<\?xml[^>]{0,100}encoding=["']([\w-]+)""", re.I
@@ -47,7 +43,7 @@ SAMPLE = 1 << 20
 
 
 def known(name: str) -> bool:
-    """Whether this is the name of an encoding of text."""
+    """Return whether Python knows this name as an encoding of text."""
     try:
         return codecs.lookup(name)._is_text_encoding
     except (LookupError, ValueError):
@@ -55,29 +51,24 @@ def known(name: str) -> bool:
 
 
 def marked(head: bytes) -> str | None:
-    """The encoding that the first bytes of a file are a mark of."""
+    """Return the encoding whose byte order mark these first bytes of a file are."""
     return next((name for mark, name in MARKS if head.startswith(mark)), None)
 
 
 def of_page(head: bytes) -> str | None:
-    """The encoding that an HTML page says it is in, if it is one we know."""
+    """Return the encoding that an HTML page states, if it is known."""
     found = _PAGE.search(head[:4096])
     name = (found[1] or found[2]).decode().lower() if found else ""
-    # What the Web calls latin-1 is Windows-1252, and gb2312 what can be read as GB18030 (WHATWG Encoding).
-    name = {
-        "iso-8859-1": "cp1252",
-        "latin-1": "cp1252",
-        "latin1": "cp1252",
-        "ascii": "cp1252",
-        "us-ascii": "cp1252",
-        "gb2312": "gb18030",
-        "gbk": "gb18030",
-    }.get(name, name)
+    # The Web's latin-1 is Windows-1252, and its gb2312 can be read as GB18030 (WHATWG Encoding).
+    if name in ("iso-8859-1", "latin-1", "latin1", "ascii", "us-ascii"):
+        name = "cp1252"
+    elif name in ("gb2312", "gbk"):
+        name = "gb18030"
     return name if name and known(name) else None
 
 
 def recognise(raw: bytes) -> str | None:
-    """The encoding of a whole text that is no UTF-8, or None where it could be anything."""
+    """Return the encoding of a whole text that is not UTF-8, or None if nothing tells it."""
     raw = raw[:SAMPLE]
     codes = np.frombuffer(raw, np.uint8)
     nulls = [float((codes[side::2] == 0).mean()) if len(codes) > 1 else 0.0 for side in (0, 1)]
@@ -96,7 +87,7 @@ def recognise(raw: bytes) -> str | None:
 
 
 def _decodes(raw: bytes, name: str) -> bool:
-    """Whether bytes are right in an encoding, but for a character that their end may cut."""
+    """Return whether bytes are valid in an encoding; their end may cut a character."""
     try:
         codecs.getincrementaldecoder(name)().decode(raw)
     except UnicodeDecodeError:
@@ -113,7 +104,7 @@ codecs.register_error("trivium-bad", _bad)
 
 
 class Recoded(io.RawIOBase):
-    """A stream of UTF-8 made from one in another encoding, a block at a time."""
+    """A stream of UTF-8 made from a stream in another encoding. 0xFF stands for bytes that could not be decoded."""
 
     def __init__(self, handle: IO[bytes], encoding: str, path: Path, strict: bool, counts: Counter[str]) -> None:
         self._handle, self._encoding, self._path = handle, encoding, path
@@ -146,7 +137,7 @@ class Recoded(io.RawIOBase):
 
 
 def tidy(text: str, counts: Counter[str]) -> str:
-    """One kind of line end, no BOM, no NUL, no half surrogate pairs."""
+    """Return the text with LF line ends and without BOM, NUL and lone surrogates; repairs are counted."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:

@@ -1,10 +1,9 @@
-"""The hub: data sets that Hugging Face `datasets` knows how to open, streamed row by row.
+"""The hub: data sets that Hugging Face `datasets` can open, streamed row by row and never stored.
 
     hf:NAME[:SPLIT][:COLUMN]      hf:Skylion007/openwebtext     hf:HuggingFaceFW/fineweb/sample-10BT:train:text
 
-NAME is one of the hub (`owner/name`, or `owner/name/configuration`), or a folder of .parquet, .jsonl, .csv or .txt
-files that `datasets` opens without a network. The split is `train` if none is given. No code of a data set is run. It
-refuses to know what a row's text is worth, and keeps nothing on disk.
+NAME is a data set of the hub (`owner/name`, or `owner/name/configuration`), or a folder of .parquet, .jsonl, .csv or
+.txt files. The split is `train` if none is given. No code of a data set is run.
 """
 
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ PREFIX = "hf:"
 
 
 class Place(NamedTuple):
-    """What a source beginning with `hf:` names."""
+    """The parts of a source that begins with `hf:`."""
 
     name: str
     config: str | None
@@ -26,8 +25,13 @@ class Place(NamedTuple):
     column: str | None
 
 
+def is_hub(source: str) -> bool:
+    """Return whether a source is a data set of the hub."""
+    return source.startswith(PREFIX)
+
+
 def place(source: str) -> Place:
-    """Take the name of a source apart."""
+    """Split a source into its parts; a DataError if it has too many, or no name."""
     name, *rest = source.removeprefix(PREFIX).split(":")
     if not name or len(rest) > 2:
         raise DataError(f"{source}: expected hf:NAME, hf:NAME:SPLIT or hf:NAME:SPLIT:COLUMN")
@@ -39,19 +43,19 @@ def place(source: str) -> Place:
 
 
 def rows(source: str) -> Iterator[dict[str, Any]]:
-    """Stream the rows of a data set; what goes wrong is a DataError of one line."""
+    """Yield the rows of a data set; every failure is a DataError of one line."""
     where = place(source)
     datasets = _library(source)
     try:
         yield from datasets.load_dataset(where.name, where.config, split=where.split, streaming=True)
     except DataError:
         raise
-    except Exception as failed:  # whatever a library over a network may raise
+    except Exception as failed:  # a library that uses a network may raise anything
         raise DataError(f"{source}: cannot be read: {_line(failed)}") from failed
 
 
 def version(source: str) -> str:
-    """What tells this state of a data set from others: the hub's commit, or a hash of the files of a folder."""
+    """Return the version of a data set: the commit of the hub, or a hash of the files of a folder."""
     where = place(source)
     root = Path(where.name)
     if root.is_dir():

@@ -1,13 +1,13 @@
-"""Markup: what of an HTML page a reader came for. Menus, scripts, footers and tags go; the main content stays.
+"""Markup: the main content of an HTML page as text, without menus, scripts, footers and tags.
 
-The work is that of `resiliparse` (Bevendorff et al. 2018), which parses what browsers parse, however broken.
+`resiliparse` does the work (Bevendorff et al. 2018); it parses what browsers parse, however broken.
 """
 
 from trivium.base.errors import DataError
 
 
 def main_content(page: str, where: str) -> str:
-    """The plain text of a page's main content; headings, paragraphs and items of lists have lines of their own."""
+    """Return the text of a page's main content; headings, paragraphs and list items have lines of their own."""
     try:
         from resiliparse.extract.html2text import extract_plain_text
     except ImportError:

@@ -1,17 +1,17 @@
-"""Parquet: the rows of a file, a few at a time, with an eye on bombs. It refuses to know what the columns mean."""
+"""Parquet: the rows of a file, a few at a time, guarded against decompression bombs."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from trivium.base.errors import DataError
-from trivium.corpus.read.unpack import SLACK
+from trivium.corpus.read.unpack import SLACK, bomb
 
 BATCH_ROWS = 64
 
 
 def rows(path: Path, ratio: int, limit: int, wanted: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Numbered rows from 1, with all columns or, where the file has any of them, the wanted ones."""
+    """Yield (number from 1, row) with the `wanted` columns, or with all where the file has none of them."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -21,18 +21,18 @@ def rows(path: Path, ratio: int, limit: int, wanted: Sequence[str] = ()) -> Iter
     try:
         with pyarrow.parquet.ParquetFile(path) as table:
             columns = [name for name in wanted if name in table.schema_arrow.names] or None
-            _measure(path, table.metadata, columns, ratio, limit)
+            _check(path, table.metadata, columns, ratio, limit)
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as broken:
         where = f" after row {number}" if number else ""
-        raise DataError(f"{path}: not a parquet file that can be read{where}: {str(broken).splitlines()[0]}") from None
+        raise DataError(f"{path}: cannot be read as parquet{where}: {str(broken).splitlines()[0]}") from None
 
 
-def _measure(path: Path, facts: Any, columns: Sequence[str] | None, ratio: int, limit: int) -> None:
-    """Refuse what says of itself that it unpacks to more than the limits."""
+def _check(path: Path, facts: Any, columns: Sequence[str] | None, ratio: int, limit: int) -> None:
+    """Refuse a file whose metadata state that it unpacks to more than the limits."""
     total = 0
     for group in map(facts.row_group, range(facts.num_row_groups)):
         for chunk in map(group.column, range(group.num_columns)):
@@ -40,7 +40,4 @@ def _measure(path: Path, facts: Any, columns: Sequence[str] | None, ratio: int, 
                 size, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
                 total += size
                 if size > ratio * packed + SLACK or total > limit:
-                    raise DataError(
-                        f"{path}: unpacks to over {size} bytes from {packed}: expected at most {ratio} for 1 and "
-                        f"{limit} in all; if the file is right, raise the limits"
-                    )
+                    raise bomb(path, size, packed, ratio, limit)

@@ -1,8 +1,7 @@
-"""Compressed files as plain streams of bytes, with an eye on bombs.
+"""Unpack: compressed files as plain streams of bytes, guarded against decompression bombs.
 
-.gz, .zst and .xz are unpacked as they are read; more bytes out than `ratio` times the bytes in, or than `limit`
-altogether, stop the reading before they fill memory or disk, and so does a file that is cut short or damaged.
-It refuses to know what the bytes mean.
+.gz, .zst and .xz are unpacked while they are read. Reading stops with a DataError when more than `ratio` bytes come out
+for one byte in, when more than `limit` bytes come out in all, or when the file is cut short or damaged.
 """
 
 import gzip
@@ -21,12 +20,18 @@ from trivium.base.errors import DataError
 PACKED = (".gz", ".zst", ".xz")
 
 SLACK = 1 << 20
-"""So many bytes may come out of any file, however small, before its ratio is looked at."""
+"""Bytes that may come out of any file before its ratio is checked."""
+
+
+def inner_name(path: Path) -> str:
+    """Return the lower-case name of a file without the suffix of its compression."""
+    name = path.name.lower()
+    return name.removesuffix(Path(name).suffix) if name.endswith(PACKED) else name
 
 
 @contextmanager
 def opening(path: Path, ratio: int, limit: int) -> Iterator[IO[bytes]]:
-    """Open a file for reading, unpacked if its name says so; what fails on the way is a DataError naming it."""
+    """Open a file for reading, unpacked if its name says so; every failure is a DataError with its name."""
     try:
         with open(path, "rb") as file:
             match path.suffix.lower():
@@ -47,7 +52,7 @@ def opening(path: Path, ratio: int, limit: int) -> Iterator[IO[bytes]]:
 
 
 class _Guard(io.RawIOBase):
-    """A stream that counts what comes out against what went in."""
+    """A stream that compares the bytes that come out with the bytes that went in."""
 
     def __init__(self, path: Path, file: IO[bytes], inner: Any, ratio: int, limit: int) -> None:
         self._path, self._file, self._inner, self._ratio, self._limit = path, file, inner, ratio, limit
@@ -60,12 +65,17 @@ class _Guard(io.RawIOBase):
         data = self._inner.read(len(buffer))
         self._out += len(data)
         if self._out > self._limit or self._out > self._ratio * self._file.tell() + SLACK:
-            raise DataError(
-                f"{self._path}: unpacks to over {self._out} bytes from {self._file.tell()}: expected at most "
-                f"{self._ratio} for 1 and {self._limit} in all; if the file is right, raise the limits"
-            )
+            raise bomb(self._path, self._out, self._file.tell(), self._ratio, self._limit)
         buffer[: len(data)] = data
         return len(data)
+
+
+def bomb(path: Path, size: int, packed: int, ratio: int, limit: int) -> DataError:
+    """Return the error for a file that unpacks to too much."""
+    return DataError(
+        f"{path}: unpacks to over {size} bytes from {packed}: expected at most {ratio} for 1 and "
+        f"{limit} in all; if the file is right, raise the limits"
+    )
 
 
 class _Zstd:
@@ -78,7 +88,7 @@ class _Zstd:
 
     def read(self, size: int) -> memoryview:
         while not self._out:
-            # Little in at a time: 128 KiB may come out of every few bytes of it.
+            # Little goes in at a time: 128 KiB may come out of every few bytes.
             chunk = self._rest or self._file.read(2048)
             if not chunk:
                 if self._frame is not None:

@@ -36,7 +36,8 @@ from trivium.corpus.duplicates.shingle import normal
 from trivium.corpus.duplicates.signature import BATCH_CHARS, signatures
 from trivium.corpus.plan import Arrays, Unit, Work, save
 from trivium.corpus.preparation import Preparation
-from trivium.corpus.read.sources import Counts, Reading, read
+from trivium.corpus.read.reading import Counts, Reading
+from trivium.corpus.read.sources import read
 
 BLOCK = 64
 """Documents in a row that one of several readers of a file takes."""

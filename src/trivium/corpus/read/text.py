@@ -1,0 +1,108 @@
+"""Text of a file: decoded, whole or line by line, in bounded memory.
+
+A text file that is longer than one document may be is cut at line ends; a line that is longer is left out. Both are
+counted by reason.
+"""
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from trivium.base.errors import DataError
+from trivium.corpus.read import encoding, unpack
+from trivium.corpus.read.reading import PAGES, Counts, Reading, kind
+
+
+@dataclass
+class TextFile:
+    """A file of text, the options for reading it, and the counts of what was repaired or left out."""
+
+    path: Path
+    reading: Reading = field(default_factory=Reading)
+    counts: Counts = field(default_factory=Counts)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[IO[bytes], bool]]:
+        """Open the file, unpacked and as UTF-8; and tell whether its encoding was marked or declared."""
+        with unpack.opening(self.path, self.reading.unpack_ratio, self.reading.unpack_bytes) as handle:
+            head = handle.peek(4096)  # type: ignore[attr-defined]
+            name = encoding.marked(head) or self.reading.encoding
+            if name is None and kind(self.path) in PAGES:
+                name = encoding.of_page(head)
+            if name is None or codecs.lookup(name).name == "utf-8":
+                yield handle, name is not None
+            else:
+                strict = self.reading.invalid == "strict"
+                recoded: Any = encoding.Recoded(handle, name, self.path, strict, self.counts)
+                yield io.BufferedReader(recoded, 1 << 18), True
+
+    def parts(self) -> Iterator[str]:
+        """Yield the file as one document, or as several where it is longer than `longest_bytes`."""
+        longest = self.reading.longest_bytes
+        with self.opened() as (handle, known):
+            offset, rest, first = 0, b"", True
+            while True:
+                block = handle.read(longest - len(rest))
+                part, rest = rest + block, b""
+                if block and len(part) >= longest:
+                    cut = part.rfind(b"\n") + 1 or _character(part)
+                    part, rest = part[:cut], part[cut:]
+                    self.counts["text file cut: longer than one document may be"] += 1
+                if part or first:
+                    text = self._decode(part, offset, whole=not known and self.reading.invalid == "replace")
+                    if text is not None:
+                        yield encoding.tidy(text, self.counts)
+                offset, first = offset + len(part), False
+                if not block:
+                    return
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield (number from 1, line with its end); lines too long, or invalid under `drop`, are left out."""
+        longest = self.reading.longest_bytes
+        with self.opened() as (handle, _):
+            offset = number = 0
+            while raw := handle.readline(longest + 1):
+                number, start = number + 1, offset
+                offset += len(raw)
+                if len(raw) > longest and not raw.endswith(b"\n"):
+                    while raw and not raw.endswith(b"\n"):
+                        raw = handle.readline(1 << 20)
+                        offset += len(raw)
+                    self.counts[f"line over {longest} bytes"] += 1
+                elif (line := self._decode(raw, start)) is not None:
+                    yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+    def _decode(self, raw: bytes, offset: int, whole: bool = False) -> str | None:
+        """Decode bytes that start at `offset` of the file; None where the policy leaves them out.
+
+        A `whole` text that is not UTF-8 may be in an encoding that can be recognised.
+        """
+        name = encoding.recognise(raw) if whole and b"\0" in raw[:4096] else None
+        if name is None:
+            try:
+                return raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                wrong = error
+            name = encoding.recognise(raw) if whole else None
+        if name is not None:
+            self.counts[f"text recognised as {name}"] += 1
+            return raw.decode(name, "replace")
+        if self.reading.invalid == "strict":
+            raise DataError(
+                f"{self.path}: byte {offset + wrong.start}: expected UTF-8, found 0x{raw[wrong.start]:02x} "
+                f"({wrong.reason}); convert the file, name its encoding, or read it with invalid = 'replace'"
+            ) from None
+        self.counts[f"invalid UTF-8, {self.reading.invalid}"] += 1
+        return raw.decode("utf-8", "replace") if self.reading.invalid == "replace" else None
+
+
+def _character(part: bytes) -> int:
+    """Return a place near the end where a long line can be cut without cutting a character."""
+    at = len(part)
+    while at > max(0, len(part) - 4) and part[at - 1] & 0xC0 == 0x80:
+        at -= 1
+    return max(at - 1, 1)
