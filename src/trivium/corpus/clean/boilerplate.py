@@ -1,13 +1,13 @@
-"""Boilerplate: what a publisher puts around a text and nobody writes: licences, metadata, a line over and over.
+"""Boilerplate: text that publishers add around a document: licences, metadata, repeated lines.
 
-Each function gives the text without it, or the very same text where there is none. It refuses to judge what is left.
+Each function returns the text without it, or the same object if there is none.
 """
 
 import re
 from itertools import groupby, pairwise
 
 HEAD = 60_000
-"""So far into a text the header of a Project Gutenberg book may reach; the oldest hold a licence of 12,000 letters."""
+"""Characters within which the header of a Project Gutenberg book ends; the oldest hold a licence of 12,000."""
 
 _START = re.compile(
     r"^\*{3} ?START OF TH(?:E|IS) PROJECT GUTENBERG[^\n]*(?:\n[^\n*]+)?\*{3}[^\n]*$"
@@ -24,7 +24,7 @@ _MATTER = re.compile(r"\A---\n\w[\w -]*:[^\n]*\n(?:[^\n]*\n){0,300}?(?:---|\.\.\
 
 
 def unwrap_book(text: str) -> str:
-    """A Project Gutenberg text, or several in one file, without header, credits and licence."""
+    """Return a Project Gutenberg text, or several in one file, without header, credits and licence."""
     while "PROJECT GUTENBERG" in text or "Project Gutenberg" in text:
         inside: list[str] = []
         at, limit = 0, HEAD
@@ -47,20 +47,20 @@ def unwrap_book(text: str) -> str:
 
 
 def _without_credit(part: str) -> str:
-    """A book without the names of those who typed it."""
+    """Return a book without its production credits."""
     found = _CREDIT.match(part)
     return (part[found.end() :] if found else part).strip("\n")
 
 
 def drop_front_matter(text: str) -> str:
-    """A page of a site generator without the metadata between `---` and `---` that it begins with."""
+    """Return a page of a site generator without the metadata between `---` and `---` at its start."""
     while text.startswith("---\n") and (found := _MATTER.match(text)) and text[found.end() :].strip():
         text = text[found.end() :].strip("\n")
     return text
 
 
 def drop_repeats(lines: list[str], most: int) -> list[str]:
-    """Lines with each run of more than `most` equal ones cut to one; blank lines are no line."""
+    """Return lines with each run of more than `most` equal ones cut to one; blank lines are left alone."""
     if not any(a == b and a for a, b in pairwise(lines)):
         return lines
     kept: list[str] = []

@@ -1,8 +1,7 @@
-"""Cleaning: what one document's text looks like afterwards.
+"""Cleaning: repair the text of one document.
 
-`clean` mends: mojibake, Unicode composition, control characters, line ends, needless space, and takes away what a
-publisher put around the text. What it did is counted by reason. It refuses to judge whether a text is worth keeping:
-that is a `Filter`.
+`clean` repairs mojibake, Unicode composition, control characters, line ends and needless space, and removes the
+boilerplate of publishers. Repairs are counted by reason. Whether a text is worth keeping is the question of a `Filter`.
 """
 
 import re
@@ -14,21 +13,21 @@ from trivium.corpus.clean.boilerplate import drop_front_matter, drop_repeats, un
 
 
 class Cleaning(Config):
-    """What `clean` may mend."""
+    """The repairs that `clean` makes."""
 
     mojibake: bool = True
     compose: bool = True
     blank_lines: int = 2
     books: bool = True
-    """Take away the header and the licence of Project Gutenberg's books."""
+    """Remove the header and the licence of Project Gutenberg books."""
     front_matter: bool = True
-    """Take away the metadata that pages of site generators begin with."""
+    """Remove the metadata at the start of pages of site generators."""
     most_repeats: int | None = 3
-    """Of more equal lines in a row than these one is kept; None keeps them all."""
+    """A longer run of equal lines is cut to one line; None keeps all."""
 
 
-# A letter that the first byte of a UTF-8 sequence turns into when read as Latin-1 or Windows-1252, and one that a
-# further byte turns into; or a C1 control, which no text wants. Only lines with these are shown to ftfy (20 x slower).
+# Letters that the first and the further bytes of UTF-8 become when they are read as Latin-1 or Windows-1252, and C1
+# controls. Only lines with these go to ftfy, which is 20 times slower.
 _LEADS = "ÂÃÄÅÆÇÐÑØâãäåæçèéïðÎÏ"
 _SUSPECT = re.compile(f"[{_LEADS}][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|[\u0080-\u009f]")
 _BREAKS = "\r\x0b\x0c\x85\u2028\u2029"
@@ -37,10 +36,10 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 
 
 def clean(text: str, cleaning: Cleaning | None = None, counts: Counter[str] | None = None) -> str:
-    """Mend a text: one call is enough, a second changes nothing. `counts` takes how often something was mended."""
+    """Return the repaired text; a second call changes nothing. `counts` takes the repairs by reason."""
     cleaning, counts = cleaning or Cleaning(), Counter() if counts is None else counts
     plain, controls = text.isascii(), _CONTROL.search(text)
-    # Looking for each letter is faster than for all of them at once.
+    # Searching for each letter is faster than for all of them at once.
     if cleaning.mojibake and not plain and (controls or any(lead in text for lead in _LEADS)) and _SUSPECT.search(text):
         text = _counted("mojibake mended", text, "\n".join(map(_mend, text.split("\n"))), counts)
         controls = _CONTROL.search(text)
@@ -64,14 +63,14 @@ def clean(text: str, cleaning: Cleaning | None = None, counts: Counter[str] | No
 
 
 def _counted(what: str, before: str, after: str, counts: Counter[str]) -> str:
-    """The text afterwards; a change is counted."""
+    """Return the text afterwards, and count a change."""
     if after is not before and after != before:
         counts[what] += 1
     return after
 
 
 def _mend(text: str) -> str:
-    """A line without mojibake."""
+    """Return a line without mojibake."""
     if text.isascii() or not _SUSPECT.search(text):
         return text
     import ftfy

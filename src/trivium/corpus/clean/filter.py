@@ -1,8 +1,8 @@
-"""Filter: whether a document is worth keeping, and if not, why.
+"""Filter: whether a document is kept, and if not, why.
 
-A filter sees one cleaned text alone; what repeats between texts is `dedup`'s. It may first `trim` a text, which takes
-whole lines away and counts them by reason; then `reason` says why the document should go, or nothing. `none` and
-`light` are here; `web`, the rules for crawled pages, is a file of its own.
+A filter sees one cleaned text alone; duplicates of other texts are the work of `stage/dedup`. It may first `trim` a
+text, which removes whole lines and counts them by reason; then `reason` says why to drop the document. `none` and
+`light` are here; `web`, the rules for crawled pages, has its own file.
 """
 
 from collections import Counter
@@ -12,31 +12,32 @@ from typing import ClassVar
 import numpy as np
 
 from trivium.base.config import Choice
+from trivium.corpus.duplicates.shingle import codepoints
 
 
 class Filter(Choice):
-    """A judge of documents."""
+    """A family of rules that keep or drop documents."""
 
     kinds: ClassVar[dict[str, type["Filter"]]]
 
     def trim(self, text: str, counts: Counter[str]) -> str:
-        """Take away lines that no text wants; what was taken is added to `counts` by reason."""
+        """Return the text without lines that are no content; `counts` takes what was removed, by reason."""
         return text
 
     def reason(self, text: str) -> str | None:
-        """Say why a cleaned text should be dropped, or None to keep it."""
+        """Say why a cleaned text should be dropped, or return None to keep it."""
         raise NotImplementedError
 
 
 class Everything(Filter, kind="none"):
-    """Drops only what has no text at all."""
+    """Drop only empty texts."""
 
     def reason(self, text: str) -> str | None:
         return None if text.strip() else "empty"
 
 
 class Light(Filter, kind="light"):
-    """Drops what is empty, very short, mostly undecodable, or mostly no words. For text one has chosen oneself."""
+    """Drop texts that are empty, very short, mostly undecodable, or mostly not words. For texts chosen by hand."""
 
     min_chars: int = 20
     min_letters: float = 0.25
@@ -54,15 +55,11 @@ class Light(Filter, kind="light"):
         return "mostly no words" if np.count_nonzero(letters(codes)) < self.min_letters * visible else None
 
 
-def codepoints(text: str) -> np.ndarray:
-    """The characters of a text as numbers: u8 where that is enough for them, else u32."""
-    if text.isascii():
-        return np.frombuffer(text.encode(), np.uint8)
-    return np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
-
-
 def letters(codes: np.ndarray) -> np.ndarray:
-    """Which code points are letters; beyond ASCII whatever is no Latin-1 sign, punctuation, symbol or private use."""
+    """Return which code points [N] are letters (bool [N]).
+
+    Beyond ASCII, everything counts as a letter that is not a Latin-1 sign, punctuation, symbol or private use.
+    """
     return _letters()[codes]
 
 

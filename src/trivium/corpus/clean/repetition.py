@@ -1,7 +1,4 @@
-"""Repetition: how much of a text says again what it has said, line by line and run by run (Rae et al. 2021, A.1).
-
-It is given the words as numbers, and where each ends in a text without spaces; what a word is, it refuses to know.
-"""
+"""Repetition: how much of a text repeats itself, by lines, paragraphs and runs of words (Rae et al. 2021, A.1)."""
 
 from functools import reduce
 from typing import Annotated
@@ -10,31 +7,48 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from trivium.base.config import Config, Seq, as_tuple
+from trivium.corpus.clean.features import Features, repeats
 from trivium.corpus.duplicates.shingle import joined, runs
 
 Share = Annotated[tuple[int, float], BeforeValidator(as_tuple)]
 
 
 class Repetition(Config):
-    """How much of a text may say again what it has said: lines, paragraphs, the commonest run and all repeated runs."""
+    """The most repetition that a text may have: lines, paragraphs, the commonest run and all repeated runs."""
 
     max_lines: float = 0.3
     max_line_chars: float = 0.2
     max_paragraphs: float = 0.3
     max_paragraph_chars: float = 0.2
     commonest: Seq[Share] = ((2, 0.2), (3, 0.18), (4, 0.16))
-    """Words in a run, and the share of the text that the commonest such run may make up."""
+    """Words in a run, and the largest share of the text that the commonest such run may take."""
     repeated: Seq[Share] = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))
-    """Words in a run, in rising order, and the share of the text that may stand in runs seen before."""
+    """Words in a run, in rising order, and the largest share of the text in runs that occurred before."""
+
+    def reason(self, text: Features) -> str | None:
+        """Say why a text should be dropped, or None."""
+        paragraphs = [part.strip("\n") for part in text.text.split("\n\n") if part.strip()]
+        for name, parts, (count, length), share, chars in (
+            ("lines", text.lines, text.repeated_lines, self.max_lines, self.max_line_chars),
+            ("paragraphs", paragraphs, repeats(paragraphs), self.max_paragraphs, self.max_paragraph_chars),
+        ):
+            if count > share * len(parts) or length > chars * len(text.text):
+                return f"repeated {name}"
+        ids, lengths, often = text.units
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        return commonest(self, text.step, ids, ends, often) or repeated(self, text.step, ids, ends)
 
 
 def commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray, often: np.ndarray) -> str | None:
-    """Whether one run makes up too much of a text; `often` is how often each of its units stands there."""
+    """Say whether one run takes too much of a text of units `ids` [N] (u64).
+
+    `ends` [N + 1] are the ends of the units in characters, `often` [N] their frequencies, `step` the units in a word.
+    """
     for words, share in rules.commonest:
         run = words * step
         if len(ids) <= run:
             continue
-        # A run stands no more often than any of its units: mostly that is enough to know.
+        # A run is at most as frequent as any of its units: mostly this bound is enough.
         most = reduce(np.minimum, (often[i : len(ids) - run + 1 + i] for i in range(run)))
         if (most * (ends[run:] - ends[:-run])).max() <= share * int(ends[-1]):
             continue
@@ -47,7 +61,7 @@ def commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray, o
 
 
 def repeated(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
-    """Whether too much of a text stands in runs that stood before."""
+    """Say whether too much of a text is in runs that occurred before; arguments as in `commonest`."""
     longest = max((words for words, _ in rules.repeated), default=0) * step
     least = min((share for _, share in rules.repeated), default=0.0) * int(ends[-1])
     places: np.ndarray | None = None
@@ -55,9 +69,9 @@ def repeated(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) ->
         run = words * step
         if len(ids) <= run:
             continue
-        # A longer run can only stand twice where its beginning does.
-        hashes = runs(ids, run) if places is None else _runs(ids, run, places := places[places <= len(ids) - run])
-        places = np.arange(len(hashes)) if places is None else places
+        # A longer run can occur twice only where its beginning does.
+        places = np.arange(len(ids) - run + 1) if places is None else places[places <= len(ids) - run]
+        hashes = joined((ids[places + i] for i in range(run)), len(places))
         order = np.argsort(hashes)
         same = np.flatnonzero(np.diff(hashes[order]) == 0)
         if not len(same):
@@ -69,18 +83,13 @@ def repeated(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) ->
         later[np.unique(hashes, return_index=True)[1]] = False
         if _covered(places[later], run, ends) > share * int(ends[-1]):
             return f"repeated runs of {words} words"
-        # Longer runs stood before only where these did. If even the longest ones there are not too much, none are.
+        # Longer runs repeat only where these do: if even the longest would cover too little, none covers enough.
         if _covered(places[later], longest, ends) <= least:
             break
     return None
 
 
 def _covered(places: np.ndarray, run: int, ends: np.ndarray) -> int:
-    """How many characters the runs at these places have, in rising order; where they overlap, each counts once."""
+    """Return how many characters the runs at these rising places cover; overlaps count once."""
     stops = np.minimum(places + run, np.append(places[1:], len(ends) - 1))
     return int((ends[stops] - ends[places]).sum())
-
-
-def _runs(ids: np.ndarray, run: int, places: np.ndarray) -> np.ndarray:
-    """A hash of the `run` ids at each of these places."""
-    return joined((ids[places + i] for i in range(run)), len(places))

@@ -1,1 +1,1 @@
-"""Documents that stand twice, or in an evaluation set."""
+"""Find documents that occur twice, or that overlap with an evaluation set."""

@@ -1,11 +1,11 @@
-"""Dedup: which documents say what another one says already.
+"""Clusters of duplicates: which documents repeat another one.
 
-Exact duplicates share a hash of their normalised text. Near duplicates share one of the bands of a MinHash signature
-over runs of words, or of characters where no spaces are written (Broder 1997; bands of rows as in Leskovec et al.).
-Two texts whose runs overlap by 72 % meet in a band one time in two; at 85 % nearly always, at 50 % one in twenty.
+Exact duplicates share a hash of their normalised text. Near duplicates share a band of a MinHash signature over runs of
+words, or of characters where no spaces are written (Broder 1997; bands of rows as in Leskovec et al.). Two texts whose
+runs overlap by 72 % share a band with probability one half; at 85 % nearly always, at 50 % one time in twenty.
 
-Documents are told by columns of numbers in the order of their keys, of which the smallest of a cluster is kept: so the
-answer depends on the set of documents alone. It refuses to know where the columns come from.
+Documents are columns of numbers in the order of their keys, and the smallest key of a cluster is kept. So the result
+depends on the set of documents alone.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,11 +17,11 @@ from trivium.corpus.duplicates.shingle import normal
 from trivium.corpus.duplicates.signature import BATCH_CHARS, Near, signatures
 
 Key = tuple[str, str]
-"""(source, id) of a document, which no other has."""
+"""The unique (source, id) of a document."""
 
 
 def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -> dict[Key, str]:
-    """Say for each document to be dropped why: "exact duplicate of X", or with `near` also "near duplicate of X".
+    """Return why each duplicate is dropped: "exact duplicate of X", or with `near` also "near duplicate of X".
 
     Memory: the key and about 200 bytes for each document.
     """
@@ -29,47 +29,58 @@ def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -
     digests: list[bytes] = []
     signed: list[tuple[np.ndarray, np.ndarray]] = []
     held: list[str] = []
-    chars = 0
     for key, text in documents:
         keys.append(key)
         held.append(normal(text))
         digests.append(digest(held[-1]))
-        chars += len(text)
-        if chars >= BATCH_CHARS:
-            signed += [signatures(held, near)] if near else []
-            held, chars = [], 0
+        if near and sum(map(len, held)) >= BATCH_CHARS:
+            signed.append(signatures(held, near))
+            held = []
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    first = exact(pairs(digests)[order])
-    reasons = dict.fromkeys(np.flatnonzero(first >= 0).tolist(), "exact")
     if near:
         signed.append(signatures(held, near))
         bands, known = (np.concatenate(column)[order] for column in zip(*signed, strict=True))
-        alike = clusters(known & (first < 0), iter(bands.T))
-        reasons |= dict.fromkeys(np.flatnonzero(alike >= 0).tolist(), "near")
-        first = np.where(alike >= 0, alike, first)
-    return {keys[order[i]]: f"{how} duplicate of {say(keys[order[first[i]]])}" for i, how in reasons.items()}
+        first, is_near = alike(pairs(digests)[order], known, iter(bands.T))
+    else:
+        first, is_near = alike(pairs(digests)[order])
+    return {
+        keys[order[i]]: f"{'near' if is_near[i] else 'exact'} duplicate of {name(keys[order[first[i]]])}"
+        for i in np.flatnonzero(first >= 0).tolist()
+    }
 
 
 def digest(text: str) -> bytes:
-    """What texts that are the same have in common."""
+    """Return the hash that equal texts share."""
     return xxhash.xxh3_128_digest(text.encode("utf-8", "replace"))
 
 
 def pairs(digests: list[bytes]) -> np.ndarray:
-    """Digests as a column of two numbers (u64) each."""
+    """Return N digests as a column of two numbers each (u64 [N, 2])."""
     return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
 
 
-def say(key: Key) -> str:
-    """A key as people read it."""
+def name(key: Key) -> str:
+    """Return a key as people read it."""
     return ":".join(filter(None, key))
 
 
+def alike(
+    digest: np.ndarray, signed: np.ndarray | None = None, bands: Iterable[np.ndarray] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each document [N] the document that it duplicates, or -1; and whether it is a near duplicate.
+
+    Near duplicates are looked for where `signed` [N] tells which documents have `bands`, columns [N] each.
+    """
+    first = exact(digest)
+    if signed is None:
+        return first, np.zeros(len(first), bool)
+    near = clusters(signed & (first < 0), iter(bands))
+    return np.where(near >= 0, near, first), near >= 0
+
+
 def exact(digest: np.ndarray) -> np.ndarray:
-    """For each document the first with the same hash, or -1 if it is the first."""
-    order = np.lexsort((digest[:, 1], digest[:, 0]))
-    same = np.zeros(len(order), bool)
-    same[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
+    """Return for each document [N] the first with the same hash, or -1 if it is the first."""
+    order, same = _sorted(digest)
     first = order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))] if len(order) else order
     found = np.full(len(order), -1)
     found[order[same]] = first[same]
@@ -77,8 +88,8 @@ def exact(digest: np.ndarray) -> np.ndarray:
 
 
 def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> np.ndarray:
-    """For each document the first of those it shares a band with, directly or through others, or -1."""
-    parent: dict[int, int] = {}  # of those alone that are not their own: most documents have no like
+    """Return for each document [N] the first one that it shares a band with, directly or through others, or -1."""
+    parent: dict[int, int] = {}  # only of documents with a parent: most have none
 
     def root(i: int) -> int:
         while (above := parent.get(i, i)) != i:
@@ -101,10 +112,16 @@ def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> np.ndarray:
 
 
 def repeated(document: np.ndarray, number: np.ndarray, digest: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The (document, number) of every paragraph of kept documents that stood in one before, or in the same before."""
+    """Return (document, number) [M, 2] of every paragraph of a kept document that occurred before, in any."""
     here = np.flatnonzero(kept[document])
-    document, number, digest = document[here], number[here], digest[here]
-    order = np.lexsort((number, document, digest[:, 1], digest[:, 0]))
-    again = np.zeros(len(order), bool)
-    again[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
+    document, number = document[here], number[here]
+    order, again = _sorted(digest[here], number, document)
     return np.stack([document[order[again]], number[order[again]]], axis=1).astype(np.int64).reshape(-1, 2)
+
+
+def _sorted(digest: np.ndarray, *then: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order by hash, and where a hash equals the one before in it; `then` orders equal ones, last key first."""
+    order = np.lexsort((*then, digest[:, 1], digest[:, 0]))
+    same = np.zeros(len(order), bool)
+    same[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
+    return order, same

@@ -1,10 +1,9 @@
-"""Contaminate: which documents hold what a model is going to be tested on.
+"""Contamination: which documents hold text that a model will be tested on.
 
-A document goes when `least` of its runs of `run` words stand in an evaluation text as well (Brown et al. 2020, appendix
-C, with 13 words). Letters of scripts that write no spaces count as words. Case, spacing and punctuation make no
-difference. It refuses to judge whether an evaluation text is any good: whatever text its files hold is taken.
+A document goes when `least` of its runs of `run` words occur in an evaluation text (Brown et al. 2020, appendix C, with
+13 words). Letters of scripts without spaces count as words. Case, spacing and punctuation make no difference.
 
-Memory: 8 bytes for each word of the evaluation texts, and as much while they are read.
+Memory: 8 bytes for each word of the evaluation texts, and as much again while they are read.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,19 +21,19 @@ from trivium.corpus.read.sources import files, read
 
 
 class Contamination(Config):
-    """The evaluation files that no document may share a run of words with."""
+    """The evaluation files, and the overlap with them that drops a document."""
 
     against: Seq[str] = ()
     run: int = Field(13, ge=2)
     least: int = Field(1, ge=1)
-    """How many different runs must be shared."""
+    """The number of different runs that must be shared."""
     shortest: int = Field(8, ge=2)
-    """Evaluation texts of fewer words are passed over, two letters without spaces between them being one; those of
-    fewer than `run` are looked for as a whole."""
+    """Evaluation texts of fewer words are skipped (two letters without spaces count as one word); those of fewer than
+    `run` words are looked for as a whole."""
 
 
 class Known:
-    """The runs of all evaluation texts."""
+    """The hashes of the runs of all evaluation texts."""
 
     def __init__(self, texts: Iterable[str], contamination: Contamination) -> None:
         self.contamination = contamination
@@ -50,13 +49,13 @@ class Known:
         self._hashes = {run: np.unique(np.concatenate(hashes)) for run, hashes in found.items()}
 
     def shared(self, text: str) -> int:
-        """Count the different runs that a text shares with the evaluation texts."""
+        """Return how many different runs a text shares with the evaluation texts."""
         units = words(normal(text))
         hashes = np.zeros(len(units), np.uint64)
         count = 0
         for i in range(min(self.contamination.run, len(units))):
             hashes = hashes[: len(units) - i]
-            grow(hashes, units[i:])  # as `runs` does, each length on the way to the longest
+            grow(hashes, units[i:])  # as in `runs`, for each length up to the longest
             if (known := self._hashes.get(i + 1)) is not None:
                 here = mix(hashes)
                 at = np.minimum(np.searchsorted(known, here), len(known) - 1)
@@ -65,7 +64,7 @@ class Known:
 
 
 def evaluation(sources: Sequence[str], reading: Reading, counts: Counts) -> Iterator[str]:
-    """Every text of evaluation files: whole files of text, and of rows each string, however deep."""
+    """Yield every text of evaluation files: whole files of text, and each string in a row, at any depth."""
     for path, _ in files(sources):
         if kind(path) in TABLES:
             for _, row in records(path, reading, counts):
@@ -75,7 +74,7 @@ def evaluation(sources: Sequence[str], reading: Reading, counts: Counts) -> Iter
 
 
 def load(contamination: Contamination, reading: Reading, counts: Counts) -> Known:
-    """Read the evaluation files; that none of their texts is long enough to be told is an error."""
+    """Read the evaluation files; a DataError if all their texts are shorter than `shortest`."""
     known = Known(evaluation(contamination.against, reading, counts), contamination)
     if not known.texts:
         raise DataError(

@@ -1,7 +1,7 @@
-"""Shingles: the words of a text as numbers, and the runs of so many of them (Broder 1997).
+"""Shingles: the words of a text as numbers, and the hashes of all runs of n words (Broder 1997).
 
-What near duplicates, overlaps with evaluation texts and repetitions are told by. Letters of scripts that write no
-spaces are words by themselves in `words`, whatever else the text holds. It refuses to know what a run is looked up in.
+Near duplicates, overlaps with evaluation texts and repetitions are found by them. In `words`, each letter of a script
+without spaces is a word.
 """
 
 import re
@@ -19,32 +19,35 @@ _WORD = re.compile(f"[{_LETTERS}]|[^\\W{_LETTERS}]+")
 
 
 def normal(text: str) -> str:
-    """What two texts have in common that only differ in case, spacing or composition."""
+    """Return the text without differences of case, spacing and composition."""
     if text.isascii():
         return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
+def codepoints(text: str) -> np.ndarray:
+    """Return the characters of a text as numbers: u8 for ASCII, else u32."""
+    if text.isascii():
+        return np.frombuffer(text.encode(), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+
+
 def words(text: str) -> np.ndarray:
-    """A hash (u64) of each word of a normal text, and of each letter of scripts that write no spaces."""
-    return hashed(_WORD.findall(text))
-
-
-def hashed(found: list[str]) -> np.ndarray:
-    """A hash (u64) of each of these words."""
+    """Return a hash (u64) of each word of a normal text, and of each letter of scripts without spaces."""
+    found = _WORD.findall(text)
     once = {word: xxhash.xxh3_64_intdigest(word.encode("utf-8", "replace")) for word in set(found)}
     return np.fromiter(map(once.__getitem__, found), np.uint64, len(found))
 
 
 def runs(units: np.ndarray, run: int) -> np.ndarray:
-    """A hash (u64) of every `run` units that follow each other; fewer units than that are one run."""
+    """Return a hash (u64) of every `run` consecutive units; fewer units than that are one run."""
     run = min(run, len(units))
     size = len(units) - run + 1
     return joined((units[i : size + i] for i in range(run)), size)
 
 
 def joined(columns: Iterable[np.ndarray], size: int) -> np.ndarray:
-    """One hash (u64) for each row of these columns: a polynomial, whose bits are spread in the end."""
+    """Return one hash (u64) for each row of these columns: a polynomial, then `mix`."""
     hashes = np.zeros(size, dtype=np.uint64)
     for column in columns:
         grow(hashes, column)
@@ -52,7 +55,7 @@ def joined(columns: Iterable[np.ndarray], size: int) -> np.ndarray:
 
 
 def grow(hashes: np.ndarray, column: np.ndarray) -> None:
-    """Let polynomials take one more unit each, in place; `mix` makes hashes of them."""
+    """Add one more unit to each polynomial, in place; `mix` makes hashes of them."""
     hashes *= np.uint64(0x9E3779B97F4A7C15)
     hashes += column
     hashes += np.uint64(1)

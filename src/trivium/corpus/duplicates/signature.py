@@ -1,9 +1,8 @@
-"""Signatures: MinHash of many texts at once (Broder 1997), as the hashes of its bands.
+"""MinHash signatures of many texts at once (Broder 1997), as one hash for each band.
 
 A text is the set of its runs of words, or of letters where no spaces are written. Each of bands x rows hash functions
-keeps the smallest value it gives to any of them, and the rows of a band make one number. All texts of a batch go
-through numpy together, a block of runs that stays in the cache at a time. It refuses to know what bands are compared
-with: that is `dedup`.
+keeps its smallest value over the set, and the rows of a band make one number. numpy computes all texts of a batch
+together, in blocks of runs that fit the cache.
 """
 
 from collections.abc import Sequence
@@ -13,17 +12,17 @@ import numpy as np
 
 from trivium.base.config import Config
 from trivium.corpus.clean.language import UNSPACED, guess
-from trivium.corpus.duplicates.shingle import mix
+from trivium.corpus.duplicates.shingle import codepoints, mix
 
 BATCH_CHARS = 1 << 20
-"""So much text is a good batch."""
+"""Characters in a batch."""
 BLOCK, GROUP = 1 << 14, 8
-"""Runs that are hashed at a time, and functions: their products fit the second cache."""
+"""Runs and hash functions that are multiplied at a time: their products fit the second cache."""
 _ODD = 0x9E3779B97F4A7C15
 
 
 class Near(Config):
-    """How near is near: signatures of bands x rows hashes over runs of so many words."""
+    """The signatures that find near duplicates: bands x rows hashes over runs of `run` words."""
 
     bands: int = 14
     rows: int = 8
@@ -31,7 +30,7 @@ class Near(Config):
 
 
 def signatures(texts: Sequence[str], near: Near) -> tuple[np.ndarray, np.ndarray]:
-    """Bands (u64 [texts, bands]) of normal texts, and which texts have any words at all."""
+    """Return the bands (u64 [N, bands]) of N normal texts, and which of them have any words (bool [N])."""
     table = np.zeros((len(texts), near.bands), np.uint64)
     known = np.zeros(len(texts), bool)
     groups: tuple[list[int], list[int], list[int]] = ([], [], [])
@@ -47,7 +46,7 @@ def signatures(texts: Sequence[str], near: Near) -> tuple[np.ndarray, np.ndarray
 
 @cache
 def _word_characters() -> np.ndarray:
-    """For each code point, whether it belongs to a word: what `\\w` matches."""
+    """Return for each code point whether it belongs to a word, as `\\w` does."""
     table = np.char.isalnum(np.arange(0x110000, dtype=np.uint32).view("<U1"))
     table[ord("_")] = True
     return table
@@ -55,7 +54,7 @@ def _word_characters() -> np.ndarray:
 
 @cache
 def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The powers of an odd number modulo 2**64, and those of its inverse."""
+    """Return the powers of an odd number modulo 2**64, and those of its inverse."""
     inverse = pow(_ODD, -1, 1 << 64)
     base = np.full((2, size), [[_ODD], [inverse]], np.uint64)
     base[:, 0] = 1
@@ -64,12 +63,8 @@ def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _units(texts: Sequence[str], letters: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A number for each word of all texts, one after the other, or for each letter; and how many each text has."""
-    joined = " ".join(texts)
-    if joined.isascii():
-        codes = np.frombuffer(joined.encode(), np.uint8)
-    else:
-        codes = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
+    """Return a number (u64) for each word, or letter, of all texts in order; and how many each text has [N]."""
+    codes = codepoints(" ".join(texts))
     inside = _word_characters()[codes]
     ends = np.cumsum([len(text) + 1 for text in texts]) - 1
     if letters:
@@ -80,7 +75,7 @@ def _units(texts: Sequence[str], letters: bool) -> tuple[np.ndarray, np.ndarray]
     counts = np.diff(np.searchsorted(starts, ends), prepend=0)
     if not len(starts):
         return np.empty(0, np.uint64), counts
-    # A word is a polynomial in its characters; the space behind it counts for nothing.
+    # A word is a polynomial in its characters; the space behind it adds nothing.
     up, down = _powers(1 << (len(codes) - 1).bit_length())
     terms = codes + np.uint64(0x51)
     terms *= up[: len(codes)]
@@ -89,25 +84,10 @@ def _units(texts: Sequence[str], letters: bool) -> tuple[np.ndarray, np.ndarray]
 
 
 def _minima(units: np.ndarray, counts: np.ndarray, near: Near) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest value (u32) of each hash function over the runs of each text, and which texts have any run."""
-    first = np.concatenate([[0], np.cumsum(counts)])
-    # A text of fewer units than a run has is one run: it ends with units that stand for nothing.
-    short = np.flatnonzero((counts > 0) & (counts < near.run))
-    lengths = np.where(counts > 0, np.maximum(counts - near.run + 1, 1), 0)
-    padded = np.concatenate([units, np.zeros(near.run, np.uint64)])
-    places = np.repeat(first[:-1] - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
-    factors = _powers(1 << near.run.bit_length())[0][1 : near.run + 1]
-    whole = np.zeros(len(units) + 1, np.uint64)
-    for at in range(near.run):
-        whole[: len(units)] += padded[at : at + len(units)] * factors[at]
-    values = whole[places]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    for text in short.tolist():
-        here = units[first[text] : first[text + 1]]
-        values[starts[text]] = (here * factors[: len(here)]).sum()
-    hashes = (mix(values) >> np.uint64(32)).astype(np.uint32)
+    """Return the smallest value (u32 [N, functions]) over the runs of each text, and which texts have any run [N]."""
+    hashes, lengths = _run_hashes(units, counts, near)
     some = np.flatnonzero(lengths)
-    begin = starts[some]
+    begin = np.concatenate([[0], np.cumsum(lengths)])[some]
     a, b = (column[:, None] for column in _functions(near.bands * near.rows))
     least = np.full((len(a), len(some)), np.iinfo(np.uint32).max, np.uint32)
     product = np.empty((GROUP, BLOCK), np.uint32)
@@ -126,15 +106,34 @@ def _minima(units: np.ndarray, counts: np.ndarray, near: Near) -> tuple[np.ndarr
     return found, lengths > 0
 
 
+def _run_hashes(units: np.ndarray, counts: np.ndarray, near: Near) -> tuple[np.ndarray, np.ndarray]:
+    """Return a hash (u32) of every run of every text in order, and how many runs each text has [N]."""
+    first = np.concatenate([[0], np.cumsum(counts)])
+    lengths = np.where(counts > 0, np.maximum(counts - near.run + 1, 1), 0)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    padded = np.concatenate([units, np.zeros(near.run, np.uint64)])
+    places = np.repeat(first[:-1] - starts[:-1], lengths) + np.arange(starts[-1])
+    factors = _powers(1 << near.run.bit_length())[0][1 : near.run + 1]
+    whole = np.zeros(len(units) + 1, np.uint64)
+    for at in range(near.run):
+        whole[: len(units)] += padded[at : at + len(units)] * factors[at]
+    values = whole[places]
+    # A text of fewer units than `run` is one run, padded with zeros.
+    for text in np.flatnonzero((counts > 0) & (counts < near.run)).tolist():
+        here = units[first[text] : first[text + 1]]
+        values[starts[text]] = (here * factors[: len(here)]).sum()
+    return (mix(values) >> np.uint64(32)).astype(np.uint32), lengths
+
+
 @cache
 def _functions(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the hash functions multiply with (odd) and add, the same for ever."""
+    """Return the odd factors and the summands of the hash functions; they must never change."""
     draw = np.random.Generator(np.random.Philox(1)).integers(1, 1 << 32, (2, count), dtype=np.uint32)
     return draw[0] | np.uint32(1), draw[1]
 
 
 def _join(rows: np.ndarray, near: Near) -> np.ndarray:
-    """The rows of each band as one number."""
+    """Join the rows of each band into one number."""
     bands = np.zeros((len(rows), near.bands), np.uint64)
     for column in rows.reshape(len(rows), near.bands, near.rows).transpose(2, 0, 1):
         bands = mix(bands + column)

@@ -38,7 +38,8 @@ class Reading(Config):
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.encoding is not None and not encoding.known(self.encoding):
-            raise ValueError(f"encoding: expected one that Python knows (utf-16, gb18030, ...), found {self.encoding!r}")
+            wanted = "expected one that Python knows (utf-16, gb18030, ...)"
+            raise ValueError(f"encoding: {wanted}, found {self.encoding!r}")
         return self
 
     @property

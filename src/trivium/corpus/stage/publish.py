@@ -127,7 +127,7 @@ def _report(
         "mended": dict(mended),
         "examples": examples,
         "languages": {code: dict(found) for code, found in by_size},
-        "language_by": language.judge(),
+        "language_by": language.method(),
         "split": decided["split"],
         "packing": packing,
         "lengths": {split: _histogram(found) for split, found in lengths.items()},
