@@ -120,7 +120,7 @@ def repeated(document: np.ndarray, number: np.ndarray, digest: np.ndarray, kept:
 
 
 def _sorted(digest: np.ndarray, *then: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order by hash, and where a hash equals the one before in it; `then` orders equal ones, last key first."""
+    """Return the order by hash, and where in it a hash equals the one before; `then` orders equal hashes."""
     order = np.lexsort((*then, digest[:, 1], digest[:, 0]))
     same = np.zeros(len(order), bool)
     same[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
