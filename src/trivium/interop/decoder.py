@@ -1,110 +1,112 @@
-"""What the decoders that descend from LLaMA share: most of config.json, and most names of weights.
-
-Each family adds what it does differently. Refuses to know which families there are.
-"""
+"""LLaMA's table, and `heir`: a class that descends from LLaMA states its defaults and what it does differently."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from trivium.base.config import merge, parse
-from trivium.base.errors import ModelError
-from trivium.base.types import Vocabulary
+from trivium.interop.family import Family
+from trivium.interop.keys import ACTIVATION, DROPOUT, Entry, Key, Tree, Unread, std
+from trivium.interop.layers import FULL, SLIDING, LayerTypes
+from trivium.interop.rope import Rope
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
-from trivium.interop.spelling import expect, lone, read_activation, read_rope, write_activation, write_ids, write_rope
-from trivium.model.attention.pattern import Causal, Pattern, Window
+from trivium.model.attention.pattern import Pattern
 from trivium.model.config import ModelConfig
-from trivium.model.layer.ffn import GLU
-from trivium.model.layer.norm import RMSNorm
-from trivium.model.layer.position import RoPE
-from trivium.model.stack import StackConfig
+from trivium.model.layer.norm import NoNorm
 
-Tree = dict[str, Any]
+LLAMA: dict[str, Entry] = {
+    "vocab_size": Key("vocab_size", 32000, "vocab_size"),
+    "hidden_size": Key("hidden_size", 4096, "hidden_size"),
+    "intermediate_size": Key("intermediate_size", 11008, "*.ffn.size"),
+    "num_hidden_layers": Key("num_hidden_layers", 32, "*.layers"),
+    "num_attention_heads": Key("num_attention_heads", 32, "*.heads"),
+    "num_key_value_heads": Key("num_key_value_heads", None, "*.kv_heads"),
+    "head_dim": Key("head_dim", None, "*.head_size"),
+    "hidden_act": Key("hidden_act", "silu", "*.ffn.activation", ACTIVATION),
+    "max_position_embeddings": Key("max_position_embeddings", 2048, "context"),
+    "rms_norm_eps": Key("rms_norm_eps", 1e-6, "*.norm.eps"),
+    "tie_word_embeddings": Key("tie_word_embeddings", False, "tie"),
+    "attention_dropout": Key("attention_dropout", 0.0, "*.attention_dropout", DROPOUT),
+    "rope": Rope(),
+    "initializer_range": std("initializer_range"),
+    "unread": Unread("use_cache", "pretraining_tp"),
+}
+ATTENTION_BIAS = Key("attention_bias", False, "*.bias")
+MLP_BIAS = Key("mlp_bias", False, "*.ffn.bias")
+QK_EPS = Key("rms_norm_eps", 1e-6, "*.norm.eps *.qk_norm.eps")
 
 NORMS = ("input_layernorm", "post_attention_layernorm")
-"""The norms of a layer in the order in which we apply them."""
+"""The norms of a layer, in the order in which we apply them."""
+ATTENTION = {f"self_attn.{part}_proj": (f"attention.{part}",) for part in "qkvo"}
+SPLIT = {**ATTENTION, **{f"mlp.{part}_proj": (f"ffn.{part}",) for part in ("gate", "up", "down")}}
+"""Their matrices of a layer -> ours, stacked if several."""
 
 
-def read(theirs: Mapping[str, Any], preset: str, activation: str, changes: Tree) -> ModelConfig:
-    """Our config of what they share, with `changes` laid over the tree; `activation` is the key of that name."""
-    tree = {
-        "preset": preset,
-        "vocab_size": theirs["vocab_size"],
-        "hidden_size": theirs["hidden_size"],
-        "context": theirs["max_position_embeddings"],
-        "tie": theirs["tie_word_embeddings"],
-        "decoder": {
-            "layers": theirs["num_hidden_layers"],
-            "heads": theirs["num_attention_heads"],
-            "kv_heads": theirs["num_key_value_heads"],
-            "head_size": theirs["head_dim"],
-            "norm": {"eps": float(theirs["rms_norm_eps"])},
-            "ffn": {"activation": read_activation(theirs[activation], activation), "size": theirs["intermediate_size"]},
-            "position": [read_rope(theirs)],
-            "attention_dropout": float(theirs["attention_dropout"] or 0.0),
-        },
-    }
-    return parse(ModelConfig, merge(tree, changes), preset)
+def heir(
+    architecture: str,
+    model_type: str,
+    *more: Entry,
+    norms: tuple[str, ...] = NORMS,
+    matrices: Mapping[str, tuple[str, ...]] = SPLIT,
+    **rows: Any,
+) -> Family:
+    """Return a class that descends from LLaMA.
+
+    `rows` replace rows of LLaMA's table: an entry, or another default. `more` are keys that LLaMA's class lacks.
+    """
+    assert set(rows) <= set(LLAMA), f"LLaMA's table has no {set(rows) - set(LLAMA)}"
+    table = [_row(entry, rows[name]) if name in rows else entry for name, entry in LLAMA.items()]
+    return Family(
+        architecture, model_type, "model.", [*table, *more], partial(body, norms=norms, matrices=matrices), head
+    )
 
 
-def write(
-    config: ModelConfig, architecture: str, model_type: str, activation: str, vocabulary: Vocabulary | None
-) -> Tree:
-    """Their config.json of what they share."""
-    decoder = lone(config, "decoder", architecture)
-    norm = expect(decoder.norm, RMSNorm, "decoder.norm", architecture)
-    ffn = expect(decoder.ffn, GLU, "decoder.ffn", architecture)
-    rope = expect(decoder.position[0], RoPE, "decoder.position", architecture)
-    return {
-        "architectures": [architecture],
-        "model_type": model_type,
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": ffn.width(config.hidden_size),
-        "num_hidden_layers": decoder.layers,
-        "num_attention_heads": decoder.heads,
-        "num_key_value_heads": decoder.kv_heads or decoder.heads,
-        "head_dim": decoder.head_width(config.hidden_size),
-        activation: write_activation(ffn.activation),
-        "max_position_embeddings": config.context,
-        "initializer_range": config.init.std,
-        "rms_norm_eps": norm.eps,
-        "tie_word_embeddings": config.tie,
-        "attention_dropout": decoder.attention_dropout,
-        **write_rope(rope),
-        **write_ids(vocabulary),
-    }
+def _row(old: Entry, new: Any) -> Entry:
+    if isinstance(new, Entry):
+        return new
+    assert isinstance(old, Key)
+    return replace(old, default=new)
 
 
-def windows(decoder: StackConfig) -> list[int]:
-    """The sizes of the windows of its layers."""
-    patterns: list[Pattern] = [decoder.kind(layer)[0] for layer in range(decoder.layers)]
-    return [pattern.size for pattern in patterns if isinstance(pattern, Window)]
+class LateWindows(LayerTypes):
+    """Qwen's `layer_types`: full layers, then from `max_window_layers` on layers with a window, if that is switched on."""
+
+    def __init__(self) -> None:
+        super().__init__(use_sliding_window=False, max_window_layers=28)
+
+    def word(self, theirs: Mapping[str, Any], layer: int) -> str:
+        return SLIDING if self.window(theirs) and layer >= theirs["max_window_layers"] else FULL
+
+    def window(self, theirs: Mapping[str, Any]) -> Pattern | None:
+        return super().window(theirs) if theirs["use_sliding_window"] else None
+
+    def told(self, types: list[str], size: int | None) -> Tree:
+        first = types.index(SLIDING) if SLIDING in types else len(types)
+        return {"use_sliding_window": size is not None, "sliding_window": size, "max_window_layers": first}
 
 
-def patterns(types: list[str], size: int | None) -> list[Pattern]:
-    """The pattern of each layer by its word in `layer_types`."""
-    if "sliding_attention" in types and not size:
-        raise ModelError("sliding_window: needed by layer_types, and not given")
-    return [Window(size=size) if word == "sliding_attention" else Causal() for word in types]  # type: ignore[arg-type]
-
-
-def rules(config: ModelConfig, norms: tuple[str, ...] = NORMS, qk_norm: bool = False) -> Table:
-    """What each weight is called."""
-    decoder = config.decoder
-    assert decoder is not None
-    head = Copy("lm_head.weight", "model.embed_tokens.weight") if config.tie else Rule("head.weight", "lm_head.weight")
-    ours, theirs = "decoder.blocks.{i}", "model.layers.{i}"
+def body(config: ModelConfig, norms: tuple[str, ...] = NORMS, matrices: Mapping[str, tuple[str, ...]] = SPLIT) -> Table:
+    """Return the names of the weights of the stack."""
+    ((name, stack),) = config.stacks.items()
+    attention = stack.attention(config.hidden_size)
+    biased = {"attention": attention.bias, "attention.o": attention.output_bias, "ffn": stack.ffn.bias}
+    ours, theirs = f"{name}.blocks.{{i}}", "model.layers.{i}"
     layer = [Rule(f"{ours}.residual.norms.{n}.weight", f"{theirs}.{norm}.weight") for n, norm in enumerate(norms)]
-    for part in "qkvo":
-        layer += linear(f"{ours}.attention.{part}", f"{theirs}.self_attn.{part}_proj", decoder.bias)
-    for part in ("q_norm", "k_norm") if qk_norm else ():
-        layer.append(Rule(f"{ours}.attention.{part}.weight", f"{theirs}.self_attn.{part}.weight"))
-    for part in ("gate", "up", "down"):
-        layer += linear(f"{ours}.ffn.{part}", f"{theirs}.mlp.{part}_proj", decoder.ffn.bias)
+    for matrix, parts in matrices.items():
+        bias = biased.get(parts[0], biased[parts[0].split(".")[0]])
+        layer += linear(tuple(f"{ours}.{part}" for part in parts), f"{theirs}.{matrix}", bias)
+    for norm in () if isinstance(stack.qk_norm, NoNorm) else ("q_norm", "k_norm"):
+        layer.append(Rule(f"{ours}.attention.{norm}.weight", f"{theirs}.self_attn.{norm}.weight"))
     return [
         Rule("tokens.weight", "model.embed_tokens.weight"),
-        *each(decoder.layers, layer),
-        Rule("decoder.norm.weight", "model.norm.weight"),
-        head,
+        *each(stack.layers, layer),
+        Rule(f"{name}.norm.weight", "model.norm.weight"),
         Drop(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"),
     ]
+
+
+def head(config: ModelConfig) -> Table:
+    """Return the names of the weights of the head; a tied matrix may be stored again."""
+    bias = [Rule("head.bias", "lm_head.bias")] if getattr(config.head, "bias", False) else []
+    tied = Copy("lm_head.weight", "model.embed_tokens.weight")
+    return [tied if config.tie else Rule("head.weight", "lm_head.weight"), *bias]

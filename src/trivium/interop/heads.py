@@ -1,34 +1,31 @@
-"""The heads of tasks in the stock classes: what each class is called, where its weights are, what its head looks like.
+"""The heads of tasks in the stock classes: one line for each family and kind of head.
 
-A family's own file tells its body; this table adds, for each, the class with a head for whole texts, for tokens and
-for spans. A pair that is not in it has no stock class. Labels stand in config.json as id2label and label2id.
+A family's own file has its body; `TABLE` adds where the weights of a head are and what the head always is. A pair
+that is not in it has no stock class. Labels stand in config.json as id2label and label2id.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ModelError
-from trivium.base.types import Vocabulary
-from trivium.interop.rules import Copy, Drop, Rule, Table, linear
-from trivium.interop.spelling import read_activation, write_activation
+from trivium.interop.family import Family, nest
+from trivium.interop.keys import ACTIVATION, Entry, Form, Key, Ours, Tree
+from trivium.interop.rules import Drop, Rule, Table, linear
 from trivium.model.config import ModelConfig
-from trivium.model.layer.head import LM, MLM, Head
-from trivium.model.layer.norm import NoNorm
 from trivium.model.layer.score import LabelHead
 
 ENDS = {"classify": "ForSequenceClassification", "tag": "ForTokenClassification", "span": "ForQuestionAnswering"}
 """How the names of stock classes end, by our kind of head."""
-POOLS = {"first": "cls", "mean": "mean"}
 
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """A stock class with a head of a task."""
+    """A head of a task in one stock class."""
 
-    name: str
-    """The class's name without its end."""
     out: str
     """Where the last matrix is."""
     dense: str | None = None
@@ -40,180 +37,170 @@ class Stock:
     """The key of its dropout; None is a class that has none."""
     both: bool = False
     """Whether it drops out before the layer too."""
+    pools: Mapping[str, str] = field(default_factory=dict)
+    """Their names of what is pooled -> ours, where config.json says it in `classifier_pooling`."""
     lead: str = ""
     """What the names of the body begin with in this class alone."""
 
 
-def _score(name: str) -> dict[str, Stock]:
-    """A decoder's heads: the last token's state through one matrix."""
-    return {
-        "classify": Stock(name, "score", choices={"pool": "last", "bias": False}, dropout=None),
-        "tag": Stock(name, "score"),
-    }
-
-
-def _written(name: str, lead: str = "") -> dict[str, Stock]:
-    """The heads of an encoder with a decoder, which reads the text again: its last token's state."""
-    head, choices = "classification_head.", {"pool": "last", "dense": True}
-    whole = Stock(name, f"{head}out_proj", dense=f"{head}dense", choices=choices, both=True, lead=lead)
-    return {"classify": whole, "span": Stock(name, "qa_outputs", dropout=None)}
-
-
+_LAST = {"pool": "last", "bias": False}
 _DENSE = {"pool": "first", "dense": True}
+_SCORE = {"classify": Stock("score", choices=_LAST, dropout=None), "tag": Stock("score")}
+_MODERN = Stock("classifier", "head.dense", "head.norm", {"dense": True})
+_SPAN = Stock("qa_outputs", dropout=None)
+_WRITTEN = Stock(
+    "classification_head.out_proj", "classification_head.dense", choices={"pool": "last", "dense": True}, both=True
+)
+"""An encoder-decoder reads the text again: its last token's state."""
 TABLE: dict[str, dict[str, Stock]] = {
     "bert": {
-        "classify": Stock("Bert", "classifier", dense="bert.pooler.dense", choices=_DENSE),
-        "tag": Stock("Bert", "classifier"),
-        "span": Stock("Bert", "qa_outputs", dropout=None),
+        "classify": Stock("classifier", "bert.pooler.dense", choices=_DENSE),
+        "tag": Stock("classifier"),
+        "span": _SPAN,
     },
     "roberta": {
-        "classify": Stock("Roberta", "classifier.out_proj", dense="classifier.dense", choices=_DENSE, both=True),
-        "tag": Stock("Roberta", "classifier"),
-        "span": Stock("Roberta", "qa_outputs", dropout=None),
+        "classify": Stock("classifier.out_proj", "classifier.dense", choices=_DENSE, both=True),
+        "tag": Stock("classifier"),
+        "span": _SPAN,
     },
     "modernbert": {
-        kind: Stock("ModernBert", "classifier", dense="head.dense", norm="head.norm", choices={"dense": True})
-        for kind in ENDS
+        "classify": replace(_MODERN, pools={"cls": "first", "mean": "mean"}),
+        "tag": _MODERN,
+        "span": _MODERN,
     },
-    "gpt2": {
-        "classify": Stock("GPT2", "score", choices={"pool": "last", "bias": False}, dropout=None),
-        "tag": Stock("GPT2", "classifier"),
-    },
-    **{
-        model: _score(name)
-        for model, name in {"llama": "Llama", "mistral": "Mistral", "qwen3": "Qwen3", "gemma2": "Gemma2"}.items()
-    },
-    "bart": _written("Bart"),
-    "mbart": _written("MBart"),
-    "t5": _written("T5", "transformer."),
+    "gpt2": {"classify": _SCORE["classify"], "tag": Stock("classifier")},
+    "llama": _SCORE,
+    "mistral": _SCORE,
+    "qwen3": _SCORE,
+    "gemma2": _SCORE,
+    "bart": {"classify": _WRITTEN, "span": _SPAN},
+    "mbart": {"classify": _WRITTEN, "span": _SPAN},
+    "t5": {"classify": replace(_WRITTEN, lead="transformer."), "span": _SPAN},
 }
-_BODY: dict[str, Callable[[ModelConfig], Head]] = {
-    "bert": lambda config: MLM(norm=config.encoder.norm, activation=config.encoder.ffn.activation),  # type: ignore[union-attr]
-    "roberta": lambda config: MLM(norm=config.encoder.norm),  # type: ignore[union-attr]
-    "modernbert": lambda config: MLM(norm=config.encoder.norm, dense_bias=False),  # type: ignore[union-attr]
-    "gemma2": lambda config: LM(softcap=30.0),
-    "t5": lambda config: LM(scale=config.tie),
-}
-"""The head that the class for pretraining has, with which a family's file tells the body."""
 
 
-def body(model_type: str, config: ModelConfig) -> ModelConfig:
-    """The same model with the head of its class for pretraining."""
-    return config.model_copy(update={"head": _BODY.get(model_type, lambda config: LM())(config)})
+class Labels(Entry):
+    """The name of each output."""
+
+    defaults = {"id2label": None, "label2id": None, "num_labels": None}
+
+    def read(self, theirs: Mapping[str, Any]) -> Tree:
+        names = theirs["id2label"] or {i: f"LABEL_{i}" for i in range(int(theirs["num_labels"] or 2))}
+        return {"head.labels": [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]}
+
+    def write(self, ours: Ours) -> Tree:
+        labels = ours.get("head.labels")
+        if len(set(labels)) != len(labels):
+            raise ModelError(f"head.labels: some are alike, {ours.architecture} tells them by name")
+        pairs = list(enumerate(labels))
+        return {"id2label": {str(i): label for i, label in pairs}, "label2id": {label: i for i, label in pairs}}
 
 
-def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ...]) -> dict[str, Any] | None:
-    """The head that the stock class of a family has, as plain data, or None where there is no such class."""
+@dataclass(frozen=True)
+class Dropout(Entry):
+    """The dropout of a head; null is that of the body."""
+
+    name: str
+    both: bool
+
+    @property
+    def defaults(self) -> Tree:  # type: ignore[override]
+        return dict.fromkeys([self.name, "hidden_dropout_prob", "hidden_dropout"])
+
+    def read(self, theirs: Mapping[str, Any]) -> Tree:
+        rate = next((theirs[key] for key in self.defaults if theirs[key] is not None), 0.0)
+        return {"head.dropout": rate, "head.dense_dropout": rate if self.both else 0.0}
+
+    def write(self, ours: Ours) -> Tree:
+        return {self.name: ours.get("head.dropout")}
+
+
+_MANY, _SINGLE = "multi_label_classification", "single_label_classification"
+PROBLEM = Key("problem_type", None, "head.multi_label", Form(lambda word: word == _MANY, {True: _MANY, False: _SINGLE}.get))
+
+
+def keys(stock: Stock, kind: str) -> list[Entry]:
+    """Return the keys of config.json that say what a head is."""
+    found: list[Entry] = [Labels()]
+    if kind == "classify":
+        found.append(PROBLEM)
+    if stock.dropout is not None:
+        found.append(Dropout(stock.dropout, stock.both))
+    if stock.norm is not None:
+        found.append(Key("classifier_bias", False, "head.dense_bias"))
+        found.append(Key("classifier_activation", "gelu", "head.activation", ACTIVATION))
+    if stock.pools:
+        found.append(Key("classifier_pooling", next(iter(stock.pools)), "head.pool", _pooling(stock.pools)))
+    return found
+
+
+def _pooling(pools: Mapping[str, str]) -> Form:
+    """Spell what is pooled."""
+
+    def find(table: Mapping[str, str], name: Any) -> str:
+        if name not in table:
+            raise ModelError(f"{name!r} is not supported; known: {', '.join(table)}")
+        return table[name]
+
+    back = {ours: theirs for theirs, ours in pools.items()}
+    return Form(lambda name: find(pools, name), lambda name: find(back, name))
+
+
+def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ...]) -> Tree | None:
+    """Return the head that the stock class of a family has, as plain data, or None where there is no such class."""
     stock = TABLE.get(model_type, {}).get(kind)
     if stock is None:
         return None
     tree = {"kind": kind, "labels": list(labels), **stock.choices}
-    if kind != "classify":
-        tree.pop("pool", None)
     if stock.norm is not None:
-        encoder = config.encoder
-        assert encoder is not None
-        tree |= {"norm": dump(encoder.norm), "activation": "gelu", "dense_bias": False}
+        assert config.encoder is not None
+        tree |= {"norm": dump(config.encoder.norm), "activation": "gelu", "dense_bias": False}
     return tree
 
 
-def write(
-    tree: Mapping[str, Any], model_type: str, config: ModelConfig, vocabulary: Vocabulary | None
-) -> dict[str, Any]:
-    """A body's config.json with its head; a ModelError says which choice the stock class does not have."""
-    head = config.head
-    assert isinstance(head, LabelHead)
-    stock = _stock(model_type, head.kind)
-    name = stock.name + ENDS[head.kind]
-    same = {
-        "dense": stock.dense is not None,
-        "norm": config.encoder.norm if stock.norm else NoNorm(),  # type: ignore[union-attr]
-        "dense_dropout": head.dropout if stock.both else 0.0,
-        "bias": True,
-        **stock.choices,
-    }
-    if stock.dropout is None:
-        same["dropout"] = 0.0
-    if stock.norm is None and stock.dense is not None:
-        same |= {"activation": "tanh", "dense_bias": True}
-    if head.kind != "classify":
-        same.pop("pool", None)
-    for key, value in same.items():
-        if (found := getattr(head, key)) != value:
-            raise ModelError(f"head.{key}: {found!r}, {name} has {value!r}")
-    if len(set(head.labels)) != len(head.labels):
-        raise ModelError(f"head.labels: some are alike, {name} tells them by name")
-    out: dict[str, Any] = {**tree, "architectures": [name]}
-    out["id2label"] = {str(i): label for i, label in enumerate(head.labels)}
-    out["label2id"] = {label: i for i, label in enumerate(head.labels)}
-    if stock.dropout:
-        out[stock.dropout] = head.dropout
-    if head.kind == "classify":
-        many = head.multi_label  # type: ignore[attr-defined]
-        out["problem_type"] = "multi_label_classification" if many else "single_label_classification"
-    if stock.norm is not None:
-        out |= {"classifier_bias": head.dense_bias, "classifier_activation": write_activation(head.activation)}
-        if head.kind == "classify":
-            if head.pool not in POOLS:  # type: ignore[attr-defined]
-                raise ModelError(f"head.pool: {head.pool!r}, {name} has {' or '.join(POOLS)}")  # type: ignore[attr-defined]
-            out["classifier_pooling"] = POOLS[head.pool]  # type: ignore[attr-defined]
-    return out
-
-
 def kind_of(tree: Mapping[str, Any]) -> str | None:
-    """The head of a task that a config.json says, if it says one."""
+    """Return the head of a task that a config.json says, if it says one."""
     names = [str(name) for name in tree.get("architectures") or ()]
     return next((kind for kind, end in ENDS.items() if any(name.endswith(end) for name in names)), None)
 
 
-def read(tree: Mapping[str, Any], kind: str, model_type: str, config: ModelConfig) -> ModelConfig:
-    """The config of a body with the head that a config.json says."""
-    stock = _stock(model_type, kind)
-    names = tree.get("id2label") or {i: f"LABEL_{i}" for i in range(int(tree.get("num_labels") or 2))}
-    labels = tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
-    head = usual(model_type, kind, config, labels)
-    assert head is not None
-    if kind == "classify":
-        head["multi_label"] = tree.get("problem_type") == "multi_label_classification"
-    if stock.dropout:
-        whole = next((tree[key] for key in ("hidden_dropout_prob", "hidden_dropout") if tree.get(key) is not None), 0.0)
-        dropout = tree.get(stock.dropout)
-        head["dropout"] = float(whole if dropout is None else dropout)
-        head["dense_dropout"] = head["dropout"] if stock.both else 0.0
-    if stock.norm is not None:
-        head["dense_bias"] = bool(tree.get("classifier_bias", False))
-        head["activation"] = read_activation(tree.get("classifier_activation", "gelu"), "classifier_activation")
-        if kind == "classify":
-            pools = {theirs: ours for ours, theirs in POOLS.items()}
-            head["pool"] = pools[tree.get("classifier_pooling", "cls")]
-    return parse(ModelConfig, merge(dump(config), {"head": head}), model_type)
+def write(tree: Tree, family: Family, config: ModelConfig) -> Tree:
+    """Return a body's config.json with its head, as near as the stock class comes to it."""
+    assert isinstance(config.head, LabelHead)
+    stock, ours = _stock(family, config.head.kind), Ours(config, None, family.stem + ENDS[config.head.kind])
+    start: Tree = {**tree, "architectures": [ours.architecture]}
+    return reduce(lambda below, entry: {**below, **entry.write(ours)}, keys(stock, config.head.kind), start)
 
 
-def rules(table: Table, model_type: str, config: ModelConfig) -> Table:
-    """A body's table with the weights of the head in place of those for pretraining."""
+def read(tree: Mapping[str, Any], kind: str, family: Family, config: ModelConfig) -> ModelConfig:
+    """Return the config of a body with the head that a config.json says."""
+    stock = _stock(family, kind)
+    found: Tree = {"head": usual(family.model_type, kind, config, ())}
+    for entry in keys(stock, kind):
+        for path, value in entry.read({**entry.defaults, **tree}).items():
+            found = merge(found, nest(path, value))
+    return parse(ModelConfig, merge(dump(config), found), family.model_type)
+
+
+def rules(body: Table, family: Family, config: ModelConfig) -> Table:
+    """Return a body's table with the weights of the head of a task."""
     head = config.head
     assert isinstance(head, LabelHead)
-    stock = _stock(model_type, head.kind)
-    entries: list[Rule | Copy | Drop] = []
-    for entry in table:
-        if isinstance(entry, Rule) and any(part.startswith("head.") for part in entry.parts):
-            continue
-        if isinstance(entry, Copy):
-            entry = replace(entry, theirs=stock.lead + entry.theirs, of=stock.lead + entry.of)
-        elif isinstance(entry, Rule):
-            entry = replace(entry, theirs=stock.lead + entry.theirs)
-        entries.append(entry)
+    stock = _stock(family, head.kind)
+    entries: list[Any] = linear("head.out", stock.out, head.bias)  # before a Drop for other classes can take it
+    for entry in body:
+        lead = re.escape(stock.lead) if isinstance(entry, Drop) else stock.lead
+        more = {} if isinstance(entry, Rule | Drop) else {"of": lead + entry.of}
+        entries.append(replace(entry, theirs=lead + entry.theirs, **more))
     if stock.dense is not None:
         entries += linear("head.dense", stock.dense, head.dense_bias)
     if stock.norm is not None:
-        bias = bool(getattr(head.norm, "bias", False))
-        entries += linear("head.norm", stock.norm, bias)
-    # Where a class of one body may carry what another needs, the head's own weights come first.
-    return [*linear("head.out", stock.out, head.bias), *entries]
+        entries += linear("head.norm", stock.norm, bool(getattr(head.norm, "bias", False)))
+    return entries
 
 
-def _stock(model_type: str, kind: str) -> Stock:
-    stock = TABLE.get(model_type, {}).get(kind)
+def _stock(family: Family, kind: str) -> Stock:
+    stock = TABLE.get(family.model_type, {}).get(kind)
     if stock is None:
-        raise ModelError(f"head: {kind}, no stock class of {model_type} has one")
+        raise ModelError(f"head: {kind}, no stock class of {family.model_type} has one")
     return stock

@@ -86,7 +86,7 @@ def each(layers: int, rules: Iterable[Rule]) -> list[Rule]:
     return [rule.at(layer) for layer in range(layers) for rule in rules]
 
 
-def linear(ours: str | tuple[str, ...], theirs: str, bias: bool, transpose: bool = False) -> list[Rule]:
+def linear(ours: str | tuple[str, ...], theirs: str, bias: bool = True, transpose: bool = False) -> list[Rule]:
     """The weight of a linear layer or norm and, if it has one, its bias."""
     parts = (ours,) if isinstance(ours, str) else ours
     rules = [Rule(tuple(f"{part}.weight" for part in parts), f"{theirs}.weight", transpose)]

@@ -1,88 +1,75 @@
-"""The stock Hugging Face classes that we read and write: one file each, found by listing this folder.
+"""The stock Hugging Face classes that we read and write: one file each, found by listing the folders.
 
-A family is a module with the names of `Family`. Which of them can carry a config is not declared anywhere: a
-family carries what comes back equal from its own config.json.
+No class declares which configs it can carry: it carries what comes back equal from its own config.json.
 """
 
-import sys
+import importlib
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Protocol, cast
+from typing import Any
 
 from trivium.base import plugin
-from trivium.base.config import dump
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Vocabulary
 from trivium.interop import heads
-from trivium.interop.rules import Table
+from trivium.interop.family import Family
+from trivium.interop.keys import Tree, resolve
+from trivium.interop.rules import Drop, Table
 from trivium.model.config import ModelConfig
+from trivium.model.layer.head import Hidden
 from trivium.model.layer.score import LabelHead
-
-
-class Family(Protocol):
-    """What a file of this folder defines."""
-
-    architecture: str
-    """The stock class."""
-    model_type: str
-    """What config.json calls it."""
-    prefix: str
-    """Where the class keeps its stacks; files saved from the bare stacks lack it."""
-
-    def read(self, config: Mapping[str, Any]) -> ModelConfig:
-        """Our config of their config.json; a ModelError names the setting that we do not have."""
-
-    def write(self, config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
-        """Their config.json of our config; a ModelError names the field that they do not have."""
-
-    def rules(self, config: ModelConfig) -> Table:
-        """What each weight is called."""
 
 
 @cache
 def families() -> dict[str, Family]:
-    """Every family by the name of its file."""
-    return {name: cast(Family, sys.modules[f"{__name__}.{name}"]) for name in plugin.members(__name__, __path__)}
+    """Return every family by its model_type."""
+    found = []
+    for folder in ("decoder", "encoder", "encoder_decoder"):
+        package = importlib.import_module(f"{__name__}.{folder}")
+        for name in plugin.members(package.__name__, package.__path__):
+            found.append(importlib.import_module(f"{package.__name__}.{name}").FAMILY)
+    return {family.model_type: family for family in found}
 
 
 def by_type(model_type: Any) -> Family:
-    """The family whose config.json says `model_type`."""
-    known = {family.model_type: family for family in families().values()}
+    """Return the family of a config.json's `model_type`, or raise a ModelError that names what is supported."""
+    known = families()
     if model_type not in known:
         raise ModelError(f"model_type {model_type!r} is not supported; known: {', '.join(sorted(known))}")
     return known[model_type]
 
 
 def read(family: Family, config: Mapping[str, Any]) -> ModelConfig:
-    """Our config of a config.json, with the head of a task if that is what it says."""
+    """Return our config of a config.json, with the head of a task if it has one."""
+    ours = family.read(config)
     kind = heads.kind_of(config)
-    if kind is None:
-        return family.read(config)
-    return heads.read(config, kind, family.model_type, family.read({**config, "architectures": [family.architecture]}))
+    return ours if kind is None else heads.read(config, kind, family, ours)
 
 
-def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    """The config.json of our config, whatever its head."""
-    if not isinstance(config.head, LabelHead):
-        return family.write(config, vocabulary)
-    tree = family.write(heads.body(family.model_type, config), vocabulary)
-    return heads.write(tree, family.model_type, config, vocabulary)
+def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) -> Tree:
+    """Return the config.json of our config, whatever its head."""
+    tree = family.write(config, vocabulary)
+    return heads.write(tree, family, config) if isinstance(config.head, LabelHead) else tree
 
 
 def rules(family: Family, config: ModelConfig) -> Table:
-    """What each weight is called, whatever the head."""
-    if not isinstance(config.head, LabelHead):
-        return family.rules(config)
-    return heads.rules(family.rules(heads.body(family.model_type, config)), family.model_type, config)
+    """Return the name of each weight, whatever the head."""
+    if isinstance(config.head, LabelHead):
+        return heads.rules(family.body(config), family, config)
+    if isinstance(config.head, Hidden):  # a file may still carry the head
+        full = family.read(family.write(config, None) | {"architectures": []})
+        return [*family.body(config), *(Drop(re.escape(entry.theirs)) for entry in family.head(full))]
+    return [*family.body(config), *family.head(config)]
 
 
 def stock(config: ModelConfig, vocabulary: Vocabulary | None = None) -> tuple[Family | None, dict[str, str]]:
-    """The family that carries a config, or None and for each stock class the reason why it does not.
+    """Return the family that carries a config, or None and for each stock class the reason why it does not.
 
-    With a `vocabulary`, its control ids must suit the class too.
+    With a `vocabulary`, its special tokens must suit the class too.
     """
     reasons: dict[str, str] = {}
-    for _, family in sorted(families().items(), key=lambda item: item[0] != config.preset):
+    for family in sorted(families().values(), key=lambda family: family.model_type != config.preset):
         if (reason := obstacle(family, config, vocabulary)) is None:
             return family, {}
         reasons[family.architecture] = reason
@@ -90,7 +77,7 @@ def stock(config: ModelConfig, vocabulary: Vocabulary | None = None) -> tuple[Fa
 
 
 def obstacle(family: Family, config: ModelConfig, vocabulary: Vocabulary | None = None) -> str | None:
-    """The first field that does not survive the way to a family's config.json and back."""
+    """Return the first field that does not survive the way to a family's config.json and back."""
     try:
         again = read(family, write(family, config, vocabulary))
     except (ModelError, ConfigError) as refused:
@@ -102,7 +89,7 @@ def obstacle(family: Family, config: ModelConfig, vocabulary: Vocabulary | None 
 
 
 def difference(a: ModelConfig, b: ModelConfig) -> tuple[str, Any, Any] | None:
-    """The first field (dotted) in which two configs compute different things, and its two values."""
+    """Return the first field (dotted) in which two configs compute different things, and its two values."""
     ours, theirs = dict(_leaves(_meaning(a))), dict(_leaves(_meaning(b)))
     for field in {**ours, **theirs}:
         if ours.get(field) != theirs.get(field):
@@ -110,27 +97,17 @@ def difference(a: ModelConfig, b: ModelConfig) -> tuple[str, Any, Any] | None:
     return None
 
 
-def _meaning(config: ModelConfig) -> dict[str, Any]:
-    """A config as plain data without what leaves a trained model's numbers alone, and with what is derived."""
-    tree = {key: value for key, value in dump(config).items() if key not in ("preset", "init", "kernel")}
-    for name, stack in config.stacks.items():
-        resolved = dump(stack.attention(config.hidden_size))
-        layers = [stack.kind(layer) for layer in range(stack.layers)]
-        tree[name] = {
-            "layers": stack.layers,
-            "norm": dump(stack.norm),
-            "ffn": {**dump(stack.ffn), "size": stack.ffn.width(config.hidden_size)},
-            "residual": dump(stack.residual),
-            "pattern": {str(i): dump(pattern) for i, (pattern, _) in enumerate(layers)},
-            "position": {str(i): dump(position) for i, (_, position) in enumerate(layers)},
-            "qk_norm": resolved.pop("norm"),
-            **{key: value for key, value in resolved.items() if key not in ("dropout", "hidden_size")},
-        }
+def _meaning(config: ModelConfig) -> Tree:
+    """Return a config as plain data without what leaves a trained model's numbers alone."""
+    tree = {key: value for key, value in resolve(config).items() if key not in ("preset", "init", "kernel")}
+    for name in config.stacks:
+        for key in ("dropout", "attention_dropout"):
+            del tree[name][key]
     return tree
 
 
 def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its dotted path; a kind stands for its whole table, so that it is compared first."""
+    """Yield every value with its dotted path; a kind stands for its whole table, so that it is compared first."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield from _leaves(value, path if key == "kind" else f"{path}.{key}".lstrip("."))

@@ -1,0 +1,105 @@
+"""ModernBertForMaskedLM: pre-norm without biases, gated, windows between full layers, each kind with its own RoPE."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trivium.interop.family import Family
+from trivium.interop.keys import ACTIVATION, Key, Tree, Unread, std, token
+from trivium.interop.layers import FULL, SLIDING, LayerTypes
+from trivium.interop.rope import RopeByType
+from trivium.interop.rules import Copy, Rule, Table, each, linear
+from trivium.model.attention.pattern import Full, Pattern, Window
+from trivium.model.config import ModelConfig
+
+
+class Local(LayerTypes):
+    """Every third layer sees all, from the first on; the others see `local_attention` // 2 to each side."""
+
+    full = Full()
+
+    def __init__(self) -> None:
+        self.defaults = {"layer_types": None, "local_attention": 128, "global_attn_every_n_layers": 3}
+
+    def word(self, theirs: Mapping[str, Any], layer: int) -> str:
+        return SLIDING if layer % theirs["global_attn_every_n_layers"] else FULL
+
+    def window(self, theirs: Mapping[str, Any]) -> Pattern:
+        return Window(size=theirs["local_attention"] // 2 + 1, both=True)
+
+    def told(self, types: list[str], size: int | None) -> Tree:
+        layers = range(len(types))
+        every = (n for n in range(1, len(types)) if types == [SLIDING if i % n else FULL for i in layers])
+        return {
+            "global_attn_every_n_layers": next(every, len(types)),
+            "local_attention": 128 if size is None else 2 * (size - 1),
+        }
+
+
+KEYS = [
+    Key("vocab_size", 50368, "vocab_size"),
+    Key("hidden_size", 768, "hidden_size"),
+    Key("intermediate_size", 1152, "*.ffn.size"),
+    Key("num_hidden_layers", 22, "*.layers"),
+    Key("num_attention_heads", 12, "*.heads"),
+    Key("hidden_activation", "gelu", "*.ffn.activation", ACTIVATION),
+    Key("max_position_embeddings", 8192, "context"),
+    Key("norm_eps", 1e-5, "*.norm.eps embed.norm.eps head.norm.eps"),
+    Key("norm_bias", False, "*.norm.bias embed.norm.bias head.norm.bias"),
+    Key("attention_bias", False, "*.bias"),
+    Key("attention_dropout", 0.0, "*.attention_dropout"),
+    Key("embedding_dropout", 0.0, "*.dropout"),
+    Key("mlp_bias", False, "*.ffn.bias"),
+    Key("decoder_bias", True, "head.bias"),
+    Key("classifier_bias", False, "head.dense_bias"),
+    Key("classifier_activation", "gelu", "head.activation", ACTIVATION),
+    Key("tie_word_embeddings", True, "tie"),
+    layers := Local(),
+    RopeByType(layers, {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}),
+    std("initializer_range"),
+    token("cls_token_id", "bos"),
+    token("sep_token_id", "eos"),
+    Unread(
+        "initializer_cutoff_factor",
+        "mlp_dropout",
+        "deterministic_flash_attn",
+        "sparse_prediction",
+        "sparse_pred_ignore_index",
+        "use_cache",
+    ),
+]
+
+
+def body(config: ModelConfig) -> Table:
+    encoder = config.encoder
+    assert encoder is not None
+    bias = bool(getattr(encoder.norm, "bias", False))
+    ours, theirs = "encoder.blocks.{i}", "model.layers.{i}"
+    first = linear(f"{ours}.residual.norms.0", f"{theirs}.attn_norm", bias)
+    layer = [
+        *linear(tuple(f"{ours}.attention.{part}" for part in "qkv"), f"{theirs}.attn.Wqkv", encoder.bias),
+        *linear(f"{ours}.attention.o", f"{theirs}.attn.Wo", encoder.bias),
+        *linear(f"{ours}.residual.norms.1", f"{theirs}.mlp_norm", bias),
+        *linear((f"{ours}.ffn.gate", f"{ours}.ffn.up"), f"{theirs}.mlp.Wi", encoder.ffn.bias),
+        *linear(f"{ours}.ffn.down", f"{theirs}.mlp.Wo", encoder.ffn.bias),
+    ]
+    return [
+        Rule("tokens.weight", "model.embeddings.tok_embeddings.weight"),
+        *linear("inputs.encoder.norm", "model.embeddings.norm", bias),
+        *(rule.at(i) for i in range(1, encoder.layers) for rule in first),  # the embedding's norm serves layer 0
+        *each(encoder.layers, layer),
+        *linear("encoder.norm", "model.final_norm", bias),
+    ]
+
+
+def head(config: ModelConfig) -> Table:
+    bias, dense, norm = (getattr(config.head, field) for field in ("bias", "dense_bias", "norm"))
+    tied = Copy("decoder.weight", "model.embeddings.tok_embeddings.weight")
+    return [
+        *linear("head.dense", "head.dense", dense),
+        *linear("head.norm", "head.norm", norm.bias),
+        *([Rule("head.bias", "decoder.bias")] if bias else []),
+        tied if config.tie else Rule("head.weight", "decoder.weight"),
+    ]
+
+
+FAMILY = Family("ModernBertForMaskedLM", "modernbert", "model.", KEYS, body, head)

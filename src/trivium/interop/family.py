@@ -1,0 +1,99 @@
+"""A family: one stock class of Hugging Face as two tables, its keys of config.json and its names of weights."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+from pydantic import ValidationError
+
+from trivium.base.config import merge
+from trivium.base.errors import ModelError
+from trivium.base.types import Vocabulary
+from trivium.interop.keys import TOKENS, Entry, Ours, Tree
+from trivium.interop.rules import Table
+from trivium.model.config import ModelConfig
+from trivium.model.layer.head import Hidden
+from trivium.model.presets import PRESETS
+
+
+@dataclass(frozen=True)
+class Family:
+    """One stock class. The preset of the name `model_type` says all that config.json does not say."""
+
+    architecture: str
+    """The stock class with the head of pretraining."""
+    model_type: str
+    prefix: str
+    """Where the class keeps its stacks; files saved from the bare stacks lack it."""
+    keys: Sequence[Entry]
+    """The table of config.json, without the ids of special tokens that all classes have."""
+    body: Callable[[ModelConfig], Table]
+    """The names of all weights but the head's."""
+    head: Callable[[ModelConfig], Table]
+    """The names of the weights of the pretraining head."""
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The whole table; a later entry wins."""
+        return [*TOKENS, *self.keys]
+
+    @cached_property
+    def stacks(self) -> list[str]:
+        """The stacks of the class."""
+        return [name for name in ("encoder", "decoder") if name in PRESETS[self.model_type]()]
+
+    @property
+    def stem(self) -> str:
+        """What the names of all classes of the family begin with."""
+        return re.sub(r"(For[A-Z]\w+|LMHeadModel)$", "", self.architecture)
+
+    @property
+    def bare(self) -> str | None:
+        """The class without a head, which we read and write for encoders."""
+        return f"{self.stem}Model" if self.stacks == ["encoder"] else None
+
+    def read(self, tree: Mapping[str, Any]) -> ModelConfig:
+        """Return our config of a config.json, with the pretraining head or none.
+
+        A ModelError names the key that we do not support.
+        """
+        theirs = {**reduce(lambda below, entry: {**below, **entry.defaults}, self.entries, {}), **tree}
+        ours: Tree = {"preset": self.model_type}
+        sources: dict[str, str] = {}
+        for entry in self.entries:
+            for path, value in entry.read(theirs).items():
+                for place in [path.replace("*", stack) for stack in self.stacks] if "*" in path else [path]:
+                    sources[place] = next(iter(entry.defaults))
+                    ours = merge(ours, nest(place, value))
+        if self.bare in (tree.get("architectures") or ()):
+            ours["head"] = {"kind": "none"}
+        try:
+            return ModelConfig.model_validate(ours)
+        except ValidationError as wrong:
+            raise ModelError("; ".join(_told(problem, sources) for problem in wrong.errors(include_url=False))) from None
+
+    def write(self, config: ModelConfig, vocabulary: Vocabulary | None) -> Tree:
+        """Return the config.json of our config, as near as the class comes to it; see `families.obstacle`."""
+        if list(config.stacks) != self.stacks:
+            raise ModelError(f"stacks: {config.family}, {self.architecture} has {'_'.join(self.stacks)}")
+        name = self.bare if self.bare and isinstance(config.head, Hidden) else self.architecture
+        tree: Tree = {"architectures": [name], "model_type": self.model_type}
+        if len(self.stacks) == 2:
+            tree["is_encoder_decoder"] = True
+        ours = Ours(config, vocabulary, self.architecture)
+        return reduce(lambda below, entry: {**below, **entry.write(ours)}, self.entries, tree)
+
+
+def nest(path: str, value: Any) -> Any:
+    """Return the tree that has a value at a dotted path."""
+    return reduce(lambda inner, part: {part: inner}, reversed(path.split(".")), value)
+
+
+def _told(problem: Any, sources: Mapping[str, str]) -> str:
+    """One problem in one line, with the key of config.json that it comes from."""
+    place, message = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+    key = next((key for path, key in reversed(sources.items()) if f"{place}.".startswith(f"{path}.")), place)
+    found = f", found {problem['input']!r:.80}" if problem["type"] not in ("kind", "value_error") else ""
+    return f"{key}: {message[:1].lower()}{message[1:]}{found}".removeprefix(": ")

@@ -1,0 +1,144 @@
+"""RoPE in config.json: one for all layers, or one for each word of `layer_types`.
+
+Transformers 5 reads `rope_parameters`, version 4 `rope_theta` and `rope_scaling`; we write both and read either.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trivium.base.config import parse
+from trivium.base.errors import ModelError
+from trivium.interop.keys import Entry, Ours, Tree
+from trivium.interop.layers import FULL, LayerTypes, layer_types, tile
+from trivium.model.layer.position import RoPE
+from trivium.model.layer.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
+
+ORIGINAL = "original_max_position_embeddings"
+SCALINGS: dict[str, tuple[type[Scaling], dict[str, str]]] = {
+    "default": (NoScaling, {}),
+    "linear": (Linear, {"factor": "factor"}),
+    "dynamic": (Dynamic, {"factor": "factor", "original_context": ""}),
+    "yarn": (
+        YaRN,
+        {
+            "factor": "factor",
+            "original_context": ORIGINAL,
+            **{name: name for name in ("beta_fast", "beta_slow", "attention_factor", "truncate")},
+        },
+    ),
+    "llama3": (
+        Llama3,
+        {
+            "factor": "factor",
+            "low_frequency_factor": "low_freq_factor",
+            "high_frequency_factor": "high_freq_factor",
+            "original_context": ORIGINAL,
+        },
+    ),
+}
+"""Their rope_type -> our kind and their names of its fields. An original context that is not given is the context."""
+KNOWN = {theirs for _, fields in SCALINGS.values() for theirs in fields.values()}
+REQUIRED = {"factor", "low_freq_factor", "high_freq_factor"}
+
+
+def read_rope(config: Mapping[str, Any], theta: float = 10000.0, partial: bool = False) -> RoPE:
+    """Return the RoPE of either spelling.
+
+    `theta` is the base that the stock class takes if none is given, `partial` whether it can turn a part of each
+    head. A ModelError names the setting that we do not support.
+    """
+    table = {**(config.get("rope_parameters") or {}), **(config.get("rope_scaling") or {})}
+    table = {"rope_theta": config.get("rope_theta"), **table}
+    fraction = table.pop("partial_rotary_factor", config.get("partial_rotary_factor"))
+    if fraction not in (None, 1) and not partial:
+        raise ModelError(f"partial_rotary_factor: {fraction} is not supported here, expected 1.0")
+    base, old, new = table.pop("rope_theta"), table.pop("type", None), table.pop("rope_type", None)
+    if (name := new or old or "default") not in SCALINGS:
+        raise ModelError(f"rope_parameters: rope_type {name!r} is not supported; known: {', '.join(SCALINGS)}")
+    if strange := [key for key in table if key not in KNOWN]:
+        raise ModelError(f"rope_parameters: {strange[0]} is not supported")
+    kind, fields = SCALINGS[name]
+    scaling = {ours: table.get(theirs) for ours, theirs in fields.items()}
+    if "original_context" in scaling:
+        scaling["original_context"] = scaling["original_context"] or config.get("max_position_embeddings")
+    if missing := [fields[ours] for ours, value in scaling.items() if value is None and fields[ours] in REQUIRED]:
+        raise ModelError(f"rope_parameters: {name} needs {missing[0]}, which is not given")
+    given = {ours: value for ours, value in scaling.items() if value is not None}
+    tree = {"theta": base or theta, "fraction": fraction or 1.0, "scaling": {"kind": kind.kind, **given}}
+    return parse(RoPE, tree, "rope_parameters")
+
+
+def write_rope(rope: RoPE) -> Tree:
+    """Return a RoPE in both spellings."""
+    name = next((name for name, (kind, _) in SCALINGS.items() if type(rope.scaling) is kind), None)
+    if name is None:
+        raise ModelError(f"position.scaling: {rope.scaling.kind} has no name in config.json")
+    values = {theirs: getattr(rope.scaling, ours) for ours, theirs in SCALINGS[name][1].items() if theirs}
+    table = {"rope_type": name, **{theirs: value for theirs, value in values.items() if value is not None}}
+    return {
+        "rope_theta": rope.theta,
+        "rope_scaling": None if name == "default" else table,
+        "rope_parameters": {"rope_theta": rope.theta, **table},
+    }
+
+
+@dataclass(frozen=True)
+class Rope(Entry):
+    """One RoPE for all layers; arguments as in `read_rope`."""
+
+    theta: float = 10000.0
+    partial: bool = False
+
+    defaults = dict.fromkeys(("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"))
+
+    def read(self, theirs: Mapping[str, Any]) -> Tree:
+        return {"*.position": [read_rope(theirs, self.theta, self.partial)]}
+
+    def write(self, ours: Ours) -> Tree:
+        rope = next((position for position in ours.positions if isinstance(position, RoPE)), None)
+        if rope is None:
+            return {}
+        tree = write_rope(rope)
+        if self.partial:
+            tree["rope_parameters"]["partial_rotary_factor"] = tree["partial_rotary_factor"] = rope.fraction
+        return tree
+
+
+@dataclass(frozen=True)
+class RopeByType(Entry):
+    """A RoPE for each word of `layer_types`; `old` is the key of version 4 for its base, and the default base."""
+
+    layers: LayerTypes
+    old: Mapping[str, tuple[str, float]]
+    scaled: bool = False
+    """Whether `rope_scaling` of version 4 is that of the full layers."""
+
+    @property
+    def defaults(self) -> Tree:  # type: ignore[override]
+        return dict.fromkeys(["rope_parameters", "rope_scaling", *(key for key, _ in self.old.values())])
+
+    def read(self, theirs: Mapping[str, Any]) -> Tree:
+        ropes = {}
+        for word, (key, theta) in self.old.items():
+            table = {
+                "rope_theta": theirs[key],
+                "rope_parameters": (theirs["rope_parameters"] or {}).get(word),
+                "rope_scaling": theirs["rope_scaling"] if self.scaled and word == FULL else None,
+                "max_position_embeddings": theirs["max_position_embeddings"],
+            }
+            ropes[word] = read_rope(table, theta)
+        return {"*.position": tile([ropes[word] for word in self.layers.types(theirs)])}
+
+    def write(self, ours: Ours) -> Tree:
+        ropes = {word: RoPE(theta=theta) for word, (_, theta) in self.old.items()}
+        for word, position in reversed(list(zip(layer_types(ours), ours.positions, strict=True))):
+            if isinstance(position, RoPE):
+                ropes[word] = position
+        told = {word: write_rope(rope) for word, rope in ropes.items()}
+        return {
+            "rope_parameters": {word: tree["rope_parameters"] for word, tree in told.items()},
+            **{key: ropes[word].theta for word, (key, _) in self.old.items()},
+            **({"rope_scaling": told[FULL]["rope_scaling"]} if self.scaled else {}),
+        }
+
