@@ -155,8 +155,12 @@ BREAKS = {
         m / "config.json", model_type="zebra"
     ),
     "config.json: hidden_act: 'xielu'": lambda m: change(m / "config.json", hidden_act="xielu"),
-    "config.json: llama: hidden_size: ": lambda m: change(m / "config.json", hidden_size="wide"),
-    "config.json: could not convert": lambda m: change(m / "config.json", rms_norm_eps="small"),
+    "config.json: hidden_size: input should be a valid integer, found 'wide'": lambda m: change(
+        m / "config.json", hidden_size="wide"
+    ),
+    "config.json: rms_norm_eps: input should be a valid number, found 'small'": lambda m: change(
+        m / "config.json", rms_norm_eps="small"
+    ),
     "hidden_size is 32, but config.json says 64": lambda m: change(m / "config.json", hidden_size=64),
     "trivium.json: expected format 1": lambda m: change(m / "trivium.json", format=99),
     "trivium.json: model: decoder.layers: ": lambda m: change(

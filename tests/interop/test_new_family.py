@@ -8,30 +8,29 @@ import torch
 import trivium
 from tolerance import close
 from trivium.interop import families as package
+from trivium.interop.families import decoder as folder
 from trivium.model.presets import PRESETS
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity_error()
 
 FAMILY = '''
-"""Qwen2ForCausalLM: LLaMA with biases on queries, keys and values alone."""
+"""SeedOssForCausalLM: LLaMA with biases on queries, keys and values, and on the output if asked for."""
 
-from trivium.interop import decoder
+from trivium.interop.decoder import MLP_BIAS, heir
+from trivium.interop.keys import Key
 
-architecture, model_type, prefix = "Qwen2ForCausalLM", "qwen2", "model."
-
-
-def read(config):
-    theirs = {"head_dim": None, "attention_dropout": 0.0, **config}
-    return decoder.read(theirs, model_type, "hidden_act", {})
-
-
-def write(config, vocabulary):
-    return decoder.write(config, architecture, model_type, "hidden_act", vocabulary)
-
-
-def rules(config):
-    return [rule for rule in decoder.rules(config) if not rule.theirs.endswith("o_proj.bias")]
+FAMILY = heir(
+    "SeedOssForCausalLM",
+    "seed_oss",
+    Key("attention_bias", True, "*.bias"),
+    Key("attention_out_bias", False, "*.output_bias"),
+    MLP_BIAS,
+    vocab_size=155136,
+    intermediate_size=27648,
+    head_dim=128,
+    max_position_embeddings=524288,
+)
 '''
 
 
@@ -40,28 +39,29 @@ def preset() -> dict:
 
 
 @pytest.fixture
-def qwen2(tmp_path, monkeypatch):
+def seed_oss(tmp_path, monkeypatch):
     """The family and its preset, for one test."""
-    (tmp_path / "qwen2.py").write_text(FAMILY)
-    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    monkeypatch.setitem(PRESETS, "qwen2", preset)
+    (tmp_path / "seed_oss.py").write_text(FAMILY)
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    monkeypatch.setitem(PRESETS, "seed_oss", preset)
     package.families.cache_clear()
     yield
     package.families.cache_clear()
-    sys.modules.pop(f"{package.__name__}.qwen2", None)
+    sys.modules.pop(f"{folder.__name__}.seed_oss", None)
 
 
-def test_a_new_family_is_one_file_and_a_preset(qwen2, tmp_path) -> None:
-    config = transformers.Qwen2Config(
+def test_a_new_family_is_one_file_and_a_preset(seed_oss, tmp_path) -> None:
+    config = transformers.SeedOssConfig(
         vocab_size=53,
         hidden_size=24,
         intermediate_size=40,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=6,
         max_position_embeddings=64,
     )
-    stock = transformers.Qwen2ForCausalLM(config).eval()
+    stock = transformers.SeedOssForCausalLM(config).eval()
     with torch.no_grad():
         for parameter in stock.parameters():
             parameter.normal_(std=0.3)
@@ -75,9 +75,11 @@ def test_a_new_family_is_one_file_and_a_preset(qwen2, tmp_path) -> None:
     assert type(again) is type(stock) and not any(info[key] for key in info)
     with torch.no_grad():
         assert torch.equal(again.eval()(ids).logits, stock(ids).logits)
-    assert package.stock(trivium.build("qwen2", depth=1, vocab_size=64).config)[0].architecture == "Qwen2ForCausalLM"
-    assert trivium.build("qwen2", depth=1, vocab_size=64).logits([[1, 2]]).shape == (1, 2, 64)
+    assert (
+        package.stock(trivium.build("seed_oss", depth=1, vocab_size=64).config)[0].architecture == "SeedOssForCausalLM"
+    )
+    assert trivium.build("seed_oss", depth=1, vocab_size=64).logits([[1, 2]]).shape == (1, 2, 64)
 
 
 def test_it_is_gone_again() -> None:
-    assert "qwen2" not in package.families() and "qwen2" not in PRESETS
+    assert "seed_oss" not in package.families() and "seed_oss" not in PRESETS

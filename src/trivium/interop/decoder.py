@@ -69,7 +69,7 @@ def _row(old: Entry, new: Any) -> Entry:
 
 
 class LateWindows(LayerTypes):
-    """Qwen's `layer_types`: full layers, then from `max_window_layers` on layers with a window, if that is switched on."""
+    """Qwen's `layer_types`: layers from `max_window_layers` on have a window if `use_sliding_window` says so."""
 
     def __init__(self) -> None:
         super().__init__(use_sliding_window=False, max_window_layers=28)

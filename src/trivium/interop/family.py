@@ -1,7 +1,7 @@
 """A family: one stock class of Hugging Face as two tables, its keys of config.json and its names of weights."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -59,20 +59,22 @@ class Family:
 
         A ModelError names the key that we do not support.
         """
-        theirs = {**reduce(lambda below, entry: {**below, **entry.defaults}, self.entries, {}), **tree}
+        theirs = {**union(entry.defaults() for entry in self.entries), **tree}
         ours: Tree = {"preset": self.model_type}
         sources: dict[str, str] = {}
         for entry in self.entries:
             for path, value in entry.read(theirs).items():
                 for place in [path.replace("*", stack) for stack in self.stacks] if "*" in path else [path]:
-                    sources[place] = next(iter(entry.defaults))
+                    sources[place] = next(iter(entry.defaults()))
                     ours = merge(ours, nest(place, value))
         if self.bare in (tree.get("architectures") or ()):
             ours["head"] = {"kind": "none"}
         try:
             return ModelConfig.model_validate(ours)
         except ValidationError as wrong:
-            raise ModelError("; ".join(_told(problem, sources) for problem in wrong.errors(include_url=False))) from None
+            raise ModelError(
+                "; ".join(_told(problem, sources) for problem in wrong.errors(include_url=False))
+            ) from None
 
     def write(self, config: ModelConfig, vocabulary: Vocabulary | None) -> Tree:
         """Return the config.json of our config, as near as the class comes to it; see `families.obstacle`."""
@@ -83,7 +85,12 @@ class Family:
         if len(self.stacks) == 2:
             tree["is_encoder_decoder"] = True
         ours = Ours(config, vocabulary, self.architecture)
-        return reduce(lambda below, entry: {**below, **entry.write(ours)}, self.entries, tree)
+        return tree | union(entry.write(ours) for entry in self.entries)
+
+
+def union(trees: Iterable[Tree]) -> Tree:
+    """Return all keys of several trees; a later tree wins."""
+    return {key: value for tree in trees for key, value in tree.items()}
 
 
 def nest(path: str, value: Any) -> Any:
@@ -94,6 +101,6 @@ def nest(path: str, value: Any) -> Any:
 def _told(problem: Any, sources: Mapping[str, str]) -> str:
     """One problem in one line, with the key of config.json that it comes from."""
     place, message = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
-    key = next((key for path, key in reversed(sources.items()) if f"{place}.".startswith(f"{path}.")), place)
+    key = next((key for path, key in list(sources.items())[::-1] if f"{place}.".startswith(f"{path}.")), place)
     found = f", found {problem['input']!r:.80}" if problem["type"] not in ("kind", "value_error") else ""
     return f"{key}: {message[:1].lower()}{message[1:]}{found}".removeprefix(": ")

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop import hub, weights
-from trivium.interop.families import families, obstacle
+from trivium.interop import families, hub, weights
+from trivium.interop.families import by_type, obstacle
 from trivium.interop.rules import Rule, to_theirs
 from trivium.model.attention.pattern import Causal
 from trivium.model.config import ModelConfig
@@ -100,7 +100,7 @@ def _package() -> ModuleType:
 
 def architecture(config: ModelConfig) -> str:
     """The architecture of llama.cpp that computes what a model computes; a ModelError says why none does."""
-    reasons = {name: obstacle(families()[name], config) for name in ACTIVATIONS}
+    reasons = {name: obstacle(by_type(name), config) for name in ACTIVATIONS}
     name = next((name for name, reason in reasons.items() if reason is None), None)
     if name is None:
         closest = config.preset if config.preset in reasons else "llama"
@@ -154,7 +154,8 @@ def _state(gguf: ModuleType, arch: str, config: ModelConfig, ours: dict[str, Ten
     """The weights under llama.cpp's names, every matrix as [out, in]."""
     stack, rope = _parts(config)
     table = [
-        replace(rule, transpose=False) if isinstance(rule, Rule) else rule for rule in families()[arch].rules(config)
+        replace(rule, transpose=False) if isinstance(rule, Rule) else rule
+        for rule in families.rules(by_type(arch), config)
     ]
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], stack.layers)
     state: dict[str, Tensor] = {}

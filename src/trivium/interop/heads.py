@@ -7,14 +7,13 @@ that is not in it has no stock class. Labels stand in config.json as id2label an
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ModelError
-from trivium.interop.family import Family, nest
+from trivium.interop.family import Family, nest, union
 from trivium.interop.keys import ACTIVATION, Entry, Form, Key, Ours, Tree
-from trivium.interop.rules import Drop, Rule, Table, linear
+from trivium.interop.rules import Copy, Drop, Rule, Table, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.score import LabelHead
 
@@ -82,7 +81,8 @@ TABLE: dict[str, dict[str, Stock]] = {
 class Labels(Entry):
     """The name of each output."""
 
-    defaults = {"id2label": None, "label2id": None, "num_labels": None}
+    def defaults(self) -> Tree:
+        return {"id2label": None, "label2id": None, "num_labels": None}
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
         names = theirs["id2label"] or {i: f"LABEL_{i}" for i in range(int(theirs["num_labels"] or 2))}
@@ -103,12 +103,11 @@ class Dropout(Entry):
     name: str
     both: bool
 
-    @property
-    def defaults(self) -> Tree:  # type: ignore[override]
+    def defaults(self) -> Tree:
         return dict.fromkeys([self.name, "hidden_dropout_prob", "hidden_dropout"])
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
-        rate = next((theirs[key] for key in self.defaults if theirs[key] is not None), 0.0)
+        rate = next((theirs[key] for key in self.defaults() if theirs[key] is not None), 0.0)
         return {"head.dropout": rate, "head.dense_dropout": rate if self.both else 0.0}
 
     def write(self, ours: Ours) -> Tree:
@@ -116,7 +115,9 @@ class Dropout(Entry):
 
 
 _MANY, _SINGLE = "multi_label_classification", "single_label_classification"
-PROBLEM = Key("problem_type", None, "head.multi_label", Form(lambda word: word == _MANY, {True: _MANY, False: _SINGLE}.get))
+PROBLEM = Key(
+    "problem_type", None, "head.multi_label", Form(lambda word: word == _MANY, {True: _MANY, False: _SINGLE}.get)
+)
 
 
 def keys(stock: Stock, kind: str) -> list[Entry]:
@@ -168,8 +169,8 @@ def write(tree: Tree, family: Family, config: ModelConfig) -> Tree:
     """Return a body's config.json with its head, as near as the stock class comes to it."""
     assert isinstance(config.head, LabelHead)
     stock, ours = _stock(family, config.head.kind), Ours(config, None, family.stem + ENDS[config.head.kind])
-    start: Tree = {**tree, "architectures": [ours.architecture]}
-    return reduce(lambda below, entry: {**below, **entry.write(ours)}, keys(stock, config.head.kind), start)
+    told = union(entry.write(ours) for entry in keys(stock, config.head.kind))
+    return {**tree, "architectures": [ours.architecture], **told}
 
 
 def read(tree: Mapping[str, Any], kind: str, family: Family, config: ModelConfig) -> ModelConfig:
@@ -177,7 +178,7 @@ def read(tree: Mapping[str, Any], kind: str, family: Family, config: ModelConfig
     stock = _stock(family, kind)
     found: Tree = {"head": usual(family.model_type, kind, config, ())}
     for entry in keys(stock, kind):
-        for path, value in entry.read({**entry.defaults, **tree}).items():
+        for path, value in entry.read({**entry.defaults(), **tree}).items():
             found = merge(found, nest(path, value))
     return parse(ModelConfig, merge(dump(config), found), family.model_type)
 
@@ -187,11 +188,13 @@ def rules(body: Table, family: Family, config: ModelConfig) -> Table:
     head = config.head
     assert isinstance(head, LabelHead)
     stock = _stock(family, head.kind)
-    entries: list[Any] = linear("head.out", stock.out, head.bias)  # before a Drop for other classes can take it
+    # A Drop of the body may match the head's own weights, which therefore come first.
+    entries: list[Rule | Copy | Drop] = [*linear("head.out", stock.out, head.bias)]
     for entry in body:
+        if isinstance(entry, Copy):
+            entry = replace(entry, of=stock.lead + entry.of)
         lead = re.escape(stock.lead) if isinstance(entry, Drop) else stock.lead
-        more = {} if isinstance(entry, Rule | Drop) else {"of": lead + entry.of}
-        entries.append(replace(entry, theirs=lead + entry.theirs, **more))
+        entries.append(replace(entry, theirs=lead + entry.theirs))
     if stock.dense is not None:
         entries += linear("head.dense", stock.dense, head.dense_bias)
     if stock.norm is not None:

@@ -86,8 +86,9 @@ class Ours:
 class Entry:
     """Keys of config.json that say one thing together."""
 
-    defaults: Mapping[str, Any] = {}
-    """The keys, with the value that the stock class takes for a key that the file leaves out."""
+    def defaults(self) -> Tree:
+        """Return the keys, each with the value that the stock class takes if the file leaves it out."""
+        return {}
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
         """Return our fields by dotted path. A ModelError names the key that we do not support."""
@@ -127,16 +128,17 @@ class Key(Entry):
     at: str
     form: Form = SAME
 
-    @property
-    def defaults(self) -> Tree:  # type: ignore[override]
+    def defaults(self) -> Tree:
         return {self.name: self.default}
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
+        found = theirs[self.name]
         try:
-            value = self.form.read(theirs[self.name])
-        except (ModelError, TypeError, ValueError, ArithmeticError, AttributeError) as wrong:
+            return dict.fromkeys(self.at.split(), self.form.read(found))
+        except ModelError as wrong:
             raise ModelError(f"{self.name}: {wrong}") from wrong
-        return dict.fromkeys(self.at.split(), value)
+        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as wrong:
+            raise ModelError(f"{self.name}: {json.dumps(found)} is not supported") from wrong
 
     def write(self, ours: Ours) -> Tree:
         found = ours.get(self.at.split()[0], self)
@@ -151,8 +153,7 @@ class Only(Entry):
     value: Any
     told: bool = False
 
-    @property
-    def defaults(self) -> Tree:  # type: ignore[override]
+    def defaults(self) -> Tree:
         return {self.name: self.value}
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
@@ -171,8 +172,7 @@ class Told(Entry):
     name: str
     value: Any
 
-    @property
-    def defaults(self) -> Tree:  # type: ignore[override]
+    def defaults(self) -> Tree:
         return {self.name: None}
 
     def write(self, ours: Ours) -> Tree:
@@ -193,7 +193,10 @@ class Unread(Entry):
     """Keys without effect on the forward pass in evaluation."""
 
     def __init__(self, *names: str) -> None:
-        self.defaults = dict.fromkeys(names)
+        self.names = names
+
+    def defaults(self) -> Tree:
+        return dict.fromkeys(self.names)
 
 
 class Divides(Entry):

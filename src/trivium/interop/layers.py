@@ -41,7 +41,10 @@ class LayerTypes(Entry):
 
     def __init__(self, every: int = 2, size: int = 4096, **more: Any) -> None:
         self.every = every
-        self.defaults = {"layer_types": None, "sliding_window": size, **more}
+        self.keys = {"layer_types": None, "sliding_window": size, **more}
+
+    def defaults(self) -> Tree:
+        return self.keys
 
     def word(self, theirs: Mapping[str, Any], layer: int) -> str:
         """Return the word of a layer where the file has no `layer_types`."""
@@ -57,7 +60,8 @@ class LayerTypes(Entry):
 
     def types(self, theirs: Mapping[str, Any]) -> list[str]:
         """Return the word of each layer."""
-        layers = theirs["num_hidden_layers"]
+        if type(layers := theirs["num_hidden_layers"]) is not int:
+            raise ModelError(f"num_hidden_layers: expected a whole number, found {layers!r}")
         types = list(theirs["layer_types"] or (self.word(theirs, layer) for layer in range(layers)))
         if len(types) != layers or not set(types) <= {FULL, SLIDING}:
             raise ModelError(f"layer_types: expected {layers} of {FULL} and {SLIDING}, found {types}")

@@ -90,7 +90,8 @@ class Rope(Entry):
     theta: float = 10000.0
     partial: bool = False
 
-    defaults = dict.fromkeys(("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"))
+    def defaults(self) -> Tree:
+        return dict.fromkeys(("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"))
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
         return {"*.position": [read_rope(theirs, self.theta, self.partial)]}
@@ -114,8 +115,7 @@ class RopeByType(Entry):
     scaled: bool = False
     """Whether `rope_scaling` of version 4 is that of the full layers."""
 
-    @property
-    def defaults(self) -> Tree:  # type: ignore[override]
+    def defaults(self) -> Tree:
         return dict.fromkeys(["rope_parameters", "rope_scaling", *(key for key, _ in self.old.values())])
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
@@ -141,4 +141,3 @@ class RopeByType(Entry):
             **{key: ropes[word].theta for word, (key, _) in self.old.items()},
             **({"rope_scaling": told[FULL]["rope_scaling"]} if self.scaled else {}),
         }
-

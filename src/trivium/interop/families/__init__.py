@@ -20,6 +20,9 @@ from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Hidden
 from trivium.model.layer.score import LabelHead
 
+KIND = ".kind"
+"""How the path of a kind ends."""
+
 
 @cache
 def families() -> dict[str, Family]:
@@ -89,11 +92,14 @@ def obstacle(family: Family, config: ModelConfig, vocabulary: Vocabulary | None 
 
 
 def difference(a: ModelConfig, b: ModelConfig) -> tuple[str, Any, Any] | None:
-    """Return the first field (dotted) in which two configs compute different things, and its two values."""
+    """Return the first field (dotted) in which two configs compute different things, and its two values.
+
+    A kind stands for its whole table: kinds are compared before numbers.
+    """
     ours, theirs = dict(_leaves(_meaning(a))), dict(_leaves(_meaning(b)))
-    for field in {**ours, **theirs}:
+    for field in sorted({**ours, **theirs}, key=lambda field: not field.endswith(KIND)):
         if ours.get(field) != theirs.get(field):
-            return field, ours.get(field), theirs.get(field)
+            return field.removesuffix(KIND), ours.get(field), theirs.get(field)
     return None
 
 
@@ -107,9 +113,9 @@ def _meaning(config: ModelConfig) -> Tree:
 
 
 def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value with its dotted path; a kind stands for its whole table, so that it is compared first."""
+    """Yield every value with its dotted path."""
     if isinstance(tree, dict):
         for key, value in tree.items():
-            yield from _leaves(value, path if key == "kind" else f"{path}.{key}".lstrip("."))
+            yield from _leaves(value, f"{path}.{key}" if path else key)
     else:
         yield path, tree

@@ -1,5 +1,7 @@
 """Gemma2ForCausalLM: norms on both sides of a sublayer, capped scores and logits, a window in every other layer."""
 
+from typing import Any
+
 from trivium.interop.decoder import ATTENTION_BIAS, heir
 from trivium.interop.keys import ACTIVATION, Divides, Form, Key, Only
 from trivium.interop.layers import LayerTypes
@@ -9,14 +11,9 @@ SCALE = Key(
     "query_pre_attn_scalar", 256, "*.score_scale", Form(lambda size: size**-0.5, lambda scale: round(scale**-2))
 )
 GELU = Key("hidden_activation", "gelu_pytorch_tanh", "*.ffn.activation", ACTIVATION)
-SHARED = (
-    ATTENTION_BIAS,
-    SCALE,
-    Only("use_bidirectional_attention", False),
-    Divides(),
-)
+SHARED = (ATTENTION_BIAS, SCALE, Only("use_bidirectional_attention", False), Divides())
 """What Gemma 2 and 3 have in common."""
-SIZES = {
+SIZES: dict[str, Any] = {
     "hidden_size": 2304,
     "intermediate_size": 9216,
     "num_hidden_layers": 26,

@@ -5,6 +5,7 @@ from trivium.interop.keys import ACTIVATION, Form, Key, Only, Told, Unread, std
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
 from trivium.model.config import ModelConfig
 
+SCALED = Form({True: None, False: 1.0}.__getitem__, lambda scale: scale != 1.0)
 KEYS = [
     Key("vocab_size", 50257, "vocab_size"),
     Key("n_positions", 1024, "context"),
@@ -17,12 +18,7 @@ KEYS = [
     Key("attn_pdrop", 0.1, "*.attention_dropout"),
     Key("layer_norm_epsilon", 1e-5, "*.norm.eps"),
     Key("tie_word_embeddings", True, "tie"),
-    Key(
-        "scale_attn_weights",
-        True,
-        "*.score_scale",
-        Form(lambda scaled: None if scaled else 1.0, lambda scale: scale != 1.0),
-    ),
+    Key("scale_attn_weights", True, "*.score_scale", SCALED),
     Only("scale_attn_by_inverse_layer_idx", False),
     Only("add_cross_attention", False),
     std("initializer_range"),

@@ -17,8 +17,8 @@ class Local(LayerTypes):
 
     full = Full()
 
-    def __init__(self) -> None:
-        self.defaults = {"layer_types": None, "local_attention": 128, "global_attn_every_n_layers": 3}
+    def defaults(self) -> Tree:
+        return {"layer_types": None, "local_attention": 128, "global_attn_every_n_layers": 3}
 
     def word(self, theirs: Mapping[str, Any], layer: int) -> str:
         return SLIDING if layer % theirs["global_attn_every_n_layers"] else FULL

@@ -14,14 +14,15 @@ from trivium.model.layer.position import Learned
 class Positions(Entry):
     """The table of positions begins after the padding id."""
 
-    defaults = {"max_position_embeddings": 512, "pad_token_id": 1}
+    def defaults(self) -> Tree:
+        return {"max_position_embeddings": 512, "pad_token_id": 1}
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
         offset = theirs["pad_token_id"] + 1
         return {"*.position": [Learned(offset=offset)], "context": theirs["max_position_embeddings"] - offset}
 
     def write(self, ours: Ours) -> Tree:
-        offset = ours.get("*.position.0.offset", 0)
+        offset = ours.get("*.position.0.offset", 1)
         pad = offset - 1 if ours.vocabulary is None else ours.vocabulary.pad
         if pad + 1 != offset or pad < 0:
             has = f"{ours.architecture} has {max(pad, 0) + 1}, the padding id + 1"

@@ -46,7 +46,10 @@ def body(config: ModelConfig) -> Table:
         layer = {f"{at}.{part}": f"{word}.{key}" for at, word in words.items() for part, key in ATTENTION.items()}
         layer |= {f"residual.norms.{at}": f"{word}_layer_norm" for at, word in enumerate([*words.values(), "final"])}
         layer |= {"ffn.up": "fc1", "ffn.down": "fc2"}
-        table += each(stack.layers, [rule for part, word in layer.items() for rule in linear(f"{ours}.{part}", f"{theirs}.{word}")])
+        table += each(
+            stack.layers,
+            [rule for part, word in layer.items() for rule in linear(f"{ours}.{part}", f"{theirs}.{word}")],
+        )
         table.append(Rule(f"inputs.{name}.position.weight", f"model.{name}.embed_positions.weight"))
         table += linear(f"inputs.{name}.norm", f"model.{name}.layernorm_embedding")
         if stack.residual.final:

@@ -18,7 +18,8 @@ from trivium.model.layer.ffn import GLU
 class Layers(Entry):
     """Both depths; a decoder of no given depth is as deep as the encoder."""
 
-    defaults = {"num_layers": 6, "num_decoder_layers": None}
+    def defaults(self) -> Tree:
+        return {"num_layers": 6, "num_decoder_layers": None}
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
         encoder, decoder = theirs["num_layers"], theirs["num_decoder_layers"]
@@ -31,7 +32,8 @@ class Layers(Entry):
 class Tie(Entry):
     """A tied head is scaled, and only a tied one."""
 
-    defaults = {"tie_word_embeddings": True, "scale_decoder_outputs": None}
+    def defaults(self) -> Tree:
+        return {"tie_word_embeddings": True, "scale_decoder_outputs": None}
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
         tie = theirs["tie_word_embeddings"] and theirs["scale_decoder_outputs"] is not False
@@ -55,13 +57,17 @@ def _write_ffn(ffn: Tree) -> str:
     return word if ffn["kind"] != "glu" else "gated-gelu" if word == "gelu_new" else f"gated-{word}"
 
 
-BUCKET = {"num_buckets": ("relative_attention_num_buckets", 32), "max_distance": ("relative_attention_max_distance", 128)}
+BUCKET = {
+    "num_buckets": ("relative_attention_num_buckets", 32),
+    "max_distance": ("relative_attention_max_distance", 128),
+}
 
 
 class Buckets(Entry):
     """The buckets of distances, which look both ways in the encoder."""
 
-    defaults = dict(BUCKET.values())
+    def defaults(self) -> Tree:
+        return dict(BUCKET.values())
 
     def read(self, theirs: Mapping[str, Any]) -> Tree:
         bucket = {"kind": "bucket", **{ours: theirs[key] for ours, (key, _) in BUCKET.items()}}

@@ -4,8 +4,9 @@ import pytest
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import modernbert, obstacle
+from trivium.interop.families import by_type, obstacle
 
+modernbert = by_type("modernbert")
 SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
 
 
@@ -17,11 +18,11 @@ SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
             {"pattern": [{"kind": "window", "size": 4}], "position": "rope"},
             "encoder.pattern.0.both: False, ModernBertForMaskedLM has True",
         ),
-        ({"pattern": "causal"}, "pattern: causal, ModernBertForMaskedLM has full and window"),
-        ({"position": "learned"}, "encoder.position: learned, ModernBertForMaskedLM has rope"),
+        ({"pattern": "causal"}, "encoder.pattern.0: causal, ModernBertForMaskedLM has full"),
+        ({"position": "learned"}, "encoder.position.0: learned, ModernBertForMaskedLM has rope"),
         (
             {"position": [{"kind": "rope", "theta": 5.0}, {"kind": "rope", "theta": 6.0}], "pattern": "full"},
-            "encoder.position: differs between layers",
+            "encoder.position.1.theta: 6.0, ModernBertForMaskedLM has 5.0",
         ),
         ({"embed": "tokens"}, "embed.norm: none, ModernBertForMaskedLM has layer"),
         ({"kv_heads": 1}, "encoder.kv_heads: 1, ModernBertForMaskedLM has 2"),
@@ -36,7 +37,7 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope_type 'yarn' is not supported here")],
+    [({"rope_parameters": {"full_attention": {"rope_type": "longrope"}}}, "rope_type 'longrope' is not supported")],
 )
 def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:
     with pytest.raises(ModelError, match=message):

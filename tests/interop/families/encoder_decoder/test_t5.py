@@ -4,21 +4,22 @@ import pytest
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import obstacle, t5
+from trivium.interop.families import by_type, obstacle
 
+t5 = by_type("t5")
 SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"score_scale": 0.5}, "encoder.scale: 0.5, T5ForConditionalGeneration has 1.0"),
-        ({"position": "alibi"}, "encoder.position: alibi, T5ForConditionalGeneration has bucket"),
+        ({"score_scale": 0.5}, "encoder.score_scale: 0.5, T5ForConditionalGeneration has 1.0"),
+        ({"position": "alibi"}, "encoder.position.0: alibi, T5ForConditionalGeneration has bucket"),
         ({"position": "bucket"}, "encoder.position.0.bidirectional: False, T5ForConditionalGeneration has True"),
         ({"tie": False}, "head.scale: True, T5ForConditionalGeneration has False with tie = False"),
         ({"bias": True}, "encoder.bias: True, T5ForConditionalGeneration has False"),
         ({"norm": "layer"}, "encoder.norm: layer, T5ForConditionalGeneration has rms"),
-        ({"decoder": {"score_scale": 0.5}}, "decoder.scale: 0.5, T5ForConditionalGeneration has 1.0"),
+        ({"decoder": {"score_scale": 0.5}}, "decoder.score_scale: 0.5, T5ForConditionalGeneration has 1.0"),
         ({"kv_heads": 1}, "encoder.kv_heads: 1, T5ForConditionalGeneration has 2"),
     ],
 )

@@ -4,8 +4,9 @@ import pytest
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import obstacle, qwen3
+from trivium.interop.families import by_type, obstacle
 
+qwen3 = by_type("qwen3")
 SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
 
 
@@ -16,9 +17,9 @@ SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
         ({"qk_norm": {"kind": "rms", "eps": 0.5}}, "decoder.qk_norm.eps: 0.5, Qwen3ForCausalLM has 1e-06"),
         (
             {"pattern": [{"kind": "window", "size": 4}, {"kind": "window", "size": 5}]},
-            "decoder.pattern: differs between layers",
+            "decoder.pattern.1.size: 5, Qwen3ForCausalLM has 4",
         ),
-        ({"pattern": "strided"}, "pattern: strided, Qwen3ForCausalLM has causal and window"),
+        ({"pattern": "strided"}, "decoder.pattern.0: strided, Qwen3ForCausalLM has causal"),
         ({"bias": True, "output_bias": False}, "decoder.output_bias: False, Qwen3ForCausalLM has True"),
     ],
 )

@@ -1,19 +1,12 @@
-"""config.json's words for what we choose, in old and new spelling."""
+"""RoPE in config.json, in old and new spelling."""
 
 import pytest
 
 import trivium
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop.spelling import (
-    ACTIVATIONS,
-    SCALINGS,
-    divides,
-    lone,
-    read_activation,
-    read_rope,
-    write_activation,
-    write_rope,
-)
+from trivium.interop.keys import Ours
+from trivium.interop.layers import FULL, SLIDING, LayerTypes
+from trivium.interop.rope import SCALINGS, Rope, RopeByType, read_rope, write_rope
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, Llama3, Scaling
 
@@ -70,19 +63,28 @@ def test_a_number_that_is_none_is_named() -> None:
         read_rope({"rope_parameters": {"rope_type": "linear", "factor": "big"}})
 
 
-def test_activations() -> None:
-    assert all(read_activation(write_activation(ours), "act") == ours for ours in ACTIVATIONS.values())
-    assert write_activation("gelu_tanh") == "gelu_new"
-    with pytest.raises(ModelError, match="hidden_act: 'mish' is not supported; known: silu"):
-        read_activation("mish", "hidden_act")
+def test_a_part_of_each_head_is_turned_where_the_class_can() -> None:
+    rope = read_rope({"rope_theta": 9.0, "partial_rotary_factor": 0.5}, partial=True)
+    assert (rope.theta, rope.fraction) == (9.0, 0.5)
+    model = trivium.build("llama", layers=1, hidden_size=32, heads=2, vocab_size=64, position=rope)
+    told = Rope(partial=True).write(Ours(model.config, None, "X"))
+    assert told["partial_rotary_factor"] == told["rope_parameters"]["partial_rotary_factor"] == 0.5
+    assert Rope(theta=7.0).read(Rope().defaults()) == {"*.position": [RoPE(theta=7.0)]}
 
 
-def test_stacks_that_a_class_has_not_are_named() -> None:
-    bert, t5 = (trivium.build(name, depth=1, vocab_size=64).config for name in ("bert", "t5"))
-    assert lone(bert, "encoder", "X") is bert.encoder
-    for config, said in ((bert, "encoder"), (t5, "encoder_decoder")):
-        with pytest.raises(ModelError, match=f"stacks: {said}, X has decoder"):
-            lone(config, "decoder", "X")
-    wide = trivium.build("llama", layers=1, hidden_size=32, heads=3, head_size=8, vocab_size=64).config
-    with pytest.raises(ModelError, match="heads: 3, X needs a divisor of hidden_size 32"):
-        divides(wide, lone(wide, "decoder", "X"), "X")
+def test_each_word_of_layer_types_has_its_own() -> None:
+    layers = LayerTypes(every=2)
+    entry = RopeByType(layers, {FULL: ("rope_theta", 90.0), SLIDING: ("rope_local_base_freq", 5.0)}, scaled=True)
+    base = {**layers.defaults(), **entry.defaults(), "num_hidden_layers": 4, "max_position_embeddings": 64}
+    assert entry.read(base)["*.position"] == (RoPE(theta=5.0), RoPE(theta=90.0))
+    linear = {"rope_type": "linear", "factor": 8.0}
+    old = entry.read({**base, "rope_theta": 70.0, "rope_scaling": linear})["*.position"]
+    assert old == (RoPE(theta=5.0), RoPE(theta=70.0, scaling={"kind": "linear", "factor": 8.0}))
+    new = {FULL: {"rope_theta": 70.0, **linear}, SLIDING: {"rope_theta": 5.0, "rope_type": "default"}}
+    assert entry.read({**base, "rope_parameters": new})["*.position"] == old
+    model = trivium.build(
+        "llama", layers=4, hidden_size=32, heads=2, vocab_size=64, position=old, pattern=layers.read(base)["*.pattern"]
+    )
+    told = entry.write(Ours(model.config, None, "X"))
+    assert told["rope_parameters"] == new and told["rope_scaling"] == linear
+    assert (told["rope_theta"], told["rope_local_base_freq"]) == (70.0, 5.0)

@@ -6,8 +6,9 @@ from safetensors.torch import load_file, save_file
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import bert, obstacle
+from trivium.interop.families import by_type, obstacle
 
+bert = by_type("bert")
 SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
 
 
@@ -21,7 +22,7 @@ SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
         ({"head": {"activation": "relu"}}, "head.activation: relu, BertForMaskedLM has gelu"),
         ({"position": {"kind": "learned", "offset": 2}}, "encoder.position.0.offset: 2, BertForMaskedLM has 0"),
         ({"position": "rope"}, "encoder.position.0: rope, BertForMaskedLM has learned"),
-        ({"heads": 3, "head_size": 8}, "heads: 3, BertForMaskedLM needs a divisor"),
+        ({"heads": 3, "head_size": 8}, "encoder: hidden_size 32 is not a multiple of heads 3"),
     ],
 )
 def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: str) -> None:
@@ -33,8 +34,8 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"position_embedding_type": "relative_key"}, "position_embedding_type: 'relative_key' is not supported"),
-        ({"is_decoder": True}, "is_decoder: True is not supported, expected False"),
+        ({"position_embedding_type": "relative_key"}, 'position_embedding_type: "relative_key" is not supported'),
+        ({"is_decoder": True}, "is_decoder: true is not supported, expected false"),
     ],
 )
 def test_a_stock_setting_that_we_do_not_have_is_named(changes: dict, message: str) -> None:

@@ -4,16 +4,20 @@ import pytest
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import mistral, obstacle
+from trivium.interop.families import by_type, obstacle
 
+mistral = by_type("mistral")
 SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"pattern": ["causal", {"kind": "window", "size": 4}]}, "decoder.pattern: differs between layers"),
-        ({"pattern": "strided"}, "decoder.pattern: strided, MistralForCausalLM has window"),
+        (
+            {"pattern": ["causal", {"kind": "window", "size": 4}]},
+            "decoder.pattern.1: window, MistralForCausalLM has causal",
+        ),
+        ({"pattern": "strided"}, "decoder.pattern.0: strided, MistralForCausalLM has causal"),
         ({"norm": "layer"}, "decoder.norm: layer, MistralForCausalLM has rms"),
         ({"bias": True}, "decoder.bias: True, MistralForCausalLM has False"),
         ({"qk_norm": "rms"}, "decoder.qk_norm: rms, MistralForCausalLM has none"),

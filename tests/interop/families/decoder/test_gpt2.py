@@ -4,7 +4,9 @@ import pytest
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import gpt2, obstacle
+from trivium.interop.families import by_type, obstacle
+
+gpt2 = by_type("gpt2")
 
 
 @pytest.mark.parametrize(
@@ -16,7 +18,7 @@ from trivium.interop.families import gpt2, obstacle
         ({"kv_heads": 1}, "decoder.kv_heads: 1, GPT2LMHeadModel has 2"),
         ({"head_size": 8}, "decoder.head_size: 8, GPT2LMHeadModel has 16"),
         ({"ffn": "glu"}, "decoder.ffn: glu, GPT2LMHeadModel has mlp"),
-        ({"score_scale": 0.5}, "decoder.scale: 0.5, GPT2LMHeadModel has 0.25"),
+        ({"score_scale": 0.5}, "decoder.score_scale: 0.5, GPT2LMHeadModel has 0.25"),
         ({"bias": False}, "decoder.bias: False, GPT2LMHeadModel has True"),
     ],
 )

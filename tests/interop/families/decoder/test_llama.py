@@ -4,7 +4,9 @@ import pytest
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import llama, obstacle
+from trivium.interop.families import by_type, obstacle
+
+llama = by_type("llama")
 
 
 @pytest.mark.parametrize(
@@ -14,14 +16,14 @@ from trivium.interop.families import llama, obstacle
         ({"norm": {"kind": "rms", "offset": 1.0}}, "decoder.norm.offset: 1.0, LlamaForCausalLM has 0.0"),
         ({"pattern": "window"}, "decoder.pattern.0: window, LlamaForCausalLM has causal"),
         ({"pattern": ["causal", "window"]}, "decoder.pattern.1: window, LlamaForCausalLM has causal"),
-        ({"position": "none"}, "decoder.position: none, LlamaForCausalLM has rope"),
+        ({"position": "none"}, "decoder.position.0: none, LlamaForCausalLM has rope"),
         ({"position": {"kind": "rope", "fraction": 0.5}}, "decoder.position.0.fraction: 0.5"),
         ({"residual": "post"}, "decoder.residual: post, LlamaForCausalLM has pre"),
         ({"qk_norm": "rms"}, "decoder.qk_norm: rms, LlamaForCausalLM has none"),
         ({"ffn": "mlp"}, "decoder.ffn: mlp, LlamaForCausalLM has glu"),
         ({"bias": True, "output_bias": False}, "decoder.output_bias: False, LlamaForCausalLM has True"),
         ({"softcap": 30.0}, "decoder.softcap: 30.0, LlamaForCausalLM has None"),
-        ({"score_scale": 1.0}, "decoder.scale: 1.0, LlamaForCausalLM has"),
+        ({"score_scale": 1.0}, "decoder.score_scale: 1.0, LlamaForCausalLM has"),
         ({"head": {"kind": "lm", "bias": True}}, "head.bias: True, LlamaForCausalLM has False"),
         ({"hidden_size": 100, "heads": 3, "head_size": 32}, "heads: 3, LlamaForCausalLM needs a divisor"),
     ],

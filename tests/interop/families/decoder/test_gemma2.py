@@ -4,8 +4,9 @@ import pytest
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import gemma2, obstacle
+from trivium.interop.families import by_type, obstacle
 
+gemma2 = by_type("gemma2")
 SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
 
 
@@ -15,7 +16,7 @@ SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
         ({"residual": "pre"}, "decoder.residual: pre, Gemma2ForCausalLM has sandwich"),
         ({"norm": "rms"}, "decoder.norm.offset: 0.0, Gemma2ForCausalLM has 1.0"),
         ({"embed": "tokens"}, "embed.scale: False, Gemma2ForCausalLM has True"),
-        ({"score_scale": 0.3}, "decoder.scale: 0.3, Gemma2ForCausalLM has"),
+        ({"score_scale": 0.3}, "decoder.score_scale: 0.3, Gemma2ForCausalLM has"),
         ({"head": "none"}, "head: none, Gemma2ForCausalLM has lm"),
         ({"heads": 3, "head_size": 16}, "heads: 3, Gemma2ForCausalLM needs a divisor"),
     ],

@@ -5,8 +5,9 @@ from safetensors.torch import load_file, save_file
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import bart, mbart, obstacle
+from trivium.interop.families import by_type, obstacle
 
+bart, mbart = by_type("bart"), by_type("mbart")
 SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
 
 
@@ -22,7 +23,7 @@ SMALL = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
             {"position": {"kind": "learned", "offset": 0}},
             "encoder.position.0.offset: 0, BartForConditionalGeneration has 2",
         ),
-        ({"heads": 3, "head_size": 8}, "encoder.heads: 3, BartForConditionalGeneration needs a divisor"),
+        ({"heads": 3, "head_size": 8}, "encoder: hidden_size 32 is not a multiple of heads 3"),
     ],
 )
 def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: str) -> None:

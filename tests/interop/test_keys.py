@@ -1,0 +1,74 @@
+"""The entries of a table of config.json, one by one; that tables are total and right is shown in test_family."""
+
+import pytest
+
+import trivium
+from trivium.base.errors import ModelError
+from trivium.base.types import Vocabulary
+from trivium.interop.keys import ACTIVATION, ACTIVATIONS, Divides, Form, Key, Only, Ours, Told, Unread, resolve, token
+
+LLAMA = trivium.build("llama", layers=2, hidden_size=32, heads=4, kv_heads=2, vocab_size=64).config
+
+
+def ours(config=LLAMA, vocabulary=None) -> Ours:
+    return Ours(config, vocabulary, "X")
+
+
+def test_a_config_is_resolved() -> None:
+    decoder = resolve(LLAMA)["decoder"]
+    assert (decoder["kv_heads"], decoder["head_size"], decoder["score_scale"]) == (2, 8, 8**-0.5)
+    assert decoder["ffn"]["size"] == LLAMA.decoder.ffn.width(32) and decoder["output_bias"] is False
+    assert list(decoder["pattern"]) == ["0", "1"] and decoder["position"]["1"]["kind"] == "rope"
+
+
+def test_a_path_is_found_in_the_first_stack() -> None:
+    assert ours().get("*.heads") == ours().get("decoder.heads") == 4
+    assert ours().get("*.position.0.theta") == 10000.0
+    assert ours().get("*.position.2.theta") is None and ours().get("*.heads.more", 7) == 7
+
+
+def test_a_key_is_read_into_every_field_and_written_from_the_first() -> None:
+    key = Key("size", 9, "*.heads hidden_size", Form(lambda x: x + 1, lambda x: x - 1))
+    assert key.read({"size": 3}) == {"*.heads": 4, "hidden_size": 4}
+    assert key.write(ours()) == {"size": 3} and key.defaults() == {"size": 9}
+    assert Key("cap", None, "*.norm.nothing").write(ours()) == {}, "a field that is not there leaves the key out"
+    with pytest.raises(ModelError, match='size: "3" is not supported'):
+        key.read({"size": "3"})
+
+
+def test_activations() -> None:
+    assert all(ACTIVATION.read(ACTIVATION.write(name)) == name for name in ACTIVATIONS.values())
+    assert ACTIVATION.write("gelu_tanh") == "gelu_new"
+    with pytest.raises(ModelError, match="hidden_act: 'mish' is not supported; known: silu"):
+        Key("hidden_act", "silu", "*.ffn.activation", ACTIVATION).read({"hidden_act": "mish"})
+
+
+def test_a_key_with_one_value_refuses_any_other() -> None:
+    for value in (False, None):
+        assert Only("is_decoder", False).read({"is_decoder": value}) == {}
+    with pytest.raises(ModelError, match="is_decoder: true is not supported, expected false"):
+        Only("is_decoder", False).read({"is_decoder": True})
+    with pytest.raises(ModelError, match='kind: null is not supported, expected "absolute"'):
+        Only("kind", "absolute").read({"kind": None})
+    assert Only("kind", "absolute").write(ours()) == {}
+    assert Only("kind", "absolute", told=True).write(ours()) == {"kind": "absolute"}
+
+
+def test_what_is_told_is_never_read() -> None:
+    assert Told("n_ctx", lambda ours: ours.config.context).write(ours()) == {"n_ctx": LLAMA.context}
+    assert Told("n_ctx", 5).read({"n_ctx": 6}) == {} and Told("n_ctx", 5).write(ours()) == {"n_ctx": 5}
+    assert Unread("a", "b").defaults() == {"a": None, "b": None} and Unread("a").write(ours()) == {}
+
+
+def test_ids_come_from_the_tokenizer_alone() -> None:
+    assert token("eos_token_id", "eos").write(ours()) == {"eos_token_id": None}
+    assert token("eos_token_id", "eos").write(ours(vocabulary=Vocabulary(64, pad=0, bos=1, eos=2))) == {
+        "eos_token_id": 2
+    }
+
+
+def test_heads_that_must_divide_the_width() -> None:
+    assert Divides().write(ours()) == {}
+    wide = trivium.build("llama", layers=1, hidden_size=32, heads=3, head_size=8, vocab_size=64).config
+    with pytest.raises(ModelError, match="heads: 3, X needs a divisor of hidden_size 32"):
+        Divides().write(ours(wide))
