@@ -1,10 +1,10 @@
-"""Attention measured: memory that grows with n or with n^2, and time that follows the pairs that are looked at.
+"""Memory and time of the attention kernels, by length and by the share of allowed pairs.
 
     python bench/attention.py [--threads 1] [--rounds 3]
 
-One layer's attention, forward and backward, 8 heads of 64, float32. Times are medians of rounds in which the compared
-sides take turns, on one thread unless asked: a busy machine slows several threads most. A peak is the high-water mark
-of a process of its own. Everything is printed and written to bench/results/attention-<date>.json.
+The attention of one layer, forward and backward, 8 heads of 64, float32. A time is the median of rounds in which the
+sides take turns, on one thread by default, because a busy machine slows several threads most. A peak is the high-water
+mark of a process of its own. The script prints its results and writes bench/results/attention-<date>.json.
 """
 
 import argparse
@@ -49,9 +49,9 @@ MB = 2**20
 def step(
     kernel: Kernel, pattern: Pattern, length: int, kv_heads: int = HEADS, view: View | None = None
 ) -> Callable[[], float]:
-    """Give a function that runs one forward and backward pass and says how many seconds it took.
+    """Return a function that runs one forward and backward pass and returns its seconds.
 
-    One whole row, whose view is made in each pass, or the rows of a view that is there.
+    Without a view the input is one whole row, and each pass makes its view.
     """
     count = 1 if view is None else len(view.q.position)
     generator = torch.Generator().manual_seed(0)
@@ -73,7 +73,7 @@ def step(
 
 
 def turns(sides: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Median seconds of each side, taking turns: A B A B."""
+    """Return the median seconds of each side; the sides take turns: A B A B."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, run in sides.items():
@@ -82,13 +82,13 @@ def turns(sides: dict[str, Callable[[], float]], rounds: int) -> dict[str, float
 
 
 def high_water() -> float:
-    """The most memory this process has had since the mark was last cleared, in MB."""
+    """Return the peak memory of this process since the mark was last cleared, in MB."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def peak(kernel: str, length: int) -> float:
-    """MB that one pass adds to what its inputs take."""
+    """Return the MB that one pass needs on top of its inputs."""
     run = step(KERNELS[kernel], Causal(), length)
     Path("/proc/self/clear_refs").write_text("5")
     before = high_water()
@@ -97,7 +97,7 @@ def peak(kernel: str, length: int) -> float:
 
 
 def memory(threads: int) -> dict[str, dict[str, float]]:
-    """Peaks by kernel and length, each in a process of its own."""
+    """Return the peaks by kernel and length, each from a process of its own."""
     table: dict[str, dict[str, float]] = {}
     for kernel in KERNELS:
         table[kernel] = {}
@@ -115,7 +115,7 @@ def memory(threads: int) -> dict[str, dict[str, float]]:
 
 
 def measure(threads: int, rounds: int) -> dict[str, object]:
-    """Everything, printed as it comes."""
+    """Measure everything and print it."""
     print("peak MB of one causal layer, forward and backward, by length")
     result: dict[str, object] = {"peak_mb": memory(threads)}
 
@@ -157,7 +157,7 @@ def measure(threads: int, rounds: int) -> dict[str, object]:
 
 
 def packed(length: int, document: int, count: int) -> Where:
-    """Where the tokens of `count` rows sit that are full of documents of `document` tokens, give or take a third."""
+    """Return the places of `count` rows, packed with documents of `document` tokens plus or minus a third."""
     draw, found = random.Random(0), []
     for _ in range(count):
         sizes: list[int] = []
@@ -171,7 +171,7 @@ def packed(length: int, document: int, count: int) -> Where:
 
 
 def rows(rounds: int) -> list[dict[str, object]]:
-    """Seconds of sdpa under a mask and of tiles, by the length of a row and the share of its blocks that is seen."""
+    """Return the seconds of sdpa with a mask and of tiled, by row length and share of the blocks that is seen."""
     table: list[dict[str, object]] = []
     for length in (512, 1024, 2048, 4096):
         count = 4096 // length
@@ -191,7 +191,7 @@ def rows(rounds: int) -> list[dict[str, object]]:
 
 
 def decode(rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds of one step, and bytes of keys and values, by the number of key heads."""
+    """Return the seconds of one step and the bytes of keys and values, by number of key/value heads."""
     table = {}
     for name, kv_heads in (("MHA", HEADS), ("GQA", 2), ("MQA", 1)):
         q = torch.randn(1, HEADS, 1, WIDTH)
@@ -212,7 +212,7 @@ def decode(rounds: int) -> dict[str, dict[str, float]]:
 
 
 def machine(threads: int) -> dict[str, object]:
-    """What the numbers hold for."""
+    """Return the machine, the versions and the threads."""
     names = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]

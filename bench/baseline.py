@@ -1,12 +1,12 @@
-"""What simple methods score on the sets of `bench/rows.py`: the figures beside which a trained model's mean something.
+"""Scores of simple baselines on the data sets of `bench/rows.py`, for comparison with trained models.
 
     pip install scikit-learn
     python bench/baseline.py [ROWS] [-o bench/results/baseline.json]
 
 classify: logistic regression on TF-IDF of words and of characters. Retrieval: cosine of TF-IDF. Chat and translation:
 the answer of the nearest training question (TF-IDF of characters). Summaries: the first sentence of the document.
-Extraction: the sentence of the context that shares most with the question. Preferences: logistic regression on the
-difference of TF-IDF, and the longer answer. Scores are those of `trivium.task.metric.text`.
+Extraction: the sentence of the context with the largest overlap with the question. Preferences: logistic regression on
+the difference of TF-IDF, and the longer answer. Scores are those of `trivium.task.metric.text`.
 """
 
 import argparse
@@ -31,7 +31,7 @@ Rows = list[dict[str, Any]]
 
 
 def load(folder: Path, split: str) -> Rows:
-    """The rows of a split."""
+    """Return the rows of a split."""
     with open(folder / f"{split}.jsonl", encoding="utf-8") as handle:
         return [json.loads(line) for line in handle]
 
@@ -52,7 +52,7 @@ class Features:
 
 
 def classify(train: Rows, test: Rows) -> dict[str, float]:
-    """Accuracy and macro F1."""
+    """Return accuracy and macro F1."""
     features = Features([row["text"] for row in train])
     model = LogisticRegression(C=10.0, max_iter=300)
     model.fit(features([row["text"] for row in train]), [row["label"] for row in train])
@@ -66,7 +66,7 @@ def classify(train: Rows, test: Rows) -> dict[str, float]:
 
 
 def retrieve(train: Rows, test: Rows) -> dict[str, float]:
-    """Is the nearest of the other sentences of the same intent?"""
+    """Return how often the nearest other sentence has the same intent."""
     asked, sought = [row["query"] for row in test], [row["positive"] for row in test]
     features = Features([row["query"] for row in train])
     same = np.array(asked)[:, None] == np.array(sought)
@@ -77,7 +77,7 @@ def retrieve(train: Rows, test: Rows) -> dict[str, float]:
 def nearest(
     train: Rows, test: Rows, asked: Callable[[Rows], list[str]], answered: Callable[[Rows], list[str]]
 ) -> list[str]:
-    """The answer to the training question that is nearest to each test question."""
+    """Return, for each test question, the answer to the nearest training question."""
     vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True)
     table = vectors.fit_transform(asked(train))
     answers, out = answered(train), []
@@ -88,19 +88,19 @@ def nearest(
 
 
 def lead(rows: Rows) -> list[str]:
-    """The first sentence of each document."""
+    """Return the first sentence of each document."""
     return [re.split(r"(?<=[.!?])\s", row["document"], maxsplit=1)[0] for row in rows]
 
 
 def sentence(row: dict[str, Any]) -> str:
-    """The sentence of the context that shares most pieces with the question."""
+    """Return the sentence of the context that shares most pieces with the question."""
     parts = [part for part in re.split(r"(?<=[.!?。！？])\s*", row["context"]) if part.strip()]
     pieces = lambda text: set(re.findall(r"[a-z0-9]+|[\u4e00-\u9fff]", text.lower()))
     return max(parts, key=lambda part: len(pieces(part) & pieces(row["question"])) / (1 + len(pieces(part))) ** 0.5)
 
 
 def prefer(train: Rows, test: Rows) -> dict[str, float]:
-    """Accuracy of a linear judge, and of preferring length."""
+    """Return the accuracy of a linear classifier, and of taking the longer answer."""
     features = Features([row[side] for row in train for side in ("chosen", "rejected")])
     change = lambda rows: features([row["chosen"] for row in rows]) - features([row["rejected"] for row in rows])
     there = change(train)
@@ -111,20 +111,20 @@ def prefer(train: Rows, test: Rows) -> dict[str, float]:
 
 
 def asked(rows: Rows) -> list[str]:
-    """What stands before the answer."""
+    """Return the prompt of a row."""
     keys = ("question", "instruction", "input", "source")
     return ["\n".join(str(row[key]) for key in keys if row.get(key)) or row["dialogue"][-1]["text"] for row in rows]
 
 
 def right(rows: Rows) -> list[list[str]]:
-    """The answers that would be right."""
+    """Return the references of a row."""
     keys = ("answer", "outputs", "target", "response", "summary")
     found = [next(row[key] for key in keys if key in row) for row in rows]
     return [[one] if isinstance(one, str) else one for one in found]
 
 
 def turns(row: dict[str, Any]) -> Rows:
-    """A dialogue as its pairs of a turn and the answer to it; any other row as it is."""
+    """Split a dialogue into pairs of a turn and its answer; return any other row unchanged."""
     if "dialogue" not in row:
         return [row]
     said = [*row["dialogue"], {"speaker": "assistant", "text": row["response"]}]
@@ -136,19 +136,19 @@ def turns(row: dict[str, Any]) -> Rows:
 
 
 def write(train: Rows, test: Rows) -> dict[str, float]:
-    """The nearest training row's answer; in dialogues every answer counts as one, to what was said just before."""
+    """Score the nearest training answer; in a dialogue each answer is a row, with the turn before as prompt."""
     train = [part for row in train for part in turns(row)]
     said = nearest(train, test, asked, lambda rows: [row[0] for row in right(rows)])
     return measure(("exact_match", "rouge_l", "bleu", "chrf"), said, right(test))
 
 
 def summarize(train: Rows, test: Rows) -> dict[str, float]:
-    """The first sentence."""
+    """Score the first sentence."""
     return measure(("rouge_1", "rouge_2", "rouge_l"), lead(test), right(test))
 
 
 def extract(train: Rows, test: Rows) -> dict[str, float]:
-    """The likeliest sentence, whole."""
+    """Score the best sentence as a whole."""
     return squad_metrics([sentence(row) for row in test], [row["answers"]["text"] for row in test])
 
 
@@ -169,7 +169,7 @@ SETS: dict[str, Callable[[Rows, Rows], dict[str, float]]] = {
 
 
 def main() -> None:
-    """Score every set there is."""
+    """Score every data set that is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="?", default=Path("runs/tasks/rows"))
     parser.add_argument("--only", nargs="*", default=list(SETS))

@@ -1,9 +1,9 @@
-"""What a KV cache weighs: bytes for each token and at 4,096 tokens, from the configs alone.
+"""The size of a KV cache: bytes per token and at 4,096 tokens, computed from the configs.
 
     python bench/cache.py
 
-Every layer keeps a key and a value of each token for each of its key heads; a layer under a window keeps its window
-(in a buffer of twice the size, so that the past is moved once in a window of steps). bfloat16, one row.
+Every layer keeps a key and a value of each token for each of its key/value heads. A layer with a window keeps its
+window, in a buffer of twice the size, so that the past is moved once per window of steps. bfloat16, one row.
 """
 
 from trivium.base.config import parse
@@ -20,7 +20,7 @@ WINDOW = {"kind": "window", "size": 256}
 
 
 def weight(config: ModelConfig, tokens: int) -> int:
-    """Bytes of keys and values that the decoder holds for a row of `tokens`."""
+    """Return the bytes of keys and values that the decoder holds for a row of `tokens`."""
     stack = config.decoder
     assert stack is not None
     pair = 2 * (stack.kv_heads or stack.heads) * stack.head_width(config.hidden_size) * BYTES
@@ -28,7 +28,7 @@ def weight(config: ModelConfig, tokens: int) -> int:
 
 
 def with_decoder(tree: dict, **changes: object) -> ModelConfig:
-    """A model of the table with another choice in its decoder."""
+    """Return a preset with some fields of its decoder replaced."""
     decoder = {**tree.get("decoder", {}), **changes}
     return parse(ModelConfig, {"preset": "llama", "vocab_size": 32000, **tree, "decoder": decoder})
 

@@ -1,12 +1,12 @@
-"""The data pipeline beside what one would use instead: filters, near duplicates, encoding, sentences, packing, loading.
+"""The data pipeline beside other tools: filters, near duplicates, encoding, sentences, packing, loading.
 
     OMP_NUM_THREADS=1 python bench/data.py [SOURCE ...] [--megabytes 4] [--rounds 3] [--peers FOLDER ...] [--whole ...]
 
-SOURCE is what `trivium prepare` reads; by default the embedded corpus. The sides take turns on the same cleaned
-documents in this one process, and the median of their processor time counts, so that the numbers are those of one core
-even where others work on the machine. Peers that are not installed (datatrove, spacy, tiktoken, pysbd) are passed over
-with a line; each FOLDER is a `site-packages` to look for them in, behind everything that is installed here. `--whole`
-prepares its sources from beginning to end and takes wall time. All is printed and written to bench/results/data.json.
+SOURCE is any source of `trivium prepare`; the default is the embedded corpus. The sides take turns on the same cleaned
+documents in one process, and the median of their CPU time counts, so the numbers are those of one core even on a busy
+machine. The script names each peer that is not installed (datatrove, spacy, tiktoken, pysbd) and goes on; each FOLDER
+is a `site-packages` to search for them, after everything that is installed here. `--whole` prepares its sources from
+beginning to end and takes wall time. The script prints its results and writes bench/results/data.json.
 """
 
 import argparse
@@ -53,14 +53,14 @@ def size(texts: Sequence[str]) -> float:
 
 
 def gather(sources: Sequence[str], megabytes: float) -> list[str]:
-    """Cleaned documents, evenly from all over the sources; long ones are cut so that no single book decides."""
+    """Return cleaned documents, evenly from all sources; long ones are cut so that no single book decides."""
     every = [clean(document.text[:200_000]) for document in read(sources)]
     step = max(1, round(size(every) / megabytes))
     return [text for text in every[::step] if text.strip()]
 
 
 def compete(title: str, megabytes: float, sides: dict[str, Side], rounds: int) -> dict[str, Any]:
-    """Run the sides in turn, `rounds` times after one that does not count; MB a second of processor time, answers."""
+    """Run the sides in turn, `rounds` times after a warm-up; return MB per second of CPU time, and the answers."""
     spent: dict[str, list[float]] = {name: [] for name in sides}
     answers: dict[str, Any] = {}
     for number in range(rounds + 1):
@@ -79,7 +79,7 @@ def compete(title: str, megabytes: float, sides: dict[str, Side], rounds: int) -
 
 
 def peer(name: str) -> bool:
-    """Whether a peer is there; if not, a line says so."""
+    """Return whether a peer is installed; if not, print a line."""
     try:
         __import__(name)
     except ImportError as missing:
@@ -89,11 +89,11 @@ def peer(name: str) -> bool:
 
 
 def filters(texts: list[str], rounds: int) -> dict[str, Any]:
-    """Which documents each filter keeps.
+    """Compare the filters: speed, and which documents each keeps.
 
-    Words are the same on both sides, what stands between spaces, and so are the sentences and the marks at a line's
-    end. datatrove counts the sentences of each line, we those of the text: c4 differs by that. Once more on half of the
-    documents: the words and sentences that datatrove takes if nobody says otherwise, which are those of spaCy.
+    Both sides get the same words (split at spaces), the same sentences and the same marks at the end of a line.
+    datatrove counts the sentences of each line, we count those of the text: c4 differs by that. A second pass on half
+    of the documents uses datatrove's default words and sentences, which are those of spaCy.
     """
 
     def keep(judge: Filter, texts: Sequence[str] = texts) -> Side:
@@ -165,7 +165,7 @@ def filters(texts: list[str], rounds: int) -> dict[str, Any]:
 
 
 def near(texts: list[str], rounds: int) -> dict[str, Any]:
-    """Near duplicates, from texts to the list of what is dropped; 14 bands of 8 rows over runs of 5 words."""
+    """Compare near duplicates, from texts to the list of dropped documents; 14 bands of 8 rows, shingles of 5 words."""
     keyed = [(("a", f"{number:07d}"), text) for number, text in enumerate(texts)]
     sides: dict[str, Side] = {"trivium": lambda: {int(key[1]) for key in duplicates(keyed, Near())}}
     if peer("datatrove"):
@@ -216,7 +216,7 @@ def near(texts: list[str], rounds: int) -> dict[str, Any]:
 
 
 def encode(texts: list[str], tokenizer: Tokenizer, rounds: int) -> dict[str, Any]:
-    """Ids of one tokenizer by three encoders, from a list of texts to a list or array of ids."""
+    """Compare three encoders of one tokenizer, from a list of texts to ids."""
     sides: dict[str, Side] = {
         "trivium": lambda: tokenizer.encode_batch(texts)[0],
         "tokenizers, encode_batch_fast": lambda: [
@@ -237,7 +237,7 @@ def encode(texts: list[str], tokenizer: Tokenizer, rounds: int) -> dict[str, Any
 
 
 def split(texts: list[str], rounds: int) -> dict[str, Any]:
-    """Sentences, on the first quarter megabyte: the peer is slow."""
+    """Compare sentence splitting, on the first quarter megabyte: the peer is slow."""
     total, few = 0, []
     for text in texts:
         few.append(text[:20_000])
@@ -258,7 +258,7 @@ def split(texts: list[str], rounds: int) -> dict[str, Any]:
 
 
 def cropped(lengths: np.ndarray, room: int, buffer: int = 1000) -> float:
-    """The share of tokens that nanochat's packing loses: best fit from a buffer, and a crop where nothing fits."""
+    """Return the share of tokens that nanochat's packing loses: best fit from a buffer, and a crop if nothing fits."""
     left = list(map(int, lengths))
     held, lost = sorted(left[:buffer]), 0
     rest = iter(left[buffer:])
@@ -275,7 +275,7 @@ def cropped(lengths: np.ndarray, room: int, buffer: int = 1000) -> float:
 
 
 def packing(lengths: np.ndarray) -> dict[str, Any]:
-    """What three ways of filling rows waste, cut and lose; documents with BOS and EOS."""
+    """Compare what three ways of packing pad, cut and lose; documents have BOS and EOS."""
     framed = lengths + 2
     found: dict[str, Any] = {"documents": len(framed), "row": LENGTH}
     for name, plan in (("bestfit", best_fit(framed, LENGTH)), ("concat", concat(framed, LENGTH))):
@@ -292,10 +292,10 @@ def packing(lengths: np.ndarray) -> dict[str, Any]:
 
 
 def loading(folder: Path, rounds: int) -> dict[str, Any]:
-    """Batches of 16 rows of 1,024, ours with documents, positions and targets.
+    """Compare loaders: batches of 16 rows of 1,024, ours with documents, positions and targets.
 
-    Beside it a DataLoader of bare ids, and one that gives what ours gives, from a file in which every document already
-    has its BOS and EOS; it cuts documents where a row ends.
+    The peers are a DataLoader of bare ids, and one that gives the same as ours from a file in which every document
+    already has its BOS and EOS; it cuts documents at the end of a row.
     """
     import torch
 
@@ -357,7 +357,7 @@ def loading(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def whole(sources: list[str]) -> dict[str, Any]:
-    """The whole of `trivium prepare` as it is typed, by wall time: with a tokenizer to train, and with one given."""
+    """Measure `trivium prepare` as a command, in wall time: with a tokenizer to train, and with a given one."""
     found: dict[str, Any] = {}
     folder = Path(tempfile.mkdtemp())
     free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
@@ -384,12 +384,12 @@ def whole(sources: list[str]) -> dict[str, Any]:
 
 
 def rows_of(folder: Path, rounds: int) -> dict[str, Any]:
-    """What is lost on the way to rows, and how fast they are read."""
+    """Measure what packing loses, and how fast rows are read."""
     return {"packing": packing(Corpus(folder, "train").lengths), "loader": loading(folder, rounds)}
 
 
 def steps(texts: list[str], rounds: int) -> dict[str, Any]:
-    """Our other steps, alone."""
+    """Measure our other stages, which have no peer."""
     found = {}
     for name, step in {"clean": clean, "identify": identify}.items():
         found[name] = compete(name, size(texts), {"trivium": lambda step=step: [step(t) for t in texts]}, rounds)  # type: ignore[misc]
@@ -398,7 +398,7 @@ def steps(texts: list[str], rounds: int) -> dict[str, Any]:
 
 
 def folder_of(texts: list[str], tokenizer: Tokenizer) -> Iterator[Path]:
-    """A data folder of these texts, for as long as it is needed."""
+    """Make a temporary data folder of these texts."""
     root = Path(tempfile.mkdtemp())
     flat, offsets = tokenizer.encode_batch(texts)
     with ShardWriter(root, "train-00000", tokenizer.size) as shard:
@@ -421,14 +421,14 @@ def folder_of(texts: list[str], tokenizer: Tokenizer) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Measure everything, print it, write it down."""
+    """Measure everything, print it and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sources", nargs="*", default=["embedded"])
     parser.add_argument("--megabytes", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", nargs="*", default=[])
     parser.add_argument("--whole", nargs="*", default=[])
-    parser.add_argument("--only", nargs="*", help="measure these parts again; the others stay as they were written")
+    parser.add_argument("--only", nargs="*", help="measure only these parts; the others keep their stored results")
     options = parser.parse_args()
     sys.path += options.peers
     texts = gather(options.sources, options.megabytes)
@@ -459,7 +459,7 @@ def main() -> None:
 
 
 def machine() -> str:
-    """What this ran on."""
+    """Return the machine and the versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     return f"{name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"

@@ -1,10 +1,10 @@
-"""Decoding at a context of 4,096: tokens a second and bytes of keys and values, by who shares keys and how far back.
+"""Decoding at a context of 4,096: tokens/s and bytes of the KV cache, for MHA, GQA, MQA and windows.
 
     OMP_NUM_THREADS=1 python bench/decode.py [--context 4096] [--tokens 32] [--rounds 5] [--depth 8]
 
 A decoder of LLaMA's block, random weights, one row, float32, one thread. The prompt fills the cache, then tokens are
-generated one by one; the sides take turns and the median counts. A cache's bytes are those of its buffers, measured.
-Everything is printed and written to bench/results/decode.json.
+generated one by one. The sides take turns and the median counts. The bytes of a cache are those of its buffers. The
+script prints its results and writes bench/results/decode.json.
 """
 
 import argparse
@@ -35,13 +35,13 @@ SIDES: dict[str, dict[str, Any]] = {
 
 
 def model(depth: int, context: int, **choices: Any) -> api.Model:
-    """A decoder whose only differences are its keys."""
+    """Return a decoder with the given key/value heads and patterns; all else is equal."""
     torch.manual_seed(0)
     return api.build("llama", layers=depth, heads=HEADS, hidden_size=WIDTH, vocab_size=2048, context=context, **choices)
 
 
 def begin(side: api.Model, context: int, tokens: int) -> Generation:
-    """A generation that has read its prompt and written one token; the end of the text will be at `context`."""
+    """Return a generation that has read its prompt and written one token; the text will end at `context`."""
     prompt = torch.randint(0, 2048, (context - tokens - 1,), generator=torch.Generator().manual_seed(1)).tolist()
     run = Generation(side.transformer, [prompt], max_new_tokens=tokens + 1)
     run.step()
@@ -49,13 +49,13 @@ def begin(side: api.Model, context: int, tokens: int) -> Generation:
 
 
 def cache_bytes(run: Generation) -> int:
-    """Bytes of the buffers that hold keys and values."""
+    """Return the bytes of the buffers that hold keys and values."""
     buffers = [tape.buffer for tapes in run._cache.tapes for tape in tapes]
     return sum(buffer.nbytes for buffer in buffers if buffer is not None)
 
 
 def measure(depth: int, context: int, tokens: int, rounds: int) -> dict[str, Any]:
-    """Tokens a second and bytes of every side."""
+    """Return the tokens/s and bytes of every side."""
     seconds: dict[str, list[float]] = {name: [] for name in SIDES}
     held: dict[str, int] = {}
     models = {name: model(depth, context, **choices) for name, choices in SIDES.items()}

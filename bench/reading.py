@@ -1,9 +1,9 @@
-"""Does a decoder read what its encoder has read? The loss of writing a held-out text down, given it and given another.
+"""Whether a decoder uses its encoder: the loss of copying a held-out text, with that source and with another one.
 
     python bench/reading.py MODEL DATA [--lengths 30 100 250] [--texts 32]
 
-Nats a token. Where both are the same the model is a language model that does not look at its source; where the first
-is near 0 it copies. DATA is a data folder made with the model's tokenizer.
+In nats per token. If both losses are equal, the model does not look at its source. If the first is near 0, it copies.
+DATA is a data folder made with the model's tokenizer.
 """
 
 import argparse
@@ -25,7 +25,7 @@ BATCH = 8
 
 
 def examples(model: api.Model, documents: list[np.ndarray], length: int, count: int) -> list[Example]:
-    """Pieces of documents as they are, to be read and to be written."""
+    """Return pieces of documents, each as source and as target."""
     assert model.tokenizer is not None
     vocabulary, draw = model.tokenizer.vocabulary, np.random.default_rng(0)
     objective = TextInfilling(rate=0.0, permute=False, start="pad" if model.layout().start == vocabulary.pad else "eos")
@@ -39,7 +39,7 @@ def examples(model: api.Model, documents: list[np.ndarray], length: int, count: 
 
 
 def loss(model: api.Model, texts: list[Example]) -> float:
-    """Nats a token."""
+    """Return the loss in nats per token."""
     total = count = 0.0
     for at in range(0, len(texts), BATCH):
         batch = place(collate([[text] for text in texts[at : at + BATCH]], pad=0))

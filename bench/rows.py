@@ -1,11 +1,11 @@
-"""Public data sets become row files with a split: what `bench/tasks.py` trains and scores on.
+"""Convert public data sets to row files with splits, for `bench/tasks.py` and `bench/baseline.py`.
 
     python bench/rows.py FOLDER -o runs/tasks/rows
 
-FOLDER holds the sets as their authors publish them, zstd-compressed, one folder each (a set that is not there is
-left out and named). Splits are the authors' where there are any; else a hash of a row's text decides, so that equal
-texts fall on one side, and translations of one sentence too. Where answers are written, which takes a model long, test
-is a part of the authors' test. OUT/pairs.jsonl has the training translations as texts, for pretraining.
+FOLDER holds the data sets as their authors publish them, zstd-compressed, one folder each. The script names each set
+that is not there and goes on. Splits are the authors'. If there are none, a hash of a row's text decides, so equal
+texts are on one side, and so are translations of one sentence. If answers are generated, which is slow, test is a part
+of the authors' test. OUT/pairs.jsonl has the training translations as texts, for pretraining.
 """
 
 import argparse
@@ -22,18 +22,18 @@ Rows = Iterator[tuple[str, dict[str, Any]]]
 
 
 def text(path: Path) -> str:
-    """A compressed file as text, without its byte-order mark."""
+    """Return a compressed file as text, without its byte-order mark."""
     with zstandard.open(path, "rt", encoding="utf-8-sig") as handle:
         return handle.read()
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a .jsonl.zst."""
+    """Return the objects of a .jsonl.zst."""
     return map(json.loads, filter(None, text(path).split("\n")))
 
 
 def side(key: str, share: float = 0.1) -> str:
-    """Where a text belongs."""
+    """Return the split of a text."""
     return "test" if hashlib.sha256(key.encode()).digest()[0] < 256 * share else "train"
 
 
@@ -51,7 +51,7 @@ def sms(folder: Path) -> Rows:
 
 
 def clinc(folder: Path) -> Rows:
-    """What a user wants, 150 intents; those out of scope are left out."""
+    """Requests of users with 150 intents; requests out of scope are left out."""
     data = json.loads(text(folder / "cls_clinc150_en/data_full.json.zst"))
     for split in ("train", "val", "test"):
         for sentence, label in data[split]:
@@ -59,7 +59,7 @@ def clinc(folder: Path) -> Rows:
 
 
 def clinc_pairs(folder: Path) -> Rows:
-    """The same as retrieval: a sentence, and another of its intent."""
+    """The same as retrieval: a sentence, and another sentence of its intent."""
     groups: dict[tuple[str, str], list[str]] = {}
     for split, row in clinc(folder):
         groups.setdefault((split, row["label"]), []).append(row["text"])
@@ -69,7 +69,7 @@ def clinc_pairs(folder: Path) -> Rows:
 
 
 def sgd(folder: Path) -> Rows:
-    """Dialogues about tasks, whole for training; each test dialogue ends at one answer, in turn early and late."""
+    """Dialogues about tasks: whole for training; a test dialogue ends at one answer, alternately early and late."""
     for split in ("train", "test"):
         for number, row in enumerate(lines(folder / f"dialogue_sgd/{split}.jsonl.zst")):
             turns = [
@@ -83,7 +83,7 @@ def sgd(folder: Path) -> Rows:
 
 
 def gsm8k(folder: Path) -> Rows:
-    """Arithmetic in words."""
+    """Arithmetic word problems."""
     for split in ("train", "test"):
         for row in lines(folder / f"instruct_gsm8k/{split}.jsonl.zst"):
             yield split, {"question": row["question"], "context": "", "answer": row["answer"]}
@@ -162,12 +162,12 @@ MOST = {"sgd": 100, "gsm8k": 100, "tatoeba": 500, "scitldr": 100, "clinc-pairs":
 
 
 def some(name: str, split: str, found: list[str]) -> list[str]:
-    """The rows of a split that are kept."""
+    """Return the rows of a split that are kept."""
     return found[:: -(-len(found) // MOST[name])] if split == "test" and name in MOST else found
 
 
 def main() -> None:
-    """Write OUT/<set>/<split>.jsonl for every set there is."""
+    """Write OUT/<set>/<split>.jsonl for every data set that is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/tasks/rows"))

