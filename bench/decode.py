@@ -22,6 +22,7 @@ import torch
 from trivium import api
 from trivium.base.files import write_json
 from trivium.infer.generate import Generation
+from trivium.infer.request import Request
 
 HEADS, WIDTH = 8, 512
 WINDOW = {"kind": "window", "size": 256}
@@ -43,7 +44,7 @@ def model(depth: int, context: int, **choices: Any) -> api.Model:
 def begin(side: api.Model, context: int, tokens: int) -> Generation:
     """Return a generation that has read its prompt and written one token; the text will end at `context`."""
     prompt = torch.randint(0, 2048, (context - tokens - 1,), generator=torch.Generator().manual_seed(1)).tolist()
-    run = Generation(side.transformer, [prompt], max_new_tokens=tokens + 1)
+    run = Generation(side.transformer, Request([prompt], max_new_tokens=tokens + 1))
     run.step()
     return run
 

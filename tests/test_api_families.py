@@ -7,6 +7,7 @@ import trivium
 from trivium import api
 from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.generate import generate
+from trivium.infer.request import Request
 from trivium.token.tokenizer import Tokenizer
 
 BYTES = Tokenizer.bytes()
@@ -21,7 +22,9 @@ def made(preset: str, **options: object) -> api.Model:
 def test_an_encoder_decoder_reads_the_prompt_and_writes_beside_it() -> None:
     m = made("t5")
     source = [*BYTES.encode("abc"), V.eos]
-    (wanted,) = generate(m.transformer, [[V.pad]], max_new_tokens=5, stops=m.stops, vocabulary=384, sources=[source])
+    (wanted,) = generate(
+        m.transformer, Request([[V.pad]], max_new_tokens=5, stop_ids=m.stops, vocabulary=384, sources=[source])
+    )
     assert m.generate([source], max_new_tokens=5) == [wanted.ids]
     assert m.generate("abc", max_new_tokens=5) == BYTES.decode(wanted.ids, skip_special=True)
     assert "".join(m.stream("abc", max_new_tokens=5)) == m.generate("abc", max_new_tokens=5)

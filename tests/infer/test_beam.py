@@ -9,6 +9,7 @@ import trivium
 from trivium.base.errors import ModelError
 from trivium.infer.beam import Beam, search
 from trivium.infer.generate import generate
+from trivium.infer.request import Request
 from trivium.model.transformer import Transformer
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
@@ -87,9 +88,9 @@ def theirs(model, row: list[int], **options) -> tuple[list[list[int]], list[floa
 
 def ours(model, transformer: Transformer, rows: list[list[int]], config: Beam, count: int):
     if transformer.config.encoder is None:
-        return search(transformer, rows, config, count, stops=(2,))
+        return search(transformer, Request(rows, decoding=config, max_new_tokens=count, stop_ids=(2,)))
     start = [[model.config.decoder_start_token_id]] * len(rows)
-    return search(transformer, start, config, count, stops=(2,), sources=rows)
+    return search(transformer, Request(start, decoding=config, max_new_tokens=count, stop_ids=(2,), sources=rows))
 
 
 def agree(pair, options: dict, config: Beam, count: int = 12) -> set[int]:
@@ -133,13 +134,13 @@ def test_one_beam_is_greedy(pair) -> None:
     found = ours(model, transformer, SOURCES, Beam(beams=1), 10)
     start = SOURCES if transformer.config.encoder is None else [[model.config.decoder_start_token_id]] * 3
     sources = None if transformer.config.encoder is None else SOURCES
-    greedy = generate(transformer, start, max_new_tokens=10, stops=(2,), sources=sources)
+    greedy = generate(transformer, Request(start, max_new_tokens=10, stop_ids=(2,), sources=sources))
     assert [(row[0].ids, row[0].reason) for row in found] == [(c.ids, c.reason) for c in greedy]
 
 
 def test_a_search_ends_where_positions_do() -> None:
     transformer = Transformer(trivium.build("gpt2", layers=1, hidden_size=16, heads=2, vocab_size=20, context=8).config)
-    found = search(transformer, [[1, 2, 3]], Beam(beams=2), max_new_tokens=50)
+    found = search(transformer, Request([[1, 2, 3]], decoding=Beam(beams=2), max_new_tokens=50))
     assert [len(h.ids) for h in found[0]] == [6, 6] and {h.reason for h in found[0]} == {"length"}
 
 
@@ -154,10 +155,10 @@ def test_ids_beyond_the_tokenizer_are_never_chosen(pair) -> None:
     _, transformer = pair
     start = SOURCES if transformer.config.encoder is None else [[0]] * 3
     sources = None if transformer.config.encoder is None else SOURCES
-    found = search(transformer, start, Beam(), 12, vocabulary=10, sources=sources)
+    found = search(transformer, Request(start, decoding=Beam(), max_new_tokens=12, vocabulary=10, sources=sources))
     assert all(index < 10 for row in found for h in row for index in h.ids)
 
 
 def test_an_encoder_cannot_generate() -> None:
     with pytest.raises(ModelError, match="needs a decoder"):
-        search(trivium.build("bert", depth=1, vocab_size=32).transformer, [[1]])
+        search(trivium.build("bert", depth=1, vocab_size=32).transformer, Request([[1]]))

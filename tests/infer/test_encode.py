@@ -18,12 +18,13 @@ def test_a_vector_does_not_depend_on_the_rows_beside_it(preset: str, pool: str |
         assert torch.allclose(embed(transformer, [ROWS[at]], pool)[0], together[at], atol=1e-5)
 
 
-def test_without_normalising_it_is_the_mean_of_the_states() -> None:
+def test_without_normalising_it_is_what_the_pool_says() -> None:
     transformer = trivium.build("bert", depth=1, vocab_size=32).transformer
     ids, shape = torch.tensor([[3, 4, 5]]), torch.arange(3)[None]
     with torch.no_grad():
         hidden = transformer.encode(Stream(ids, shape, torch.ones_like(ids)))
-    assert torch.allclose(embed(transformer, ids.tolist(), normalise=False)[0], hidden[0].mean(0), atol=1e-6)
+    for pool, expected in ((None, hidden[0].mean(0)), ("first", hidden[0, 0]), ("last", hidden[0, 2])):
+        assert torch.allclose(embed(transformer, ids.tolist(), pool, normalise=False)[0], expected, atol=1e-6)
 
 
 def test_a_bert_without_a_head_is_read_and_written(tmp_path) -> None:

@@ -6,7 +6,7 @@ import torch
 
 import small
 from trivium.base.types import Example
-from trivium.infer.score import scores, states
+from trivium.infer.score import scores
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("classify", (3,)), ("tag", (5, 3)), ("span", (5, 2))])
@@ -23,5 +23,5 @@ def test_each_text_is_scored_as_alone(kind, shape):
 def test_the_model_goes_on_training_afterwards():
     model = small.model("llama")
     model.transformer.train()
-    found = dict(states(model.transformer, [Example(dec=np.arange(3, 9))]))
-    assert model.transformer.training and found[0].shape == (6, 32)
+    found = scores(model.transformer, [Example(dec=np.arange(3, 9))])
+    assert model.transformer.training and found[0].shape == (6, 384)

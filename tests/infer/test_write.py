@@ -5,6 +5,7 @@ import torch
 
 import trivium
 from trivium.infer.generate import Generation
+from trivium.infer.request import Request
 from trivium.infer.write import TextStream, write
 from trivium.token.tokenizer import Tokenizer
 
@@ -74,9 +75,9 @@ def test_a_stop_string_ends_its_row_only(tokenizer: Tokenizer) -> None:
     rows = [tokenizer.encode("hello"), tokenizer.encode("other one")]
 
     def run(stop: list[str]) -> tuple[list[str], Generation]:
-        made = Generation(transformer, rows, max_new_tokens=40)
+        made = Generation(transformer, Request(rows, max_new_tokens=40, stop_strings=stop))
         texts = ["", ""]
-        for row, piece in write(made, tokenizer, stop):
+        for row, piece in write(made, tokenizer):
             texts[row] += piece
         return texts, made
 

@@ -9,6 +9,7 @@ import torch
 
 import trivium
 from trivium.infer.generate import generate
+from trivium.infer.request import Request
 from trivium.token.tokenizer import Tokenizer
 
 ct2 = pytest.importorskip("ctranslate2", reason="ctranslate2 is the oracle of these tests")
@@ -107,7 +108,7 @@ def test_decoders(name: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
     rows = prompts()
     said = np.asarray(generator.forward_batch([names(tokenizer, row) for row in rows], return_log_probs=False))
     off = float((torch.from_numpy(said) - made.logits(rows)).abs().max())
-    ours = [list(c.ids) for c in generate(made.transformer, rows, max_new_tokens=24, stops=[2])]
+    ours = [list(c.ids) for c in generate(made.transformer, Request(rows, max_new_tokens=24, stop_ids=[2]))]
     options = {"max_length": 24, "sampling_topk": 1, "include_prompt_in_result": False}
     theirs = generator.generate_batch([names(tokenizer, row) for row in rows], **options)
     print(f"{name}: logits {off:.1e}")
@@ -123,7 +124,8 @@ def test_encoder_decoders(name: str, tokenizer: Tokenizer, tmp_path: Path) -> No
     sources = [[*row, 2] for row in prompts()]
     start = {"bart": 2, "mbart": 300}.get(name, 0)
     ours = [
-        list(c.ids) for c in generate(made.transformer, [[start]] * 3, max_new_tokens=24, stops=[2], sources=sources)
+        list(c.ids)
+        for c in generate(made.transformer, Request([[start]] * 3, max_new_tokens=24, stop_ids=[2], sources=sources))
     ]
     prefix = [names(tokenizer, [start])] * 3 if name == "mbart" else None
     options = {"beam_size": 1, "max_decoding_length": 24 + bool(prefix)}

@@ -10,6 +10,7 @@ import trivium
 from tolerance import close
 from trivium.base.batch import Batch, Stream
 from trivium.infer.generate import generate
+from trivium.infer.request import Request
 from trivium.interop.families import by_type, difference
 from trivium.model.transformer import Transformer
 from trivium.train.loss.token import TokenLoss
@@ -135,7 +136,7 @@ def test_stock_to_ours(stock_model, tmp_path: Path) -> None:
     prompt = torch.randint(ours.config.vocab_size, (1, 9), generator=torch.Generator().manual_seed(2))
     greedy = {"do_sample": False, "max_new_tokens": 64, "eos_token_id": None, "pad_token_id": 0}
     expected = stock_model.generate(prompt, attention_mask=torch.ones_like(prompt), **greedy)[0, 9:].tolist()
-    assert generate(ours.transformer, prompt.tolist(), max_new_tokens=64)[0].ids == expected
+    assert generate(ours.transformer, Request(prompt.tolist(), max_new_tokens=64))[0].ids == expected
 
 
 def test_ours_to_stock(stock_model, tmp_path: Path) -> None:

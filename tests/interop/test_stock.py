@@ -14,6 +14,7 @@ from tolerance import close
 from trivium.base.batch import Batch, Stream
 from trivium.base.types import Vocabulary
 from trivium.infer.generate import generate
+from trivium.infer.request import Request
 from trivium.interop.families import by_type, difference, families, stock
 from trivium.interop.hub import load
 from trivium.model.presets import PRESETS
@@ -226,11 +227,11 @@ def compare_greedy(ours: trivium.Model, reference, count: int) -> None:
         ids = inputs("none", config.vocab_size, seed=length)["input_ids"][:1, :length]
         found = reference.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **options)[0].tolist()
         if config.encoder is None:
-            mine = generate(ours.transformer, ids.tolist(), max_new_tokens=count)[0].ids
+            mine = generate(ours.transformer, Request(ids.tolist(), max_new_tokens=count))[0].ids
             assert mine == found[length:]
         else:
             start = [[reference.config.decoder_start_token_id]]
-            mine = generate(ours.transformer, start, max_new_tokens=count, sources=ids.tolist())[0].ids
+            mine = generate(ours.transformer, Request(start, max_new_tokens=count, sources=ids.tolist()))[0].ids
             assert mine == found[1:]
 
 

@@ -14,6 +14,7 @@ from trivium.base.batch import collate
 from trivium.base.config import dump
 from trivium.base.types import Example
 from trivium.infer.generate import generate
+from trivium.infer.request import Request
 from trivium.model.device import place
 from trivium.model.layer.position import Position
 from trivium.model.presets import PRESETS
@@ -115,7 +116,7 @@ def test_greedy_ids_with_a_cache_are_those_without(preset: str, length: int) -> 
     both = network.config.family == "encoder_decoder"
     prompts = [list(range(3, 3 + n)) for n in (length, 5, 1)]
     sources = [[9, 10, 11], [12], [13, 14, 15, 16]] if both else None
-    found = generate(network, prompts, max_new_tokens=8, sources=sources)
+    found = generate(network, Request(prompts, max_new_tokens=8, sources=sources))
     for at, prompt in enumerate(prompts):
         ids = list(prompt)
         for _ in range(8):

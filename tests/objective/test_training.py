@@ -12,6 +12,7 @@ from trivium.base.types import IGNORE, Example
 from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus
 from trivium.infer.generate import generate
+from trivium.infer.request import Request
 from trivium.model.device import place
 from trivium.objective.objective import Objective
 from trivium.train.loss.token import TokenLoss
@@ -102,7 +103,7 @@ def test_the_source_of_an_encoder_decoder_fills_the_row(corpus: Corpus) -> None:
 def test_a_prompt_is_read_as_the_prefix_that_training_marks() -> None:
     model = tiny.model("llama", pattern="prefix").eval()
     prompts = [[5, 6, 7, 8, 9], [11, 12]]
-    found = generate(model, prompts, max_new_tokens=6)
+    found = generate(model, Request(prompts, max_new_tokens=6))
     for prompt, completion in zip(prompts, found, strict=True):
         ids = list(prompt)
         for _ in range(6):

@@ -55,6 +55,14 @@ def test_runs_may_repeat_where_the_prompt_is_the_text_itself(preset: str, same: 
     assert (free == bound) is same
 
 
+@pytest.mark.parametrize("beams", [1, 2])
+def test_answers_obey_the_ids_that_a_folder_forces(beams: int) -> None:
+    m = model("bart")
+    m.forced = {"first": m.tokenizer.encode("q")[0]}
+    (found,) = answer(m, [Conversation((Message("user", "abc"),), ("r",))], 4, Beam(beams=beams))
+    assert found.answer.startswith("q")
+
+
 def test_summary_takes_the_best_reference(tmp_path: Path) -> None:
     found = summary([Answered("q", "a b", ("c", "a b")), Answered("q", "a", ("a z",))])
     assert found["exact_match"] == 0.5

@@ -1,9 +1,11 @@
+import shutil
+
 import pytest
 
 import tiny
 from runs import pretraining, tuning
 from trivium import api
-from trivium.base.errors import ConfigError, DataError, TriviumError
+from trivium.base.errors import ConfigError, DataError, ModelError, TriviumError
 from trivium.task.run import run
 from trivium.task.start import row_length
 
@@ -14,6 +16,15 @@ def test_a_row_is_as_long_as_asked_or_as_the_context():
     assert row_length(tiny.recipe(data={"path": ["x"], "length": 48}), model) == 48
     with pytest.raises(ConfigError, match=r"data\.length: expected at most the model's 64 positions, found 65"):
         row_length(tiny.recipe(data={"path": ["x"], "length": 65}), model)
+
+
+def test_a_model_without_a_tokenizer_trains_on_nothing(pretrained, questions, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "bare")
+    (tmp_path / "bare" / "tokenizer.json").unlink()
+    for recipe in (tuning(tmp_path / "bare", questions), tuning(tmp_path / "bare", questions, tokens=["<x>"])):
+        with pytest.raises(ModelError, match=r"bare has no tokenizer \(no tokenizer\.json\): give ids, or set"):
+            run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_does_not_fit_together_is_one_clear_error(data, pretrained, questions, tmp_path):

@@ -1,1 +1,1 @@
-"""Using a model: sampling, generation with a cache, conversations."""
+"""Inference: sampling, beam search, generation with a cache, conversations, vectors and scores of heads."""

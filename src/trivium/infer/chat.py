@@ -1,12 +1,12 @@
-"""A conversation with a model: the history, and what of it the model is shown.
+"""A conversation with a model: the history, and the part of it that the model reads.
 
-The whole history is kept and saved. What the model reads is rendered by the template in its folder, as in training;
-when it no longer fits the context beside an answer, the oldest turns are left out, a system message at the beginning
-never. A model with an encoder reads the conversation there and writes the answer alone.
+The history keeps and saves every message. The model reads it through the template of its folder, as in training. When
+it no longer fits the context beside an answer, the oldest turns are left out, but never a system message at the
+beginning. A model with an encoder reads the conversation there and writes only the answer.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from trivium.base.files import write_text
 from trivium.base.seeds import mix
 from trivium.base.types import Message
 from trivium.infer.generate import Generation
+from trivium.infer.request import Request
 from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
 from trivium.model.transformer import Transformer
@@ -29,29 +30,24 @@ class Chat:
         self,
         transformer: Transformer,
         tokenizer: Tokenizer,
-        sampling: Sampling = Sampling(),
-        max_new_tokens: int = 256,
-        stops: Collection[int] | None = None,
-        stop: Sequence[str] = (),
+        request: Request,
         system: str | None = None,
         start: int | None = None,
     ) -> None:
-        """`stops` are ids that end an answer (None: those of the template), `stop` are texts that do; `start` is what
-        the decoder beside an encoder begins with, None where there is no encoder.
+        """`request` says how every answer is written; its prompts are replaced by the conversation.
+
+        `start` is the first id of the decoder beside an encoder; None for a model without an encoder.
         """
-        self.transformer, self.tokenizer, self.sampling = transformer, tokenizer, sampling
-        self.max_new_tokens, self.stop = max_new_tokens, stop
-        self.stops = template.stop_ids(tokenizer) if stops is None else tuple(stops)
-        self.start = start
+        self.transformer, self.tokenizer, self.request, self.start = transformer, tokenizer, request, start
         self._system = [] if system is None else [Message("system", system)]
         self.history: list[Message] = list(self._system)
 
     def reset(self) -> None:
-        """Forget all but the system message that the chat began with."""
+        """Forget every message but the system message that the chat began with."""
         self.history = list(self._system)
 
     def reply(self, text: str) -> Iterator[str]:
-        """Say something; give the answer piece by piece. An answer that is broken off stays in the history as it is."""
+        """Add a user's message; yield the answer piece by piece. An interrupted answer stays in the history."""
         self.history.append(Message("user", text))
         answer: list[str] = []
         done = False
@@ -67,33 +63,27 @@ class Chat:
                 self.history.pop()
 
     def answer(self) -> Iterator[str]:
-        """Give an answer to the history as it is, without adding it."""
+        """Yield an answer to the history, piece by piece, without adding it."""
         prompt = self.prompt()
-        sources = None
-        if self.start is not None:
-            sources, prompt = [prompt], [self.start]
-        room = self._context - len(prompt)
-        sampling = self.sampling
-        if sampling.seed is not None:  # another draw in every turn, the same in every conversation
-            sampling = sampling.replace(seed=mix(sampling.seed, len(self.history)))
-        run = Generation(
-            self.transformer,
-            [prompt],
-            sampling,
-            min(self.max_new_tokens, room),
-            self.stops,
-            self.tokenizer.size,
-            sources,
-        )
-        return (piece for _, piece in write(run, self.tokenizer, self.stop))
+        prompts, sources = ([prompt], None) if self.start is None else ([[self.start]], [prompt])
+        limit = min(self.request.max_new_tokens, self._context - len(prompts[0]))
+        decoding = self.request.decoding
+        if isinstance(decoding, Sampling) and decoding.seed is not None:
+            # Each turn draws other numbers; the same conversation draws the same ones again.
+            decoding = decoding.replace(seed=mix(decoding.seed, len(self.history)))
+        request = replace(self.request, prompts=prompts, sources=sources, max_new_tokens=limit, decoding=decoding)
+        return (piece for _, piece in write(Generation(self.transformer, request), self.tokenizer))
 
     def prompt(self) -> list[int]:
-        """The ids of the history, or of its newest turns where it is too long, up to where the answer begins."""
+        """Return the ids of the history up to the beginning of the answer, without the oldest turns if it is too long.
+
+        Raise ModelError where the last message alone is too long.
+        """
         start = [message for message in self.history[:1] if message.role == "system"]
         turns = self.history[len(start) :]
         room = self._context
-        if self.start is None:  # the answer stands in the same row
-            room -= min(self.max_new_tokens, self._context // 4)
+        if self.start is None:  # the answer is in the same row
+            room -= min(self.request.max_new_tokens, self._context // 4)
         while True:
             ids = template.ids(template.render([*start, *turns], self.tokenizer, generate=True))
             if len(ids) <= room:
@@ -112,14 +102,14 @@ class Chat:
         return config.context if config.limit is None else min(config.context, config.limit)
 
     def save(self, path: str | Path) -> None:
-        """Write the history as one JSON line, a `dialogue` and its `response`: a row that can be trained on."""
+        """Write the history as one JSON line for training: a `dialogue` and its `response`."""
         turns = [{"speaker": message.role, "text": message.content} for message in self.history]
         row = {"dialogue": turns[:-1], "response": turns[-1]["text"]} if turns else {"dialogue": [], "response": ""}
         write_text(path, json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def messages(rows: Sequence[Message | dict[str, str]]) -> list[Message]:
-    """Messages from what people write: `{"role": ..., "content": ...}`."""
+    """Return messages of `{"role": ..., "content": ...}`; raise ModelError for a row of another form."""
     made: list[Message] = []
     for number, row in enumerate(rows, start=1):
         if isinstance(row, Message):

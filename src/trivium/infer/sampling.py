@@ -1,7 +1,6 @@
-"""From scores to the next id: pure functions of the logits, with the meaning these names have in the field.
+"""Sampling: pure functions from logits to the next id, with the field's names.
 
-Order: repetition penalty, temperature, top-k, top-p, min-p, one draw per row; an id that is forced stands above all.
-Knows no model and no text.
+Order: repetition penalty, forced id, temperature, top-k, top-p, min-p, one draw per row. Knows no model and no text.
 Nucleus sampling: Holtzman et al. 2019 (arXiv:1904.09751). Min-p: Nguyen et al. 2024 (arXiv:2407.01082). Repetition
 penalty: Keskar et al. 2019 (arXiv:1909.05858).
 """
@@ -18,28 +17,33 @@ from trivium.base.errors import ConfigError
 from trivium.base.seeds import mix
 
 
-class Sampling(Config):
-    """How the next token is chosen; the default is greedy."""
+class Decoding(Config):
+    """How ids are chosen; a subclass is one way."""
 
-    temperature: float = Field(0.0, ge=0)
-    """What logits are divided by; 0 takes the most likely token."""
-    top_k: int | None = Field(None, gt=0)
-    """Keep the k most likely tokens."""
-    top_p: float = Field(1.0, gt=0, le=1)
-    """Keep the fewest tokens whose probabilities reach p together."""
-    min_p: float = Field(0.0, ge=0, le=1)
-    """Keep tokens at least min_p times as likely as the most likely one."""
-    repetition_penalty: float = Field(1.0, gt=0)
-    """Above 1, tokens that are already there become less likely."""
     first: int | None = None
     """An id that every text begins with (the language code of mBART)."""
     last: int | None = None
-    """An id that a text which becomes too long ends with."""
+    """An id that ends a text which reaches the maximum length."""
+
+
+class Sampling(Decoding):
+    """Sample one id at a time; the default is greedy."""
+
+    temperature: float = Field(0.0, ge=0)
+    """The divisor of the logits; 0 takes the most likely token."""
+    top_k: int | None = Field(None, gt=0)
+    """Keep the k most likely tokens."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Keep the fewest tokens with a total probability of at least p."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Keep tokens at least min_p times as likely as the most likely one."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Above 1, tokens of the prompt and of the text become less likely."""
     seed: int | None = None
     """The same seed gives the same text; row r of a batch draws from (seed, r)."""
 
     def generators(self, rows: int) -> list[torch.Generator]:
-        """One source of randomness for each row."""
+        """Return one random generator for each row."""
         made = [torch.Generator() for _ in range(rows)]
         for row, generator in enumerate(made):
             if self.seed is None:
@@ -55,7 +59,7 @@ def penalise(logits: Float[Tensor, "B V"], seen: Bool[Tensor, "B V"], penalty: f
 
 
 def force(logits: Float[Tensor, "B V"], index: int | None) -> Float[Tensor, "B V"]:
-    """Leave one id alone, with certainty; None changes nothing."""
+    """Give one id all probability; None changes nothing."""
     if index is None:
         return logits
     if not 0 <= index < logits.shape[1]:
@@ -64,7 +68,7 @@ def force(logits: Float[Tensor, "B V"], index: int | None) -> Float[Tensor, "B V
 
 
 def narrow(logits: Float[Tensor, "B V"], sampling: Sampling) -> Float[Tensor, "B V"]:
-    """Apply temperature and set what top-k, top-p and min-p leave out to -inf; at least one token stays."""
+    """Divide by the temperature and set tokens outside top-k, top-p and min-p to -inf; at least one token stays."""
     logits = (logits - logits.amax(dim=-1, keepdim=True)) / sampling.temperature  # finite at any temperature
     if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
         least = logits.topk(sampling.top_k).values[:, -1:]
@@ -72,7 +76,7 @@ def narrow(logits: Float[Tensor, "B V"], sampling: Sampling) -> Float[Tensor, "B
     if sampling.top_p < 1:
         ordered, order = logits.sort(dim=-1, descending=True)
         p = ordered.softmax(dim=-1)
-        before = p.cumsum(dim=-1) - p  # what the more likely tokens have together: 0 for the first
+        before = p.cumsum(dim=-1) - p  # the sum of all more likely tokens: 0 for the first
         kept = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before < sampling.top_p)
         logits = logits.masked_fill(~kept, -torch.inf)
     if sampling.min_p > 0:
@@ -82,7 +86,7 @@ def narrow(logits: Float[Tensor, "B V"], sampling: Sampling) -> Float[Tensor, "B
 
 
 def pick(logits: Float[Tensor, "B V"], sampling: Sampling, generators: Sequence[torch.Generator]) -> Int[Tensor, " B"]:
-    """Choose one id for each row; a greedy choice draws nothing."""
+    """Choose one id for each row; a greedy choice uses no random numbers."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
     cumulative = narrow(logits.float(), sampling).softmax(dim=-1).double().cumsum(dim=-1)

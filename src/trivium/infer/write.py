@@ -1,4 +1,4 @@
-"""Texts from ids as they are generated: no half characters, no control tokens, and nothing of a stop string."""
+"""Generated ids become text as they come: whole characters, no special tokens, no part of a stop string."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,9 +7,9 @@ from trivium.token.tokenizer import Tokenizer
 
 
 class TextStream:
-    """Ids in, text out. What may be the beginning of a stop string is held back until it is certain that it is not.
+    """A decoder that takes ids one by one and holds back text that may begin a stop string.
 
-    All pieces joined are the decoding of all ids, cut before the first stop string.
+    All pieces together are the decoding of all ids, cut before the first stop string.
     """
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
@@ -17,14 +17,14 @@ class TextStream:
         self._stop = [text for text in stop if text]
         self._held = ""
         self.stopped = False
-        """Whether a stop string has appeared."""
+        """Whether a stop string has occurred."""
 
     def push(self, index: int) -> str:
-        """Take one id; return the text that is now certain."""
+        """Take one id; return the text that is now final."""
         return "" if index in self._special else self._show(self._pieces.push(index))
 
     def flush(self) -> str:
-        """Return what is still held back, once there are no more ids."""
+        """Return the text that is still held back, after the last id."""
         text = self._show(self._pieces.flush()) + self._held
         self._held = ""
         return text
@@ -44,13 +44,13 @@ class TextStream:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that begins `stop`."""
+    """Return the length of the longest end of `text` that begins `stop`."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
 
 
-def write(run: Generation, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> Iterator[tuple[int, str]]:
-    """Run a generation to its end and give (row, piece of text) as they come."""
-    streams = [TextStream(tokenizer, stop) for _ in run.ids]
+def write(run: Generation, tokenizer: Tokenizer) -> Iterator[tuple[int, str]]:
+    """Run a generation to its end; yield (row, piece of text) as they come. A stop string of the request ends a row."""
+    streams = [TextStream(tokenizer, run.request.stop_strings) for _ in run.ids]
     while run.live:
         for row, index in run.step():
             if piece := streams[row].push(index):

@@ -16,7 +16,6 @@ from pydantic import PrivateAttr
 from torch import Tensor
 
 from trivium import api
-from trivium.base.errors import ModelError
 from trivium.lab import page
 from trivium.lab.picture import png
 from trivium.model.attention.attention import Attention
@@ -76,15 +75,11 @@ def watched(transformer: Transformer) -> Iterator[dict[str, Recorder]]:
 
 def look(model: api.Model, text: str) -> list[AttentionMap]:
     """Give what every attention sublayer does with a text; a decoder beside an encoder reads what it would write."""
-    tokenizer = model.tokenizer
-    if tokenizer is None:
-        raise ModelError("the model has no tokenizer.json; its attention to a text cannot be shown")
-    config = model.config
+    tokenizer, config = model.tokenizer, model.config
     ids = model.encode(text)[: min(LONGEST, config.limit or LONGEST)]
     written: list[int] = []
     if config.family == "encoder_decoder":
-        start = model.start if model.start is not None else tokenizer.vocabulary.pad
-        written = [start, *model.generate([ids], max_new_tokens=len(ids))[0]][:LONGEST]
+        written = [model.layout().start, *model.generate([ids], max_new_tokens=len(ids))[0]][:LONGEST]
     with watched(model.transformer) as recorders:
         model.hidden([ids], decoder_input_ids=[written] if written else None)
     names = {"encoder": [tokenizer.token(index) for index in ids]}

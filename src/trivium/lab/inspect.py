@@ -65,7 +65,6 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
     """Print `count` samples of a recipe from sample `start` on, or write them as a page; give the exit code."""
     model = start_model(recipe)
     tokenizer = model.tokenizer
-    assert tokenizer is not None
     length, notes = row_length(recipe, model), Counter[str]()
     if recipe.objective.reads == "documents":
         rows, _ = open_rows(recipe, model, length)

@@ -28,7 +28,6 @@ LEARNED = ("label", "labels", "tags", "ner_tags", "pos_tags", "answers", "positi
 def show_samples(model: api.Model, recipe: Recipe, console: Console | None = None) -> None:
     """Print what the rows of each file are taken for, and the first of them."""
     console, tokenizer = console or Console(highlight=False), model.tokenizer
-    assert tokenizer is not None
     talk = isinstance(recipe.objective, Instruct)
     legend = "[dim]what the model is told[/], [bold green]what it learns to say[/]"
     for path in recipe.data.path:

@@ -4,12 +4,14 @@
 """
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any, Self
 
 import torch
 from pydantic import Field, model_validator
 
-from trivium.base.config import Config, dump, merge
+from trivium.base.config import Config, dump, merge, parse
+from trivium.base.errors import ConfigError
 from trivium.model.attention.auto import Auto, choose
 from trivium.model.attention.kernel import Case, Kernel
 from trivium.model.attention.pattern import Pattern, Where
@@ -18,7 +20,7 @@ from trivium.model.init import Init, Normal
 from trivium.model.layer.embed import Embed, Tokens
 from trivium.model.layer.head import LM, Head
 from trivium.model.layer.position import Position
-from trivium.model.presets import expand
+from trivium.model.presets import PRESETS, expand
 from trivium.model.stack import StackConfig
 
 
@@ -125,3 +127,27 @@ def kernels(config: ModelConfig, places: Mapping[str, Where], plain: Collection[
             kernel, why = choose(case) if isinstance(own, Auto) else (own, own.absent() or own.reason())
             found[f"{name}, {pattern.kind}, {position.kind}"] = f"{kernel.kind}: {why}"
     return found
+
+
+def configure(preset: str, **overrides: Any) -> ModelConfig:
+    """Return the config of a preset with flat fields over it; a field of a stack sets every stack.
+
+    An unknown field is a ConfigError that names the closest one.
+    """
+    top, stack = {*ModelConfig.model_fields, "depth"}, set(StackConfig.model_fields)
+    tree: dict[str, Any] = {"preset": preset}
+    flat: dict[str, Any] = {}
+    for key, value in overrides.items():
+        if key in top:
+            tree[key] = dump(value)
+        elif key in stack:
+            flat[key] = dump(value)
+        elif key == "ffn_size":
+            flat = merge(flat, {"ffn": {"size": value}})
+        else:
+            close = get_close_matches(key, [*sorted(top | stack), "ffn_size"], n=1, cutoff=0.5)
+            raise ConfigError(f"build: {key}: unknown keyword" + (f"; did you mean '{close[0]}'?" if close else ""))
+    for name in ("encoder", "decoder"):
+        if flat and (name in tree or (preset in PRESETS and name in PRESETS[preset]())):
+            tree[name] = merge(tree.get(name), flat)
+    return parse(ModelConfig, tree, "build")

@@ -9,13 +9,13 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Run a block without dropout and without gradients; restore the model's mode afterwards."""
-    training = model.training
-    if training:  # to set a mode is a walk over all modules
-        model.eval()
+    """Run a block without dropout and without gradients; restore the mode of each module afterwards."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
     try:
         with torch.no_grad():
             yield
     finally:
-        if training:
-            model.train()
+        for module in training:
+            module.training = True

@@ -211,7 +211,6 @@ def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
 def seconds_per_step(recipe: Recipe) -> float:
     """Time a few training steps of a recipe, in seconds; the median."""
     model = start_model(recipe)
-    assert model.tokenizer is not None
     length, device = length_of(recipe), pick()
     rows, _ = open_rows(recipe, model, length)
     transformer = model.transformer.to(device).train()

@@ -24,6 +24,7 @@ from trivium.base.errors import DataError
 from trivium.base.seeds import generator
 from trivium.base.types import Example, Vocabulary
 from trivium.model.device import place
+from trivium.model.mode import evaluating
 
 CANDIDATES = 10
 SIDE = 32
@@ -63,11 +64,9 @@ def blanks(documents: Iterable[np.ndarray], count: int, seed: int) -> list[Blank
 
 def accuracy(model: api.Model, asked: Sequence[Blank]) -> float:
     """The share of blanks whose right candidate scores highest."""
-    assert model.tokenizer is not None
     score = {"decoder": _decoder, "encoder": _encoder, "encoder_decoder": _both}[model.config.family]
     right = 0
-    with torch.inference_mode():
-        model.transformer.eval()
+    with evaluating(model.transformer):
         for at in range(0, len(asked), BATCH):
             scores = score(model, asked[at : at + BATCH], model.tokenizer.vocabulary)  # blanks x candidates
             right += int((scores.argmax(dim=1) == 0).sum())

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivium import api
-from trivium.base.errors import ModelError
+from trivium.base.config import dump
 from trivium.base.log import say
-from trivium.infer.beam import Beam, search
+from trivium.infer.beam import Beam
 from trivium.infer.generate import generate
-from trivium.infer.sampling import Sampling
+from trivium.infer.padding import by_length
 from trivium.rows.read import Conversation, RowReading, read_rows
 from trivium.rows.shorten import shorten
 from trivium.task.metric.text import exact_match, measure
-from trivium.token.template import ids, render, stop_ids
+from trivium.token.template import ids, render
 
 BATCH = 64
 
@@ -35,34 +35,26 @@ class Answered:
 def answer(
     model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int = 64, beam: Beam = Beam(beams=1)
 ) -> list[Answered]:
-    """The answers of a model, greedy or searched for; questions that its positions do not hold are cut, and counted."""
-    tokenizer = model.tokenizer
-    if tokenizer is None:
-        raise ModelError("this model has no tokenizer; questions are texts")
-    stops = tuple(dict.fromkeys((*model.stops, *stop_ids(tokenizer))))
-    # Questions of like length share a batch, so that little of it is padding; the answers do not depend on it.
+    """Return a model's answers, greedy or by beam search; a question longer than its positions is cut, and counted."""
     asked = prompts_of(model, conversations, max_new_tokens)
-    if model.config.encoder is None:  # its prompt is the text itself, whose words an answer may take
+    if model.config.encoder is None:  # the prompt of a decoder is the text itself, and an answer may repeat its words
         beam = beam.replace(no_repeat_ngram=0)
-    order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
+    options = (
+        {name: value for name, value in dump(beam).items() if name != "beams" and value is not None}
+        if beam.beams > 1
+        else {}
+    )
     said: dict[int, str] = {}
-    for at in range(0, len(order), BATCH):
-        part = order[at : at + BATCH]
-        prompts, sources = model.sides([asked[i] for i in part])
-        given = (max_new_tokens, stops, tokenizer.size, sources)
-        if beam.beams > 1:
-            found = [best[0].ids for best in search(model.transformer, prompts, beam, *given)]
-        else:
-            found = [completion.ids for completion in generate(model.transformer, prompts, Sampling(), *given)]
-        for i, written in zip(part, found, strict=True):
-            said[i] = tokenizer.decode(written, skip_special=True)
+    for part in by_length(asked, BATCH):
+        request = model.request([asked[i] for i in part], max_new_tokens, num_beams=beam.beams, **options)
+        for i, found in zip(part, generate(model.transformer, request), strict=True):
+            said[i] = model.tokenizer.decode(found.ids, skip_special=True)
     return [Answered(one.messages[-1].content, said[i], one.references) for i, one in enumerate(conversations)]
 
 
 def prompts_of(model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int) -> list[list[int]]:
     """What the model reads of each conversation; where a decoder's positions end, room is left for the answer."""
     tokenizer, limit, cut = model.tokenizer, model.config.limit, 0
-    assert tokenizer is not None
     room = limit if limit is None or model.config.encoder else max(limit - max_new_tokens, limit // 2)
     found = []
     for one in conversations:

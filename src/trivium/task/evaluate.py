@@ -28,8 +28,7 @@ def score_folder(model: str | Path | api.Model, data: str | Path, length: int | 
     A decoder's is that of the next token, any other model's that of `objective_of`.
     """
     loaded = model if isinstance(model, api.Model) else api.load(model, device=pick())
-    if (tokenizer := loaded.tokenizer) is None:
-        raise ModelError(f"{model}: has no tokenizer.json; evaluation needs one")
+    tokenizer = loaded.tokenizer
     if not isinstance(loaded.transformer.head, VocabularyHead):
         raise ModelError(f"{model}: has no head that writes tokens; files of its task's rows score it")
     corpus = Corpus(data, "valid")
@@ -57,5 +56,4 @@ def objective_of(model: api.Model) -> Objective:
         return own
     if family == "encoder":
         return MaskedLM()
-    assert model.tokenizer is not None
     return SpanCorruption() if model.tokenizer.vocabulary.sentinels else TextInfilling(permute=False)

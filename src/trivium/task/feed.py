@@ -25,7 +25,6 @@ from trivium.train.recipe import Recipe
 def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tuple[Rows, int | None] | None]:
     """The rows to train on, and those to score on with the bytes of text they stand for, if there are any."""
     data, objective, tokenizer = recipe.data, recipe.objective, model.tokenizer
-    assert tokenizer is not None
     if objective.reads != "documents":
         rows = supervised_rows(recipe, model, data.path, length)
         return rows, (supervised_rows(recipe, model, data.valid, length), None) if data.valid else None
@@ -75,7 +74,6 @@ def supervised_rows(
     rows: Rows
     if isinstance(objective, Instruct):
         start = model.layout().start if model.config.family == "encoder_decoder" else None
-        assert model.tokenizer is not None
         rows, counts = conversation_rows(
             paths,
             model.tokenizer,

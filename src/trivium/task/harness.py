@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from trivium import api
 from trivium.base.batch import collate
 from trivium.base.errors import ConfigError, ModelError, TriviumError
 from trivium.base.types import IGNORE, Example
+from trivium.infer.padding import by_length
 from trivium.model.device import pick, place
+from trivium.model.mode import evaluating
+from trivium.token.layout import Layout
 
 BATCH_ROWS = 16
 
@@ -52,8 +54,8 @@ def run(
 
 def bridge(model: api.Model) -> Any:
     """A model as the harness's `LM`."""
-    if model.tokenizer is None or model.config.family == "encoder":
-        raise ModelError("the harness needs a model that writes, with a tokenizer")
+    if model.config.family == "encoder":
+        raise ModelError("the harness needs a model that writes: a decoder or an encoder-decoder")
     from lm_eval.api.model import TemplateLM
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
@@ -107,7 +109,6 @@ def bridge(model: api.Model) -> Any:
     return Bridge()
 
 
-@torch.no_grad()
 def likelihoods(
     model: api.Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], longest: int
 ) -> list[tuple[float, bool]]:
@@ -116,30 +117,29 @@ def likelihoods(
     What does not fit `longest` positions loses the beginning of its context.
     """
     found: list[tuple[float, bool]] = [(0.0, True)] * len(pairs)
-    order = sorted(range(len(pairs)), key=lambda at: len(pairs[at][0]) + len(pairs[at][1]))
-    transformer, device = model.transformer.eval(), model.transformer.tokens.weight.device
-    for at in range(0, len(order), BATCH_ROWS):
-        some = order[at : at + BATCH_ROWS]
-        examples = [_example(model, *pairs[row], longest) for row in some]
-        batch = place(collate([[example] for example in examples], pad=0), device)
-        rows, columns = (batch.targets["token"] != IGNORE).nonzero(as_tuple=True)
-        scores = transformer.logits(transformer(batch)[rows, columns]).log_softmax(dim=-1)
-        wanted = batch.targets["token"][rows, columns]
-        nats = scores.gather(1, wanted[:, None])[:, 0].double()
-        best = scores.argmax(dim=-1) == wanted
-        for number, row in enumerate(some):
-            here = rows == number
-            found[row] = (float(nats[here].sum()), bool(best[here].all()))
+    transformer, device = model.transformer, model.transformer.tokens.weight.device
+    layout = model.layout()
+    examples = [_example(layout, *pair, longest) for pair in pairs]
+    with evaluating(transformer):
+        for some in by_length(examples, BATCH_ROWS):
+            batch = place(collate([[examples[row]] for row in some], pad=0), device)
+            rows, columns = (batch.targets["token"] != IGNORE).nonzero(as_tuple=True)
+            scores = transformer.logits(transformer(batch)[rows, columns]).log_softmax(dim=-1)  # N V
+            wanted = batch.targets["token"][rows, columns]
+            nats = scores.gather(1, wanted[:, None])[:, 0].double()
+            best = scores.argmax(dim=-1) == wanted
+            for number, row in enumerate(some):
+                here = rows == number
+                found[row] = (float(nats[here].sum()), bool(best[here].all()))
     return found
 
 
-def _example(model: api.Model, context: Sequence[int], text: Sequence[int], longest: int) -> Example:
+def _example(layout: Layout, context: Sequence[int], text: Sequence[int], longest: int) -> Example:
     """The ids that follow a context as targets, in the side of the model that writes."""
-    if model.config.family == "encoder_decoder":
-        read = model.frame(list(context)[-(longest - 2) :])
-        begun, _ = model.sides([read])
-        written = np.array([*begun[0], *text], dtype=np.int64)[: longest + 1]
-        return Example(enc=np.array(read), dec=written[:-1], targets={"token": written[1:]})
+    if layout.family == "encoder_decoder":
+        read, _, _ = layout.frame.lay([context[-(longest - 2) :]])
+        written = np.array([layout.start, *text], dtype=np.int64)[: longest + 1]
+        return Example(enc=read, dec=written[:-1], targets={"token": written[1:]})
     ids = np.array([*context, *text], dtype=np.int64)[-(longest + 1) :]
     targets = ids[1:].copy()
     targets[: max(len(ids) - 1 - len(text), 0)] = IGNORE

@@ -42,7 +42,6 @@ def run(
     with world() as ranks:
         model = start_model(recipe)
         tokenizer = model.tokenizer
-        assert tokenizer is not None
         length = row_length(recipe, model)
         if begin is not None and ranks.first:
             begin(model, recipe)

@@ -13,7 +13,7 @@ from trivium.model.transformer import Transformer
 from trivium.objective.instruct import Instruct
 from trivium.task.task import by_objective
 from trivium.token.extend import extend
-from trivium.token.template import Bare, source, stop_ids, with_template
+from trivium.token.template import Bare, source, with_template
 from trivium.token.template import Trivium as Markers
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
@@ -32,10 +32,7 @@ def start_model(recipe: Recipe) -> api.Model:
 def bare_model(recipe: Recipe) -> api.Model:
     """The model that `init` names, or a fresh one with the tokenizer of its data folder."""
     if recipe.init is not None:
-        model = api.load(recipe.init)
-        if model.tokenizer is None:
-            raise DataError(f"{recipe.init}: has no tokenizer.json; training needs one")
-        return dressed(model, recipe)
+        return dressed(api.load(recipe.init), recipe)
     assert recipe.model is not None
     tokenizer = Tokenizer.load(Path(recipe.data.path[0]) / "tokenizer") if reads_folder(recipe) else None
     if tokenizer is None:
@@ -58,7 +55,6 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
     else ours where the tokenizer has our markers, else plain text, or for a model with an encoder the bare text.
     """
     tokenizer = model.tokenizer
-    assert tokenizer is not None
     longer = extend(tokenizer, recipe.tokens)
     if longer.size > tokenizer.size:
         size = max(longer.size, model.config.vocab_size)
@@ -73,7 +69,6 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
         longer = Tokenizer(longer.json, longer.config, text)
     if longer is not tokenizer:
         model.tokenizer = longer
-        model.stops = tuple(dict.fromkeys((*model.stops, *stop_ids(longer))))
     return model
 
 

@@ -8,6 +8,7 @@ import tiny
 from trivium.base.batch import collate
 from trivium.base.types import Example
 from trivium.infer.generate import generate
+from trivium.infer.request import Request
 from trivium.model.device import place
 from trivium.model.layer.norm import LayerNorm, RMSNorm
 from trivium.model.layer.residual import Parallel, Post, Pre, Residual, Sandwich
@@ -69,7 +70,7 @@ def test_every_kind_with_a_cache_and_without(preset: str, config: Residual) -> N
     model = tiny.model(preset, residual=config).eval()
     prompt = [[5, 6, 7]]
     sources = [[9, 10, 11, 12]] if preset == "t5" else None
-    found = generate(model, prompt, max_new_tokens=6, sources=sources)[0].ids
+    found = generate(model, Request(prompt, max_new_tokens=6, sources=sources))[0].ids
     ids = list(prompt[0])
     for _ in range(6):
         enc = None if sources is None else torch.tensor(sources[0]).numpy()

@@ -46,7 +46,6 @@ class ChatTask(Task, kind="chat"):
 def answer_loss(model: api.Model, paths: Paths, reading: RowReading) -> float:
     """Mean nats per token of the answers; of several, those of the one that the others agree with most."""
     tokenizer, config = model.tokenizer, model.config
-    assert tokenizer is not None
     start = model.layout().start if config.family == "encoder_decoder" else None
     rows, _ = conversation_rows(
         paths, tokenizer, Instruct(references="best"), config.context, 0, "pad", start, reading, "truncate-context"

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
-
 from trivium import api
 from trivium.base.batch import collate
 from trivium.base.errors import DataError, ModelError
 from trivium.base.types import Example
 from trivium.model.device import place
 from trivium.model.layer.head import LM
+from trivium.model.mode import evaluating
 from trivium.rows import example as labelled
 from trivium.rows.example import GroupRows
 from trivium.rows.labelled import Better, read
@@ -79,17 +78,15 @@ def reference(model: api.Model) -> api.Model | None:
     return api.load(init, device=model.transformer.tokens.weight.device)
 
 
-@torch.inference_mode()
 def margins(model: api.Model, pairs: Sequence[Sequence[Example]]) -> list[float]:
     """log p(chosen) - log p(rejected) of each pair, in nats."""
     if not isinstance(model.config.head, LM):
         raise ModelError("prefer compares answers that a model would write, and this one does not write")
     transformer, found = model.transformer, []
-    training, device = transformer.training, transformer.tokens.weight.device
-    transformer.eval()
-    for at in range(0, len(pairs), ROWS):
-        batch = place(collate([list(pair) for pair in pairs[at : at + ROWS]], pad=0), device)
-        likely = log_likelihoods(transformer.head, transformer(batch), batch)
-        found += (likely[0::2] - likely[1::2]).tolist()
-    transformer.train(training)
+    device = transformer.tokens.weight.device
+    with evaluating(transformer):
+        for at in range(0, len(pairs), ROWS):
+            batch = place(collate([list(pair) for pair in pairs[at : at + ROWS]], pad=0), device)
+            likely = log_likelihoods(transformer.head, transformer(batch), batch)
+            found += (likely[0::2] - likely[1::2]).tolist()
     return found

@@ -1,0 +1,88 @@
+"""Rows of ids become Streams: padded on the left for generation, on the right for reading, or given as tables.
+
+Knows ids only. Every function that takes ids from a person refuses what the model cannot read.
+"""
+
+from collections.abc import Iterator, Sequence, Sized
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from trivium.base.batch import Batch, Stream, stream
+from trivium.base.errors import ModelError
+from trivium.model.device import place
+from trivium.model.transformer import Transformer
+
+Ids = Tensor | Sequence[Sequence[int]]
+
+
+def check(rows: Sequence[Sequence[int]], vocab_size: int, limit: int | None) -> None:
+    """Raise ModelError for a row that is empty, longer than `limit` positions, or has an id outside the vocabulary."""
+    for r, row in enumerate(rows):
+        if not len(row):
+            raise ModelError(f"prompt {r} is empty; expected at least one id")
+        if limit is not None and len(row) > limit:
+            raise ModelError(f"prompt {r} has {len(row)} tokens, but the model has only {limit} positions; shorten it")
+        if min(row) < 0 or max(row) >= vocab_size:
+            wrong = next(i for i in row if not 0 <= i < vocab_size)
+            raise ModelError(f"prompt {r} has the id {wrong}; expected ids from 0 to {vocab_size - 1}")
+
+
+def by_length(rows: Sequence[Sized], size: int) -> Iterator[list[int]]:
+    """Yield the indices of `size` rows at a time, rows of similar length together, so that there is little padding."""
+    order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
+    for at in range(0, len(order), size):
+        yield order[at : at + size]
+
+
+def left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:
+    """Return a Stream [B, T] of rows with aligned ends. Padding is document 0, and all given ids are the prefix."""
+    width = max(map(len, rows), default=0)
+    ids, positions, documents = torch.zeros(3, len(rows), width, dtype=torch.long).unbind()
+    for r, row in enumerate(rows):
+        start = width - len(row)
+        ids[r, start:] = torch.tensor(row)
+        positions[r, start:] = torch.arange(len(row))
+        documents[r, start:] = 1
+    plain = bool((documents == 1).all())
+    documents = documents.to(device)
+    return Stream(ids.to(device), positions.to(device), documents, plain, prefix=documents > 0)
+
+
+def right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:
+    """Return a Stream [B, T] of rows with aligned beginnings."""
+    side = stream([[np.asarray(row)] for row in rows], max(map(len, rows), default=1), pad=0)
+    return place(Batch(side, None, {}), device).stream
+
+
+def select(stream: Stream, rows: Int[Tensor, " R"]) -> Stream:
+    """Return rows of a Stream, in the given order."""
+    return Stream(stream.ids[rows], stream.positions[rows], stream.documents[rows], stream.plain)
+
+
+def tabled(ids: Ids, mask: Ids | None, types: Ids | None, transformer: Transformer) -> Stream:
+    """Return a Stream of ids [B, T], an attention mask (1 for tokens, 0 for padding) and token types, as they are.
+
+    As in the stock classes, positions count columns, padding included.
+    """
+    device, config = transformer.tokens.weight.device, transformer.config
+    table = _table(ids, "input_ids", device)
+    check(table.tolist(), config.vocab_size, config.limit)
+    documents = torch.ones_like(table) if mask is None else _table(mask, "attention_mask", device, table.shape)
+    kinds = None if types is None else _table(types, "token_type_ids", device, table.shape)
+    positions = torch.arange(table.shape[1], device=device).expand_as(table)
+    return Stream(table, positions, (documents != 0).long(), bool((documents != 0).all()), kinds)
+
+
+def _table(values: Ids, name: str, device: torch.device, shape: torch.Size | None = None) -> Int[Tensor, "B T"]:
+    try:
+        table = torch.as_tensor(values, dtype=torch.long, device=device)
+    except (ValueError, TypeError) as wrong:
+        raise ModelError(f"{name}: expected rows of ids of one length: {wrong}") from wrong
+    if table.dim() != 2 or not table.numel():
+        raise ModelError(f"{name}: expected a table [B, T], found the shape {list(table.shape)}")
+    if shape is not None and table.shape != shape:
+        raise ModelError(f"{name}: expected the shape {list(shape)} of input_ids, found {list(table.shape)}")
+    return table

@@ -1,0 +1,51 @@
+"""A request: one generation job, for one prompt or several, and the completions that come back. Knows ids only."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from trivium.base.errors import ConfigError, ModelError
+from trivium.infer.padding import check
+from trivium.infer.sampling import Decoding, Sampling
+from trivium.model.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read, how to choose ids, and where to end."""
+
+    prompts: Sequence[Sequence[int]] = ()
+    """What the decoder continues; beside an encoder usually one start id each."""
+    sources: Sequence[Sequence[int]] | None = None
+    """What the encoder reads, one for each prompt; None for a model without an encoder."""
+    decoding: Decoding = field(default_factory=Sampling)
+    max_new_tokens: int = 64
+    stop_ids: Collection[int] = ()
+    """Ids that end a text and are not part of it."""
+    stop_strings: Sequence[str] = ()
+    """Texts that end a text and are cut off; they need a tokenizer (see infer/write)."""
+    vocabulary: int | None = None
+    """The number of ids that stand for tokens. Ids above it only pad the model's table and are never chosen."""
+
+    def check(self, config: ModelConfig) -> None:
+        """Raise ModelError or ConfigError where a model of this config cannot run the request."""
+        if config.decoder is None:
+            raise ModelError(f"generation needs a decoder; this is an {config.family} model")
+        if self.max_new_tokens < 1:
+            raise ConfigError(f"max_new_tokens: expected at least 1, found {self.max_new_tokens}")
+        check(self.prompts, config.vocab_size, config.limit)
+        if config.encoder is not None:
+            if self.sources is None or len(self.sources) != len(self.prompts):
+                raise ModelError("an encoder-decoder model needs a source for each prompt")
+            check(self.sources, config.vocab_size, config.limit)
+
+
+class Completion(NamedTuple):
+    """A text that a model wrote after a prompt."""
+
+    ids: list[int]
+    """The new ids, without the stop id."""
+    reason: str
+    """Why it ended: `stop` or `length`."""
+    score: float = 0.0
+    """Beam search: the sum of log-probabilities divided by length ** length_penalty; otherwise 0."""

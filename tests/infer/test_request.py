@@ -1,0 +1,47 @@
+"""A request says in one place what a generation needs; what a model cannot run is refused before it begins."""
+
+import pytest
+
+import small
+from trivium.base.errors import ConfigError, ModelError
+from trivium.infer.beam import Beam
+from trivium.infer.request import Request
+from trivium.infer.sampling import Sampling
+
+
+def test_options_become_the_decoding_and_the_ends_of_the_model() -> None:
+    model = small.model("llama")
+    request = model.request([[1, 5]], 9, "x", temperature=0.5, seed=3)
+    assert request == Request(
+        [[1, 5]], None, Sampling(temperature=0.5, seed=3), 9, model.stops, ("x",), model.tokenizer.size
+    )
+    assert model.request([[1]], num_beams=2, length_penalty=0.5).decoding == Beam(beams=2, length_penalty=0.5)
+
+
+def test_an_encoder_reads_the_ids_and_the_decoder_begins_with_its_start() -> None:
+    request = small.model("t5").request([[7, 8], [9]])
+    assert request.prompts == [[0], [0]] and request.sources == [[7, 8], [9]]
+
+
+def test_forced_ids_are_the_models_unless_others_are_given() -> None:
+    model = small.model("bart")
+    model.forced = {"first": 5, "last": 2}
+    for beams in (1, 3):
+        for options, ends in (({}, (5, 2)), ({"first": None}, (None, 2)), ({"last": 9}, (5, 9))):
+            found = model.request([[1]], num_beams=beams, **options).decoding
+            assert (found.first, found.last) == ends
+
+
+@pytest.mark.parametrize(
+    ("preset", "request_", "kind", "message"),
+    [
+        ("bert", Request([[1]]), ModelError, "generation needs a decoder; this is an encoder model"),
+        ("llama", Request([[1]], max_new_tokens=0), ConfigError, "max_new_tokens: expected at least 1, found 0"),
+        ("llama", Request([[1], []]), ModelError, "prompt 1 is empty"),
+        ("t5", Request([[0]]), ModelError, "needs a source for each prompt"),
+        ("t5", Request([[0]], [[384]]), ModelError, "prompt 0 has the id 384"),
+    ],
+)
+def test_what_a_model_cannot_run_is_refused(preset, request_, kind, message) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(kind, match=message):
+        request_.check(small.model(preset).config)
