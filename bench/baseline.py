@@ -6,7 +6,7 @@
 classify: logistic regression on TF-IDF of words and of characters. Retrieval: cosine of TF-IDF. Chat and translation:
 the answer of the nearest training question (TF-IDF of characters). Summaries: the first sentence of the document.
 Extraction: the sentence of the context with the largest overlap with the question. Preferences: logistic regression on
-the difference of TF-IDF, and the longer answer. Scores are those of `trivium.task.metric.text`.
+the difference of TF-IDF, and the longer answer. Scores are those of `trivium.task.metric.overlap`.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from trivium.task.metric.overlap import measure
 from trivium.task.metric.ranking import ranking_metrics
 from trivium.task.metric.squad import squad_metrics
-from trivium.task.metric.text import measure
 
 Rows = list[dict[str, Any]]
 

@@ -25,7 +25,7 @@ from trivium import api
 from trivium.base.config import parse
 from trivium.data.loader import Loader
 from trivium.objective.instruct import Instruct
-from trivium.rows.conversation import conversation_rows
+from trivium.rows.supervised import conversation_rows
 from trivium.train.loop import train
 from trivium.train.recipe import Recipe
 

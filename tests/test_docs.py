@@ -14,7 +14,7 @@ import trivium
 from trivium.base.config import dump
 from trivium.cli import app
 from trivium.task.finetune import recipe_for
-from trivium.task.task import tasks
+from trivium.task.task import Task
 from trivium.token.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]
@@ -69,13 +69,13 @@ def test_the_page_of_your_own_kinds_runs(tmp_path, monkeypatch):
 
 
 def test_the_page_has_every_task_and_what_its_commands_leave():
-    assert {*tasks()} <= {*SECTIONS} and all(COMMANDS.search(SECTIONS[name]) for name in tasks())
+    assert {*Task.kinds} <= {*SECTIONS} and all(COMMANDS.search(SECTIONS[name]) for name in Task.kinds)
     named = {name for name, _ in FILE.findall(PAGE)}
     given = {word for line in COMMANDS.findall(PAGE) for word in re.findall(r"(?:--data|--input) ([\w.-]+)", line)}
     assert given <= named, "a file that the page does not show"
 
 
-@pytest.mark.parametrize("name", sorted(tasks()))
+@pytest.mark.parametrize("name", sorted(Task.kinds))
 def test_the_recipe_of_a_task_is_its_defaults(name, tmp_path):
     preset = {"classify": "bert", "tag": "bert", "extract": "bert", "embed": "bert"}.get(name, "llama")
     folder = small.folder(tmp_path, preset)

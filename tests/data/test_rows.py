@@ -10,7 +10,7 @@ import tiny
 from trivium.base import seeds
 from trivium.base.errors import DataError
 from trivium.base.types import IGNORE, Vocabulary
-from trivium.data.rows import DocumentRows, ExampleRows
+from trivium.data.rows import DocumentRows, ExampleRows, GroupRows
 from trivium.data.shards import Corpus
 from trivium.objective.causal import CausalLM
 from trivium.objective.masked import MaskedLM
@@ -245,3 +245,11 @@ def test_examples_may_not_be_cut():
 def test_no_examples_are_an_error():
     with pytest.raises(DataError, match="no rows to train on"):
         ExampleRows([], 16)
+
+
+def test_a_group_stays_together():
+    made = [tiny.example(3, 4), tiny.example(2, 5)]
+    rows = GroupRows([made])
+    assert rows.row(5, 0) == made and rows.size(0) == 1 and rows.length is None
+    with pytest.raises(DataError, match="no rows to train on"):
+        GroupRows([])

@@ -10,7 +10,7 @@ import trivium
 from trivium.base.errors import ModelError
 from trivium.base.types import Message
 from trivium.infer.chat import Chat, messages
-from trivium.rows.dialogue import SPEAKERS
+from trivium.rows.kinds.dialogue import SPEAKERS
 from trivium.token import template
 from trivium.token.tokenizer import Tokenizer
 

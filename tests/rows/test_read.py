@@ -3,9 +3,11 @@ from collections import Counter
 
 import pytest
 
+from talk import parse
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
-from trivium.rows.read import BAD, Conversation, Row, RowReading, parse, read_rows, recognise
+from trivium.rows.read import BAD, RowReading, read_conversations, recognise
+from trivium.rows.record import Conversation, Record
 
 QUESTION = {"question": "What?", "context": "", "answer": "That."}
 DIALOGUE = {"dialogue": [{"speaker": "user", "text": "hi"}], "response": "hello"}
@@ -28,7 +30,7 @@ def test_the_three_formats_become_conversations():
     assert parse({**INSTRUCTION, "input": ""}, "f:1").messages == (say("user", "Add."),)
     assert parse(INSTRUCTION, "f:1").complete(1) == (say("user", "Add.\n\n1 2"), say("assistant", "three"))
     assert parse({"id": 7, **QUESTION, "level": None}, "f:1") == parse(QUESTION, "f:1")
-    assert {"question", "instruction", "dialogue"} <= set(Row.kinds)
+    assert {"question", "instruction", "dialogue"} <= set(Record.kinds)
 
 
 def test_speakers_have_several_names():
@@ -89,7 +91,7 @@ def test_rows_are_read_from_files_with_their_numbers(tmp_path):
     )
     table = tmp_path / "rows.csv"
     table.write_text("question,context,answer\nWhat?,,That.\n")
-    rows = read_rows([table, file])
+    rows = read_conversations([table, file])
     assert next(rows) == (f"{table}:1", parse(QUESTION, ""))
     assert [where for where, _ in (next(rows), next(rows), next(rows))] == [f"{file}:{i}" for i in (1, 2, 3)]
     with pytest.raises(DataError, match=r"rows\.jsonl:5: expected the keys of .*; found {a}"):
@@ -118,17 +120,20 @@ def test_rows_are_read_from_files_with_their_numbers(tmp_path):
     ],
 )
 def test_a_format_is_recognised_by_its_keys(keys, kind):
-    assert recognise(keys.split(), "f:1").kind == kind
+    assert recognise(keys.split()).kind == kind
 
 
 def test_keys_of_several_formats_are_an_error_that_the_option_settles():
     row = {"source": "a", "target": "b", "document": "c", "summary": "d"}
     with pytest.raises(
-        DataError, match=r"f:1: the keys .* fit several formats: pair .*; summary .*; say which by `format`"
+        DataError, match=r"f:1: the keys .* fit several formats: pair .*; summary .*; choose one by `format`"
     ):
         parse(row, "f:1")
     assert parse(row, "f:1", RowReading(format="summary")).references == ("d",)
-    with pytest.raises(DataError, match=r"f:1: format alpaca: expected the key 'instruction', found {source, "):
+    with pytest.raises(
+        DataError,
+        match=r"f:1: expected the keys {instruction, output} of alpaca rows, found .*; 'instruction' is missing",
+    ):
         parse(row, "f:1", RowReading(format="alpaca"))
     with pytest.raises(ConfigError, match=r"format: expected one of alpaca, .*, found 'alpacca'"):
         parse(row, "f:1", RowReading(format="alpacca"))
@@ -140,10 +145,10 @@ def test_rows_that_do_not_fit_are_counted_on_request(tmp_path):
         "".join(json.dumps(row) + "\n" for row in (QUESTION, {"a": 1}, {**QUESTION, "answer": " "}, DIALOGUE))
     )
     counts = Counter()
-    found = list(read_rows([file], RowReading(skip_bad=True), counts))
+    found = list(read_conversations([file], RowReading(skip_bad=True), counts))
     assert [where[-1] for where, _ in found] == ["1", "4"] and counts == {BAD: 2}
     with pytest.raises(DataError, match=r"rows\.jsonl:2: "):
-        list(read_rows([file]))
+        list(read_conversations([file]))
 
 
 def test_a_prefix_stands_before_the_last_thing_said():

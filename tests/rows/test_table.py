@@ -4,7 +4,7 @@ import pytest
 import zstandard
 
 from trivium.base.errors import ConfigError, DataError
-from trivium.rows.table import records
+from trivium.rows.table import rows
 
 SQUAD = {
     "version": "1.1",
@@ -36,33 +36,33 @@ def write(path, text):
 
 def test_a_list_of_rows_is_a_file_of_rows(tmp_path):
     file = write(tmp_path / "a.json", "\ufeff" + json.dumps([{"a": 1}, {"a": 2}]))
-    assert list(records(file)) == [(f"{file}:1", {"a": 1}), (f"{file}:2", {"a": 2})]
+    assert list(rows(file)) == [(f"{file}:1", {"a": 1}), (f"{file}:2", {"a": 2})]
     packed = tmp_path / "a.json.zst"
     packed.write_bytes(zstandard.compress(b'{"data": [{"a": 1}]}'))
-    assert list(records(packed)) == [(f"{packed}:1", {"a": 1})]
+    assert list(rows(packed)) == [(f"{packed}:1", {"a": 1})]
 
 
 def test_squad_becomes_a_row_a_question(tmp_path):
     file = write(tmp_path / "squad.json", json.dumps(SQUAD))
-    rows = list(records(file))
-    assert [where for where, _ in rows] == [f"{file}:1.{n}" for n in (1, 2, 3)]
-    assert rows[0][1] == {
+    found = list(rows(file))
+    assert [where for where, _ in found] == [f"{file}:1.{n}" for n in (1, 2, 3)]
+    assert found[0][1] == {
         "id": "a",
         "title": "T",
         "context": "one two",
         "question": "q",
         "answers": {"text": ["two"], "answer_start": [4]},
     }
-    assert rows[1][1]["answers"] == {"text": [], "answer_start": []} and rows[2][1]["context"] == "three"
+    assert found[1][1]["answers"] == {"text": [], "answer_start": []} and found[2][1]["context"] == "three"
     del SQUAD["data"][0]["paragraphs"][1]["context"]
     with pytest.raises(DataError, match=r"squad.json:1: paragraphs\[1\].qas\[0\]: expected SQuAD's keys .*'context'"):
-        list(records(write(file, json.dumps(SQUAD))))
+        list(rows(write(file, json.dumps(SQUAD))))
 
 
 def test_instances_become_rows(tmp_path):
     row = {"id": 1, "instruction": "i", "instances": [{"input": "a", "output": "b"}, {"input": "c", "output": "d"}]}
     file = write(tmp_path / "seeds.jsonl", json.dumps(row))
-    assert [(where[-3:], row["output"]) for where, row in records(file)] == [("1.1", "b"), ("1.2", "d")]
+    assert [(where[-3:], row["output"]) for where, row in rows(file)] == [("1.1", "b"), ("1.2", "d")]
 
 
 @pytest.mark.parametrize(
@@ -78,19 +78,25 @@ def test_instances_become_rows(tmp_path):
 def test_columns_are_source_and_target(tmp_path, name, text, columns, found):
     file = write(tmp_path / name, text)
     wanted = [(f"{file}:{n}", {"source": source, "target": target}) for n, source, target in found]
-    assert list(records(file, columns)) == wanted
+    assert list(rows(file, columns)) == wanted
 
 
 @pytest.mark.parametrize(
     ("name", "text", "columns", "error", "message"),
     [
-        ("a.txt", "x\ty", (), DataError, "say by `columns`"),
+        ("a.txt", "x\ty", (), DataError, "choose two columns by `columns`"),
         ("a.txt", "x", ("1", "2"), DataError, r"a.txt:1: expected at least 2 columns, found 1"),
         ("a.csv", "a,b\n1,2\n", ("a", "c"), DataError, "a.csv:1: expected the column 'c', found a, b"),
         ("a.csv", "a,b\n1,2\n", ("a",), ConfigError, "columns: expected two"),
         ("a.txt", "x\ty", ("0", "1"), ConfigError, "numbers from 1"),
-        ("a.jsonl", '{"a": 1}', ("1", "2"), ConfigError, "give the names"),
-        ("a.json", '{"a": 1}\n{"a": 2}', (), DataError, "a.json: line 2: not JSON: .*called .jsonl"),
+        ("a.jsonl", '{"a": 1}', ("1", "2"), ConfigError, "name the columns"),
+        (
+            "a.json",
+            '{"a": 1}\n{"a": 2}',
+            (),
+            DataError,
+            "a.json: line 2: not JSON: .*name a file with one object per line .jsonl",
+        ),
         ("a.json", '{"a": 1}', (), DataError, "expected a list of rows"),
         ("a.json", "[1]", (), DataError, "a.json:1: expected an object, found int"),
         ("a.bin", "x", (), DataError, "expected a file of rows"),
@@ -98,6 +104,16 @@ def test_columns_are_source_and_target(tmp_path, name, text, columns, found):
 )
 def test_what_cannot_be_read_is_told(tmp_path, name, text, columns, error, message):
     with pytest.raises(error, match=message):
-        list(records(write(tmp_path / name, text), columns))
+        list(rows(write(tmp_path / name, text), columns))
     with pytest.raises(DataError, match=r"[Nn]o such file"):
-        list(records(tmp_path / "nowhere.json"))
+        list(rows(tmp_path / "nowhere.json"))
+
+
+def test_conll_sentences_end_at_blank_lines(tmp_path):
+    file = write(tmp_path / "x.conll", "-DOCSTART- O\n\nAnn NNP B-who\nran VB O\n\n\nBob NNP B-who\n")
+    assert list(rows(file)) == [
+        (f"{file}:3", {"tokens": ["Ann", "ran"], "tags": ["B-who", "O"]}),
+        (f"{file}:7", {"tokens": ["Bob"], "tags": ["B-who"]}),
+    ]
+    with pytest.raises(DataError, match=r"x\.conll:2: expected a word and its tag, found 'ran'"):
+        list(rows(write(file, "Ann O\nran\n")))

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from trivium.rows.read import read_rows
+from trivium.rows.read import read_conversations
 from trivium.study import facts as lab
 
 
@@ -126,7 +126,7 @@ def test_write(tmp_path, facts):
 def test_rows_read_back_as_conversations(tmp_path, facts):
     few = facts[:3]
     lab.write(tmp_path, few, seed=1)
-    conversations = [conversation for _, conversation in read_rows([tmp_path / "train.jsonl"])]
+    conversations = [conversation for _, conversation in read_conversations([tmp_path / "train.jsonl"])]
     assert len(conversations) == 27
     assert {c.messages[-1].role for c in conversations} == {"user"}
     assert {c.references[0] for c in conversations} == {fact.answer for fact in few}

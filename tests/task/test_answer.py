@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from foreign import foreign
+from talk import parse
 from trivium import api
 from trivium.base.types import Message
 from trivium.infer.beam import Beam
 from trivium.objective.instruct import Instruct
-from trivium.rows.conversation import Maker
-from trivium.rows.read import Conversation, parse
+from trivium.rows.record import Conversation
+from trivium.rows.supervised import ExampleMaker
 from trivium.task.answer import Answered, answer, answer_file, prompts_of, summary
 from trivium.token.tokenizer import Tokenizer
 
@@ -81,7 +82,7 @@ def test_one_bos_wherever_a_conversation_is_rendered(name: str) -> None:
     talk = parse({"question": "<s>", "answer": "yes"}, "x:1")
     built = api.build("llama", depth=1, vocab_size=tokenizer.size, context=256)
     model = api.Model(built.transformer, tokenizer)
-    ((example,),) = Maker(tokenizer, Instruct(), 256).items(talk)
+    ((example,),) = ExampleMaker(tokenizer, Instruct(), 256).items(talk)
     assert example.dec is not None
     chat = model.conversation(4)
     chat.history = list(talk.messages)

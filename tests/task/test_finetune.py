@@ -35,9 +35,11 @@ def test_mistakes_are_one_clear_line(tmp_path):
     with pytest.raises(DataError, match=r"r\.jsonl: expected at least two labels, found x"):
         finetune("classify", recipe_for("classify", folder, [file]), tmp_path / "a")
     bad = str(small.rows(tmp_path / "bad.jsonl", [{"text": "a", "label": "x"}, {"txt": "a", "label": "y"}]))
-    with pytest.raises(DataError, match=r"bad\.jsonl:2: expected the keys \{text\}, found \{txt, label\}"):
+    with pytest.raises(
+        DataError, match=r"bad\.jsonl:2: expected the keys \{text\} of label rows, found \{txt, label\}"
+    ):
         finetune("classify", recipe_for("classify", folder, [bad]), tmp_path / "b")
-    with pytest.raises(ModelError, match="no head that classifies"):
+    with pytest.raises(ModelError, match="task classify: expected a model with a head of kind classify, found mlm"):
         task_of("classify").measure(trivium.load(folder), [file])
 
 

@@ -7,7 +7,7 @@ import pytest
 import small
 from trivium.base.errors import ConfigError, DataError
 from trivium.infer.beam import Beam
-from trivium.rows.row import RowReading
+from trivium.rows.read import RowReading
 from trivium.task.predict import evaluate_files, parted, predict_file, reading_of, rows_as, task_for
 
 

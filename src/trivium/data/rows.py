@@ -156,6 +156,23 @@ class ExampleRows:
         return [examples[int(item)] for item in plan.document[plan.rows[index] : plan.rows[index + 1]]]
 
 
+class GroupRows:
+    """Rows of examples that must stay together; each group is a row of its own."""
+
+    length: int | None = None
+
+    def __init__(self, groups: Sequence[Sequence[Example]]) -> None:
+        if not groups:
+            raise DataError("no rows to train on: every one was dropped, or there were none")
+        self.groups = groups
+
+    def size(self, epoch: int) -> int:
+        return len(self.groups)
+
+    def row(self, epoch: int, index: int) -> list[Example]:
+        return list(self.groups[index])
+
+
 def _size(example: Example) -> int:
     """The room that an example takes in a row: its longer side, for both sides are rows."""
     return max(len(side) for side in (example.enc, example.dec) if side is not None)

@@ -19,6 +19,7 @@ def head(
     config: ModelConfig, vocabulary: Vocabulary | None, kind: str, labels: tuple[str, ...] = (), **choices: Any
 ) -> Head:
     """The head of a task for a model of this config; `choices` are fields of it that are to differ."""
+    labels = labels or getattr(Head.kinds[kind].model_fields.get("labels"), "default", ())
     if kind == "embed":
         return SentenceEmbedding(pool=choices.get("pool") or ("mean" if config.family == "encoder" else "last"))
     family, _ = stock(config, vocabulary)
@@ -26,8 +27,8 @@ def head(
     if tree is None:
         who = family.architecture if family else "this model"
         say(f"{who} has no stock class with a head of kind {kind}; the folder will be in our own format")
-        pool = {"pool": "first" if config.family == "encoder" else "last"} if kind == "classify" else {}
-        tree = {"kind": kind, "labels": list(labels), **pool}
+        tree = {"kind": kind, "labels": list(labels), "pool": "first" if config.family == "encoder" else "last"}
+        tree = {key: value for key, value in tree.items() if key == "kind" or key in Head.kinds[kind].model_fields}
     return Head.parse({**tree, **choices})
 
 

@@ -9,10 +9,9 @@ from rich.text import Text
 from trivium import api
 from trivium.base.types import Segment
 from trivium.objective.instruct import Instruct
-from trivium.rows.labelled import plain
-from trivium.rows.read import read_rows, recognise
-from trivium.rows.row import Row
-from trivium.rows.table import records
+from trivium.rows.read import read_conversations, read_row
+from trivium.rows.record import Record
+from trivium.rows.table import rows
 from trivium.task.task import by_objective
 from trivium.token.template import differences, render
 from trivium.token.tokenizer import Tokenizer
@@ -21,8 +20,6 @@ from trivium.train.recipe import Recipe
 ROWS = 3
 LONGEST = 400
 """Characters of a segment or value that are shown."""
-LEARNED = ("label", "labels", "tags", "ner_tags", "pos_tags", "answers", "positive", "pos", "chosen", "target")
-"""The keys of a record that say what is right."""
 
 
 def show_samples(model: api.Model, recipe: Recipe, console: Console | None = None) -> None:
@@ -33,14 +30,14 @@ def show_samples(model: api.Model, recipe: Recipe, console: Console | None = Non
     for path in recipe.data.path:
         if talk:
             console.print(f"{path}: rows are read as {_format(path, recipe)}; {legend}", soft_wrap=True)
-            for where, conversation in islice(read_rows([path], recipe.data.rows), ROWS):
+            for where, conversation in islice(read_conversations([path], recipe.data.rows), ROWS):
                 text = painted(render(conversation.complete(), tokenizer), tokenizer)
                 console.print(Text(f"{where}: ", "cyan") + text, soft_wrap=True)
         else:
-            kind = by_objective(recipe.objective).kind
-            console.print(f"{path}: rows are read as records of the task {kind}; {legend}", soft_wrap=True)
-            for where, row in islice(plain(path, recipe.data.rows), ROWS):
-                console.print(Text(f"{where}: ", "cyan") + _record(row), soft_wrap=True)
+            task = by_objective(recipe.objective)
+            console.print(f"{path}: rows are read as records of the task {task.kind}; {legend}", soft_wrap=True)
+            for where, row in islice(rows(path, recipe.data.rows.columns, task.record.columns), ROWS):
+                console.print(Text(f"{where}: ", "cyan") + _record(row, task.record), soft_wrap=True)
     for line in differences(tokenizer) if talk else ():
         console.print(Text(f"the chat template: {line}", "yellow"), soft_wrap=True)
 
@@ -60,17 +57,16 @@ def _format(path: str, recipe: Recipe) -> str:
     reading = recipe.data.rows
     if reading.format is not None:
         return reading.format
-    names = Row.columns
-    first = next(iter(records(path, reading.columns, names)), None)
+    first = next(rows(path, reading.columns, Record.columns), None)
     if first is None:
         return "nothing: there are none"
-    return recognise(first[1], first[0], reading.format).kind
+    return read_row(first[1], first[0], lambda one: one.kind, None)
 
 
-def _record(row: dict[str, Any]) -> Text:
-    """The keys of a record; what is right stands out."""
-    text = Text()
+def _record(row: dict[str, Any], kind: type[Record]) -> Text:
+    """Return the keys of a record as text; its answer stands out."""
+    text, learned = Text(), kind.keys(row).get(kind.answer_field)
     for key, value in row.items():
         text.append(f"{'; ' if text else ''}{key}: ", "dim")
-        text.append(f"{value!s:.{LONGEST}}", "bold green" if key in LEARNED else "dim")
+        text.append(f"{value!s:.{LONGEST}}", "bold green" if key == learned else "dim")
     return text

@@ -17,7 +17,7 @@ class Objective(Choice):
     """Pieces of running text, conversations rendered into segments, or the rows of a task with a head of its own."""
 
     loss: ClassVar[str] = "token"
-    """The loss that it is learned by (train/target)."""
+    """The loss that it is learned by (`train/loss`)."""
 
     covers: ClassVar[bool] = False
     """Whether every token of a text is a target once, so that losses add up to the bits of its bytes."""

@@ -1,4 +1,4 @@
-"""What people's files of rows hold: formats become records, records become conversations and Examples."""
+"""Files of rows: each row becomes a Record, and a Record becomes a conversation or the Examples of a head."""
 
 from trivium.base import plugin
 

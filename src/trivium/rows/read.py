@@ -1,129 +1,168 @@
-"""Rows in files: what a person's file says, as conversations, with its address in every error.
+"""Files of rows become Records and conversations; every error names the file and the row.
 
-A format is recognised by its keys; other keys beside them are passed over. The formats and what becomes of their odd
-rows are told where they are defined: `dialogue` (turns), `instruction` (one thing asked), `pair` (text to text). Where
-the keys of a row fit several formats, the one that takes more of them is meant (a `prompt` beside `messages` is a
-note); as many keys of two formats are an error, to be settled by the option `format`.
-
-It refuses to know a tokenizer, a template, or which format is for which task.
+The keys of a row decide its kind; other keys are ignored. Where the keys fit several kinds, the kind with more of them
+is taken (a `prompt` beside `messages` is a note). If two kinds have as many, that is an error, and the option `format`
+decides. Only kinds with a form in words are candidates: a task with a head reads rows of its own kind.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
-from trivium.rows import dialogue, instruction, pair, table
-from trivium.rows.row import Conversation, Row, RowReading, Unanswered
-
-__all__ = ["Conversation", "Row", "RowReading", "dialogue", "instruction", "pair", "parse", "read_rows", "recognise"]
+from trivium.rows import table
+from trivium.rows.record import Conversation, Record
 
 BAD = "row that does not fit"
 """The reason under which `skip_bad` counts."""
+Made = TypeVar("Made")
 
 
-def recognise(names: Iterable[str], where: str, wanted: str | None = None, asking: bool = False) -> type[Row]:
-    """The format of a row with these keys, or the one that is wanted; an error names the keys and the formats.
+class RowReading(Config):
+    """How rows are read. By default the keys of a row decide its kind."""
 
-    A row that is `asking` needs no answer; where it could be of several formats, the first of them is meant.
+    format: str | None = None
+    """The kind of every row, in place of what its keys say."""
+    columns: Seq[str] = ()
+    """Two columns of a table, the input and the answer (source and target, text and label): names of its header, or
+    numbers from 1 for a table without a header."""
+    speakers: Mapping[str, str] = {}
+    """The roles of speakers that a corpus names differently: `{clerk = "assistant"}`."""
+    prefix: str | None = None
+    """A text before the last message of the prompt; None is the prefix of the kind."""
+    skip_bad: bool = False
+    """Whether rows that do not fit are counted and left out; otherwise the first one ends the run."""
+
+
+def recognise(names: Iterable[str], asking: bool = False) -> type[Record]:
+    """Return the kind of a row with these keys; a ValueError names the keys and the kinds.
+
+    A row that is `asking` needs no answer; of several kinds that fit it, the first is taken.
     """
     names = [str(name) for name in names]
-
-    def required(kind: type[Row]) -> list[str]:
-        return [key for key in kind.required() if not (asking and key in kind.blank)]
-
-    if wanted is not None:
-        if (kind := Row.kinds.get(wanted)) is None:
-            raise ConfigError(f"format: expected one of {', '.join(sorted(Row.kinds))}, found {wanted!r}")
-        if missing := [key for key in required(kind) if key not in kind.keys(names)]:
-            raise DataError(f"{where}: format {wanted}: expected the key {missing[0]!r}, found {{{', '.join(names)}}}")
-        return kind
-    fitting = {
-        kind: len(kind.keys(names)) for kind in Row.kinds.values() if kind.keys(names).keys() >= {*required(kind)}
-    }
+    known = [kind for kind in Record.kinds.values() if kind.chats()]
+    fitting = {kind: len(kind.keys(names)) for kind in known if kind.keys(names).keys() >= {*kind.required(asking)}}
     best = [kind for kind, count in fitting.items() if count == max(fitting.values())]
     if len(best) == 1 or (best and asking):
         return best[0]
-    formats = "; ".join(f"{kind.kind} {{{', '.join(required(kind))}}}" for kind in (best or Row.kinds.values()))
+    formats = "; ".join(f"{kind.kind} {{{', '.join(kind.required(asking))}}}" for kind in (best or known))
     if best:
-        raise DataError(
-            f"{where}: the keys {{{', '.join(names)}}} fit several formats: {formats}; say which by `format`"
-        )
-    raise DataError(
-        f"{where}: expected the keys of one of the formats {formats}; found {{{', '.join(names)}}}{_preferred(names)}"
-    )
+        raise ValueError(f"the keys {{{', '.join(names)}}} fit several formats: {formats}; choose one by `format`")
+    raise ValueError(f"expected the keys of one of the formats {formats}; found {{{', '.join(names)}}}")
 
 
-def parse(row: Mapping[str, Any], where: str, reading: RowReading = RowReading(), asking: bool = False) -> Conversation:
-    """Read one row; `where` (file and row number) stands in front of every error.
+def format_of(reading: RowReading, kind: type[Record] | None = None) -> type[Record] | None:
+    """Return the kind of every row: that of a task with a head, or the one that `format` names; None is by its keys.
 
-    A row that is only `asking` may come without its answer; then it has no references.
+    A `format` that is unknown, or not the one of the task, is a ConfigError.
     """
-    kind = recognise(row, where, reading.format, asking)
-    keys = kind.keys(row)
-    unanswered = asking and not kind.blank.keys() <= {key for key, name in keys.items() if row[name] is not None}
-    optional = {field for field in keys if field not in kind.required()}
-    given = {field: row[key] for field, key in keys.items() if row[key] is not None or field not in optional}
+    known = [kind.kind] if kind else sorted(name for name, one in Record.kinds.items() if one.chats())
+    if reading.format not in (None, *known):
+        wanted = f"{kind.kind}, the rows of this task," if kind else f"one of {', '.join(known)},"
+        raise ConfigError(f"format: expected {wanted} found {reading.format!r}")
+    return kind or (Record.kinds[reading.format] if reading.format else None)
+
+
+def parse(row: Mapping[str, Any], kind: type[Record], asking: bool = False) -> Record:
+    """Return a row as a Record of this kind; one that does not fit is a ValueError."""
+    keys, required = kind.keys(row), kind.required(asking)
+    if missing := [field for field in required if field not in keys]:
+        raise ValueError(
+            f"expected the keys {{{', '.join(required)}}} of {kind.kind} rows, "
+            f"found {{{', '.join(map(str, row))}}}; {missing[0]!r} is missing"
+        )
+    for field in required:
+        if row[keys[field]] is None:
+            raise ValueError(f"{keys[field]}: expected a value, found null")
     try:
-        made = kind.model_validate({**given, **(kind.blank if unanswered else {})})
-        try:
-            conversation = made.conversation(reading.speakers)
-        except Unanswered as open_end:
-            if not asking:
-                raise
-            conversation = Conversation(open_end.messages, ())
-        if unanswered:
-            conversation = replace(conversation, references=())
-        return _prefixed(conversation, made.prefix if reading.prefix is None else reading.prefix)
+        return kind.model_validate({field: row[key] for field, key in keys.items() if row[key] is not None})
     except ValidationError as wrong:
-        raise DataError(f"{where}: {explain(wrong, keys)}") from None
-    except ValueError as wrong:
+        raise ValueError(explain(wrong, keys)) from None
+
+
+def conversation(record: Record, reading: RowReading = RowReading(), asking: bool = False) -> Conversation:
+    """Return a record in words, with its prefix; a record without an answer that is not `asking` is a ValueError."""
+    made = record.chat(reading.speakers)
+    if not (made.references or asking):
+        raise ValueError(
+            f"{record.required()[0]}: expected the assistant's answer at the end, "
+            f"found a turn of the {made.messages[-1].role}"
+        )
+    prefix = record.prefix if reading.prefix is None else reading.prefix
+    if not prefix:
+        return made
+    *before, last = made.messages or (Message("user", ""),)
+    return replace(made, messages=(*before, replace(last, content=prefix + last.content)))
+
+
+def read(
+    make: Callable[[Any], Made],
+    paths: Iterable[str | Path],
+    reading: RowReading = RowReading(),
+    counts: Counter[str] | None = None,
+    kind: type[Record] | None = None,
+    asking: bool = False,
+) -> Iterator[tuple[str, Made]]:
+    """Read files as (where, make(record)); all records are of one `kind`, or each is of the kind of its keys.
+
+    A row that does not fit, or that `make` refuses by a ValueError, is a DataError; with `skip_bad` it is left out and
+    counted in `counts`. Rows that are `asking`, or of a given `kind`, may lack their answer.
+    """
+    wanted = format_of(reading, kind)
+    for path in paths:
+        for where, row in table.rows(path, reading.columns, (wanted or Record).columns):
+            try:
+                made = read_row(row, where, make, wanted, asking or kind is not None)
+            except DataError:
+                if not reading.skip_bad:
+                    raise
+                if counts is not None:
+                    counts[BAD] += 1
+            else:
+                yield where, made
+
+
+def read_row(
+    row: Mapping[str, Any], where: str, make: Callable[[Any], Made], kind: type[Record] | None, asking: bool = False
+) -> Made:
+    """Return make(record) for one row; `where` (file and row number) stands before every error, a DataError."""
+    try:
+        return make(parse(row, kind or recognise(row, asking), asking))
+    except ValidationError as wrong:
+        raise DataError(f"{where}: {explain(wrong, {})}") from None
+    except (ValueError, DataError) as wrong:
         raise DataError(f"{where}: {wrong}{_preferred(row)}") from None
 
 
-def read_rows(
+def read_conversations(
     paths: Iterable[str | Path],
     reading: RowReading = RowReading(),
     counts: Counter[str] | None = None,
     asking: bool = False,
 ) -> Iterator[tuple[str, Conversation]]:
-    """Read files of rows as (where, conversation); with `skip_bad` those that do not fit are counted in `counts`."""
-    counts = Counter() if counts is None else counts
-    names = Row.kinds.get(reading.format or "", Row).columns
-    for path in paths:
-        for where, row in table.records(path, reading.columns, names):
-            try:
-                yield where, parse(row, where, reading, asking)
-            except DataError:
-                if not reading.skip_bad:
-                    raise
-                counts[BAD] += 1
+    """Read files of rows as (where, conversation)."""
+    return read(partial(conversation, reading=reading, asking=asking), paths, reading, counts, asking=asking)
 
 
 def _preferred(names: Iterable[str]) -> str:
-    """What to say beside an error about rows that compare answers."""
+    """Return a hint for rows that compare answers."""
     return "; rows of chosen and rejected answers are for the task prefer" if {"chosen", "rejected"} <= {*names} else ""
 
 
-def _prefixed(conversation: Conversation, prefix: str) -> Conversation:
-    if not prefix:
-        return conversation
-    *before, last = conversation.messages or (Message("user", ""),)
-    return replace(conversation, messages=(*before, replace(last, content=prefix + last.content)))
-
-
 def explain(wrong: ValidationError, keys: Mapping[str, str]) -> str:
-    """The first thing that is wrong, with the key as the file has it."""
+    """Return the first problem of a row, with the key as it stands in the file."""
     errors = wrong.errors(include_url=False)
-    if not errors[0]["loc"]:  # a row whose keys do not fit each other says it itself
+    if not errors[0]["loc"]:  # keys that do not fit each other
         return errors[0]["msg"].removeprefix("Value error, ")
     first = max(errors, key=lambda error: len(error["loc"])) if len({e["loc"][:1] for e in errors}) == 1 else errors[0]
-    # A union names its branches in the address; a person knows only keys and numbers.
+    # The location names the branches of a union; a person knows only keys and numbers.
     steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]
     steps = [step for step in steps if step not in ("str", "int", "dict", "tuple", "constrained")]
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{keys.get(step, step)}" for step in steps)[1:]

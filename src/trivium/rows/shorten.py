@@ -1,11 +1,11 @@
-"""What becomes of a conversation that is longer than a row. An answer is whole or is not trained: none is ever cut.
+"""Make a conversation fit into a row. An answer stays whole or is not trained: none is ever cut.
 
-- `drop`: it is left out.
-- `truncate-context`: what is read but not trained gives way. The longest run of it loses its middle, again and again,
-  so that a question at the end of a context stays, as does an instruction before its input.
-- `truncate-left`: the oldest tokens go, BOS aside. An answer that is cut into is no longer trained.
+- `drop`: leave the conversation out.
+- `truncate-context`: cut what is read but not trained. The longest run of it loses its middle, again and again, so
+  that a question at the end of a context stays, and so does an instruction before its input.
+- `truncate-left`: cut the oldest tokens, but not BOS. An answer that is cut is no longer trained.
 
-It knows ids and which of them are trained, nothing of texts.
+This file knows ids and which of them are trained, but no texts.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from trivium.base.types import Segment
 
 Policy = Literal["drop", "truncate-context", "truncate-left"]
 KEPT = 8
-"""Tokens that a shortened run keeps at least."""
+"""The least tokens of a run that was cut."""
 
 
 def shorten(segments: Sequence[Segment], length: int, policy: Policy, bos: int | None) -> list[Segment] | None:
-    """Fit a conversation into `length` ids; None where the policy cannot without cutting the last answer."""
+    """Fit a conversation into `length` ids; return None if the policy would cut the last answer."""
     over = sum(len(segment.ids) for segment in segments) - length
     if over <= 0:
         return list(segments)
@@ -34,12 +34,12 @@ def shorten(segments: Sequence[Segment], length: int, policy: Policy, bos: int |
 
 
 def _thinned(segments: list[Segment], over: int) -> list[Segment] | None:
-    """Take the middle out of the longest runs that are only read, until `over` ids are gone."""
+    """Cut the middle of the longest untrained runs until `over` ids are gone."""
     while over > 0:
         lengths = sorted({len(one.ids) for one in segments if not one.train and len(one.ids) > KEPT}, reverse=True)
         if not lengths:
             return None
-        below = max([KEPT, *lengths[1:2]])  # down to the next longest, so that equals give way together
+        below = max([KEPT, *lengths[1:2]])  # down to the next longest, so that equal runs shrink together
         longest = next(i for i, one in enumerate(segments) if not one.train and len(one.ids) == lengths[0])
         gone = min(over, lengths[0] - below)
         ids = segments[longest].ids
@@ -50,7 +50,7 @@ def _thinned(segments: list[Segment], over: int) -> list[Segment] | None:
 
 
 def _tail(segments: Sequence[Segment], length: int, bos: int | None) -> list[Segment] | None:
-    """The newest ids, after BOS where the conversation begins with it."""
+    """Return the newest ids, after BOS if the conversation begins with it."""
     begin = [segments[0]] if segments[0].ids == (bos,) and not segments[0].train else []
     room = length - len(begin)
     kept: list[Segment] = []
@@ -60,7 +60,7 @@ def _tail(segments: Sequence[Segment], length: int, bos: int | None) -> list[Seg
         cut = len(segment.ids) > room
         kept.insert(0, replace(segment, ids=segment.ids[-room:], train=segment.train and not cut))
         room -= len(segment.ids)
-    # An answer may be several segments, the end token the last of them: cut into one, and none is trained.
+    # An answer may be several segments, the last is its end token: if one of them is cut, none is trained.
     rest = len(segments) - len(begin) - len(kept)
     first = segments[len(begin) + rest]
     inside = first.train and (len(kept[0].ids) < len(first.ids) or (rest > 0 and segments[len(begin) + rest - 1].train))

@@ -1,10 +1,11 @@
-"""Files of rows as plain tables, one at a time, each with its address.
+"""Files of rows as plain tables: each row is a dictionary with its address.
 
-Read are .jsonl, .csv, .tsv and .parquet as `sources` reads them, .json (a list of rows, or a list under "data"), and
-with `columns` any table, .txt included. What nests rows is laid flat: SQuAD's articles and paragraphs become one row a
-question, an instruction with several `instances` one row an instance (`file:3.2` is the second of the third row).
+Formats: .jsonl, .csv, .tsv and .parquet as `corpus.read` reads them; .json (a list of rows, or a list under
+"data"); CoNLL (.conll, .bio, .iob, .iob2) as tokens and tags; with `columns` any table, .txt included. Nested rows
+become flat: SQuAD's articles and paragraphs become one row a question, an instruction with several `instances` one row
+an instance (`file:3.2` is the second of the third row).
 
-It refuses to know what a row means.
+A table does not know what a row means.
 """
 
 import csv
@@ -19,28 +20,29 @@ from trivium.corpus.read import unpack
 from trivium.corpus.read.reading import Reading
 from trivium.corpus.read.text import TextFile
 
-Record = tuple[str, dict[str, Any]]
+Row = tuple[str, dict[str, Any]]
+CONLL = (".conll", ".bio", ".iob", ".iob2")
 LARGEST_JSON = 1 << 30
-"""Bytes of a .json file, which is read whole; larger ones belong in .jsonl."""
+"""The largest .json file in bytes, for it is read whole; larger data belong in .jsonl."""
 
 
-def records(
-    path: str | Path, columns: Sequence[str] = (), names: tuple[str, str] = ("source", "target")
-) -> Iterator[Record]:
+def rows(path: str | Path, columns: Sequence[str] = (), names: tuple[str, str] = ("source", "target")) -> Iterator[Row]:
     """Stream the rows of a file as (file:row, row); rows count from 1.
 
-    `columns` are two of a table, by the names of its header or, where it has none, by number; they become `names`.
+    `columns` are two of a table, by the names of its header or by number if it has none; they are renamed to `names`.
     """
     path = Path(path)
     kind = suffix(path)
-    if columns:
-        for where, (source, target) in _chosen(path, kind, columns):
-            yield where, {names[0]: source, names[1]: target}
+    if kind in CONLL:
+        yield from _conll(path)
+    elif columns:
+        for where, values in _chosen(path, kind, columns):
+            yield where, dict(zip(names, values, strict=True))
     elif kind == ".json":
         yield from _flat(_listed(path))
     elif kind == ".txt":
         raise DataError(
-            f"{path}: a .txt of rows is a table: say by `columns` which two are meant, "
+            f"{path}: a .txt file of rows is a table: choose two columns by `columns`, "
             'such as data.rows.columns=["1","2"]'
         )
     else:
@@ -48,11 +50,11 @@ def records(
 
 
 def suffix(path: Path) -> str:
-    """What a file says it holds, without its compression."""
+    """Return the suffix of a file name, without that of its compression."""
     return Path(unpack.inner_name(path)).suffix
 
 
-def _listed(path: Path) -> Iterator[Record]:
+def _listed(path: Path) -> Iterator[Row]:
     reading = Reading()
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -64,10 +66,10 @@ def _listed(path: Path) -> Iterator[Record]:
         except json.JSONDecodeError as broken:
             raise DataError(
                 f"{path}: line {broken.lineno}: not JSON: {broken.msg} at column {broken.colno}; "
-                "a file with one object a line is called .jsonl"
+                "name a file with one object per line .jsonl"
             ) from None
         except RecursionError:
-            raise DataError(f"{path}: not JSON that can be read: nested too deeply") from None
+            raise DataError(f"{path}: not readable JSON: nested too deeply") from None
     rows = tree.get("data") if isinstance(tree, dict) else tree
     if not isinstance(rows, list):
         raise DataError(f'{path}: expected a list of rows, or one under "data", found {type(tree).__name__}')
@@ -77,7 +79,7 @@ def _listed(path: Path) -> Iterator[Record]:
         yield f"{path}:{number}", row
 
 
-def _flat(rows: Iterable[Record]) -> Iterator[Record]:
+def _flat(rows: Iterable[Row]) -> Iterator[Row]:
     for where, row in rows:
         if isinstance(row.get("paragraphs"), list):
             yield from _questions(where, row)
@@ -91,8 +93,8 @@ def _flat(rows: Iterable[Record]) -> Iterator[Record]:
             yield where, row
 
 
-def _questions(where: str, article: dict[str, Any]) -> Iterator[Record]:
-    """SQuAD's questions of one article, each with its paragraph."""
+def _questions(where: str, article: dict[str, Any]) -> Iterator[Row]:
+    """Yield the questions of one article of SQuAD, each with its paragraph."""
     number = 0
     for i, paragraph in enumerate(article["paragraphs"]):
         try:
@@ -122,7 +124,7 @@ def _questions(where: str, article: dict[str, Any]) -> Iterator[Record]:
 
 
 def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Two columns of a table."""
+    """Yield two columns of a table."""
     if len(columns) != 2:
         raise ConfigError(f"columns: expected two, source and target, found {', '.join(columns)}")
     source, target = columns
@@ -133,7 +135,7 @@ def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str
             yield where, (row[source], row[target])
         return
     if kind not in (".txt", ".tsv", ".csv"):
-        raise ConfigError(f"columns: {path}: numbers choose from .txt, .tsv and .csv; give the names of the columns")
+        raise ConfigError(f"columns: {path}: numbers are for .txt, .tsv and .csv; name the columns instead")
     last = max(int(source), int(target))
     if min(int(source), int(target)) < 1:
         raise ConfigError("columns: expected numbers from 1")
@@ -144,9 +146,29 @@ def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str
 
 
 def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each line of a table without a header; a tab parts them, and in .csv a comma with its quotes."""
+    """Yield the cells of each line of a table without a header, separated by tabs, in .csv by commas."""
     lines = ((number, line) for number, line in TextFile(path).lines() if line.strip())
     if kind != ".csv":
         yield from ((number, line.rstrip("\r\n").split("\t")) for number, line in lines)
         return
     yield from enumerate(csv.reader(line for _, line in lines), start=1)
+
+
+def _conll(path: Path) -> Iterator[Row]:
+    """Yield the sentences of a CoNLL file: each line is a word and its tag, the first and the last column."""
+    tokens: list[str] = []
+    tags: list[str] = []
+    begin = 1
+    for number, line in TextFile(path).lines():
+        cells = line.split()
+        if cells and cells[0] not in ("-DOCSTART-", "#"):
+            if len(cells) < 2:
+                raise DataError(f"{path}:{number}: expected a word and its tag, found {line.strip()!r:.60}")
+            begin = begin if tokens else number
+            tokens.append(cells[0])
+            tags.append(cells[-1])
+        elif tokens:
+            yield f"{path}:{begin}", {"tokens": tokens, "tags": tags}
+            tokens, tags = [], []
+    if tokens:
+        yield f"{path}:{begin}", {"tokens": tokens, "tags": tags}

@@ -10,9 +10,10 @@ from trivium.base.log import say
 from trivium.infer.beam import Beam
 from trivium.infer.generate import generate
 from trivium.infer.padding import by_length
-from trivium.rows.read import Conversation, RowReading, read_rows
+from trivium.rows.read import RowReading, read_conversations
+from trivium.rows.record import Conversation
 from trivium.rows.shorten import shorten
-from trivium.task.metric.text import exact_match, measure
+from trivium.task.metric.overlap import exact_match, measure
 from trivium.token.template import ids, render
 
 BATCH = 64
@@ -78,7 +79,7 @@ def answer_file(
     beam: Beam = Beam(beams=1),
 ) -> list[Answered]:
     """The answers to every row of a file."""
-    return answer(model, [conversation for _, conversation in read_rows([path], reading)], max_new_tokens, beam)
+    return answer(model, [one for _, one in read_conversations([path], reading)], max_new_tokens, beam)
 
 
 def summary(answered: Sequence[Answered], names: Sequence[str] = ("exact_match", "rouge_l")) -> dict[str, float]:

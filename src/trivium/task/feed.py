@@ -16,8 +16,8 @@ from trivium.data.mixture import Mixture
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
 from trivium.objective.instruct import Instruct
-from trivium.rows.conversation import conversation_rows
-from trivium.rows.example import CUT
+from trivium.rows.record import CUT
+from trivium.rows.supervised import conversation_rows
 from trivium.task.task import by_objective
 from trivium.train.recipe import Recipe
 

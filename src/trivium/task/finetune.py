@@ -1,5 +1,6 @@
-"""One command for every task: a task's defaults, the files of rows and what a person says become a recipe; it is run,
-and the task's metrics on the held-out files go into the model folder.
+"""Fine-tuning for every task: the defaults of the task and what a person says become a recipe, which is run.
+
+The metrics of the task on held-out files go into the model folder.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,14 +12,10 @@ from trivium.base import plugin
 from trivium.base.config import merge, override, parse, read_toml
 from trivium.base.log import FIRST, say
 from trivium.model.device import pick
+from trivium.rows.record import Record
 from trivium.task.run import run
 from trivium.task.task import task_of
 from trivium.train.recipe import Recipe
-
-TEXT_TO_TEXT = ("classify", "extract")
-"""Tasks with a head that an encoder-decoder model learns as text unless `head` asks for one."""
-FORMATS = {"classify": "label", "summarize": "summary"}
-"""What two columns of a table are where a task is learned as text."""
 
 
 def recipe_for(
@@ -30,30 +27,31 @@ def recipe_for(
     recipe: str | Path | None = None,
     head: bool = False,
 ) -> Recipe:
-    """The recipe of a task: its defaults, under those of a recipe file, under overrides such as `optim.lr=1e-4`."""
+    """Return the recipe of a task: overrides such as `optim.lr=1e-4` over a recipe file over the defaults of the task.
+
+    An encoder-decoder model learns a task whose rows have a form in words without a head, unless `head` is set.
+    """
+    given = read_toml(recipe) if recipe is not None else {}
+    plugin.load(override(given, overrides).get("imports", []))
     task = task_of(name)
-    objective = task.objective
-    if task.kind in TEXT_TO_TEXT and not head and api.load(model).config.family == "encoder_decoder":
-        objective = "instruct"
+    kind, spoken = task.objective, task.record if task.record and task.record.chats() else None
+    if spoken and kind != "instruct" and not head and api.load(model).config.family == "encoder_decoder":
+        kind = "instruct"
+        given.pop("objective", None)  # a recipe's objective is for the head
     tree: dict[str, Any] = {
-        "objective": {"kind": objective},
+        "objective": {"kind": kind},
         "schedule": {"kind": "wsd", "warmup_steps": 10, "decay": 0.6},
         **task.defaults,
+        "init": str(model),
+        "data": {"path": list(data), "valid": list(valid)},
     }
-    if recipe is not None:
-        given = read_toml(recipe)
-        if objective != task.objective:  # in words nothing of what a recipe says of a head applies
-            given.pop("objective", None)
-        if any(key.startswith("budget_") for key in given):
+    for layer in (given, override({}, overrides)):
+        if any(key.startswith("budget_") for key in layer):
             tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
-        tree = merge(tree, given)
-    tree = merge(tree, {"init": str(model), "data": {"path": list(data), "valid": list(valid)}})
-    if any(one.startswith("budget_") for one in overrides):
-        tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
-    tree = override(tree, overrides)
-    if objective == "instruct" and task.kind in FORMATS and tree["data"].get("rows", {}).get("columns"):
-        tree = merge({"data": {"rows": {"format": FORMATS[task.kind]}}}, tree)
-    plugin.load(tree.get("imports", []))
+        tree = merge(tree, layer)
+    columns = tree["data"].get("rows", {}).get("columns")
+    if columns and spoken and kind == "instruct" and spoken.columns != Record.columns:
+        tree = merge({"data": {"rows": {"format": spoken.kind}}}, tree)
     return parse(Recipe, tree, str(recipe or f"finetune {task.kind}"))
 
 

@@ -11,11 +11,8 @@ from trivium.base.config import dump, override, parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import write_text
 from trivium.model.device import pick
-from trivium.model.layer.score import QuestionAnswering, SequenceClassification, TokenClassification
-from trivium.rows.row import RowReading
-from trivium.task.task import Task, task_of, tasks
-
-HEADS = {SequenceClassification: "classify", TokenClassification: "tag", QuestionAnswering: "extract"}
+from trivium.rows.read import RowReading
+from trivium.task.task import Task, task_of
 
 
 def task_for(model: api.Model, name: str | None = None, overrides: Sequence[str] = ()) -> Task:
@@ -30,10 +27,11 @@ def task_for(model: api.Model, name: str | None = None, overrides: Sequence[str]
 def _named(model: api.Model, name: str | None) -> Task:
     if name is not None:
         return task_of(name)
-    if (tuned := model.record.get("task")) in tasks():
+    if (tuned := model.record.get("task")) in Task.kinds:
         return task_of(str(tuned))
-    if (found := HEADS.get(type(model.config.head))) is not None:  # type: ignore[call-overload]
-        return task_of(found)
+    for kind in Task.kinds.values():
+        if kind.head is type(model.config.head):
+            return kind()
     if "pool" in model.record:
         return task_of("embed")
     if model.config.family == "encoder":

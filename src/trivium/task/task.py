@@ -1,25 +1,31 @@
-"""What people want of a model, one kind each: how rows become Examples, what is measured, what is told of a row.
+"""The family of tasks: what people want of a model.
 
-A kind is a class in a file of its own. Those with an objective that reads records make Examples themselves; tasks of
-text to text leave that to conversations, for every model that writes can learn them.
+A kind is one class in a file of its own. It declares which rows it reads, the objective and the head that learn them,
+and the metrics; all tasks with records share the path from rows to metrics here. A model that writes is asked in words
+where the records have a form in words, and is scored as the same task.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from trivium import api
-from trivium.base import plugin
 from trivium.base.config import Choice
-from trivium.base.errors import ConfigError
-from trivium.data.rows import Rows
+from trivium.base.errors import ConfigError, ModelError
+from trivium.base.types import Example
+from trivium.data.rows import ExampleRows, Rows
+from trivium.model.layer.head import LM, Head
 from trivium.model.transformer import Transformer
 from trivium.objective.objective import Objective
-from trivium.rows.row import RowReading
+from trivium.rows.read import RowReading, conversation, read
+from trivium.rows.record import Record
+from trivium.task.answer import answer
 from trivium.train.recipe import Recipe
 
 Paths = Sequence[str | Path]
+MAX_NEW_TOKENS = 64
+"""The longest answer of a model that is asked in words, where the task does not say it."""
 
 
 class Task(Choice):
@@ -27,45 +33,136 @@ class Task(Choice):
 
     kinds: ClassVar[dict[str, type["Task"]]]
     objective: ClassVar[str] = "instruct"
-    """The kind of objective by which it is learned."""
+    """The kind of its objective."""
+    record: ClassVar[type[Record] | None] = None
+    """The kind of its rows; None is every kind with a form in words."""
+    head: ClassVar[type[Head] | None] = None
+    """The kind of its head; None keeps the model's own."""
     defaults: ClassVar[dict[str, Any]] = {}
-    """Fields of a recipe that suit it, for models of some millions of parameters."""
-
-    def equip(self, model: api.Model, recipe: Recipe) -> None:
-        """Put the head on the model that the recipe's rows need, unless it has it."""
-
-    def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[Rows, Counter[str]]:
-        """Rows of Examples, and what was dropped or cut, by reason."""
-        raise NotImplementedError(f"{self.kind} reads conversations")
-
-    def finish(self, model: api.Model, before: Transformer) -> None:
-        """Make what was trained what people use; `before` is the model without the task's head."""
+    """Fields of a recipe that suit models of some millions of parameters."""
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
-        """The task's metrics on files of rows, by name."""
+        """Return the metrics of a model on files of rows, by name."""
         raise NotImplementedError
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
-        """What the model says of each row."""
+        """Yield what the model says of each row."""
         raise NotImplementedError
 
 
-def tasks() -> dict[str, type[Task]]:
-    """Every task by name."""
-    from trivium.task import kinds
+class RecordTask(Task):
+    """A task with an objective, and mostly a head, of its own; its rows are records of one kind."""
 
-    plugin.members(kinds.__name__, kinds.__path__)
-    return Task.kinds
+    record: ClassVar[type[Record]] = Record
+
+    def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
+        """Return the fields that the head must have, such as its labels."""
+        return {}
+
+    def check(self, model: api.Model, record: Any) -> None:
+        """Refuse, by a ValueError, a record on which the head cannot be measured."""
+
+    def answers(self, model: api.Model, records: Sequence[Any]) -> list[Any]:
+        """Return what the model says of each record."""
+        raise NotImplementedError
+
+    def heard(self, record: Any, text: str) -> Any:
+        """Return what a model says that writes `text` when it is asked in words."""
+        raise NotImplementedError
+
+    def metrics(self, model: api.Model, records: Sequence[Any], answers: Sequence[Any]) -> dict[str, Any]:
+        """Return the metrics of answers, by name."""
+        raise NotImplementedError
+
+    def line(self, record: Any, answer: Any) -> dict[str, Any]:
+        """Return a record and its answer as plain data."""
+        raise NotImplementedError
+
+    def records(self, paths: Paths, reading: RowReading) -> list[Any]:
+        """Return the records of files; with `skip_bad`, without those that do not fit."""
+        return [record for _, record in read(lambda record: record, paths, reading, kind=self.record)]
+
+    def equip(self, model: api.Model, recipe: Recipe) -> None:
+        """Put the head of the task on the model, unless it has one with these fields."""
+        if self.head is None:
+            return
+        fields, old = self.fields(recipe, model), model.config.head
+        if not (isinstance(old, self.head) and all(getattr(old, name) == value for name, value in fields.items())):
+            model.equip(self.head.kind, **fields)
+
+    def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[Rows, Counter[str]]:
+        """Return rows of Examples, and how many were dropped or cut, by reason."""
+        layout, head, objective = model.layout(length), self.head_of(model), recipe.objective
+        counts: Counter[str] = Counter()
+
+        def make(record: Record) -> list[Example]:
+            return record.examples(layout, head, objective, counts)
+
+        groups = [group for _, group in read(make, paths, recipe.data.rows, counts, self.record) if group]
+        return self.rows(model, groups, recipe, length), counts
+
+    def rows(self, model: api.Model, groups: Sequence[Sequence[Example]], recipe: Recipe, length: int) -> Rows:
+        """Return the rows of the Examples of all records; by default each Example stands alone."""
+        return ExampleRows([[one] for group in groups for one in group], length, recipe.seed, recipe.data.packing)
+
+    def finish(self, model: api.Model, before: Transformer) -> None:
+        """Turn what was trained into what people use; `before` is the model without the head of the task."""
+
+    def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
+        return self.metrics(model, *self._answered(model, paths, reading, self.check))
+
+    def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
+        for record, found in zip(*self._answered(model, paths, reading), strict=True):
+            yield self.line(record, found)
+
+    def head_of(self, model: api.Model) -> Head:
+        """Return the config of the model's head; a ModelError if it is not of the task."""
+        if isinstance(model.config.head, self.head or LM):
+            return model.config.head
+        raise ModelError(
+            f"task {self.kind}: expected a model with a head of kind {(self.head or LM).kind}, "
+            f"found {model.config.head.kind}" + (f"; `trivium finetune {self.kind}` makes one" if self.head else "")
+        )
+
+    def in_words(self, model: api.Model) -> bool:
+        """Return whether the model is asked in words."""
+        return isinstance(model.config.head, LM) and self.record.chats()
+
+    def _answered(
+        self,
+        model: api.Model,
+        paths: Paths,
+        reading: RowReading,
+        check: Callable[[api.Model, Any], None] = lambda model, record: None,
+    ) -> tuple[list[Any], list[Any]]:
+        """Read records, and return them with the answers of the model."""
+        words = self.in_words(model)
+        if not words:
+            self.head_of(model)
+
+        def make(record: Record) -> tuple[Record, Any]:
+            if words:
+                return record, conversation(record, reading, asking=True)
+            check(model, record)
+            return record, None
+
+        made = [both for _, both in read(make, paths, reading, kind=self.record)]
+        records = [record for record, _ in made]
+        if not words:
+            return records, self.answers(model, records)
+        said = answer(model, [asked for _, asked in made], MAX_NEW_TOKENS)
+        return records, [self.heard(record, one.answer) for record, one in zip(records, said, strict=True)]
 
 
 def task_of(name: str) -> Task:
-    """A task by its name."""
-    known = tasks()
-    if name not in known:
-        raise ConfigError(f"task: expected one of {', '.join(sorted(known))}, found {name!r}")
-    return known[name]()
+    """Return a task by its name; an unknown name is a ConfigError."""
+    if name not in Task.kinds:
+        raise ConfigError(f"task: expected one of {', '.join(sorted(Task.kinds))}, found {name!r}")
+    return Task.kinds[name]()
 
 
-def by_objective(objective: Objective) -> Task:
-    """The task that an objective of records stands for."""
-    return next(kind() for kind in tasks().values() if kind.objective == objective.kind)
+def by_objective(objective: Objective) -> RecordTask:
+    """Return the task of an objective that reads records."""
+    return next(
+        kind() for kind in Task.kinds.values() if issubclass(kind, RecordTask) and kind.objective == objective.kind
+    )

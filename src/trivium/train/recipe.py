@@ -14,7 +14,7 @@ from trivium.model.adapt import Lora
 from trivium.model.config import ModelConfig
 from trivium.objective.causal import CausalLM
 from trivium.objective.objective import Objective
-from trivium.rows.row import RowReading
+from trivium.rows.read import RowReading
 from trivium.rows.shorten import Policy
 from trivium.token.template import Template
 from trivium.train.loss.loss import Loss

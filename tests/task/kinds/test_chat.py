@@ -6,9 +6,9 @@ import math
 import pytest
 
 import small
-from trivium.rows.row import RowReading
+from trivium.rows.read import RowReading
 from trivium.task.kinds.chat import ChatTask, answer_loss
-from trivium.task.metric import text as metric
+from trivium.task.metric import overlap as metric
 from trivium.task.predict import predict_file
 
 

@@ -7,8 +7,7 @@ import torch
 
 import small
 import trivium
-from trivium.rows.example import words
-from trivium.rows.labelled import Words
+from trivium.rows.kinds.tagged import TaggedWords
 from trivium.task.predict import predict_file
 
 
@@ -24,8 +23,7 @@ def test_tag_learns(tmp_path, preset):
     stock = transformers.AutoModelForTokenClassification.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     given = tokenizer(["see", "Bob", "now"], is_split_into_words=True, return_tensors="pt")
-    one, layout = Words(tokens=("see", "Bob", "now")), trivium.load(folder).layout()
-    example, at = words(one, layout)
+    example, at = TaggedWords(tokens=("see", "Bob", "now")).laid(trivium.load(folder).layout())
     ids = torch.tensor(example.enc if example.enc is not None else example.dec)[None]
     with torch.no_grad():
         found = stock(input_ids=ids).logits[0, at].argmax(-1)

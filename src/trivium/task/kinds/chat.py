@@ -1,4 +1,4 @@
-"""Tasks of text to text: a model writes what is asked for, and what it writes is compared with what is right."""
+"""Tasks in words: a model writes an answer, which is compared with the right answers."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -7,11 +7,12 @@ from trivium import api
 from trivium.data.loader import in_order
 from trivium.infer.beam import Beam
 from trivium.objective.instruct import Instruct
-from trivium.rows.conversation import conversation_rows
-from trivium.rows.read import read_rows
-from trivium.rows.row import RowReading
-from trivium.task.answer import answer, answer_file, summary
-from trivium.task.metric.text import available
+from trivium.rows.kinds.pair import Summary
+from trivium.rows.read import RowReading, read_conversations
+from trivium.rows.record import Record
+from trivium.rows.supervised import conversation_rows
+from trivium.task.answer import answer, summary
+from trivium.task.metric.overlap import available
 from trivium.task.task import Paths, Task
 from trivium.train.evaluate import evaluate
 from trivium.train.parallel import World
@@ -20,7 +21,7 @@ BATCH_ROWS = 16
 
 
 class ChatTask(Task, kind="chat"):
-    """Answers to questions, instructions and in dialogues."""
+    """Answers to questions, to instructions and in dialogues."""
 
     defaults: ClassVar[dict[str, Any]] = {
         "optim": {"lr": 1e-3, "weight_decay": 0.0},
@@ -29,29 +30,19 @@ class ChatTask(Task, kind="chat"):
     }
     metrics: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l", "chrf")
     max_new_tokens: int = 128
-    """Tokens of an answer at most."""
+    """The most tokens of an answer."""
     beam: Beam = Beam(beams=1)
-    """How answers are searched for; with one beam the likeliest token is taken at each step."""
+    """How an answer is searched for; one beam takes the likeliest token at each step."""
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
-        found = [one for path in paths for one in answer_file(model, path, self.max_new_tokens, reading, self.beam)]
-        return {**summary(found, available(self.metrics)), "loss": answer_loss(model, paths, reading)}
+        rows = [one for _, one in read_conversations(paths, reading)]
+        found = summary(answer(model, rows, self.max_new_tokens, self.beam), available(self.metrics))
+        return {**found, "loss": answer_loss(model, paths, reading)}
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
-        rows = [one for _, one in read_rows(paths, reading, asking=True)]
+        rows = [one for _, one in read_conversations(paths, reading, asking=True)]
         for said in answer(model, rows, self.max_new_tokens, self.beam):
             yield {"asked": said.question, "answer": said.answer}
-
-
-def answer_loss(model: api.Model, paths: Paths, reading: RowReading) -> float:
-    """Mean nats per token of the answers; of several, those of the one that the others agree with most."""
-    tokenizer, config = model.tokenizer, model.config
-    start = model.layout().start if config.family == "encoder_decoder" else None
-    rows, _ = conversation_rows(
-        paths, tokenizer, Instruct(references="best"), config.context, 0, "pad", start, reading, "truncate-context"
-    )
-    world = World(device=model.transformer.tokens.weight.device)
-    return evaluate(model.transformer, in_order(rows, BATCH_ROWS, tokenizer.vocabulary.pad), world).loss
 
 
 class TranslateTask(ChatTask, kind="translate"):
@@ -62,7 +53,19 @@ class TranslateTask(ChatTask, kind="translate"):
 
 
 class SummarizeTask(ChatTask, kind="summarize"):
-    """What a text says, in few words; rows may have several summaries."""
+    """A text in few words; rows may have several summaries."""
 
+    record: ClassVar[type[Record]] = Summary
     metrics = ("rouge_1", "rouge_2", "rouge_l")
     beam: Beam = Beam(beams=4, no_repeat_ngram=3)
+
+
+def answer_loss(model: api.Model, paths: Paths, reading: RowReading) -> float:
+    """Return the mean loss of the answers in nats per token; of several, of the one most like the others."""
+    tokenizer, config = model.tokenizer, model.config
+    start = model.layout().start if config.family == "encoder_decoder" else None
+    rows, _ = conversation_rows(
+        paths, tokenizer, Instruct(references="best"), config.context, 0, "pad", start, reading, "truncate-context"
+    )
+    world = World(device=model.transformer.tokens.weight.device)
+    return evaluate(model.transformer, in_order(rows, BATCH_ROWS, tokenizer.vocabulary.pad), world).loss

@@ -1,28 +1,32 @@
-"""Vectors by which texts are found: what belongs together lies together."""
+"""Vectors of texts: texts that belong together have near vectors."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from trivium import api
+from trivium.base.types import Example
+from trivium.data.rows import GroupRows, Rows
+from trivium.model.layer.head import Head
 from trivium.model.layer.score import SentenceEmbedding
 from trivium.model.transformer import Transformer
-from trivium.objective.label import ContrastObjective
-from trivium.rows import example as labelled
-from trivium.rows.example import GroupRows
-from trivium.rows.labelled import Group, Text, read
-from trivium.rows.row import RowReading
+from trivium.rows.kinds.group import TextGroup
+from trivium.rows.kinds.label import LabelledText
+from trivium.rows.read import RowReading, read
+from trivium.rows.record import Record
 from trivium.task.metric.ranking import ranking_metrics
-from trivium.task.task import Paths, Task
+from trivium.task.task import Paths, RecordTask
 from trivium.train.recipe import Recipe
 
 
-class EmbedTask(Task, kind="embed"):
-    """One vector a text, learned from pairs and triplets; the model keeps the head that it had."""
+class EmbedTask(RecordTask, kind="embed"):
+    """One vector a text, learned from pairs and triplets; the trained model keeps the head that it had."""
 
     objective: ClassVar[str] = "contrast"
+    record: ClassVar[type[Record]] = TextGroup
+    head: ClassVar[type[Head]] = SentenceEmbedding
     defaults: ClassVar[dict[str, Any]] = {
         "optim": {"lr": 3e-4},
         "budget_epochs": 3,
@@ -30,31 +34,34 @@ class EmbedTask(Task, kind="embed"):
         "micro_rows": 64,
     }
 
-    def equip(self, model: api.Model, recipe: Recipe) -> None:
-        assert isinstance(recipe.objective, ContrastObjective)
-        model.equip("embed", pool=recipe.objective.pool or model.record.get("pool"))
+    def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
+        return {"pool": recipe.objective.pool or model.record.get("pool")}  # type: ignore[attr-defined]
 
-    def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[GroupRows, Counter[str]]:
-        layout, counts = model.layout(length), Counter[str]()
-        rows = read(Group, paths, recipe.data.rows, counts)
-        return GroupRows([labelled.group(one, layout, counts) for _, one in rows]), counts
+    def head_of(self, model: api.Model) -> Head:
+        return model.config.head
+
+    def rows(self, model: api.Model, groups: Sequence[Sequence[Example]], recipe: Recipe, length: int) -> Rows:
+        return GroupRows(groups)
 
     def finish(self, model: api.Model, before: Transformer) -> None:
-        head = model.config.head
-        assert isinstance(head, SentenceEmbedding)
+        pool = model.config.head.pool  # type: ignore[attr-defined]
         before.load_state_dict(model.transformer.state_dict(), strict=False)
-        model.transformer, model.record = before, {**model.record, "pool": head.pool}
+        model.transformer, model.record = before, {**model.record, "pool": pool}
 
-    def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
-        rows = [one for _, one in read(Group, paths, reading)]
-        anchors = model.embed([one.anchor for one in rows])
-        # Without labels a row is of its own kind, and what belongs to it is its own positive alone.
-        kinds = [str(i) if one.label is None else str(one.label) for i, one in enumerate(rows)]
-        scores = (anchors @ model.embed([one.positive for one in rows]).T).numpy()
-        same = np.array([one.anchor for one in rows])[:, None] == np.array([one.positive for one in rows])
-        return ranking_metrics(scores, kinds, same)
+    def answers(self, model: api.Model, records: Sequence[TextGroup]) -> list[Any]:
+        """Return the vectors of each anchor and its positive."""
+        anchors, positives = (model.embed([getattr(one, key) for one in records]) for key in ("anchor", "positive"))
+        return list(zip(anchors, positives, strict=True))
+
+    def metrics(self, model: api.Model, records: Sequence[TextGroup], answers: Sequence[Any]) -> dict[str, Any]:
+        anchors, positives = (torch.stack(side) for side in zip(*answers, strict=True))
+        # Without a label only its own positive belongs to an anchor.
+        kinds = [str(i) if one.label is None else str(one.label) for i, one in enumerate(records)]
+        same = np.array([one.anchor for one in records])[:, None] == np.array([one.positive for one in records])
+        return ranking_metrics((anchors @ positives.T).numpy(), kinds, same)
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
-        rows = [one for _, one in read(Text, paths, reading)]
-        for one, vector in zip(rows, model.embed([one.text for one in rows]), strict=True):
-            yield {"text": one.text, "vector": [round(value, 6) for value in vector.tolist()]}
+        """Yield the vector of each text."""
+        texts = [text for _, text in read(lambda one: one.text, paths, reading, kind=LabelledText)]
+        for text, vector in zip(texts, model.embed(texts), strict=True):
+            yield {"text": text, "vector": [round(value, 6) for value in vector.tolist()]}

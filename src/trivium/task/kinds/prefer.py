@@ -1,32 +1,34 @@
-"""Which of two answers a model would rather give (direct preference optimisation)."""
+"""Preference between two answers (direct preference optimisation)."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from trivium import api
 from trivium.base.batch import collate
-from trivium.base.errors import DataError, ModelError
+from trivium.base.errors import DataError
 from trivium.base.types import Example
+from trivium.data.rows import GroupRows, Rows
 from trivium.model.device import place
-from trivium.model.layer.head import LM
 from trivium.model.mode import evaluating
-from trivium.rows import example as labelled
-from trivium.rows.example import GroupRows
-from trivium.rows.labelled import Better, read
-from trivium.rows.row import RowReading
-from trivium.task.task import Paths, Task
+from trivium.rows.kinds.preference import Preference
+from trivium.rows.record import Record
+from trivium.task.task import RecordTask
 from trivium.train.loss.prefer import log_likelihoods
 from trivium.train.recipe import Recipe
 
 ROWS = 8
 
 
-class PreferTask(Task, kind="prefer"):
-    """Pairs of answers, the chosen one to become likelier than the rejected one, beside the model it began as."""
+class PreferTask(RecordTask, kind="prefer"):
+    """Pairs of answers: the chosen one becomes likelier than the rejected one, compared with the reference model."""
 
     objective: ClassVar[str] = "prefer"
+    record: ClassVar[type[Record]] = Preference
     defaults: ClassVar[dict[str, Any]] = {
         "optim": {"lr": 2e-5},
         "budget_epochs": 1,
@@ -34,43 +36,38 @@ class PreferTask(Task, kind="prefer"):
         "micro_rows": 8,
     }
 
-    def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[GroupRows, Counter[str]]:
-        layout, counts = model.layout(length), Counter[str]()
-        pairs = [labelled.better(one, layout) for _, one in read(Better, paths, recipe.data.rows, counts)]
-        kept = [pair for pair in pairs if pair is not None]
-        if lost := len(pairs) - len(kept):
-            counts[f"longer than {length} tokens"] += lost
-        reference = margins(model, kept)
-        return GroupRows([labelled.with_margin(*both) for both in zip(kept, reference, strict=True)]), counts
+    def rows(self, model: api.Model, groups: Sequence[Sequence[Example]], recipe: Recipe, length: int) -> Rows:
+        """Return pairs whose target is the margin of the model as it is now, the reference."""
+        return GroupRows([with_margin(*both) for both in zip(groups, margins(model, groups), strict=True)])
 
-    def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
-        layout = model.layout()
-        made = [labelled.better(one, layout) for _, one in read(Better, paths, reading)]
-        pairs = [pair for pair in made if pair is not None]
-        if not pairs:
-            raise DataError("no pair of answers fits the model's context")
-        found = margins(model, pairs)
-        scores = {"rows": len(pairs), "accuracy": share(found), "margin": sum(found) / len(pairs)}
+    def answers(self, model: api.Model, records: Sequence[Preference]) -> list[float | None]:
+        """Return the margin of each pair in nats; None where it is longer than the context."""
+        pairs = [one.examples(model.layout(), None, None, Counter()) for one in records]
+        found = iter(margins(model, [pair for pair in pairs if pair]))
+        return [next(found) if pair else None for pair in pairs]
+
+    def metrics(self, model: api.Model, records: Sequence[Preference], answers: Sequence[Any]) -> dict[str, Any]:
+        found = np.array([margin for margin in answers if margin is not None])
+        if not len(found):
+            raise DataError("no pair of answers fits the context of the model")
+        scores = {"rows": len(found), "accuracy": float((found > 0).mean()), "margin": float(found.mean())}
         if (began := reference(model)) is None:
             return scores
-        gained = [after - before for after, before in zip(found, margins(began, pairs), strict=True)]
-        return scores | {"reward_accuracy": share(gained), "reward_margin": sum(gained) / len(pairs)}
+        gained = found - np.array([margin for margin in self.answers(began, records) if margin is not None])
+        return scores | {"reward_accuracy": float((gained > 0).mean()), "reward_margin": float(gained.mean())}
 
-    def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
-        layout = model.layout()
-        for _, one in read(Better, paths, reading):
-            pair = labelled.better(one, layout)
-            margin = margins(model, [pair])[0] if pair is not None else None
-            yield {"prompt": one.messages[0][-1].content, "margin": margin}
+    def line(self, record: Preference, answer: Any) -> dict[str, Any]:
+        return {"prompt": record.messages[0][-1].content, "margin": answer}
 
 
-def share(margins: Sequence[float]) -> float:
-    """How often the chosen answer is ahead."""
-    return sum(margin > 0 for margin in margins) / len(margins)
+def with_margin(pair: Sequence[Example], margin: float) -> list[Example]:
+    """Return a pair with the margin of the reference model as its target."""
+    chosen, rejected = pair
+    return [replace(chosen, targets={**chosen.targets, "margin": np.array(margin, dtype=np.float32)}), rejected]
 
 
 def reference(model: api.Model) -> api.Model | None:
-    """The model that a preferring one began as, where its folder is still there."""
+    """Return the model that training began with; None if its folder is gone, or the task was another one."""
     recipe = model.record.get("recipe") or {}
     init = recipe.get("init")
     if (recipe.get("objective") or {}).get("kind") != "prefer" or not init or not Path(init).is_dir():
@@ -79,9 +76,7 @@ def reference(model: api.Model) -> api.Model | None:
 
 
 def margins(model: api.Model, pairs: Sequence[Sequence[Example]]) -> list[float]:
-    """log p(chosen) - log p(rejected) of each pair, in nats."""
-    if not isinstance(model.config.head, LM):
-        raise ModelError("prefer compares answers that a model would write, and this one does not write")
+    """Return log p(chosen) - log p(rejected) of each pair, in nats."""
     transformer, found = model.transformer, []
     device = transformer.tokens.weight.device
     with evaluating(transformer):

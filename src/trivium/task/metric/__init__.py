@@ -1,1 +1,1 @@
-"""How right answers, labels, rankings and spans are."""
+"""The metrics of tasks, those of one kind of answer in one file."""

@@ -1,4 +1,4 @@
-"""How well what is sought stands in a list: recall, reciprocal rank, discounted gain."""
+"""Ranking metrics: recall, MRR, nDCG."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ CUTS = (1, 5, 10)
 def ranking_metrics(
     scores: np.ndarray, kinds: Sequence[str], same: np.ndarray | None = None, cut: int = 10
 ) -> dict[str, float]:
-    """Metrics of queries by documents, [N, N]: what has a query's kind is right, what is the `same` text is left out.
+    """Return the metrics of N queries over N documents, from scores [N, N].
 
-    recall@k: whether a right one stands among the first k (there may be more right ones than k); MRR and nDCG look at
-    the first `cut`.
+    A document is right if it has the kind of the query; one that is the `same` text is left out. recall@k is the share
+    of queries with a right document among the first k; MRR and nDCG count the first `cut` documents.
     """
     right = np.array(kinds)[:, None] == np.array(kinds)
     scores = np.where(same, -np.inf, scores) if same is not None else scores

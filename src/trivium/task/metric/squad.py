@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from trivium.task.metric.text import chinese
+from trivium.task.metric.overlap import chinese
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PARTS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")

@@ -1,21 +1,20 @@
-"""Formats of several turns: our own dialogues, OpenAI's `messages`, ShareGPT's `conversations`.
+"""Rows of several turns: our own dialogues, OpenAI's `messages`, ShareGPT's `conversations`.
 
-    {"dialogue": [{"speaker": "user", "text": "..."}, ...], "response": "..."}      or "turns", answer as last turn
+    {"dialogue": [{"speaker": "user", "text": "..."}, ...], "response": "..."}      or "turns", the last is the answer
     {"messages": [{"role": "user", "content": "...", "train": true}, ...], "tools": [...]}
     {"conversations": [{"from": "human", "value": "..."}, ...], "system": "...", "tools": "..."}
 
-What happens to the odd ones:
-- Turns in a row by one speaker are one turn, joined by a newline; so is a `response` after an assistant's turn.
-- A conversation may begin with the assistant, and a system turn may stand anywhere: both are kept where they are.
-  An empty system turn is left out.
-- The speaker `system` sets the scene. Corpora of task dialogues call the assistant so: where a `dialogue` begins
-  with the user and user and system take turns with nobody else speaking, `system` is the assistant. The option
-  `speakers` says otherwise, and gives names that are not known here.
-- A conversation that ends with somebody else than the assistant, one without turns, an unknown speaker and a blank
-  turn are errors.
-- Tools become text, in the form that Qwen and Hermes made common, so that every template can say them: the tools
-  stand at the end of the system turn, a call is the assistant's `<tool_call>`, a result the user's `<tool_response>`.
-- `train` (or OpenAI's `weight` 0 or 1) says of one turn whether it is trained.
+Rules for unusual rows:
+- Successive turns of one speaker become one turn, joined by a newline. So does a `response` after an assistant turn.
+- A conversation may begin with the assistant. A system turn may stand anywhere and stays in its place. An empty
+  system turn is left out.
+- The speaker `system` sets the scene. Corpora of task dialogues give this name to the assistant: if a `dialogue`
+  begins with the user, and user and system alternate without another speaker, `system` is the assistant. The option
+  `speakers` overrides this, and gives roles to unknown names.
+- An error is a conversation that does not end with the assistant, one without turns, an unknown speaker, a blank turn.
+- Tools become text in the form of Qwen and Hermes, so that every template can hold them: the tools stand at the end of
+  the system turn, a call is the assistant's `<tool_call>`, a result is the user's `<tool_response>`.
+- `train` (or OpenAI's `weight` 0 or 1) says whether one turn is trained.
 """
 
 import json
@@ -26,7 +25,7 @@ from pydantic import ConfigDict, Field
 
 from trivium.base.config import Config, Seq
 from trivium.base.types import Message
-from trivium.rows.row import Conversation, Row, finished, merge, said
+from trivium.rows.record import Conversation, Record, ended, merge, said
 
 SPEAKERS = {
     "user": "user",
@@ -48,11 +47,11 @@ TOOLS = {
     "function_call": "call",
     "tool_call": "call",
 }
-"""Who else speaks in `messages` and `conversations`: what a tool gave, and the assistant's call of one."""
+"""The other speakers in `messages` and `conversations`: the result of a tool, and a call of one."""
 
 
 class Turn(Config):
-    """One turn of a dialogue; what else a corpus notes about it is passed over."""
+    """One turn of a dialogue; other keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
     speaker: str
@@ -60,14 +59,14 @@ class Turn(Config):
     train: bool | None = None
 
 
-class Dialogue(Row, kind="dialogue"):
-    """Turns of a dialogue, and the assistant's response to them, unless it stands as the last turn."""
+class Dialogue(Record, kind="dialogue"):
+    """Turns of a dialogue; the answer is the `response`, else the last turn."""
 
     also: ClassVar[Mapping[str, tuple[str, ...]]] = {"dialogue": ("turns",)}
     dialogue: Seq[Turn]
     response: str | None = None
 
-    def conversation(self, speakers: Mapping[str, str]) -> Conversation:
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
         if not self.dialogue:
             raise ValueError("dialogue: expected at least one turn, found none")
         names = [turn.speaker.strip().lower() for turn in self.dialogue]
@@ -78,12 +77,12 @@ class Dialogue(Row, kind="dialogue"):
             role = _role(name, speakers, SPEAKERS, f"dialogue[{i}].speaker")
             turns.append(Message(role, said(turn.text, f"dialogue[{i}].text"), turn.train))
         if self.response is None:
-            return finished(turns, "dialogue")
+            return ended(turns, "dialogue")
         return Conversation(merge(turns), (said(self.response, "response"),))
 
 
-class Said(Config):
-    """One of OpenAI's messages."""
+class OpenAIMessage(Config):
+    """One message in OpenAI's form."""
 
     model_config = ConfigDict(extra="ignore")
     role: str
@@ -93,26 +92,26 @@ class Said(Config):
     weight: float | None = Field(None, strict=False)
 
 
-class Messages(Row, kind="messages"):
-    """OpenAI's messages, the last of them the answer."""
+class Messages(Record, kind="messages"):
+    """OpenAI's messages; the last is the answer."""
 
-    messages: Seq[Said]
+    messages: Seq[OpenAIMessage]
     tools: Seq[dict[str, Any]] | str | None = None
 
-    def conversation(self, speakers: Mapping[str, str]) -> Conversation:
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
         turns = []
         for i, one in enumerate(self.messages):
             where = f"messages[{i}]"
             role = _role(one.role.strip().lower(), speakers, {**SPEAKERS, **TOOLS}, f"{where}.role")
             train = one.train if one.train is not None or one.weight is None else one.weight > 0
-            calls = [called(_function(call, f"{where}.tool_calls")) for call in one.tool_calls or ()]
+            calls = [_call(_function(call, f"{where}.tool_calls")) for call in one.tool_calls or ()]
             text = _text(one.content, f"{where}.content")
             turns += _turn(role, "\n".join([text, *calls] if text or not calls else calls), train, f"{where}.content")
-        return finished(_with_tools(turns, self.tools), "messages")
+        return ended(_with_tools(turns, self.tools), "messages")
 
 
-class Uttered(Config):
-    """One of ShareGPT's turns."""
+class ShareGPTTurn(Config):
+    """One turn in ShareGPT's form."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
     speaker: str = Field(alias="from")
@@ -120,38 +119,29 @@ class Uttered(Config):
     train: bool | None = None
 
 
-class ShareGPT(Row, kind="sharegpt"):
-    """ShareGPT's conversations, the last turn of them the answer."""
+class ShareGPT(Record, kind="sharegpt"):
+    """ShareGPT's conversations; the last turn is the answer."""
 
-    conversations: Seq[Uttered]
+    conversations: Seq[ShareGPTTurn]
     system: str | None = None
     tools: Seq[dict[str, Any]] | str | None = None
 
-    def conversation(self, speakers: Mapping[str, str]) -> Conversation:
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
         turns = [Message("system", self.system)] if self.system and self.system.strip() else []
         for i, one in enumerate(self.conversations):
             name, where = one.speaker.strip().lower(), f"conversations[{i}]"
             role = _role(name, speakers, {**SPEAKERS, **TOOLS}, f"{where}.from")
             turns += _turn(role, one.value, one.train, f"{where}.value")
-        return finished(_with_tools(turns, self.tools), "conversations")
+        return ended(_with_tools(turns, self.tools), "conversations")
 
 
 def takes_turns(names: Sequence[str]) -> bool:
-    """Whether user and system alternate, the user first and nobody else: then `system` is who answers."""
+    """Return whether only user and system speak, in turn, and the user begins: then `system` is the assistant."""
     return len(names) > 1 and all(name == ("user", "system")[i % 2] for i, name in enumerate(names))
 
 
-def called(function: str) -> str:
-    """A call of a tool as text."""
+def _call(function: str) -> str:
     return f"<tool_call>\n{function}\n</tool_call>"
-
-
-def offered(tools: str) -> str:
-    """The tools that may be called, one JSON object a line, as text."""
-    return (
-        f"You may call these tools:\n<tools>\n{tools}\n</tools>\n"
-        'Call one by {"name": ..., "arguments": {...}} between <tool_call> and </tool_call>.'
-    )
 
 
 def _role(name: str, speakers: Mapping[str, str], known: Mapping[str, str], key: str) -> str:
@@ -162,18 +152,18 @@ def _role(name: str, speakers: Mapping[str, str], known: Mapping[str, str], key:
 
 
 def _turn(role: str, text: str, train: bool | None, key: str) -> list[Message]:
-    """A turn as a message, tools as text; none where an empty system turn says nothing."""
+    """Return a turn as a message, tools as text; an empty system turn gives none."""
     if role == "system" and not text.strip():
         return []
     if role == "result":
         return [Message("user", f"<tool_response>\n{text}\n</tool_response>", train)]
     if role == "call":
-        return [Message("assistant", called(said(text, key)), train)]
+        return [Message("assistant", _call(said(text, key)), train)]
     return [Message(role, said(text, key), train)]
 
 
 def _text(content: str | Sequence[dict[str, Any]] | None, key: str) -> str:
-    """The text of a message, which may come in parts."""
+    """Return the text of a message, which may have parts."""
     if content is None or isinstance(content, str):
         return content or ""
     for i, part in enumerate(content):
@@ -196,7 +186,7 @@ def _function(call: dict[str, Any], key: str) -> str:
 
 
 def _with_tools(turns: list[Message], tools: Sequence[dict[str, Any]] | str | None) -> list[Message]:
-    """The turns, with the tools at the end of the first system turn."""
+    """Add the tools to the end of the first system turn."""
     if isinstance(tools, str):
         try:
             tools = json.loads(tools) if tools.strip() else None
@@ -204,7 +194,11 @@ def _with_tools(turns: list[Message], tools: Sequence[dict[str, Any]] | str | No
             raise ValueError(f"tools: expected a list, or JSON of one, found {tools!r:.60}") from None
     if not tools:
         return turns
-    text = offered("\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools))
+    lines = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools)
+    text = (
+        f"You may call these tools:\n<tools>\n{lines}\n</tools>\n"
+        'Call one by {"name": ..., "arguments": {...}} between <tool_call> and </tool_call>.'
+    )
     if turns and turns[0].role == "system":
         return [Message("system", f"{turns[0].content}\n\n{text}", turns[0].train), *turns[1:]]
     return [Message("system", text), *turns]

@@ -1,9 +1,9 @@
 import pytest
 
+from talk import parse
 from trivium.base.errors import DataError
 from trivium.base.types import Message
-from trivium.rows.instruction import UNANSWERABLE
-from trivium.rows.read import RowReading, parse
+from trivium.rows.read import RowReading
 
 CHAT = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "r"}]
 
@@ -15,14 +15,6 @@ def asked(row, **options):
 def test_a_question_needs_no_context():
     assert asked({"question": "q", "answer": "a"}) == "q"
     assert asked({"question": "q", "answer": "a", "context": None}) == "q"
-
-
-def test_squad_takes_its_texts_and_says_what_it_is():
-    row = {"id": "1", "question": "q", "context": "c", "answers": {"text": ["a", "b", "a"], "answer_start": [0, 1, 0]}}
-    assert parse(row, "f:1").references == ("a", "b")
-    assert asked(row) == "answer from the text: c\n\nq" and asked(row, prefix="") == "c\n\nq"
-    row["answers"] = {"text": [], "answer_start": []}
-    assert parse(row, "f:1").references == (UNANSWERABLE,)
 
 
 def test_alpaca():

@@ -1,8 +1,7 @@
 import pytest
 
 from trivium.base.types import Message
-from trivium.rows.read import Row
-from trivium.rows.row import Conversation, finished, merge, several
+from trivium.rows.record import Conversation, Record, answers_of, ended, merge
 
 A, U, S = (lambda text, train=None, role=role: Message(role, text, train) for role in ("assistant", "user", "system"))
 
@@ -13,21 +12,21 @@ def test_turns_by_one_speaker_are_joined_unless_only_one_of_them_is_trained():
 
 
 def test_the_last_turn_is_the_answer_and_keeps_its_flag():
-    assert finished([U("a"), A("b", True)], "x") == Conversation((U("a"),), ("b",), True)
-    assert finished([U("a"), A("b", False)], "x").complete() == (U("a"), A("b", False))
-    for turns, message in (([], "x: expected at least one turn"), ([U("a")], "at the end, found a turn of the user")):
-        with pytest.raises(ValueError, match=message):
-            finished(turns, "x")
+    assert ended([U("a"), A("b", True)], "x") == Conversation((U("a"),), ("b",), True)
+    assert ended([U("a"), A("b", False)], "x").complete() == (U("a"), A("b", False))
+    assert ended([U("a")], "x") == Conversation((U("a"),), ())
+    with pytest.raises(ValueError, match="x: expected at least one turn"):
+        ended([], "x")
 
 
 def test_answers_are_one_or_several_and_never_blank():
-    assert several("a", "k") == ["a"] and several(["a", "b"], "k") == ["a", "b"]
+    assert answers_of("a", "k") == ["a"] and answers_of(["a", "b"], "k") == ["a", "b"]
     for wrong, message in (([], "k: expected at least one"), (["a", " "], r"k\[1\]: expected some text"), ("", "k: ")):
         with pytest.raises(ValueError, match=message):
-            several(wrong, "k")
+            answers_of(wrong, "k")
 
 
-@pytest.mark.parametrize("kind", Row.kinds.values())
+@pytest.mark.parametrize("kind", Record.kinds.values())
 def test_every_format_says_what_it_needs(kind):
     assert kind.required() and set(kind.required()) <= set(kind.model_fields)
     assert kind.keys(kind.required()) == {key: key for key in kind.required()}

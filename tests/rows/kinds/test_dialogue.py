@@ -1,8 +1,9 @@
 import pytest
 
+from talk import parse
 from trivium.base.errors import DataError
 from trivium.base.types import Message
-from trivium.rows.read import RowReading, parse
+from trivium.rows.read import RowReading
 
 TOOLS = [{"name": "add", "parameters": {"type": "object"}}]
 

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from trivium.base.errors import DataError
-from trivium.task.metric import text as metric
-from trivium.task.metric.text import bleu, chinese, chrf, exact_match, measure, rouge_1, rouge_2, rouge_l
+from trivium.task.metric import overlap as metric
+from trivium.task.metric.overlap import bleu, chinese, chrf, exact_match, measure, rouge_1, rouge_2, rouge_l
 
 WORDS = ["a", "b", "c", "d", "e", "F,", "g.", "ab-c", "1.5"]
 

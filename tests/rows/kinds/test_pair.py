@@ -1,7 +1,8 @@
 import pytest
 
+from talk import parse
 from trivium.base.errors import DataError
-from trivium.rows.read import RowReading, parse
+from trivium.rows.read import RowReading
 
 
 def read(row, **options):
@@ -26,12 +27,6 @@ def test_summaries():
     assert read({"source": ["d", "e"], "target": ["s", "t"]}) == ("d e", ("s", "t"))
 
 
-def test_labels_are_text_too():
-    assert read({"text": "t", "label": "good"}) == ("classify: t", ("good",))
-    assert read({"text": "t", "text_pair": "u", "label": 1}) == ("classify: t\n\nu", ("1",))
-    assert read({"text": "t", "labels": ["a", "b"]}) == ("classify: t", ("a, b",))
-
-
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -39,7 +34,6 @@ def test_labels_are_text_too():
         ({"source": "a", "target": []}, "f:1: target: expected at least one"),
         ({"source": 3, "target": "b"}, "f:1: source: expected a text, or a list of them, found 3"),
         ({"document": ["a", 3], "summary": "b"}, r"f:1: document\[1\]: input should be a valid string, found 3"),
-        ({"text": "t", "label": None}, "f:1: label: "),
     ],
 )
 def test_what_does_not_fit_is_one_line(row, message):

@@ -1,10 +1,10 @@
-"""Conversations in files become rows of Examples: text reads and renders them, the objective masks them.
+"""Conversations become the Examples of supervised fine-tuning.
 
 What is left out is counted by reason. Every row counts the same, however many right answers it has.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from trivium.base.errors import DataError
 from trivium.base.types import Example, Message, Segment
 from trivium.data.rows import ExampleRows, Packing
 from trivium.objective.instruct import Instruct
-from trivium.rows.read import BAD, Conversation, RowReading, read_rows
+from trivium.rows.read import RowReading, conversation, read
+from trivium.rows.record import Conversation, Record
 from trivium.rows.shorten import Policy, shorten
 from trivium.token.template import ids, render
 from trivium.token.tokenizer import Tokenizer
@@ -32,20 +33,17 @@ def conversation_rows(
     too_long: Policy = "drop",
     shortened: Counter[str] | None = None,
 ) -> tuple[ExampleRows, Counter[str]]:
-    """Render every row of the files; give the rows and, by reason, how many were dropped.
+    """Return the rows of files as Examples, and how many were dropped, by reason.
 
-    `start` is the id that the decoder beside an encoder begins with; None is a model without an encoder. Rows that
-    `too_long` made fit are counted in `shortened`. An answer is never cut, so no end token is trained in a wrong place.
+    `start` is the first id of the decoder beside an encoder; None is a model without an encoder. Rows that `too_long`
+    has cut are counted in `shortened`. No answer is ever cut, so no end token is trained in a wrong place.
     """
-    maker = Maker(tokenizer, objective, length, start, too_long)
-    choices: list[list[Example]] = []
-    for where, conversation in read_rows(paths, reading, maker.dropped):
-        try:
-            choices += maker.items(conversation)
-        except DataError as wrong:
-            if not reading.skip_bad:
-                raise DataError(f"{where}: {wrong}") from None
-            maker.dropped[BAD] += 1
+    maker = ExampleMaker(tokenizer, objective, length, start, too_long)
+
+    def make(record: Record) -> list[list[Example]]:
+        return maker.items(conversation(record, reading))
+
+    choices = [item for _, items in read(make, paths, reading, maker.dropped) for item in items]
     if shortened is not None:
         shortened.update(maker.shortened)
     if not choices and maker.dropped:
@@ -54,8 +52,8 @@ def conversation_rows(
     return ExampleRows(choices, length, seed, packing), maker.dropped
 
 
-class Maker:
-    """Makes the Examples of conversations and counts what it leaves out."""
+class ExampleMaker:
+    """Makes the Examples of conversations, and counts what it leaves out or cuts."""
 
     def __init__(
         self,
@@ -71,16 +69,15 @@ class Maker:
         self.shortened: Counter[str] = Counter()
 
     def items(self, conversation: Conversation) -> list[list[Example]]:
-        """What is to be trained of a conversation, each with the alternatives of which an epoch draws one."""
+        """Return what is trained of a conversation; each item is a list of alternatives, one drawn in each epoch."""
         chosen: Sequence[int] = range(len(conversation.references))
         if self.objective.references == "best":
             chosen = [best([self.tokenizer.encode(text) for text in conversation.references])]
         whole = [self._marked(conversation.complete(reference)) for reference in chosen]
-        last = len(whole[0]) - 1
         found: list[list[Example]] = []
-        if self.start is not None:  # earlier answers do not depend on the last one
-            for turn in range(last):
-                if whole[0][turn].train and whole[0][turn].role == "assistant":
+        if self.start is not None:  # each earlier answer is an item of its own
+            for turn, message in enumerate(whole[0][:-1]):
+                if message.train and message.role == "assistant":
                     found += self._alternatives([whole[0][: turn + 1]])
             whole = [messages for messages in whole if messages[-1].train]
         if not any(message.train for messages in whole for message in messages) and not found:
@@ -89,7 +86,7 @@ class Maker:
         return found + (self._alternatives(whole) if whole else [])
 
     def _marked(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages, with the recipe's choice of what is trained where the row leaves it open."""
+        """Decide for each message whether it is trained: the row first, else the recipe."""
         last, every = len(messages) - 1, self.objective.train == "all"
         return [
             message
@@ -99,7 +96,7 @@ class Maker:
         ]
 
     def _alternatives(self, whole: Sequence[Sequence[Message]]) -> list[list[Example]]:
-        """The Examples of one item, by reference: all together, or to be drawn from."""
+        """Return the Examples of one item, one a reference: all of them, or alternatives to draw from."""
         fitting = [parts for messages in whole if (parts := self._fitted(messages)) is not None]
         if lost := len(whole) - len(fitting):
             if fitting:
@@ -114,7 +111,7 @@ class Maker:
         return [[example] for example in made] if every else [made]
 
     def _fitted(self, messages: Sequence[Message]) -> tuple[list[Segment], list[int]] | None:
-        """What is read, and beside an encoder what is written, made to fit; None where it cannot be."""
+        """Return the segments to read and, beside an encoder, the ids to write; None if they do not fit."""
         bos = self.tokenizer.vocabulary.bos
         answer: list[int] = []
         if self.start is None:
@@ -137,15 +134,12 @@ class Maker:
 
 
 def best(references: Sequence[Sequence[int]]) -> int:
-    """The reference that agrees most with the others: the highest mean F1 of tokens, the first of equals."""
+    """Return the number of the reference with the highest mean token F1 with the others, the first of equals."""
     bags = [Counter(reference) for reference in references]
 
     def agreement(i: int) -> float:
-        others = [2 * (bags[i] & bag).total() / max(1, bags[i].total() + bag.total()) for bag in _without(bags, i)]
-        return sum(others) / max(1, len(others))
+        bag, others = bags[i], bags[:i] + bags[i + 1 :]
+        scores = [2 * (bag & other).total() / max(1, bag.total() + other.total()) for other in others]
+        return sum(scores) / max(1, len(scores))
 
     return max(range(len(bags)), key=agreement)
-
-
-def _without(bags: Sequence[Counter[int]], at: int) -> Iterator[Counter[int]]:
-    return (bag for i, bag in enumerate(bags) if i != at)

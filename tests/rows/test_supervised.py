@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreign import foreign
+from talk import parse
 from trivium.base.batch import collate
 from trivium.base.errors import DataError
 from trivium.base.types import IGNORE
 from trivium.objective.instruct import Instruct
-from trivium.rows.conversation import NOTHING, Maker, best, conversation_rows
-from trivium.rows.read import BAD, RowReading, parse
+from trivium.rows.read import BAD, RowReading
+from trivium.rows.supervised import NOTHING, ExampleMaker, best, conversation_rows
 from trivium.token.template import Plain, with_template
 from trivium.token.tokenizer import Tokenizer
 
@@ -34,7 +35,7 @@ def tokenizer():
 
 
 def render_references(conversation, tokenizer, objective, start=None):
-    return [example for item in Maker(tokenizer, objective, 4096, start).items(conversation) for example in item]
+    return [example for item in ExampleMaker(tokenizer, objective, 4096, start).items(conversation) for example in item]
 
 
 def write(path, *rows):

@@ -1,0 +1,35 @@
+"""Rows of texts that belong together: `{"anchor": "...", "positive": "...", "negative": ["...", ...]}`."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from trivium.base.config import Seq
+from trivium.base.types import Example
+from trivium.rows.record import Record, lay
+from trivium.token.layout import Layout
+
+
+class TextGroup(Record, kind="group"):
+    """A text, one that belongs to it, and some that do not. Rows of one `label` belong together too."""
+
+    also: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "anchor": ("query", "sentence1", "question"),
+        "positive": ("pos", "sentence2", "answer"),
+        "negative": ("neg", "negatives"),
+    }
+    columns: ClassVar[tuple[str, str]] = ("anchor", "positive")
+    answer_field: ClassVar[str] = "positive"
+    anchor: str
+    positive: str
+    negative: str | Seq[str] = ()
+    label: str | int | None = None
+
+    def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
+        """One Example a text; the target of the first is how many follow it."""
+        negatives = (self.negative,) if isinstance(self.negative, str) else self.negative
+        first, *others = (lay([text], layout, counts) for text in (self.anchor, self.positive, *negatives))
+        return [replace(first, targets={"group": np.array(len(others))}), *others]

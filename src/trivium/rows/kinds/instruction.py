@@ -1,0 +1,92 @@
+"""Rows of one prompt and its answers: questions, instructions, prompts with completions.
+
+    {"question": "...", "context": "...", "answer": "..."}                       context may be "" or missing
+    {"instruction": "...", "input": "...", "outputs": ["...", ...]}              input may be "" or missing
+    {"instruction": "...", "input": "...", "output": "..."}                      Alpaca: one answer, or a list
+    {"prompt": "...", "completion": "..."}                                       texts, or both lists of messages
+
+A blank line separates a context from its question, and an instruction from its input; an empty one adds nothing. A
+blank text is an error where some text is required, and so are `outputs` that are not a list or are empty. Equal outputs
+count once.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from trivium.base.config import Seq
+from trivium.rows.kinds.dialogue import Messages, OpenAIMessage
+from trivium.rows.record import Conversation, Record, answers_of, said, single
+
+
+class Question(Record, kind="question"):
+    """One question about a context, one answer."""
+
+    columns: ClassVar[tuple[str, str]] = ("question", "answer")
+    answer_field: ClassVar[str] = "answer"
+    question: str
+    context: str = ""
+    answer: str | None = None
+
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
+        return single(about(self.context, self.question), answers_of(self.answer, "answer"))
+
+
+class Instruction(Record, kind="instruction"):
+    """An instruction, its input, and one or more right outputs."""
+
+    answer_field: ClassVar[str] = "outputs"
+    instruction: str
+    input: str = ""
+    outputs: Seq[str] | None = None
+
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
+        return single(_applied(self.instruction, self.input), answers_of(self.outputs, "outputs"))
+
+
+class Alpaca(Record, kind="alpaca"):
+    """An instruction, its input and its output."""
+
+    answer_field: ClassVar[str] = "output"
+    instruction: str
+    input: str = ""
+    output: str | Seq[str] | None = None
+
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
+        return single(_applied(self.instruction, self.input), answers_of(self.output, "output"))
+
+
+class PromptCompletion(Record, kind="completion"):
+    """A prompt and its completion: texts, or lists of messages whose last is the answer."""
+
+    also: ClassVar[Mapping[str, tuple[str, ...]]] = {"completion": ("response",)}
+    answer_field: ClassVar[str] = "completion"
+    prompt: str | Seq[dict[str, Any]]
+    completion: str | Seq[str] | Seq[dict[str, Any]] | None = None
+
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
+        given = self.completion
+        if isinstance(self.prompt, str):
+            if isinstance(given, tuple) and not all(isinstance(one, str) for one in given):
+                raise ValueError("completion: expected a text, as the prompt is one")
+            return single(said(self.prompt, "prompt"), answers_of(given, "completion"))  # type: ignore[arg-type]
+        turns = [OpenAIMessage.model_validate(turn) for turn in self.prompt]
+        if isinstance(given, str):
+            turns.append(OpenAIMessage(role="assistant", content=given))
+        elif given is not None:
+            if not all(isinstance(one, dict) for one in given):
+                raise ValueError("completion: expected messages, as the prompt has them")
+            # Only the completion is trained, not what the prompt repeats of the assistant.
+            turns = [turn.replace(train=False) if turn.train is None else turn for turn in turns]
+            turns += [OpenAIMessage.model_validate(turn) for turn in given]
+        return Messages(messages=tuple(turns)).chat(speakers)
+
+
+def about(context: str, question: str) -> str:
+    """Return a question behind its context."""
+    asked = said(question, "question")
+    return f"{context}\n\n{asked}" if context.strip() else asked
+
+
+def _applied(instruction: str, given: str) -> str:
+    asked = said(instruction, "instruction")
+    return f"{asked}\n\n{given}" if given.strip() else asked

@@ -1,0 +1,82 @@
+"""Rows of a text, or two, and what it is called.
+
+    {"text": "...", "label": "..."}
+    {"text": "...", "text_pair": "...", "label": ["...", ...]}    a list where a text has any number of labels
+
+In words the prefix is `classify: ` and the answer is the labels, separated by ", ".
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from trivium.base.config import Seq
+from trivium.base.types import Example
+from trivium.rows.record import Conversation, Record, lay, said, single
+from trivium.token.layout import Layout
+
+
+class LabelledText(Record, kind="label"):
+    """A text, or two, and its label or list of labels."""
+
+    columns: ClassVar[tuple[str, str]] = ("text", "label")
+    answer_field: ClassVar[str] = "label"
+    also: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "text": ("sentence", "sentence1", "premise", "question1"),
+        "text_pair": ("sentence2", "hypothesis", "question2"),
+        "label": ("labels",),
+    }
+    text: str
+    text_pair: str | None = None
+    label: str | int | Seq[str | int] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of all labels."""
+        found = self.label if isinstance(self.label, tuple) else () if self.label is None else (self.label,)
+        return tuple(str(label) for label in found)
+
+    @property
+    def texts(self) -> list[str]:
+        """The one text, or both."""
+        return [self.text] if self.text_pair is None else [self.text, self.text_pair]
+
+    @property
+    def prefix(self) -> str:
+        return "classify: "
+
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
+        said(self.text, "text")
+        answer = [] if self.label is None else [said(", ".join(self.labels), "label")]
+        return single("\n\n".join(text for text in self.texts if text.strip()), answer)
+
+    def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
+        target = self.target(head.labels, head.multi_label)
+        return [replace(lay(self.texts, layout, counts), targets={"label": target})]
+
+    def target(self, labels: Sequence[str], multi_label: bool) -> np.ndarray:
+        """Return the number of the label, or with `multi_label` 0 or 1 for each label, [C]."""
+        if not multi_label:
+            if len(self.labels) != 1:
+                raise ValueError(f"label: expected one, found {len(self.labels)}")
+            return np.array(number(self.labels[0], labels))
+        made = np.zeros(len(labels), dtype=np.int64)
+        made[[number(name, labels) for name in self.labels]] = 1
+        return made
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels without duplicates in order: numbers by size, others by name."""
+    every = set(labels)
+    return tuple(sorted(every, key=int if all(label.isdigit() for label in every) else None))
+
+
+def number(name: str, labels: Sequence[str]) -> int:
+    """Return the number of a label; one that the model does not have is a ValueError."""
+    if name not in labels:
+        known = ", ".join(labels[:20]) + (" ..." if len(labels) > 20 else "")
+        raise ValueError(f"label {name!r} is none of the model's: {known}")
+    return labels.index(name)

@@ -1,0 +1,114 @@
+"""Questions about a context, answered by spans of it (SQuAD).
+
+    {"question": "...", "context": "...", "answers": {"text": ["..."], "answer_start": [0]}}    one question a row
+
+In words the prefix is `answer from the text: `, and a question without an answer is answered `unanswerable`. Before a
+head the context is read in windows where it is too long.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import ConfigDict
+
+from trivium.base.config import Config, Seq
+from trivium.base.types import Example
+from trivium.rows.kinds.instruction import about
+from trivium.rows.record import Conversation, Record, answers_of, single
+from trivium.token.layout import Layout, spans
+
+UNANSWERABLE = "unanswerable"
+
+
+class SquadAnswers(Config):
+    """The texts of the answers, and where each begins in the context, in characters."""
+
+    model_config = ConfigDict(extra="ignore")
+    text: Seq[str] = ()
+    answer_start: Seq[int] = ()
+
+
+class ContextWindow(NamedTuple):
+    """A question with a part of its context."""
+
+    example: Example
+    first: int
+    """The place of the first token of the context."""
+    places: np.ndarray
+    """Where each token of the context begins and ends in the context, in characters, [N, 2]."""
+
+    def span(self, begin: int, end: int) -> tuple[int, int] | None:
+        """Return the first and last token of these characters; None if some of them are not here."""
+        touched = np.flatnonzero((self.places[:, 1] > begin) & (self.places[:, 0] < end))
+        if not len(touched) or self.places[touched[0], 0] > begin or self.places[touched[-1], 1] < end:
+            return None
+        return self.first + int(touched[0]), self.first + int(touched[-1])
+
+
+class Squad(Record, kind="squad"):
+    """One question about a context, and the spans of it that answer it."""
+
+    answer_field: ClassVar[str] = "answers"
+    question: str
+    context: str
+    answers: SquadAnswers | None = None
+    id: str = ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The answers; none where the context does not answer the question."""
+        return self.answers.text if self.answers else ()
+
+    @property
+    def prefix(self) -> str:
+        return "answer from the text: "
+
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
+        found = answers_of(self.texts or UNANSWERABLE, "answers.text") if self.answers else []
+        return single(about(self.context, self.question), found)
+
+    def windows(self, layout: Layout, stride: int) -> Iterator[ContextWindow]:
+        """Lay the question with each part of its context that fits beside it, `stride` tokens apart."""
+        question = layout.tokenizer.encode(self.question)
+        found, places = spans(layout.tokenizer, self.context)
+        question = question[: layout.room(2) // 2]
+        room = layout.room(2) - len(question)
+        at = 0
+        while True:
+            parts = [question, found[at : at + room]]
+            yield ContextWindow(layout.example(parts), layout.frame.lay(parts)[2][1], places[at : at + room])
+            if at + room >= len(found):
+                return
+            at += min(stride, room)
+
+    def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
+        """The targets are the first and last token of an answer, or the first token of a window without one."""
+        answers = self._located(objective.unanswerable)
+        made = []
+        for window in self.windows(layout, objective.stride):
+            start, end = next((found for answer in answers if (found := window.span(*answer)) is not None), (0, 0))
+            made.append(replace(window.example, targets={"start": np.array(start), "end": np.array(end)}))
+        if answers and not any(int(example.targets["end"]) for example in made):
+            counts["its answer is in no window"] += 1
+            return []
+        return made
+
+    def _located(self, unanswerable: bool) -> list[tuple[int, int]]:
+        """Return where each answer begins and ends, in characters; answers that do not fit are a ValueError."""
+        starts = self.answers.answer_start if self.answers else ()
+        if len(self.texts) != len(starts):
+            raise ValueError(
+                f"answers.answer_start: expected one for each of {len(self.texts)} texts, found {len(starts)}"
+            )
+        for text, at in zip(self.texts, starts, strict=True):
+            if (found := self.context[at : at + len(text)]) != text:
+                raise ValueError(f"answers: expected {text!r:.60} at {at} of the context, found {found!r:.60}")
+        if not self.texts and not unanswerable:
+            raise ValueError(
+                "answers: expected at least one, found none; if questions may have no answer in their context, "
+                "set objective.unanswerable=true"
+            )
+        return [(at, at + len(text)) for text, at in zip(self.texts, starts, strict=True)]
