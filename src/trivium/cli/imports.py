@@ -1,19 +1,16 @@
-"""The option `--imports FILE`, one definition for every command that loads a model or a recipe."""
+"""The option `--imports FILE` of every command that loads a model or a recipe."""
 
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from trivium.base import plugin
-
-Imports = Annotated[list[str] | None, typer.Option("--imports", help="A Python file of your own kinds; repeatable.")]
+from trivium.cli.options import Imports
 
 
 def importing(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option `--imports`: those files are run before it, so that it knows their kinds."""
+    """Give a command the option `--imports`: run those files before it, so that it knows their kinds."""
 
     @wraps(command)
     def run(imports: list[str] | None = None, **options: Any) -> None:

@@ -23,6 +23,7 @@ TextKey = Annotated[str | None, typer.Option("--text-key", help="The key of the 
 VocabSize = Annotated[
     int, typer.Option("--vocab-size", help="Tokens of the new tokenizer, special tokens included; a multiple of 64.")
 ]
+Imports = Annotated[list[str] | None, typer.Option("--imports", help="A Python file of your own kinds; repeatable.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run folder.")]
 Html = Annotated[bool, typer.Option("--html", help="Write an HTML page instead of lines.")]
 Page = Annotated[Path, typer.Option("--out", "-o", help="The HTML page.")]
