@@ -6,11 +6,16 @@ Nothing in `src` knows these names. `test_one_file` imports the file as `imports
 import torch
 from torch import nn
 
+from trivium.base.errors import DataError
 from trivium.base.types import Example
+from trivium.corpus import engine
+from trivium.corpus.clean import filter
+from trivium.corpus.stages import attempt
 from trivium.model import init
 from trivium.model.attention import kernel, pattern
 from trivium.model.layer import embed, ffn, head, norm, position, residual
 from trivium.objective import objective
+from trivium.token import template
 from trivium.train import optim, schedule
 from trivium.train.loss import loss, token
 
@@ -182,3 +187,32 @@ class Square(schedule.Schedule, kind="house"):
     def after(self, step, steps):
         USED.add("schedule")
         return 1 - (step / steps) ** 2
+
+
+class Spoken(template.Template, kind="house"):
+    """The speaker and what is said."""
+
+    @property
+    def source(self):
+        USED.add("template")
+        end = "{{- '</s>' if m['role'] == 'assistant' -}}"
+        return "{%- for m in messages -%}{{- m['role'] + ': ' + m['content'] -}}" + end + "{%- endfor -%}"
+
+
+class Mild(filter.Filter, kind="house"):
+    """No text that shouts."""
+
+    def reason(self, text):
+        USED.add("filter")
+        return "shouted" if text.isupper() else None
+
+
+class Queue(engine.Engine, kind="house"):
+    """One shard after the other, in this process."""
+
+    def do(self, work, stage, shards, done):
+        USED.add("engine")
+        for count, shard in enumerate(shards, start=1):
+            if why := attempt(str(work.data), stage.name, shard):
+                raise DataError(why)
+            done(count)

@@ -19,6 +19,9 @@ from trivium.base import plugin
 from trivium.base.config import Choice, dump, merge, parse
 from trivium.base.errors import ModelError
 from trivium.base.files import sha256
+from trivium.base.types import Message
+from trivium.corpus import engine
+from trivium.corpus.clean import filter
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.data.loader import Loader
 from trivium.model import init
@@ -28,6 +31,8 @@ from trivium.model.layer import embed, ffn, head, norm, position, residual
 from trivium.model.transformer import Transformer
 from trivium.objective import objective
 from trivium.task.run import run
+from trivium.token import template
+from trivium.token.tokenizer import Tokenizer
 from trivium.train import optim, schedule
 from trivium.train.loop import train
 from trivium.train.loss import loss
@@ -50,6 +55,9 @@ FAMILIES: dict[str, type[Choice]] = {
     "loss": loss.Loss,
     "optim": optim.Optim,
     "schedule": schedule.Schedule,
+    "template": template.Template,
+    "filter": filter.Filter,
+    "engine": engine.Engine,
 }
 KERNELS = [pytest.param(kind, marks=pytest.mark.slow if kind == "flex" else ()) for kind in sorted(kernel.Kernel.kinds)]
 
@@ -94,12 +102,9 @@ TREE = {
 
 
 def test_no_axis_is_missing_here():
-    def below(cls):
-        return {cls, *(inner for child in cls.__subclasses__() for inner in below(child))}
-
-    families = {cls for cls in below(Choice) if Choice in cls.__bases__}
-    mine = {cls for cls in families if cls.__module__.split(".")[1:2] in (["model"], ["objective"], ["train"])}
-    assert mine <= set(FAMILIES.values())
+    rooms = ("model", "objective", "train", "token", "corpus")
+    mine = {cls for cls in tiny.families() if cls.__module__.startswith(tuple(f"trivium.{room}." for room in rooms))}
+    assert mine == set(FAMILIES.values())
 
 
 def test_one_recipe_with_a_new_kind_of_everything_trains(tmp_path, used):
@@ -113,7 +118,7 @@ def test_one_recipe_with_a_new_kind_of_everything_trains(tmp_path, used):
     for name, p in model.named_parameters():
         p.register_hook(lambda grad, name=name: reached.add(name) if grad.any() else None)
     step = train(model, tiny.loader(rows), recipe, 2, tmp_path)
-    assert set(FAMILIES) == used
+    assert set(FAMILIES) - {"template", "filter", "engine"} == used
     assert step.finite and step.skipped == 0 and step.targets > 0
     assert reached == {name for name, _ in model.named_parameters()}
 
@@ -224,3 +229,41 @@ def test_a_run_of_own_kinds_is_resumed(data, tmp_path, monkeypatch):
     monkeypatch.undo()
     resumed = run(recipe_of(data), tmp_path / "run", resume=True)
     assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_text_is_prepared_by_an_engine_and_a_filter_of_ones_own(tmp_path, used):
+    (tmp_path / "loud.txt").write_text("THE RIVER RUNS PAST THE BRIDGE")
+    (tmp_path / "calm.txt").write_text("The letter came in the morning.")
+    how = Preparation(tokenizer="bytes", near=None, filter="house")
+    manifest = prepare([tmp_path], tmp_path / "data", how, engine=engine.Engine.parse("house"))
+    assert used == {"filter", "engine"} and manifest["report"]["dropped"] == {"shouted": 1}
+    assert not prepare([tmp_path], tmp_path / "data", how)["fresh"]
+
+
+def test_data_of_a_filter_that_has_changed_is_made_again(tmp_path):
+    def made() -> bool:
+        with tiny.forgetting():
+            plugin.load([tmp_path / "own.py"])
+            how = Preparation(tokenizer="bytes", near=None, filter="house")
+            return prepare([tmp_path / "text"], tmp_path / "data", how)["fresh"]
+
+    (tmp_path / "text").mkdir()
+    for name in "abcd":
+        (tmp_path / "text" / f"{name}.txt").write_text(f"The letter {name} came in the morning.")
+    (tmp_path / "own.py").write_text(OWN.read_text())
+    assert made() and not made()
+    (tmp_path / "own.py").write_text(OWN.read_text().replace("shouted", "loud"))
+    assert made()
+
+
+def test_a_worker_of_a_preparation_knows_the_kinds_too(tmp_path):
+    for number in range(8):
+        (tmp_path / f"{number}.txt").write_text(f"The letter {number} came in the morning.")
+    how = Preparation(tokenizer="bytes", near=None, filter="house", shards=2)
+    assert prepare([tmp_path], tmp_path / "data", how, engine=engine.Local(workers=2))["fresh"]
+
+
+def test_a_conversation_is_written_by_a_template_of_ones_own(used):
+    dressed = template.with_template(Tokenizer.bytes(), template.Template.parse("house"))
+    ids = template.ids(template.render([Message("user", "hi"), Message("assistant", "ho")], dressed))
+    assert dressed.decode(ids) == "user: hiassistant: ho</s>" and used == {"template"}

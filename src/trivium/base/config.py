@@ -138,12 +138,15 @@ def dump(value: Any) -> Any:
 
 
 def classes(value: Any) -> Iterator[type[Config]]:
-    """Yield the class of every node in a config."""
+    """Yield the class of every node of a config."""
     if isinstance(value, Config):
         yield type(value)
-        value = dict(value)
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else ():
-        yield from classes(item)
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from classes(item)
 
 
 def merge(below: Any, above: Any) -> Any:

@@ -48,7 +48,7 @@ for command in (
     inspect,
     show,
 ):
-    app.command()(command if command in (demo, prepare) else importing(command))
+    app.command()(command if command is demo else importing(command))
 app.command("import")(importing(import_))
 app.add_typer(tokenizer)
 

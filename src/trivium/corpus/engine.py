@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from trivium.base import plugin
 from trivium.base.config import Choice, Config, Seq
 from trivium.base.errors import DataError
 from trivium.base.files import write_text
@@ -101,17 +102,17 @@ def _worker(folder: str, stage: str) -> tuple[Connection, BaseProcess]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([attempt.__module__])
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, folder, stage), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, folder, stage, plugin.paths()), daemon=True)
     process.start()
     theirs.close()  # the process has its own, and with the last one the wire breaks
     return ours, process
 
 
-def _serve(wire: Connection, folder: str, stage: str) -> None:
+def _serve(wire: Connection, folder: str, stage: str, imports: Sequence[str]) -> None:
     """Do one shard after the other until None comes; processes are the parallelism here, so encoders get one thread."""
     os.environ.setdefault("RAYON_NUM_THREADS", "1")
     for shard in iter(wire.recv, None):
-        wire.send(attempt(folder, stage, shard))
+        wire.send(attempt(folder, stage, shard, imports))
 
 
 def _cores() -> int:
@@ -134,7 +135,9 @@ class Ray(Engine, kind="ray"):
         if not ray.is_initialized():
             ray.init(address=self.address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
         remote: Any = ray.remote(num_cpus=self.cpus, max_retries=0)(attempt)
-        waiting = {remote.remote(str(work.data.absolute()), stage.name, shard): shard for shard in shards}
+        waiting = {
+            remote.remote(str(work.data.absolute()), stage.name, shard, plugin.paths()): shard for shard in shards
+        }
         while waiting:
             ready, _ = ray.wait(list(waiting), num_returns=1)
             try:
@@ -180,6 +183,7 @@ class Slurm(Engine, kind="slurm"):
         """Write the script of a stage: one command, which does one shard."""
         folder = work.folder / "slurm"
         words = [sys.executable, "-m", "trivium", "prepare", "--stage", stage, "--plan", work.plan.key]
+        words += [word for path in plugin.paths() for word in ("--imports", path)]
         lines = ["#!/bin/bash", f"#SBATCH --job-name=trivium-{stage}", f"#SBATCH --output={folder}/{stage}-%A_%a.out"]
         if tasks:
             lines.append(f"#SBATCH --array=0-{tasks - 1}")

@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from trivium.base.config import dump
+from trivium.base import plugin
+from trivium.base.config import classes, dump
 from trivium.base.errors import DataError
 from trivium.base.files import fingerprint
 from trivium.corpus.clean import language
@@ -68,7 +69,7 @@ def prepare(
             preparation=preparation,
             shards=assign(files, count, before),
             inputs=inputs,
-            code=code(),
+            code=fingerprint([code(), inputs["imports"]]) if "imports" in inputs else code(),
             counts=counts,
             keep_dropped=None if wanted is None else str(wanted.absolute()),
             keep_work=keep_work,
@@ -116,6 +117,8 @@ def _inputs(files: list[Unit], preparation: Preparation) -> dict[str, Any]:
         inputs["tokenizer"] = Tokenizer.load(preparation.tokenizer).identity
     if against := preparation.contamination.against:
         options["contamination"]["against"] = identify(against)
+    if own := plugin.needed(classes(preparation)):
+        inputs["imports"] = own
     if preparation.languages is not None:
         inputs["language_by"] = language.method()
     return inputs

@@ -5,10 +5,11 @@ a shard. Its result is one file that appears whole, under a name that says what 
 in another place, changes nothing. It refuses to know which engine runs it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivium.base import plugin
 from trivium.base.errors import DataError, TriviumError
 from trivium.corpus.plan import Unit, Work
 from trivium.corpus.stage.dedup import decide
@@ -63,8 +64,9 @@ def named(name: str) -> Stage:
     return found[name]
 
 
-def attempt(folder: str, stage: str, shard: int) -> str | None:
+def attempt(folder: str, stage: str, shard: int, imports: Sequence[str] = ()) -> str | None:
     """Do a task, unless it is done; what a person can mend is given back as a line, for it may cross processes."""
+    plugin.load(imports)  # this may be another process than the one that read the command
     work, step = Work(folder), named(stage)
     try:
         if not step.result(work, shard).is_file():
