@@ -7,29 +7,39 @@ problem, if pdoc warns or if a public module, class, function or method has no d
 """
 
 import argparse
+import importlib
 import inspect
 import pkgutil
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pdoc
 from pdoc.doc import Class, Doc, Function, Module
+from torch import nn
 
 import trivium
 
 
-def modules() -> list[str]:
-    """Return the public rooms of the package; pdoc adds what is inside them."""
-    return [module.name for module in pkgutil.iter_modules(trivium.__path__) if not module.name.startswith("_")]
-
-
 def load() -> None:
-    """Load the lazy names of the package and list its rooms beside them: pdoc shows `__all__`."""
+    """Import every module, load the lazy names of the package, and list its rooms beside them: pdoc shows `__all__`."""
+    found = [*pkgutil.walk_packages(trivium.__path__, "trivium.")]
+    for name in [module.name for module in found if not module.name.endswith("__main__")]:
+        quiet(vars(importlib.import_module(name)))
     for name in trivium.__all__:
         setattr(trivium, name, getattr(trivium, name))
-    trivium.__all__ = [*trivium.__all__, *modules()]
+    rooms = {module.name.split(".")[1] for module in found} - {"__main__"}
+    trivium.__all__ = [*trivium.__all__, *sorted(rooms)]
+
+
+def quiet(names: dict[str, Any]) -> None:
+    """Clear the docstrings that torch and NamedTuple give to every class: they say nothing about ours."""
+    nn.Module.forward.__doc__ = nn.Module.__init__.__doc__ = None
+    for kind in [value for value in names.values() if isinstance(value, type) and hasattr(value, "_fields")]:
+        for field in (kind.__new__, *(getattr(kind, name) for name in kind._fields)):
+            field.__doc__ = None
 
 
 def parts(doc: Doc) -> Iterator[Doc]:
@@ -43,11 +53,20 @@ def parts(doc: Doc) -> Iterator[Doc]:
 
 
 def undocumented(doc: Doc) -> list[str]:
-    """Return the full name of each part without a docstring; a base class or a Protocol may say it for a method."""
+    """Return the full name of each part without a docstring.
+
+    A lambda needs none, and another place may say it for all: a base class or Protocol for a method, a field of type
+    Callable for the functions that fill it, a module's class for its `forward`.
+    """
     found = list(parts(doc))
-    protocols = [part for part in found if isinstance(part, Class) and getattr(part.obj, "_is_protocol", False)]
-    said = {member.name for protocol in protocols for member in protocol.own_members if member.docstring}
-    return [f"{part.fullname}: no docstring" for part in found if not (part.docstring or part.name in said)]
+    said = {"forward"}
+    for part in [part for part in found if isinstance(part, Class)]:
+        shared = getattr(part.obj, "_is_protocol", False)
+        for member in part.own_members:
+            if member.docstring and (shared or "Callable" in getattr(member, "annotation_str", "")):
+                said.add(member.name)
+    bare = [part for part in found if not part.docstring and part.name not in said]
+    return [f"{part.fullname}: no docstring" for part in bare if getattr(part.obj, "__name__", "") != "<lambda>"]
 
 
 def build(folder: Path) -> list[str]:
