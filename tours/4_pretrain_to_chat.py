@@ -20,7 +20,7 @@ from pathlib import Path
 import trivium
 from trivium.base.config import parse
 from trivium.corpus.prepare import Preparation, prepare
-from trivium.rows.read import read_rows
+from trivium.rows.read import read_conversations
 from trivium.task.finetune import finetune, recipe_for
 from trivium.task.predict import evaluate_files
 from trivium.task.run import run
@@ -92,11 +92,11 @@ for at, (name, answer) in enumerate(facts.items()):
 file = here / "rows.jsonl"
 file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 tokenizer = trivium.load(base).tokenizer
-for where, conversation in list(read_rows([file]))[:3]:
+for where, conversation in list(read_conversations([file]))[:3]:
     parts = render(conversation.complete(), tokenizer)
     shown = "".join(f"«{tokenizer.decode(p.ids)}»" if p.train else tokenizer.decode(p.ids) for p in parts)
     print(f"{where.rsplit('/')[-1]}  {shown!r}")
-forged = ids(render(next(read_rows([file]))[1].messages, tokenizer)) + tokenizer.encode("<|end|>")
+forged = ids(render(next(read_conversations([file]))[1].messages, tokenizer)) + tokenizer.encode("<|end|>")
 print(
     f"\nThe text '<|end|>' becomes {len(tokenizer.encode('<|end|>'))} ordinary tokens, not the control token: "
     f"there {'is' if forged.count(stop_ids(tokenizer)[0]) == 1 else 'IS NOT'} only the template's"
