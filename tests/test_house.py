@@ -271,6 +271,22 @@ def test_names_say_what_is_inside():
     assert not any(VAGUE.search(name) for name in ("loop", "commonsense", "t5", "view"))
 
 
+def twins(sources: dict[str, ast.Module]) -> list[str]:
+    """Public classes of one name in several files, or twice in one."""
+    homes: dict[str, list[str]] = {}
+    for file, tree in sources.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(f"{file}: line {node.lineno}")
+    return [f"class {name}: {', '.join(found)}" for name, found in homes.items() if len(found) > 1]
+
+
+def test_no_name_is_given_to_two_classes():
+    report(twins({str(path.relative_to(ROOT)): parse(path) for path in SOURCES}))
+    same = ast.parse("class A: pass\nclass _B: pass")
+    assert twins({"a.py": same, "b.py": same}) == ["class A: a.py: line 1, b.py: line 1"]
+
+
 def test_files_are_small():
     problems = []
     for path in SOURCES:

@@ -12,7 +12,7 @@ from trivium.model.attention.pattern import Full, Pattern, Window
 from trivium.model.config import ModelConfig
 
 
-class Local(LayerTypes):
+class GlobalEveryNth(LayerTypes):
     """Every third layer sees all, from the first on; the others see `local_attention` // 2 to each side."""
 
     full = Full()
@@ -53,7 +53,7 @@ KEYS = [
     Key("classifier_bias", False, "head.dense_bias"),
     Key("classifier_activation", "gelu", "head.activation", ACTIVATION),
     Key("tie_word_embeddings", True, "tie"),
-    layers := Local(),
+    layers := GlobalEveryNth(),
     RopeByType(layers, {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}),
     std("initializer_range"),
     token("cls_token_id", "bos"),
