@@ -122,7 +122,7 @@ def test_a_recipe_may_name_several_folders(tmp_path: Path):
     other = tiny.recipe(data={"path": [str(folder) for folder in folders], "weights": [1, 2]})
     assert data_identity(recipe) != data_identity(other)
     Tokens.identity = "another"
-    with pytest.raises(DataError, match=rf"{folders[0]}: was encoded with another tokenizer"):
+    with pytest.raises(DataError, match=rf"{folders[0]}: encoded with another tokenizer"):
         open_rows(recipe, model, 17)
     with pytest.raises(
         ConfigError, match=r"data.*weights: expected 2 numbers above 0, one for each path, found \[1.0\]"

@@ -80,5 +80,5 @@ def test_every_family_is_scored_by_what_it_learned(data: Path, capsys, preset, c
 def test_a_model_that_writes_no_tokens_is_refused(data: Path, tmp_path: Path) -> None:
     made = small.model("bert")
     bare = api.Model(api.build("bert", vocab_size=384, head="none", **small.SIZES["bert"]).transformer, made.tokenizer)
-    with pytest.raises(ModelError, match="m: has no head that writes tokens; files of its task's rows score it"):
+    with pytest.raises(ModelError, match="m: has no head over the vocabulary; evaluate it on files of rows"):
         score_folder(bare.save(tmp_path / "m"), data)

@@ -21,7 +21,7 @@ def test_data_of_another_tokenizer_is_refused(pretrained, data, tmp_path):
     options = Preparation(tokenizer=str(tmp_path / "tokenizer"), near=None)
     prepare([source], tmp_path / "data", options)
     tree = dump(pretraining(tmp_path / "data")) | {"model": None, "init": str(pretrained)}
-    with pytest.raises(DataError, match="was encoded with another tokenizer than the model's"):
+    with pytest.raises(DataError, match="encoded with another tokenizer than the model's"):
         run(parse(Recipe, tree), tmp_path / "run")
 
 

@@ -53,7 +53,7 @@ def test_new_tokens_and_a_template_of_ones_own(tmp_path, capsys):
     folder = small.folder(tmp_path, "llama")
     words = [*small.FAST, "template=chatml", 'tokens=["<|im_start|>","<|im_end|>"]']
     model, _ = finetune("chat", recipe_for("chat", folder, [file], [file], words), tmp_path / "run")
-    assert "2 tokens are new: 386 in all, 386 rows in the table" in capsys.readouterr().out
+    assert "added 2 tokens: 386 in all, 386 rows in the embedding table" in capsys.readouterr().out
     tuned = trivium.load(model)
     assert tuned.config.vocab_size == tuned.tokenizer.size == 386 and len(tuned.record["recipe"]["tokens"]) == 2
     end = tuned.tokenizer.id_of("<|im_end|>")
@@ -65,7 +65,7 @@ def test_new_tokens_and_a_template_of_ones_own(tmp_path, capsys):
     given = tokenizer.apply_chat_template(talk, return_tensors="pt", return_dict=True)["input_ids"]
     assert given[0].tolist() == ids(render([Message(**turn) for turn in talk], tuned.tokenizer))
     assert close(tuned.logits(given), stock(given).logits)
-    with pytest.raises(ConfigError, match="rows of new tokens must be learned"):
+    with pytest.raises(ConfigError, match="the embeddings of new tokens must be trained"):
         recipe_for("chat", folder, [file], overrides=[*words, "lora.rank=4"])
 
 

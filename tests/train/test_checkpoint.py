@@ -189,7 +189,7 @@ def test_a_damaged_newest_is_set_aside_for_the_one_before(tmp_path, state, capsy
     found = latest(tmp_path)
     assert state.load(found) == 1
     assert not folder.exists() and (tmp_path / "damaged-step-00000002").is_dir()
-    assert "set aside as damaged-step-00000002" in capsys.readouterr().err
+    assert "renamed to damaged-step-00000002" in capsys.readouterr().err
     assert latest(tmp_path) == found and steps(tmp_path) == [1]
 
 

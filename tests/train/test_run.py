@@ -82,7 +82,7 @@ def test_a_resumed_run_may_go_on_longer_and_write_more(tmp_path):
 
 def test_two_runs_never_share_a_folder(tmp_path):
     with open_run(tmp_path, tiny.recipe(), FACTS, False):
-        with pytest.raises(TriviumError, match="another run is writing here"):
+        with pytest.raises(TriviumError, match="another run uses this folder"):
             enter(tmp_path, tiny.recipe(), resume=True)
         if (child := os.fork()) == 0:
             try:

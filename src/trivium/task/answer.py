@@ -1,4 +1,4 @@
-"""Put rows of questions to a model and score what it answers against all their references."""
+"""Answer questions with a model and score each answer against all its references."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Answered:
-    """What was asked, what was said, and what would have been right."""
+    """A question, the model's answer and the right answers."""
 
     question: str
     answer: str
@@ -54,7 +54,7 @@ def answer(
 
 
 def prompts_of(model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int) -> list[list[int]]:
-    """What the model reads of each conversation; where a decoder's positions end, room is left for the answer."""
+    """Return the ids that the model reads of each conversation, cut to its positions and the room for an answer."""
     tokenizer, limit, cut = model.tokenizer, model.config.limit, 0
     room = limit if limit is None or model.config.encoder else max(limit - max_new_tokens, limit // 2)
     found = []
@@ -78,11 +78,11 @@ def answer_file(
     reading: RowReading = RowReading(),
     beam: Beam = Beam(beams=1),
 ) -> list[Answered]:
-    """The answers to every row of a file."""
+    """Return the answers to every row of a file."""
     return answer(model, [one for _, one in read_conversations([path], reading)], max_new_tokens, beam)
 
 
 def summary(answered: Sequence[Answered], names: Sequence[str] = ("exact_match", "rouge_l")) -> dict[str, float]:
-    """Metrics over the rows, each the best over a row's references."""
+    """Return the mean of each metric over the rows; a row takes its best reference."""
     found = measure(names, [one.answer for one in answered], [one.references for one in answered])
     return {"rows": len(answered), **found}

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from trivium import api
 from trivium.base.config import parse
-from trivium.base.errors import DataError, ModelError
+from trivium.base.errors import ModelError
 from trivium.base.log import say
 from trivium.data.loader import in_order
 from trivium.data.rows import DocumentRows
-from trivium.data.shards import Corpus
 from trivium.model.device import pick
 from trivium.model.layer.head import VocabularyHead
 from trivium.objective.causal import CausalLM
@@ -16,6 +15,7 @@ from trivium.objective.denoise import SpanCorruption
 from trivium.objective.infill import TextInfilling
 from trivium.objective.masked import MaskedLM
 from trivium.objective.objective import Objective
+from trivium.task.feed import open_corpus
 from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.parallel import World
 
@@ -23,23 +23,19 @@ MICRO_ROWS = 16
 
 
 def score_folder(model: str | Path | api.Model, data: str | Path, length: int | None = None) -> Evaluation:
-    """The score of a model on the `valid` split of a data folder that its tokenizer encoded.
+    """Score a model on the `valid` split of a data folder, in rows of `length` tokens (None: the context).
 
-    A decoder's is that of the next token, any other model's that of `objective_of`.
+    The loss is that of `objective_of`. Raise ModelError for a model without a head over the vocabulary, and DataError
+    for data that another tokenizer encoded.
     """
     loaded = model if isinstance(model, api.Model) else api.load(model, device=pick())
     tokenizer = loaded.tokenizer
     if not isinstance(loaded.transformer.head, VocabularyHead):
-        raise ModelError(f"{model}: has no head that writes tokens; files of its task's rows score it")
-    corpus = Corpus(data, "valid")
-    if corpus.manifest["tokenizer"] != tokenizer.identity:
-        raise DataError(
-            f"{data}: was encoded with another tokenizer than the model's; prepare it again with "
-            "`--tokenizer` and the model folder"
-        )
+        raise ModelError(f"{model}: has no head over the vocabulary; evaluate it on files of rows of its task")
+    corpus = open_corpus(data, "valid", tokenizer)
     objective, vocabulary = objective_of(loaded), tokenizer.vocabulary
     if not objective.covers:
-        say(f"scored by the objective {objective.kind}; losses of other objectives are other questions")
+        say(f"scored by the objective {objective.kind}; do not compare it with the losses of other objectives")
     rows = DocumentRows(corpus, objective, vocabulary, length or loaded.config.context)
     world = World(device=loaded.transformer.tokens.weight.device)
     batches = in_order(rows, MICRO_ROWS, vocabulary.pad)
@@ -48,7 +44,7 @@ def score_folder(model: str | Path | api.Model, data: str | Path, length: int | 
 
 
 def objective_of(model: api.Model) -> Objective:
-    """What is asked of a model about running text: the next token, or what it was pretrained by, or what is usual."""
+    """Return the objective to score a model by: next token, or its own of pretraining, or its family's default."""
     family, kept = model.config.family, model.record.get("recipe", {}).get("objective")
     if family == "decoder":
         return CausalLM()

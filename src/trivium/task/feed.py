@@ -19,6 +19,7 @@ from trivium.objective.instruct import Instruct
 from trivium.rows.record import CUT
 from trivium.rows.supervised import conversation_rows
 from trivium.task.task import by_objective
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
 
@@ -28,13 +29,7 @@ def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tupl
     if objective.reads != "documents":
         rows = supervised_rows(recipe, model, data.path, length)
         return rows, (supervised_rows(recipe, model, data.valid, length), None) if data.valid else None
-    train, valid = ([Corpus(path, split) for path in data.path] for split in ("train", "valid"))
-    for corpus in train:
-        if corpus.manifest["tokenizer"] != tokenizer.identity:
-            raise DataError(
-                f"{corpus.folder}: was encoded with another tokenizer than the model's; prepare it again "
-                "with `--tokenizer` and the model folder"
-            )
+    train, valid = ([open_corpus(path, split, tokenizer) for path in data.path] for split in ("train", "valid"))
     make = partial(
         _rows,
         objective=objective,
@@ -49,6 +44,16 @@ def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tupl
         blend(valid, make, recipe.seed),
         text_bytes,
     ) if valid else None
+
+
+def open_corpus(folder: str | Path, split: str, tokenizer: Tokenizer) -> Corpus:
+    """Open a split of a data folder; a DataError says that another tokenizer encoded it."""
+    corpus = Corpus(folder, split)
+    if corpus.manifest["tokenizer"] != tokenizer.identity:
+        raise DataError(
+            f"{folder}: encoded with another tokenizer than the model's; prepare it again with `--tokenizer MODEL`"
+        )
+    return corpus
 
 
 def _rows(corpus: Corpus, **options: Any) -> Rows:

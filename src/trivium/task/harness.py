@@ -1,8 +1,7 @@
-"""The bridge to lm-evaluation-harness: its tasks ask for log-likelihoods and for text, and a model of ours answers.
+"""The bridge to lm-evaluation-harness: the model answers its requests for log-likelihoods and for text.
 
-`run(model, ["my_task"], folder_of_yaml_files)` gives the harness's own results. The harness is an extra
-(`pip install trivium[eval]`); it is imported when it is asked for. An encoder alone has no likelihood of a text
-and is refused.
+`run(model, ["my_task"], folder_of_yaml_files)` returns the harness's own results. The harness is an extra
+(`pip install trivium[eval]`). An encoder alone has no likelihood of a text, so it is refused.
 """
 
 from collections.abc import Sequence
@@ -30,7 +29,7 @@ def run(
     fewshot: int | None = None,
     limit: int | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Score a model on tasks of the harness; `include` is a folder of task files. Gives {task: {metric: value}}."""
+    """Score a model on tasks of the harness and return {task: {metric: value}}; `include` is a folder of task files."""
     try:
         import lm_eval
         from lm_eval.tasks import TaskManager
@@ -39,10 +38,8 @@ def run(
     loaded = model if isinstance(model, api.Model) else api.load(model, device=pick())
     manager = TaskManager(include_path=str(include) if include else None)
     if unknown := [task for task in tasks if task not in manager.all_tasks]:
-        raise ConfigError(
-            f"tasks: {', '.join(unknown)}: the harness has no such task"
-            + (f" and {include} has none" if include else "")
-        )
+        where = f"the harness and {include} have" if include else "the harness has"
+        raise ConfigError(f"--harness: {', '.join(unknown)}: {where} no such task")
     found = lm_eval.simple_evaluate(
         bridge(loaded), tasks=list(tasks), num_fewshot=fewshot, limit=limit, task_manager=manager, bootstrap_iters=0
     )
@@ -53,7 +50,7 @@ def run(
 
 
 def bridge(model: api.Model) -> Any:
-    """A model as the harness's `LM`."""
+    """Return the model as the harness's `LM`."""
     if model.config.family == "encoder":
         raise ModelError("the harness needs a model that writes: a decoder or an encoder-decoder")
     from lm_eval.api.model import TemplateLM
@@ -65,7 +62,7 @@ def bridge(model: api.Model) -> Any:
     longest = model.config.limit or model.config.context
 
     class Bridge(TemplateLM):
-        """What the harness asks, in our terms."""
+        """The requests of the harness."""
 
         backend = "seq2seq" if seq2seq else "causal"
 
@@ -112,9 +109,9 @@ def bridge(model: api.Model) -> Any:
 def likelihoods(
     model: api.Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], longest: int
 ) -> list[tuple[float, bool]]:
-    """For each (context ids, ids that follow): their log-likelihood in nats, and whether each was the likeliest.
+    """Return for each (context ids, following ids) their log-likelihood in nats and whether they are greedy.
 
-    What does not fit `longest` positions loses the beginning of its context.
+    A pair longer than `longest` positions loses the beginning of its context.
     """
     found: list[tuple[float, bool]] = [(0.0, True)] * len(pairs)
     transformer, device = model.transformer, model.transformer.tokens.weight.device
@@ -135,7 +132,7 @@ def likelihoods(
 
 
 def _example(layout: Layout, context: Sequence[int], text: Sequence[int], longest: int) -> Example:
-    """The ids that follow a context as targets, in the side of the model that writes."""
+    """Return an Example whose targets are the ids after a context."""
     if layout.family == "encoder_decoder":
         read, _, _ = layout.frame.lay([context[-(longest - 2) :]])
         written = np.array([layout.start, *text], dtype=np.int64)[: longest + 1]

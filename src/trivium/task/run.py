@@ -1,4 +1,4 @@
-"""A recipe becomes a run folder with a model in it: pretraining, going on, and supervised rows alike."""
+"""Run a recipe: pretraining, continued training and fine-tuning fill a run folder with a model."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -35,9 +35,9 @@ def run(
     about: Mapping[str, Any] | None = None,
     begin: Callable[[api.Model, Recipe], None] | None = None,
 ) -> Path:
-    """Train what a recipe says into `folder`; give its model folder, whose trivium.json keeps `about` too.
+    """Train a recipe into the run folder `folder`; return its model folder, whose trivium.json also keeps `about`.
 
-    `begin` is given the model before its rows are read.
+    `begin` receives the model and the recipe before the rows are read.
     """
     with world() as ranks:
         model = start_model(recipe)
@@ -50,19 +50,10 @@ def run(
             torch.manual_seed(recipe.seed)
             adapt(model.transformer, recipe.lora)
         transformer = model.transformer.to(ranks.device).train()
-        loader = Loader(
-            rows,
-            recipe.step_rows(length),
-            recipe.micro_rows,
-            tokenizer.vocabulary.pad,
-            recipe.seed,
-            ranks.rank,
-            ranks.size,
-        )
+        pad, each = tokenizer.vocabulary.pad, recipe.step_rows(length)
+        loader = Loader(rows, each, recipe.micro_rows, pad, recipe.seed, ranks.rank, ranks.size)
         steps = count_steps(recipe, loader)
-        score = None
-        if valid is not None:
-            score = partial(score_rows, transformer, *valid, tokenizer, recipe, ranks)
+        score = partial(score_rows, transformer, *valid, tokenizer, recipe, ranks) if valid is not None else None
         facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
         kernels = chosen_kernels(transformer, loader, ranks)
         with open_run(folder, recipe, facts, resume, writes=ranks.first, kernels=kernels):
@@ -78,7 +69,7 @@ def run(
 
 
 def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World) -> dict[str, str]:
-    """What computes attention in the first rows, and why; said, and noted in the run folder."""
+    """Print and return the kernel of each kind of layer for the first rows, and why."""
     first = place(loader.step(0)[0])
     streams = {name: side for name, side in (("encoder", first.enc), ("decoder", first.dec)) if side is not None}
     places = {name: where(side) for name, side in streams.items()}
@@ -90,16 +81,16 @@ def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World) -> di
 
 
 def keep_adapter(folder: Path, model: api.Model, recipe: Recipe) -> None:
-    """Save what was learned beside the model it was learned for, and merge it in."""
+    """Save the adapters in a folder of their own and merge them into the model."""
     try:
         model.save_adapter(folder, Path(recipe.init).resolve() if recipe.init else "")
     except ModelError as refused:
-        say(f"the adapter is kept merged alone: {refused}")
+        say(f"the adapter is only kept merged into the model: {refused}")
     merge(model.transformer)
 
 
 def count_steps(recipe: Recipe, loader: Loader) -> int:
-    """How many optimizer steps the budget buys; one in epochs ends exactly with its last row."""
+    """Return the optimizer steps of the budget; a budget in epochs ends exactly with its last row."""
     if recipe.budget_steps is not None:
         return recipe.budget_steps
     if recipe.budget_epochs is not None:
@@ -112,7 +103,7 @@ def count_steps(recipe: Recipe, loader: Loader) -> int:
 def score_rows(
     transformer: Transformer, rows: Rows, text_bytes: int | None, tokenizer: Tokenizer, recipe: Recipe, ranks: World
 ) -> Evaluation:
-    """Evaluate on held-out rows."""
+    """Evaluate a model on held-out rows; `text_bytes` is the size in bytes of their text."""
     vocabulary = tokenizer.vocabulary
     batches = in_order(rows, recipe.micro_rows, vocabulary.pad, ranks.rank, ranks.size)
     precision = autocast_dtype(recipe, ranks.device)

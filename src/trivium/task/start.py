@@ -1,4 +1,4 @@
-"""The model a run begins with: loaded or fresh, with the head, tokens and chat template that its recipe asks for."""
+"""The model a run starts with: loaded or fresh, with the head, tokens and chat template of its recipe."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from trivium.train.recipe import Recipe
 
 
 def start_model(recipe: Recipe) -> api.Model:
-    """The model a run begins with, with the head of its task."""
+    """Return the model a run starts with, with the head of its task; an error says what does not fit together."""
     model = bare_model(recipe)
     recipe.objective.fits(model.config.family)
     if recipe.objective.reads == "records":
@@ -30,15 +30,16 @@ def start_model(recipe: Recipe) -> api.Model:
 
 
 def bare_model(recipe: Recipe) -> api.Model:
-    """The model that `init` names, or a fresh one with the tokenizer of its data folder."""
+    """Return the model that `init` names, or a fresh one with the tokenizer of its data folder."""
     if recipe.init is not None:
         return dressed(api.load(recipe.init), recipe)
     assert recipe.model is not None
-    tokenizer = Tokenizer.load(Path(recipe.data.path[0]) / "tokenizer") if reads_folder(recipe) else None
-    if tokenizer is None:
-        raise DataError(
-            f"{recipe.data.path[0]}: a fresh model takes its tokenizer from a data folder; give `init` to train on rows"
-        )
+    first = recipe.data.path[0]
+    if recipe.objective.reads != "documents":
+        raise DataError(f"{first}: a fresh model takes its tokenizer from a data folder; give `init` to train on rows")
+    for path in recipe.data.path:
+        read_manifest(path)  # raises DataError for anything but a data folder
+    tokenizer = Tokenizer.load(Path(first) / "tokenizer")
     if tokenizer.vocabulary.size != recipe.model.vocab_size:
         raise ConfigError(
             f"model.vocab_size: expected the tokenizer's {tokenizer.vocabulary.size}, "
@@ -49,17 +50,19 @@ def bare_model(recipe: Recipe) -> api.Model:
 
 
 def dressed(model: api.Model, recipe: Recipe) -> api.Model:
-    """The model with the tokens and the template that the recipe asks for.
+    """Add the tokens and the chat template of the recipe to a model.
 
-    Who learns conversations keeps the template in the folder, so that stock tools render them alike: the folder's own,
-    else ours where the tokenizer has our markers, else plain text, or for a model with an encoder the bare text.
+    A model that learns conversations keeps their template in its folder, so that stock tools render them the same way:
+    the folder's own; else `trivium` if the tokenizer has its markers; else `plain`, or `bare` for an encoder-decoder.
     """
     tokenizer = model.tokenizer
     longer = extend(tokenizer, recipe.tokens)
     if longer.size > tokenizer.size:
         size = max(longer.size, model.config.vocab_size)
         model.transformer = resize(model.transformer, size, tokenizer.size).eval()
-        say(f"{longer.size - tokenizer.size} tokens are new: {longer.size:,} in all, {size:,} rows in the table")
+        say(
+            f"added {longer.size - tokenizer.size} tokens: {longer.size:,} in all, {size:,} rows in the embedding table"
+        )
     if recipe.template is not None:
         longer = with_template(longer, recipe.template)
     elif isinstance(recipe.objective, Instruct) and longer.chat_template is None:
@@ -72,17 +75,8 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
     return model
 
 
-def reads_folder(recipe: Recipe) -> bool:
-    """Whether the recipe reads documents from a data folder, which must then be there."""
-    if recipe.objective.reads == "documents":
-        for path in recipe.data.path:
-            read_manifest(path)
-        return True
-    return False
-
-
 def row_length(recipe: Recipe, model: api.Model) -> int:
-    """Tokens in a row: as asked, else the model's context."""
+    """Return the tokens in a row: `data.length`, else the context; ConfigError where the model has fewer positions."""
     length = recipe.data.length or model.config.context
     if model.config.limit is not None and length > model.config.limit:
         raise ConfigError(f"data.length: expected at most the model's {model.config.limit} positions, found {length}")

@@ -1,1 +1,1 @@
-"""The one loop and what it needs. It knows batches and losses; no class of model, no task, no file format of models."""
+"""Training: the loop, losses, optimizers, checkpoints. It knows batches, but no class of model and no task."""

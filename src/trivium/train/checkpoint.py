@@ -1,9 +1,9 @@
-"""Checkpoints that are whole or not there: weights and optimizer as safetensors, the rest as JSON, all hashed.
+"""Checkpoints: weights and optimizer as safetensors, the rest as JSON, each file with its hash; no pickle.
 
     checkpoints/step-00001000/   model.safetensors  optim.safetensors  state.json  manifest.json
 
-A checkpoint is filled under a temporary name and renamed when all of it is on the disk. `latest` is computed from
-what verifies, never read from a pointer. No pickle anywhere.
+A checkpoint is written under a temporary name and renamed when it is complete. `latest` is the newest one that
+verifies; no file points to it.
 """
 
 import re
@@ -67,7 +67,7 @@ def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor],
 def save_checkpoint(
     root: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], keep: int
 ) -> Path:
-    """Write the checkpoint of a step and, once it verifies, remove all but the `keep` newest."""
+    """Write the checkpoint of a step, verify it, remove all but the `keep` newest, and return its folder."""
     folder = root / f"step-{step:08d}"
     tensors, plain = _flatten(optimizer)
     with publishing(folder) as temporary:
@@ -84,9 +84,9 @@ def save_checkpoint(
 
 
 class Saver:
-    """The checkpoints of one run. A save that fails is a warning, and the next one due tries again.
+    """The checkpoints of one run. A failed save is a warning, and the next save tries again.
 
-    The third failure in a row is raised, and so is any of a `final` one: work that cannot be kept is not gone on with.
+    The third failure in a row and a failed `final` save are errors: the run ends, because its work cannot be saved.
     """
 
     def __init__(self, root: Path, keep: int) -> None:
@@ -95,7 +95,7 @@ class Saver:
     def save(
         self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], final: bool
     ) -> None:
-        """Save the checkpoint of a step, if it can be."""
+        """Save the checkpoint of a step, or warn."""
         try:
             save_checkpoint(self.root, step, model, optimizer, state, self.keep)
             self.failed = 0
@@ -103,11 +103,11 @@ class Saver:
             self.failed += 1
             if final or self.failed == FAILED_SAVES_LIMIT:
                 raise
-            warn(f"{error}; training goes on, the next save tries again")
+            warn(f"{error}; training continues, the next save tries again")
 
 
 def checkpoints(root: Path) -> Iterator[int]:
-    """The steps that have a checkpoint folder, valid or not."""
+    """Yield the steps that have a checkpoint folder, valid or not."""
     if root.is_dir():
         for folder in root.iterdir():
             if match := _NAME.fullmatch(folder.name):
@@ -115,17 +115,17 @@ def checkpoints(root: Path) -> Iterator[int]:
 
 
 def verify(folder: Path) -> None:
-    """Check every file of a checkpoint against its manifest; raise ModelError naming the first that is wrong."""
+    """Check the hash of every file of a checkpoint; a ModelError names the first that is wrong."""
     manifest = read_json(folder / "manifest.json", ModelError)
     hashes = manifest.get("xxh3_128") if isinstance(manifest, dict) else None
     for name in FILES:
         path = folder / name
         if not isinstance(hashes, dict) or not path.is_file() or xxh3(path) != hashes.get(name):
-            raise ModelError(f"{path}: not what its manifest describes")
+            raise ModelError(f"{path}: missing or damaged: its hash is not the one in manifest.json")
 
 
 def latest(root: Path) -> Path | None:
-    """The newest checkpoint that verifies; a damaged one is set aside with a warning."""
+    """Return the newest checkpoint that verifies, or None; rename a damaged one, with a warning."""
     for step in sorted(checkpoints(root), reverse=True):
         folder = root / f"step-{step:08d}"
         try:
@@ -135,12 +135,12 @@ def latest(root: Path) -> Path | None:
             aside = folder.with_name(f"damaged-{folder.name}")
             shutil.rmtree(aside, ignore_errors=True)
             folder.rename(aside)
-            warn(f"{error}; set aside as {aside.name}, going on from the one before")
+            warn(f"{error}; renamed to {aside.name}; the run continues from the one before")
     return None
 
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Fill model and optimizer from a checkpoint; give its state."""
+    """Fill model and optimizer from a checkpoint and return its state; a ModelError names what does not fit."""
     state = read_json(folder / "state.json", ModelError)
     try:
         model_state, tensors = load_file(folder / "model.safetensors"), load_file(folder / "optim.safetensors")

@@ -1,4 +1,4 @@
-"""One run as one frozen tree: what the file, the command line and the saved recipe.json all mean."""
+"""The recipe: all choices of one run as one frozen tree, the same in a file, on the command line and in recipe.json."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,29 +27,29 @@ EVERY_LOSS = {"label_smoothing", "z_loss", "temperature", "beta", "chunk_rows"}
 
 
 class DataConfig(Config):
-    """What is read. `path` is a data folder of `trivium prepare`, several of them, or files of conversation rows."""
+    """The data. `path` is a data folder of `trivium prepare`, several of them, or files of rows."""
 
     path: Seq[str]
     weights: Seq[float] = ()
-    """The share of rows that each of several data folders gives; by default as many as it has."""
+    """The share of rows from each of several data folders; by default in proportion to their sizes."""
     valid: Seq[str] = ()
-    """Files of rows to evaluate on; a data folder has its own held-out documents."""
+    """Held-out files of rows; a data folder has its own held-out documents."""
     length: int | None = Field(None, gt=1)
     """Tokens in a row; None is the model's context."""
     packing: Packing = "bestfit"
     tail: Tail = "pad"
-    """What becomes of a last row that documents packed by `concat` do not fill."""
+    """What `concat` packing does with a last row that is not full."""
     rows: RowReading = RowReading()
-    """How files of rows are read; by default their keys say what they are."""
+    """How files of rows are read; by default their keys tell the format."""
     too_long: Policy = "drop"
-    """What becomes of a conversation that is longer than a row: see rows/shorten."""
+    """What happens to a conversation that is longer than a row: see rows/shorten."""
     isolate: bool = True
-    """Whether documents that share a row are kept from seeing each other."""
+    """Whether attention between documents of one row is masked."""
 
     @model_validator(mode="before")
     @classmethod
     def _one(cls, data: Any) -> Any:
-        """A single path may stand without brackets."""
+        """Accept a single path without brackets."""
         if isinstance(data, dict):
             return {k: [v] if k in ("path", "valid") and isinstance(v, str) else v for k, v in data.items()}
         return data
@@ -64,44 +64,44 @@ class DataConfig(Config):
 
 
 class Recipe(Config):
-    """A run: what is read, what is learned from it, by which model, how, and for how long."""
+    """A run: data, objective, model, optimizer, and budget."""
 
     data: DataConfig
     objective: Objective = CausalLM()
     model: ModelConfig | None = None
-    """A fresh model; leave it out to go on from `init`."""
+    """A fresh model; leave it out to continue from `init`."""
     init: str | None = None
-    """A model folder to go on from."""
+    """A model folder to continue from."""
     tokens: Seq[str] = ()
-    """Control tokens that the model of `init` gets beside its own, for a template or a task."""
+    """Special tokens to add to the model of `init`, for a template or a task."""
     template: Template | None = None
-    """How conversations are written down; None is as the model's folder says."""
+    """The chat template; None is the template of the model's folder."""
     lora: Lora | None = None
-    """Learn low-rank adapters alone; the run keeps them in `adapter/` and merged in `model/`."""
+    """Train only low-rank adapters; the run keeps them in `adapter/`, and merged in `model/`."""
     optim: Optim = AdamW()
     schedule: Schedule = Cosine()
     loss: Loss = TokenLoss()
-    """By default that of the objective; fields without a kind change it."""
+    """The loss; by default the objective's, and fields without a kind change it."""
     batch_tokens: int = Field(16384, gt=0)
-    """Positions in a global step, over all micro-batches and ranks."""
+    """Positions in a global step, the sum over all micro-batches and ranks."""
     micro_rows: int = Field(16, gt=0)
-    """Rows that are computed at a time on one rank."""
+    """Rows of a micro-batch on one rank."""
     budget_tokens: int | None = Field(None, gt=0)
     budget_steps: int | None = Field(None, gt=0)
     budget_epochs: float | None = Field(None, gt=0)
     clip: float = Field(1.0, ge=0)
-    """The largest gradient norm; 0 is no limit."""
+    """The maximum gradient norm; 0 is no limit."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto` times one matrix product in each and takes bf16 where it is faster."""
+    """`auto` measures one matrix product in each type and takes bf16 if it is faster."""
     compile: bool = False
-    """Compile the model first: costs tens of seconds, so it pays in runs of many minutes."""
+    """Compile the model first: this costs tens of seconds, so it helps only in runs of many minutes."""
     seed: int = 0
     eval_every_steps: int = Field(200, gt=0)
     save_every_steps: int = Field(200, gt=0)
     log_every_steps: int = Field(10, gt=0)
     keep_checkpoints: int = Field(2, gt=0)
     imports: Seq[str] = ()
-    """Your own Python files whose kinds join the families."""
+    """Python files with your own kinds."""
 
     @model_validator(mode="before")
     @classmethod
@@ -130,8 +130,7 @@ class Recipe(Config):
             raise ValueError("expected either model (a fresh one) or init (a model folder to go on from)")
         if self.tokens and self.lora:
             raise ValueError(
-                "tokens: rows of new tokens must be learned, and lora keeps all tables as they are; "
-                "leave one of them out"
+                "tokens: the embeddings of new tokens must be trained, but lora freezes them; leave one of them out"
             )
         budgets = [self.budget_tokens, self.budget_steps, self.budget_epochs]
         if sum(budget is not None for budget in budgets) != 1:
@@ -139,7 +138,7 @@ class Recipe(Config):
         return self
 
     def step_rows(self, length: int) -> int:
-        """Rows of a global step."""
+        """Return the number of rows of a global step, for rows of `length` tokens."""
         return max(1, self.batch_tokens // length)
 
 
@@ -152,7 +151,7 @@ def own_loss(objective: Any) -> type[Loss]:
 def read_recipe(path: str | Path | None, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe file and lay `key=value` overrides over it.
 
-    Where a fresh model leaves its vocabulary open, the data folder decides it, if it is there already.
+    A fresh model without `vocab_size` takes it from the data folder, if that exists. A ConfigError lists all mistakes.
     """
     where = str(path) if path else "recipe"
     tree = override(read_toml(path) if path else {}, overrides)

@@ -1,4 +1,4 @@
-"""The folder of a run: its recipe, its environment, its metrics, and a lock so that two runs never share it."""
+"""The folder of a run: recipe, environment, metrics, and a lock so that two runs never share it."""
 
 import fcntl
 import json
@@ -30,17 +30,17 @@ EXTENDING = {
     "log_every_steps",
     "keep_checkpoints",
 }
-"""What may change between a run and its resumption: how long it goes and what it writes."""
+"""Fields that a resumed run may change: its budget, and when it writes."""
 
 
 class Interrupted(TriviumError):
-    """The run was asked to stop, and saved what it had."""
+    """The run received a stop signal and saved a checkpoint."""
 
     exit_code = 75
 
 
 class Metrics:
-    """`metrics.jsonl`, one JSON object a line; a resumed run drops the lines after the step it goes on from."""
+    """`metrics.jsonl`, one JSON object per line. A resumed run drops the lines after the step it continues from."""
 
     def __init__(self, path: Path, start: int, enabled: bool = True) -> None:
         self.path, self.enabled = path, enabled
@@ -49,7 +49,7 @@ class Metrics:
             write_text(path, "".join(f"{line}\n" for line in kept))
 
     def write(self, **facts: Any) -> None:
-        """Append one line; where the disk has no room for it, it is left out with a warning."""
+        """Append one line; if it cannot be written, warn and leave it out."""
         if not self.enabled:
             return
         size = self.path.stat().st_size if self.path.exists() else 0
@@ -66,11 +66,11 @@ def _step(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
-        return float("inf")  # half a line, from a run that was killed
+        return float("inf")  # half a line of a killed run
 
 
 def environment() -> dict[str, Any]:
-    """What a result may depend on besides the recipe."""
+    """Return what a result may depend on besides the recipe."""
     return {
         "trivium": version("trivium"),
         "python": platform.python_version(),
@@ -87,9 +87,10 @@ def environment() -> dict[str, Any]:
 def open_run(
     folder: Path, recipe: Recipe, facts: dict[str, Any], resume: bool, writes: bool = True, **machine: Any
 ) -> Iterator[None]:
-    """Hold a run folder. A folder that has a run is refused unless `resume`, and then if recipe or facts are others.
+    """Lock a run folder and write its recipe and environment; only one process `writes`.
 
-    `machine` is noted with the environment, which may differ. Of several processes one writes; the others only read.
+    Raise TriviumError for a folder that is in use or holds a run. With `resume` it may hold a run, but a ConfigError
+    says where its recipe or `facts` differ. `machine` goes into environment.json, which may differ.
     """
     if not writes:
         yield
@@ -99,7 +100,9 @@ def open_run(
         path = folder / "recipe.json"
         if path.exists():
             if not resume:
-                raise TriviumError(f"{folder}: holds a run already; add --resume to go on, or name another folder")
+                raise TriviumError(
+                    f"{folder}: holds a run already; add --resume to continue it, or name another folder"
+                )
             old = read_json(path)
             _compare({**old, "recipe": dump(parse(Recipe, old.get("recipe"), str(path)))}, record, path)
         write_json(path, record)
@@ -118,7 +121,7 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise TriviumError(f"{folder}: another run is writing here; wait for it or name another folder") from None
+            raise TriviumError(f"{folder}: another run uses this folder; wait for it, or name another folder") from None
         yield
     finally:
         os.close(lock)
@@ -130,12 +133,12 @@ def _compare(old: Any, new: Any, path: Path, key: str = "") -> None:
             if name not in EXTENDING:
                 _compare(old.get(name), new.get(name), path, f"{key}.{name}" if key else name)
     elif old != new:
-        raise ConfigError(f"{path}: {key} was {old!r} and is now {new!r}; a resumed run must be the same run")
+        raise ConfigError(f"{path}: {key} was {old!r} and is now {new!r}; a resumed run must not change it")
 
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, so that a step ends before the run does; a second one ends at once."""
+    """Yield an event that SIGINT or SIGTERM sets, so that the step can finish; a second signal ends the run at once."""
     asked = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
