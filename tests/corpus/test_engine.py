@@ -183,7 +183,7 @@ def test_an_engine_that_loses_a_task_is_found_out(source, tmp_path, monkeypatch)
         def do(self, work, stage, shards, done):
             Local(workers=1).do(work, stage, shards[:-1], done)
 
-    with pytest.raises(DataError, match=r"reading and cleaning: nothing came of shards \[2\]; what is done is kept"):
+    with pytest.raises(DataError, match=r"reading and cleaning: shards \[2\] have no result; finished work is kept"):
         prepare([source], tmp_path / "data", OPTIONS, engine=Forgetful())
 
 
@@ -222,7 +222,7 @@ def test_a_killed_worker_is_told_and_the_next_run_makes_it_good(source, tmp_path
     prepare([source], tmp_path / "warm", OPTIONS, engine=Local(workers=2))  # what forks workers is there from now on
     killer = Killer()
     killer.start()
-    with pytest.raises(DataError, match="a worker died before its shard was done: killed, or out of memory; what is"):
+    with pytest.raises(DataError, match="a worker died before its shard was done: killed, or out of memory; finished"):
         prepare([source], tmp_path / "data", OPTIONS, engine=Local(workers=2))
     killer.join()
     assert killer.killed and not (tmp_path / "data").exists()

@@ -11,6 +11,7 @@ from crash import WRITING, deaths, faults, full_disk
 from trivium.base.config import dump, parse
 from trivium.base.errors import DataError, TriviumError
 from trivium.corpus import prepare as module
+from trivium.corpus.plan import units
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.data.shards import Corpus, read_manifest
 from trivium.token.template import CHAT_TEMPLATE
@@ -328,12 +329,12 @@ def test_a_run_that_was_killed_anywhere_is_made_good_by_the_next(source, tmp_pat
 
 
 def test_sources_are_known_by_content_and_not_by_place(source, tmp_path):
-    first = module.identify([source])
+    first = module.identify(units([source]))
     other = tmp_path / "moved"
     source.rename(other)
-    assert module.identify([other]) == first
+    assert module.identify(units([other])) == first
     Path(other, "00.txt").write_text("other")
-    assert module.identify([other]) != first
+    assert module.identify(units([other])) != first
 
 
 def test_what_is_dropped_is_kept_apart_on_request(source, tmp_path):

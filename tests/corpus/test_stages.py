@@ -5,9 +5,9 @@ import json
 import pytest
 
 from trivium.base.errors import DataError
-from trivium.corpus.plan import Work
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.corpus.stages import STAGES, attempt, named
+from trivium.corpus.work import Work
 
 
 def test_a_task_that_is_done_is_not_done_again(tmp_path, monkeypatch):

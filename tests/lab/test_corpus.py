@@ -18,6 +18,6 @@ def test_the_page_tells_the_report_and_escapes_the_texts(tmp_path):
     assert "&lt;b&gt;12345&lt;/b&gt;" in page and "<b>" not in page and "<script" not in page
     for step in manifest["report"]["steps"]:
         assert f"<td>{step['step']}</td>" in page
-    assert "44 documents" in page and "a.jsonl:44, exact duplicate of" in page
+    assert "<td>read</td><td></td><td>44</td>" in page and "a.jsonl:44, exact duplicate of" in page
     assert len(re.findall('class="bar"', page)) == sum(map(len, manifest["report"]["lengths"].values()))
     assert "bestfit" in page and "concat" in page

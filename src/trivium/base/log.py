@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,3 +89,11 @@ def progress(label: str, total: int, unit: str = "items") -> Iterator[Progress]:
         live.add_task(label, total=total, note="", rate="")
         bar.live = live
         yield bar
+
+
+def columns(rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Yield rows of equal length as aligned lines: the first column to the left, the others to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    first, *widths = (max(map(len, column)) for column in zip(*cells, strict=True))
+    for name, *rest in cells:
+        yield "  ".join([name.ljust(first), *(cell.rjust(width) for cell, width in zip(rest, widths, strict=True))])

@@ -1,1 +1,1 @@
-"""Raw text to shards: read, clean, deduplicate, tokenize, publish."""
+"""Raw text to shards: read, clean, deduplicate, tokenize, publish. `stages` shows the flow."""

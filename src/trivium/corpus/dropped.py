@@ -1,7 +1,7 @@
-"""Dropped: every document that was left out, counted by reason and, on request, written down with it.
+"""Dropped documents: counted by reason, and on request written to a file.
 
-A line a document, .jsonl: reason, source, id, text as it stood when it was dropped. A few of each reason are kept as
-examples. It refuses to know the reasons.
+The file is .jsonl, a line for each document: reason, source, id and the text when it was dropped. A few documents of
+each reason are kept as examples.
 """
 
 import json
@@ -18,14 +18,14 @@ EXAMPLE_CHARS = 240
 
 @dataclass
 class Dropped:
-    """What was left out so far."""
+    """The documents dropped so far."""
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     handle: IO[Any] | None = None
 
     def add(self, document: Document, reason: str, detail: str = "") -> None:
-        """Count a document under a reason; `detail` is written down with it, and not counted apart."""
+        """Count a document under a reason; `detail` is written with it, and not counted apart."""
         self.counts[reason] += 1
         row = {"reason": reason, "detail": detail, "source": document.source, "id": document.id}
         row = {key: value for key, value in row.items() if value}
@@ -42,6 +42,6 @@ class Dropped:
 
 
 def place(path: str | Path) -> Path:
-    """The file that is meant: `dropped.jsonl` in a folder, or the path itself where it has a suffix."""
+    """Return the file for dropped documents: `dropped.jsonl` in a folder, or the path itself if it has a suffix."""
     path = Path(path)
     return path / "dropped.jsonl" if path.is_dir() or not path.suffix else path

@@ -1,8 +1,7 @@
-"""Engine: where the tasks of a preparation are done. Every kind runs the same functions and leaves the same bytes.
+"""Engine: where the tasks of a preparation run. Every kind runs the same functions and leaves the same bytes.
 
-`local` uses processes of this machine, `ray` those of a Ray cluster, `slurm` the jobs of a batch system; the machines
-of the latter two must see the data folder and the sources under the same paths. An engine refuses to know what a task
-is.
+`local` uses processes of this machine, `ray` those of a Ray cluster, `slurm` the jobs of a batch system. The machines
+of the latter two must see the data folder and the sources under the same paths.
 """
 
 import multiprocessing
@@ -23,18 +22,18 @@ from trivium.base.config import Choice, Config, Seq
 from trivium.base.errors import DataError
 from trivium.base.files import write_text
 from trivium.base.log import progress
-from trivium.corpus.plan import Work
 from trivium.corpus.stages import STAGES, Stage, attempt
+from trivium.corpus.work import Work
 
-AGAIN = "what is done is kept: the same command goes on from there"
+AGAIN = "finished work is kept: the same command goes on from there"
 
 
 class Engine(Choice):
-    """A place to do work."""
+    """A place where tasks run."""
 
     kinds: ClassVar[dict[str, type["Engine"]]]
     here: ClassVar[bool] = True
-    """Whether the work is done when `run` returns; else it was handed on, publishing included."""
+    """Whether the work is done when `run` returns; else it is handed on, publishing included."""
 
     def run(self, work: Work, say: Callable[[str], None]) -> None:
         """Do every task that is not done, stage after stage."""
@@ -42,23 +41,23 @@ class Engine(Choice):
             todo = stage.todo(work)
             if not todo:
                 continue
-            say(stage.says)
-            with progress(stage.says, len(todo), "shards") as bar:
+            say(stage.title)
+            with progress(stage.title, len(todo), "shards") as bar:
                 self.do(work, stage, todo, bar.update)
-            # An engine may lose a task without telling.
+            # An engine may lose a task without an error.
             if left := stage.todo(work):
-                raise DataError(f"{work.data}: {stage.says}: nothing came of shards {left}; {AGAIN}")
+                raise DataError(f"{work.data}: {stage.title}: shards {left} have no result; {AGAIN}")
 
     def do(self, work: Work, stage: Stage, shards: Sequence[int], done: Callable[[int], None]) -> None:
-        """Do one stage for some shards, or raise what stopped it; `done` is told how many are."""
+        """Do one stage for some shards; `done` takes the number of finished ones. Raises the DataError of a task."""
         raise NotImplementedError
 
 
 class Local(Engine, kind="local"):
-    """Processes of this machine; one worker is this process itself."""
+    """Processes of this machine; with one worker, this process."""
 
     workers: int | None = Field(None, ge=1)
-    """None takes the cores that this process may use."""
+    """None is the number of cores that this process may use."""
 
     def do(self, work: Work, stage: Stage, shards: Sequence[int], done: Callable[[int], None]) -> None:
         workers = min(len(shards), self.workers or _cores())
@@ -87,7 +86,7 @@ class Local(Engine, kind="local"):
                         crew.pop(connection).join()
         except (EOFError, OSError):
             lost = "a worker died before its shard was done: killed, or out of memory"
-            raise DataError(f"{work.data}: {stage.says}: {lost}; {AGAIN}") from None
+            raise DataError(f"{work.data}: {stage.title}: {lost}; {AGAIN}") from None
         finally:
             for process in crew.values():
                 process.terminate()
@@ -95,33 +94,33 @@ class Local(Engine, kind="local"):
 
 
 def _worker(folder: str, stage: str) -> tuple[Connection, BaseProcess]:
-    """A process that does the shards it is sent, and the wire to it; the wire breaks when the process dies.
+    """Return a process that does the shards it is sent, and the connection to it, which breaks when the process dies.
 
-    The executors of the standard library may wait for ever when a worker dies while others are being started.
+    The executors of the standard library may wait for ever when a worker dies while others start.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([attempt.__module__])
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, folder, stage, plugin.paths()), daemon=True)
     process.start()
-    theirs.close()  # the process has its own, and with the last one the wire breaks
+    theirs.close()  # the process has its own copy, and the last one breaks the connection
     return ours, process
 
 
 def _serve(wire: Connection, folder: str, stage: str, imports: Sequence[str]) -> None:
-    """Do one shard after the other until None comes; processes are the parallelism here, so encoders get one thread."""
+    """Do one shard after the other until None comes. The processes run in parallel, so encoders get one thread."""
     os.environ.setdefault("RAYON_NUM_THREADS", "1")
     for shard in iter(wire.recv, None):
         wire.send(attempt(folder, stage, shard, imports))
 
 
 def _cores() -> int:
-    """The cores that this process may use, where the system tells them apart from those there are."""
+    """Return the number of cores that this process may use, or that exist where the system does not tell."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Ray(Engine, kind="ray"):
-    """A Ray cluster: the one at `address`, or one of this machine's cores that is started for the purpose."""
+    """A Ray cluster: the one at `address`, or a new one of this machine's cores."""
 
     address: str | None = None
     cpus: float = Field(1.0, gt=0)
@@ -135,16 +134,15 @@ class Ray(Engine, kind="ray"):
         if not ray.is_initialized():
             ray.init(address=self.address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
         remote: Any = ray.remote(num_cpus=self.cpus, max_retries=0)(attempt)
-        waiting = {
-            remote.remote(str(work.data.absolute()), stage.name, shard, plugin.paths()): shard for shard in shards
-        }
+        task = (str(work.data.absolute()), stage.name)
+        waiting = {remote.remote(*task, shard, plugin.paths()): shard for shard in shards}
         while waiting:
             ready, _ = ray.wait(list(waiting), num_returns=1)
             try:
                 why = ray.get(ready[0])
             except ray.exceptions.RayError as lost:
                 cause = str(lost).strip().splitlines()[-1]
-                why = f"{work.data}: {stage.says}, shard {waiting[ready[0]]}: {cause}; {AGAIN}"
+                why = f"{work.data}: {stage.title}, shard {waiting[ready[0]]}: {cause}; {AGAIN}"
             if why:
                 for task in waiting:
                     ray.cancel(task)
@@ -154,21 +152,21 @@ class Ray(Engine, kind="ray"):
 
 
 class Slurm(Engine, kind="slurm"):
-    """Jobs of Slurm: an array for each map, a job for each reduce, each begun when the one before has succeeded.
+    """Jobs of Slurm: an array for a stage of each shard, else one job; each starts when the one before has succeeded.
 
-    The scripts and what the jobs say stand in `slurm/` of the work folder.
+    The scripts and the output of the jobs are in `slurm/` of the work folder.
     """
 
     options: Seq[str] = ()
-    """What else `sbatch` is told: ["--partition=cpu", "--time=4:00:00"]."""
+    """Further options of `sbatch`: ["--partition=cpu", "--time=4:00:00"]."""
     wait: bool = False
-    """Whether to wait until the last job has ended."""
+    """Whether to wait for the last job to end."""
 
     here: ClassVar[bool] = False
 
     def run(self, work: Work, say: Callable[[str], None]) -> None:
         before: str | None = None
-        jobs = [(stage.name, len(stage.tasks(work)) if stage.map else 0) for stage in STAGES]
+        jobs = [(stage.name, len(stage.tasks(work)) if stage.each_shard else 0) for stage in STAGES]
         if not STAGES[0].todo(work):
             jobs = jobs[1:]
         for name, tasks in [*jobs, ("publish", 0)]:
@@ -180,7 +178,7 @@ class Slurm(Engine, kind="slurm"):
             say(f"job {before}: {name}, {tasks or 1} {'tasks' if tasks > 1 else 'task'}")
 
     def script(self, work: Work, stage: str, tasks: int) -> Path:
-        """Write the script of a stage: one command, which does one shard."""
+        """Write the script of a stage: one command, which does one task."""
         folder = work.folder / "slurm"
         words = [sys.executable, "-m", "trivium", "prepare", "--stage", stage, "--plan", work.plan.key]
         words += [word for path in plugin.paths() for word in ("--imports", path)]
@@ -197,13 +195,13 @@ class Slurm(Engine, kind="slurm"):
 
 
 class Running(Config):
-    """Where a command is to do its work."""
+    """The engine of a command."""
 
     engine: Engine = Local()
 
 
 def submit(words: list[str]) -> str:
-    """Hand a script to `sbatch`; give the number of the job."""
+    """Hand a script to `sbatch`; return the number of the job. Raises DataError if that fails."""
     try:
         said = subprocess.run(["sbatch", *words], capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""How well tokenizers fit text: bytes per token, and whether everything comes back, in all, by language, by source.
+"""Measure tokenizers on text: bytes per token, and whether decoding restores the text; in all, by language, by source.
 
-Several tokenizers are measured on the same documents, so that their numbers may stand side by side.
+Several tokenizers are measured on the same documents, so that their numbers can be compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from trivium.base.log import columns
 from trivium.base.types import Document
 from trivium.corpus.clean.language import identify
 from trivium.corpus.read.reading import PLAIN, Reading, kind
@@ -19,7 +20,7 @@ BATCH_DOCUMENTS = 128
 
 
 class Measure(NamedTuple):
-    """Sums over documents; `changed` counts those that encoding and decoding does not give back."""
+    """Sums over documents; `changed` counts those that decoding does not restore."""
 
     documents: int
     bytes: int
@@ -29,7 +30,7 @@ class Measure(NamedTuple):
 
 @dataclass
 class TokenCount:
-    """Documents that are counted together, and what each tokenizer makes of them."""
+    """A group of documents, and the counts of each tokenizer on it."""
 
     documents: int = 0
     bytes: int = 0
@@ -38,17 +39,17 @@ class TokenCount:
 
 
 Table = dict[tuple[str, str], TokenCount]
-"""By ("all", ""), ("language", code) and ("source", name)."""
+"""Groups by ("all", ""), ("language", code) and ("source", name)."""
 
 
 def measure(folder: str | Path, sources: Sequence[str | Path]) -> Measure:
-    """Encode and decode every document of the sources."""
+    """Measure one tokenizer on every document of the sources."""
     whole = compare([folder], sources)["all", ""]
     return Measure(whole.documents, whole.bytes, whole.tokens[0], whole.changed[0])
 
 
 def compare(folders: Sequence[str | Path], sources: Sequence[str | Path], reading: Reading | None = None) -> Table:
-    """Measure several tokenizers on every document of the sources; the largest groups stand first."""
+    """Measure several tokenizers on every document of the sources; the largest groups come first."""
     tokenizers = [Tokenizer.load(folder) for folder in folders]
     table: Table = {("all", ""): _empty(len(tokenizers))}
     documents = read(sources, reading)
@@ -69,18 +70,15 @@ def compare(folders: Sequence[str | Path], sources: Sequence[str | Path], readin
 
 
 def lines(names: Sequence[str], table: Table) -> Iterator[str]:
-    """A table as text: bytes per token of each tokenizer, and the share of documents that come back as they were."""
-    width = max(22, *(len(name) + 2 for _, name in table))
-    yield f"{'':<{width}} {'documents':>10} {'bytes':>13}" + "".join(f" {name[-22:]:>22}" for name in names)
+    """Yield a table as text: bytes per token of each tokenizer, and the share of documents that decoding restores."""
+    rows = [("", "documents", "bytes", *names)]
     for (what, name), group in table.items():
-        cells = "".join(
-            f" {f'{group.bytes / max(tokens, 1):.3f}  ({1 - changed / max(group.documents, 1):.1%})':>22}"
+        cells = (
+            f"{group.bytes / max(tokens, 1):.3f} ({1 - changed / max(group.documents, 1):.1%})"
             for tokens, changed in zip(group.tokens, group.changed, strict=True)
         )
-        title = name if what != "all" else "all"
-        yield f"{'' if what == 'all' else '  '}{title:<{width - 2 * (what != 'all')}} " + (
-            f"{group.documents:>10,} {group.bytes:>13,}{cells}"
-        )
+        rows.append((what if what == "all" else f"  {name}", f"{group.documents:,}", f"{group.bytes:,}", *cells))
+    return columns(rows)
 
 
 def _empty(count: int) -> TokenCount:
@@ -88,13 +86,13 @@ def _empty(count: int) -> TokenCount:
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[tuple[int, bool]]:
-    """For each text its tokens, and whether decoding them changes it."""
+    """Yield for each text its number of tokens, and whether decoding changes it."""
     ids, offsets = tokenizer.encode_batch(texts)
     for text, start, stop in zip(texts, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
         yield stop - start, tokenizer.decode(ids[start:stop].tolist()) != text
 
 
 def _source(document: Document) -> str:
-    """The file of a row, and the folder of a text that is a file by itself."""
+    """Return the file of a row, or the folder of a text that is a whole file."""
     path = Path(document.source)
     return (path.parent.name or "." if kind(path) in PLAIN else path.name) or document.source

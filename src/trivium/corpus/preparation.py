@@ -1,4 +1,4 @@
-"""Preparation: everything one may choose about the way from text to ids."""
+"""Preparation: all options on the way from text to ids."""
 
 from pydantic import Field
 
@@ -10,40 +10,40 @@ from trivium.corpus.duplicates.contaminate import Contamination
 from trivium.corpus.read.reading import Reading
 
 SAMPLE_BYTES = 2000
-"""Text for each token of a vocabulary: 2.4 times as much of prose gives 0.8 % fewer tokens, for twice the time."""
+"""Bytes of text per token of a vocabulary. With 2.4 times as much, prose has 0.8 % fewer tokens, for twice the time."""
 
 
 class Preparation(Config):
-    """What is done to a corpus on its way to ids."""
+    """The options of preparing a corpus."""
 
     reading: Reading = Reading()
     cleaning: Cleaning = Cleaning()
     filter: Filter = Light()
     languages: Seq[str] | None = None
-    """The languages that are kept, by code; None keeps them all."""
+    """The languages to keep, by code; None keeps all."""
     contamination: Contamination = Contamination()
-    """The evaluation files whose texts must not stand in the data."""
+    """The evaluation files whose texts must not be in the data."""
     near: Near | None = Near()
-    """How near duplicates are found; None leaves only exact ones out."""
+    """How near duplicates are found; None drops only exact ones."""
     paragraphs: bool = False
-    """Whether a long paragraph that stands in another document already is left out."""
+    """Whether to drop a long paragraph that occurs in another document."""
     sentence_lines: bool = False
-    """Whether every sentence gets a line of its own."""
+    """Whether to write every sentence on a line of its own."""
     tokenizer: str | None = None
     """A tokenizer folder or file to use, or `bytes`; None trains one."""
     vocab_size: int = Field(8192, gt=0)
     tokenizer_bytes: int | None = Field(None, gt=0)
-    """The tokenizer is trained on so many bytes, drawn by hash from larger corpora; None is 2,000 for each token."""
+    """Bytes of text that the tokenizer is trained on, drawn by hash; None is 2,000 for each token."""
     valid_share: float = Field(0.05, ge=0, lt=1)
     """The share of documents that is held out."""
     shards: int | None = Field(None, ge=1)
-    """Into how many shards the work is divided; None chooses by size, and keeps what a data folder was begun with."""
+    """The number of shards of the work; None chooses it by size, or keeps that of an existing data folder."""
 
     @property
     def sample_bytes(self) -> int:
-        """On how much text the tokenizer is trained at most."""
+        """The most bytes that the tokenizer is trained on."""
         return self.tokenizer_bytes or SAMPLE_BYTES * self.vocab_size
 
 
 LATER = {"tokenizer", "vocab_size", "tokenizer_bytes", "valid_share", "shards"}
-"""Fields that make no difference to reading a shard."""
+"""Fields that reading a shard does not depend on."""

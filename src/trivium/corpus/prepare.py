@@ -1,8 +1,8 @@
-"""From sources to a data folder: plan the shards, have every stage done by an engine, publish.
+"""Prepare: from sources to a data folder. Plan the shards, let an engine do every stage, publish.
 
-The folder appears whole, its manifest last; preparing the same sources the same way again does nothing, and after a
-change only what depends on it is done. An interrupted preparation goes on where it was. Every document that is left out
-is counted under a reason. Memory is bounded by a shard, but for the table that duplicates are found by.
+The folder appears whole, its manifest last. Preparing the same sources in the same way again does nothing; after a
+change only the dependent results are made again, and an interrupted preparation goes on where it was. Every document
+that is left out is counted under a reason. Memory is bounded by a shard, except for the table that finds duplicates.
 """
 
 from collections import Counter
@@ -16,12 +16,14 @@ from trivium.base.config import classes, dump
 from trivium.base.errors import DataError
 from trivium.base.files import fingerprint
 from trivium.corpus.clean import language
+from trivium.corpus.code import code
 from trivium.corpus.dropped import place
 from trivium.corpus.engine import Engine, Local
-from trivium.corpus.plan import Plan, Unit, Work, assign, code, shard_count, units
+from trivium.corpus.plan import Plan, Unit, assign, shard_count, units
 from trivium.corpus.preparation import Preparation
-from trivium.corpus.stage.publish import finish
+from trivium.corpus.stage.publish import publish
 from trivium.corpus.stages import attempt, named
+from trivium.corpus.work import Work
 from trivium.data.shards import read_manifest, whole
 from trivium.token.tokenizer import Tokenizer
 
@@ -35,10 +37,11 @@ def prepare(
     engine: Engine = Local(workers=1),
     keep_work: bool = True,
 ) -> dict[str, Any]:
-    """Make a data folder and give its manifest; one that is there and still fits is left as it is.
+    """Make a data folder and return its manifest; an existing one that still fits is left as it is.
 
-    `keep_dropped` is a file, or a folder for one, that gets the documents left out; where it is not there yet, the
-    data is made again. Without `keep_work` nothing is left that would make the next preparation shorter.
+    `keep_dropped` is a file, or a folder for one, that takes the dropped documents; if it does not exist, the data is
+    made again. `keep_work=False` removes the results that would shorten the next preparation. An engine that hands the
+    work on returns {"submitted": key}. Raises DataError for sources, options or a folder that cannot be used.
     """
     preparation, work = preparation or Preparation(), Work(folder)
     counts: Counter[str] = Counter()
@@ -47,13 +50,13 @@ def prepare(
     wanted = None if keep_dropped is None else place(keep_dropped)
 
     def ready() -> dict[str, Any] | None:
-        manifest = _there(work.data)
-        _same_count(work, manifest, preparation.shards)
+        manifest = _existing(work.data)
+        _check_count(work, manifest, preparation.shards)
         if manifest is None or manifest["inputs_hash"] != fingerprint(inputs) or (wanted and not wanted.exists()):
             return None
         if whole(work.data, manifest):
             return {**manifest, "fresh": False}
-        work.remove()  # its token shards are the same files
+        work.remove()  # its token shards are links to the same damaged files
         return None
 
     if found := ready():
@@ -62,12 +65,11 @@ def prepare(
         if found := ready():
             return found
         before = work.before()
-        known = (_there(work.data) or {}).get("shards") if not before else len(before)
-        count = preparation.shards or known or shard_count(files)
+        known = (_existing(work.data) or {}).get("shards") if not before else len(before)
         plan = Plan(
             sources=[str(source) for source in sources],
             preparation=preparation,
-            shards=assign(files, count, before),
+            shards=assign(files, preparation.shards or known or shard_count(files), before),
             inputs=inputs,
             code=fingerprint([code(), inputs["imports"]]) if "imports" in inputs else code(),
             counts=counts,
@@ -78,14 +80,17 @@ def prepare(
         if engine.here:
             engine.run(work, progress)
             progress("publishing")
-            finish(work)
+            publish(work)
             return {**read_manifest(work.data), "fresh": True}
     engine.run(work, progress)  # without the lock, which the job that publishes takes
     return {"submitted": plan.key}
 
 
 def perform(folder: Path, stage: str, shard: int, plan: str | None) -> bool:
-    """Do one task of a preparation that was planned; True if it was the last one, which publishes the data."""
+    """Do one task of a planned preparation; return True for the last one, which publishes the data.
+
+    Raises DataError if nothing is planned, `plan` is not the key of the plan, or there is no such task.
+    """
     work = Work(folder)
     if not work.before():
         raise DataError(f"{folder}: nothing is planned here: run `trivium prepare SOURCE -o {folder}` first")
@@ -93,7 +98,7 @@ def perform(folder: Path, stage: str, shard: int, plan: str | None) -> bool:
         raise DataError(f"{folder}: another preparation was begun here since this job was submitted")
     if stage == "publish":
         with work.locked():
-            finish(work)
+            publish(work)
         return True
     if not 0 <= shard < (count := len(named(stage).tasks(work))):
         raise DataError(f"--shard {shard}: expected 0 to {count - 1}")
@@ -102,21 +107,20 @@ def perform(folder: Path, stage: str, shard: int, plan: str | None) -> bool:
     return False
 
 
-def identify(sources: Sequence[str | Path]) -> list[Any]:
-    """What tells these sources from others: name, size and hash of every file, versions of what is embedded."""
-    return [[Path(unit.path).name, unit.size, unit.hash] for unit in units(sources)]
+def identify(files: Sequence[Unit]) -> list[Any]:
+    """Return the identity of sources: name, size and hash of every file, the versions of the others."""
+    return [[Path(unit.path).name, unit.size, unit.hash] for unit in files]
 
 
 def _inputs(files: list[Unit], preparation: Preparation) -> dict[str, Any]:
-    """All that the data depend on, for the manifest."""
+    """Return all that the data depend on, for the manifest."""
     options = dump(preparation)
     del options["shards"]
-    found = [[Path(unit.path).name, unit.size, unit.hash] for unit in files]
-    inputs = {"sources": found, "preparation": options, "version": version("trivium")}
+    inputs = {"sources": identify(files), "preparation": options, "version": version("trivium")}
     if preparation.tokenizer not in (None, "bytes"):
         inputs["tokenizer"] = Tokenizer.load(preparation.tokenizer).identity
     if against := preparation.contamination.against:
-        options["contamination"]["against"] = identify(against)
+        options["contamination"]["against"] = identify(units(against))
     if own := plugin.needed(classes(preparation)):
         inputs["imports"] = own
     if preparation.languages is not None:
@@ -124,8 +128,8 @@ def _inputs(files: list[Unit], preparation: Preparation) -> dict[str, Any]:
     return inputs
 
 
-def _there(folder: Path) -> dict[str, Any] | None:
-    """The manifest of the folder if it is a data folder, or None if it may become one."""
+def _existing(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a data folder, None for a new one; a DataError if the folder holds something else."""
     if (folder / "manifest.json").is_file():
         return read_manifest(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -133,8 +137,8 @@ def _there(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _same_count(work: Work, manifest: dict[str, Any] | None, asked: int | None) -> None:
-    """Refuse another number of shards than a folder was begun with: half of its work would be read as the whole."""
+def _check_count(work: Work, manifest: dict[str, Any] | None, asked: int | None) -> None:
+    """Refuse another number of shards than before: results of the old shards would pass for those of the new ones."""
     begun = len(work.before()) or ((manifest or {}).get("shards") if "sources" in (manifest or {}) else None)
     if asked and begun and asked != begun:
         raise DataError(

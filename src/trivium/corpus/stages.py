@@ -1,8 +1,13 @@
-"""Stages: the steps of a preparation in their order, as work that any process can do that sees the work folder.
+"""The stages of a preparation in their order. Each file of `stage/` is one of them.
 
-A stage is a map, once for each shard, or a reduce, once for all. A task is three plain values: a data folder, a stage,
-a shard. Its result is one file that appears whole, under a name that says what it depends on: doing a task twice, or
-in another place, changes nothing. It refuses to know which engine runs it.
+    read        each shard    sources become clean documents, and a table about them      stage/read
+    dedup       all shards    which documents are duplicates, and which are held out       stage/dedup
+    tokenizer   all shards    a tokenizer is trained on a sample, or loaded                stage/tokenizer
+    encode      each shard    the documents that are left become token shards              stage/encode
+    publish     all shards    token shards and reports become the data folder              stage/publish
+
+A task is three plain values: a data folder, a stage, a shard. Its result is one file that appears whole, with a key in
+its name: see `work`. So a task can be done by any process that sees the work folder, and twice without harm.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,53 +16,43 @@ from pathlib import Path
 
 from trivium.base import plugin
 from trivium.base.errors import DataError, TriviumError
-from trivium.corpus.plan import Unit, Work
-from trivium.corpus.stage.dedup import decide
-from trivium.corpus.stage.encode import encode, encode_key
-from trivium.corpus.stage.read import collect
-from trivium.corpus.stage.tokenizer import learn, tokenizer_file
+from trivium.corpus.stage.dedup import find_duplicates
+from trivium.corpus.stage.encode import encode_file, encode_shard
+from trivium.corpus.stage.read import read_shard
+from trivium.corpus.stage.tokenizer import make_tokenizer
+from trivium.corpus.work import Work
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A step: what it does to a shard, and the file that says it was done."""
+    """A stage: its work on a shard, and the file that shows that the work is done."""
 
     name: str
-    says: str
+    title: str
     do: Callable[[Work, int], None]
     result: Callable[[Work, int], Path]
-    map: bool
+    each_shard: bool
 
     def tasks(self, work: Work) -> list[int]:
-        """The shards it is done for."""
-        return list(range(len(work.plan.shards))) if self.map else [0]
+        """Return the shards of its tasks; a stage over all shards is one task, of shard 0."""
+        return list(range(len(work.plan.shards))) if self.each_shard else [0]
 
     def todo(self, work: Work) -> list[int]:
-        """The shards it was not done for yet."""
+        """Return the shards whose task is not done."""
         return [shard for shard in self.tasks(work) if not self.result(work, shard).is_file()]
 
 
 STAGES = (
-    Stage(
-        "read",
-        "reading and cleaning",
-        collect,
-        lambda work, shard: work.file("read", work.plan.read_keys[shard], shard),
-        map=True,
-    ),
-    Stage(
-        "dedup", "dropping duplicates", decide, lambda work, shard: work.file("dedup", work.plan.dedup_key), map=False
-    ),
-    Stage("tokenizer", "making the tokenizer", learn, lambda work, shard: tokenizer_file(work), map=False),
-    Stage(
-        "encode", "encoding", encode, lambda work, shard: work.file("encode", encode_key(work, shard), shard), map=True
-    ),
+    Stage("read", "reading and cleaning", read_shard, Work.read_file, True),
+    Stage("dedup", "dropping duplicates", find_duplicates, lambda work, shard: work.dedup_file(), False),
+    Stage("tokenizer", "making the tokenizer", make_tokenizer, lambda work, shard: work.tokenizer_file(), False),
+    Stage("encode", "encoding", encode_shard, encode_file, True),
 )
-"""Everything before the data folder is published."""
+"""All stages before publishing."""
 
 
 def named(name: str) -> Stage:
-    """The stage of a name."""
+    """Return the stage of a name; a DataError if there is none."""
     found = {stage.name: stage for stage in STAGES}
     if name not in found:
         raise DataError(f"--stage {name}: expected {', '.join(found)} or publish")
@@ -65,26 +60,19 @@ def named(name: str) -> Stage:
 
 
 def attempt(folder: str, stage: str, shard: int, imports: Sequence[str] = ()) -> str | None:
-    """Do a task, unless it is done; what a person can mend is given back as a line, for it may cross processes."""
-    plugin.load(imports)  # this may be another process than the one that read the command
+    """Do a task, unless it is done. Return a user's error as one line, because it may cross processes.
+
+    `imports` are the plugin files of the command, which another process has not loaded yet.
+    """
+    plugin.load(imports)
     work, step = Work(folder), named(stage)
     try:
         if not step.result(work, shard).is_file():
             step.do(work, shard)
     except TriviumError as error:
-        return failure(work, step, shard, str(error))
+        if not step.each_shard or len(work.plan.shards) == 1:
+            return str(error)
+        files = [str(unit) for unit in work.plan.shards[shard]]
+        listed = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+        return f"{step.title}, shard {shard} of {len(work.plan.shards)} ({listed}): {error}"
     return None
-
-
-def failure(work: Work, step: Stage, shard: int, why: str) -> str:
-    """Name the shard and its files beside the reason; where there is one shard, the reason says enough."""
-    if not step.map or len(work.plan.shards) == 1:
-        return why
-    files = [_name(unit) for unit in work.plan.shards[shard]]
-    listed = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
-    return f"{step.says}, shard {shard} of {len(work.plan.shards)} ({listed}): {why}"
-
-
-def _name(unit: Unit) -> str:
-    name = Path(unit.path).name
-    return name if unit.parts == 1 else f"{name}, part {unit.part + 1} of {unit.parts}"

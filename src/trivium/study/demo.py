@@ -18,7 +18,9 @@ from trivium.base.config import parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import read_json, write_json, writing
 from trivium.base.log import duration, progress, say
-from trivium.corpus.prepare import Preparation, identify, prepare
+from trivium.corpus.plan import units
+from trivium.corpus.preparation import Preparation
+from trivium.corpus.prepare import identify, prepare
 from trivium.corpus.read import embedded
 from trivium.corpus.report import lines
 from trivium.data.loader import Loader
@@ -89,7 +91,7 @@ def stage(title: str) -> Iterator[None]:
 def collect(path: Path) -> Path:
     """Write the embedded corpus as rows, once for each set of installed packages."""
     stamp = path.with_suffix(".json")
-    identity = identify(["embedded"])
+    identity = identify(units(["embedded"]))
     if path.is_file() and stamp.is_file() and read_json(stamp) == identity:
         return path
     with progress("   reading modules", 0, "modules") as bar, writing(path, "w") as handle:

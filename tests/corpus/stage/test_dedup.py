@@ -7,10 +7,10 @@ import pytest
 
 from trivium.corpus.dropped import Dropped
 from trivium.corpus.duplicates.cluster import Near, duplicates
-from trivium.corpus.plan import Work
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.corpus.read.sources import read
 from trivium.corpus.stage.dedup import kept
+from trivium.corpus.work import Work
 
 WORDS = [f"word{number}" for number in range(14)]
 

@@ -3,10 +3,10 @@
 import json
 
 from trivium.corpus.dropped import Dropped
-from trivium.corpus.plan import Work
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.corpus.stage.dedup import kept
-from trivium.corpus.stage.tokenizer import made
+from trivium.corpus.stage.tokenizer import load_tokenizer
+from trivium.corpus.work import Work
 from trivium.data.shards import Corpus
 
 
@@ -29,5 +29,5 @@ def test_ids_are_those_of_the_documents_in_order(tmp_path):
     for split in ("train", "valid"):
         documents = [d for shard in range(2) for s, _, d in kept(work, shard, Dropped()) if s == split]
         corpus = Corpus(tmp_path / "d", split)
-        assert [made(work).decode(ids.tolist()) for ids in corpus.documents()] == [d.text for d in documents]
+        assert [load_tokenizer(work).decode(ids.tolist()) for ids in corpus.documents()] == [d.text for d in documents]
         assert [corpus.address(at) for at in range(len(corpus))] == [(d.source, d.id) for d in documents]

@@ -2,10 +2,7 @@
 
 import json
 
-import numpy as np
-
 from trivium.corpus.prepare import Preparation, prepare
-from trivium.corpus.stage.publish import _histogram, _packing
 
 
 def test_counts_balance_to_the_document_and_shards_make_no_difference(tmp_path):
@@ -38,22 +35,3 @@ def test_counts_balance_to_the_document_and_shards_make_no_difference(tmp_path):
     tokens = steps["encode"]["train_tokens"] + steps["encode"]["valid_tokens"]
     assert sum(found["tokens"] for found in one["languages"].values()) == tokens
     assert sum(one["lengths"]["train"].values()) == steps["encode"]["train_documents"]
-
-
-def test_lengths_are_counted_by_powers_of_two():
-    assert _histogram(np.array([0, 1, 2, 3, 4, 5, 1024, 1025])) == {
-        "1": 2,
-        "2": 1,
-        "4": 2,
-        "8": 1,
-        "1024": 1,
-        "2048": 1,
-    }
-    assert _histogram(np.empty(0, np.int64)) == {}
-
-
-def test_packing_is_tried_both_ways():
-    found = _packing(np.array([1022, 510, 510, 2000, 0]))  # BOS and EOS make them 1024, 512, 512 and 2002
-    assert (found["bestfit"]["rows"], found["bestfit"]["cut"], found["bestfit"]["cut_though_they_fit"]) == (4, 1, 0)
-    assert (found["concat"]["rows"], found["concat"]["waste"]) == (4, round(1 - 4050 / 4096, 6))
-    assert _packing(np.array([500, 1000]))["concat"]["cut_though_they_fit"] == 1

@@ -2,19 +2,21 @@
 
 import json
 
-import numpy as np
 import pytest
 import xxhash
 import zstandard
 
 from trivium.base.config import dump
 from trivium.base.errors import DataError
-from trivium.base.types import Document
+from trivium.corpus.arrays import Arrays
 from trivium.corpus.clean.language import identify
+from trivium.corpus.code import code
 from trivium.corpus.duplicates.shingle import normal
-from trivium.corpus.plan import Arrays, Plan, Work, assign, code, units
+from trivium.corpus.plan import Plan, assign, units
 from trivium.corpus.preparation import Preparation
-from trivium.corpus.stage.read import STEPS, Table, address, collect, packed, rows, split_paragraphs
+from trivium.corpus.stage.read import STEPS, read_shard
+from trivium.corpus.table import address, documents, packed
+from trivium.corpus.work import Work
 
 EN = {"language": "en"}
 
@@ -33,14 +35,14 @@ def test_rows_and_table_tell_of_the_same_documents(tmp_path):
     )
     (tmp_path / "b.txt").write_text("Another text stands in a file of its own.")
     work = begin(tmp_path, [tmp_path / "a.jsonl", tmp_path / "b.txt"], filter={"kind": "light", "min_chars": 10})
-    collect(work, 0)
-    found = list(rows(work, 0))
+    read_shard(work, 0)
+    found = list(documents(work, 0))
     assert [(d.source, d.id, d.text[:7]) for d in found] == [
         (str(tmp_path / "a.jsonl"), "1", "A first"),
         (str(tmp_path / "a.jsonl"), "3", "xxxxxxx"),
         (str(tmp_path / "b.txt"), "1", "Another"),
     ]
-    table = Arrays(work.file("read", work.plan.read_keys[0], 0))
+    table = Arrays(work.read_file(0))
     assert table["bytes"].tolist() == [len(d.text.encode()) for d in found] and table["id"].tolist() == [
         b"1",
         b"3",
@@ -53,21 +55,8 @@ def test_rows_and_table_tell_of_the_same_documents(tmp_path):
     facts = table.facts()
     assert facts["dropped"] == {"empty": 1} and facts["flow"]["read"] == [4, 98] and facts["flow"]["filter"][0] == 3
     assert set(facts["seconds"]) <= set(STEPS)
-    dropped = zstandard.ZstdDecompressor().stream_reader(
-        work.file("dropped", work.plan.read_keys[0], 0, ".jsonl.zst").read_bytes()
-    )
+    dropped = zstandard.ZstdDecompressor().stream_reader(work.read_file(0, ".jsonl.zst", "dropped").read_bytes())
     assert json.loads(dropped.read())["id"] == "2"
-
-
-def test_a_text_that_ends_too_soon_is_refused(tmp_path):
-    (tmp_path / "a.txt").write_text("A text of some length, which is written down.")
-    work = begin(tmp_path, [tmp_path / "a.txt"])
-    collect(work, 0)
-    file = work.file("read", work.plan.read_keys[0], 0, ".zst")
-    with packed(file) as handle:
-        handle.write(b"A text of some")
-    with pytest.raises(DataError, match="ends too soon"):
-        list(rows(work, 0))
 
 
 def test_parts_of_a_file_are_all_of_it(tmp_path, monkeypatch):
@@ -79,43 +68,19 @@ def test_parts_of_a_file_are_all_of_it(tmp_path, monkeypatch):
     work = begin(tmp_path, [tmp_path / "a.jsonl"], shards=3)
     found, mended = [], []
     for shard in range(3):
-        collect(work, shard)
-        found += [int(document.id) for document in rows(work, shard)]
-        mended.append(Arrays(work.file("read", work.plan.read_keys[shard], shard)).facts()["mended"])
+        read_shard(work, shard)
+        found += [int(document.id) for document in documents(work, shard)]
+        mended.append(Arrays(work.read_file(shard)).facts()["mended"])
     assert found != sorted(found) and sorted(found) == list(range(1, 21))
     assert mended == [{"NUL removed": 1}, {}, {}]  # each part meets it, one tells
 
 
-def test_an_address_is_the_same_wherever_the_file_lies():
-    one = address(Document("x", "7", "here/a.jsonl"))
-    assert one == address(Document("other", "7", "there/a.jsonl")) and 0 <= one < 1 << 64
-    assert len({one, address(Document("x", "8", "a.jsonl")), address(Document("x", "7", "b.jsonl"))}) == 3
-
-
-def test_signatures_of_a_table_do_not_depend_on_its_batches(monkeypatch):
-    def made():
-        table = Table(Preparation(paragraphs=True))
-        for number in range(9):
-            table.add(
-                Document(f"some words and the number {number}\n\n{'long ' * 30}\n\nend", str(number), "s", EN), 0, 180
-            )
-        return table.arrays()
-
-    one = made()
-    monkeypatch.setattr("trivium.corpus.stage.read.BATCH_CHARS", 10)
-    two = made()
-    assert one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
-    assert one["paragraphs"].tolist() == [3] * 9 and one["paragraph"].tolist() == [[number, 1] for number in range(9)]
-    assert len(one["band0"]) == 9 and one["signed"].all()
-
-
-def test_an_empty_table_has_every_column():
-    one, none = Table(Preparation(paragraphs=True)), Table(Preparation(paragraphs=True)).arrays()
-    one.add(Document("some text", "1", "s", EN), 0, 9)
-    full = one.arrays()
-    assert none.keys() == full.keys()
-    assert all(len(none[name]) == 0 and none[name].ndim == full[name].ndim for name in none)
-
-
-def test_blank_lines_stand_between_paragraphs():
-    assert split_paragraphs("a\nb\n \n\nc") == ["a\nb", "c"]
+def test_a_text_that_ends_too_soon_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("A text of some length, which is written down.")
+    work = begin(tmp_path, [tmp_path / "a.txt"])
+    read_shard(work, 0)
+    file = work.read_file(0, ".zst")
+    with packed(file) as handle:
+        handle.write(b"A text of some")
+    with pytest.raises(DataError, match="ends too soon"):
+        list(documents(work, 0))

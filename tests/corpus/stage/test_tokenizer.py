@@ -3,10 +3,10 @@
 import json
 
 from trivium.corpus.dropped import Dropped
-from trivium.corpus.plan import Work
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.corpus.stage.dedup import kept
 from trivium.corpus.stage.tokenizer import _sample
+from trivium.corpus.work import Work
 
 
 def write(folder, count=200):

@@ -1,8 +1,8 @@
-"""Dedup: decide over all shards which documents are dropped because another one has the same text.
+"""Dedup: decide over all shards which documents are dropped as duplicates, and which are held out.
 
-Reduce the tables that `read` left. Of documents that are alike keep the one with the smallest key (source, id), so the
-decisions depend on the set of documents alone: not on shards, workers or the order of sources. What alike means is told
-in `corpus/duplicates`. Memory: the key and about 60 bytes for each document; signatures are read a band at a time.
+Of equal or similar documents the one with the smallest key (source, id) is kept. So decisions depend on the set of
+documents alone: not on shards, workers or the order of sources. Memory: the key and about 60 bytes for each document;
+signatures are read one band at a time.
 """
 
 import time
@@ -15,10 +15,11 @@ import numpy as np
 from trivium.base.errors import DataError
 from trivium.base.files import fingerprint
 from trivium.base.types import Document
+from trivium.corpus.arrays import Arrays, save
 from trivium.corpus.dropped import Dropped
-from trivium.corpus.duplicates.cluster import clusters, exact, repeated
-from trivium.corpus.plan import Arrays, Work, save
-from trivium.corpus.stage.read import rows, source_names, split_paragraphs
+from trivium.corpus.duplicates.cluster import alike, name, repeated
+from trivium.corpus.table import documents, source_names, split_paragraphs
+from trivium.corpus.work import Work
 
 KEPT, EXACT, NEAR, REPEATED = range(4)
 WHY = {EXACT: "exact duplicate of", NEAR: "near duplicate of", REPEATED: "all paragraphs repeated"}
@@ -28,8 +29,7 @@ class Tables:
     """The tables of all shards as one, in the order of the documents' keys."""
 
     def __init__(self, work: Work) -> None:
-        keys = work.plan.read_keys
-        self._arrays = [Arrays(work.file("read", key, shard)) for shard, key in enumerate(keys)]
+        self._arrays = work.tables()
         self.facts = [arrays.facts() for arrays in self._arrays]
         names = [source_names(work, shard, facts["names"]) for shard, facts in enumerate(self.facts)]
         self.sources = sorted({name for some in names for name in some})
@@ -46,37 +46,34 @@ class Tables:
         return len(self.order)
 
     def column(self, name: str) -> np.ndarray:
-        """A column of all tables, by the order of keys."""
+        """Return a column of all tables [N], in the order of keys."""
         return np.concatenate([arrays[name] for arrays in self._arrays])[self.order]
 
-    def say(self, document: int) -> str:
-        """The key of a document as people read it."""
+    def name(self, document: int) -> str:
+        """Return the key of a document as people read it."""
         at = self.order[document]
-        return ":".join(filter(None, (self.sources[self._source[at]], self._id[at].decode("utf-8", "replace"))))
+        return name((self.sources[self._source[at]], self._id[at].decode("utf-8", "replace")))
 
     def paragraphs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(document, number in it, hash) of every long paragraph."""
-        parts = [(arrays["paragraph"], arrays["paragraph_digest"]) for arrays in self._arrays]
-        document = np.concatenate(
-            [self.rank[part[:, 0] + at] for (part, _), at in zip(parts, self.first, strict=False)]
-        )
-        number = np.concatenate([part[:, 1] for part, _ in parts])
-        return document, number, np.concatenate([digest for _, digest in parts])
+        """Return (document [M], number in it [M], hash [M, 2]) of every long paragraph."""
+        parts = [arrays["paragraph"] for arrays in self._arrays]
+        document = np.concatenate([self.rank[part[:, 0] + at] for part, at in zip(parts, self.first, strict=False)])
+        digests = np.concatenate([arrays["paragraph_digest"] for arrays in self._arrays])
+        return document, np.concatenate(parts)[:, 1], digests
 
 
-def decide(work: Work, shard: int = 0) -> None:
-    """Decide about all documents: which are dropped and why, which paragraphs go, how the rest is held out."""
-    plan, start = work.plan, time.process_time()
+def find_duplicates(work: Work, shard: int = 0) -> None:
+    """Decide which documents are dropped and why, which paragraphs go, and how the rest is split."""
+    options, start = work.plan.preparation, time.process_time()
     tables = Tables(work)
-    kept_for = exact(tables.column("digest"))
-    reason = np.where(kept_for >= 0, EXACT, KEPT).astype(np.uint8)
-    if plan.preparation.near:
-        signed = tables.column("signed") & (kept_for < 0)
-        near = clusters(signed, (tables.column(f"band{i}") for i in range(plan.preparation.near.bands)))
-        reason[near >= 0] = NEAR
-        kept_for = np.where(near >= 0, near, kept_for)
+    if options.near:
+        bands = (tables.column(f"band{i}") for i in range(options.near.bands))
+        kept_for, near = alike(tables.column("digest"), tables.column("signed"), bands)
+    else:
+        kept_for, near = alike(tables.column("digest"))
+    reason = np.where(kept_for < 0, KEPT, np.where(near, NEAR, EXACT)).astype(np.uint8)
     cut = np.empty((0, 2), np.int64)
-    if plan.preparation.paragraphs:
+    if options.paragraphs:
         cut = repeated(*tables.paragraphs(), reason == KEPT)
         gone = np.bincount(cut[:, 0], minlength=len(tables)) == tables.column("paragraphs")
         reason[gone & (reason == KEPT)] = REPEATED
@@ -84,31 +81,34 @@ def decide(work: Work, shard: int = 0) -> None:
 
 
 def _write(work: Work, tables: Tables, reason: np.ndarray, kept_for: np.ndarray, cut: np.ndarray, start: float) -> None:
-    """Keep the decisions by shard, each with its hash, so that one may be encoded without the others."""
+    """Save the decisions by shard, each with its hash, so that one can be encoded without the others."""
+
+    def why(document: int) -> bytes:
+        words = [WHY[int(reason[document])]]
+        words += [] if reason[document] == REPEATED else [tables.name(kept_for[document])]
+        return " ".join(words).encode("utf-8", "replace")
+
     arrays: dict[str, np.ndarray] = {}
     hashes = []
     for shard in range(len(work.plan.shards)):
         low, high = tables.first[shard], tables.first[shard + 1]
         place = tables.rank[low:high]
         local = np.flatnonzero(reason[place] != KEPT)
-        why = [_why(int(reason[i]), int(kept_for[i]), tables).encode("utf-8", "replace") for i in place[local]]
+        reasons = [why(i) for i in place[local].tolist()]
         arrays[f"drop{shard}"] = local
-        arrays[f"why{shard}"] = np.array(why, "S") if why else np.empty(0, "S1")
+        arrays[f"why{shard}"] = np.array(reasons, "S")
         at = tables.order[cut[:, 0]] - low
         mine = np.stack([at, cut[:, 1]], axis=1)[(at >= 0) & (at < high - low)]
         arrays[f"cut{shard}"] = mine[np.lexsort((mine[:, 1], mine[:, 0]))]
-        hashes.append(fingerprint([local.tolist(), [text.decode() for text in why], arrays[f"cut{shard}"].tolist()]))
+        told = [text.decode() for text in reasons]
+        hashes.append(fingerprint([local.tolist(), told, arrays[f"cut{shard}"].tolist()]))
     facts = {"hashes": hashes, "documents_in": len(tables), **_split(work, tables, reason == KEPT)}
     facts["seconds"] = round(time.process_time() - start, 2)
-    save(work.file("dedup", work.plan.dedup_key), facts, **arrays)
-
-
-def _why(reason: int, kept_for: int, tables: Tables) -> str:
-    return WHY[reason] if reason == REPEATED else f"{WHY[reason]} {tables.say(kept_for)}"
+    save(work.dedup_file(), facts, **arrays)
 
 
 def _split(work: Work, tables: Tables, kept: np.ndarray) -> dict[str, object]:
-    """How the documents that are kept are divided, and how much text the tokenizer may learn from."""
+    """Return how the kept documents are split, and the bytes that the tokenizer can be trained on."""
     share = work.plan.preparation.valid_share
     count, read = int(kept.sum()), sum(facts["flow"]["read"][0] for facts in tables.facts)
     if not count:
@@ -128,26 +128,21 @@ def _split(work: Work, tables: Tables, kept: np.ndarray) -> dict[str, object]:
 
 
 def held_out(address: np.ndarray, share: float) -> np.ndarray:
-    """Which documents are held out: by a hash of their place, so that it never depends on the others."""
+    """Return which documents are held out (bool [N]): by a hash of their place, independent of all others."""
     return address.astype(np.float64) < share * 2.0**64
 
 
-def decisions(work: Work) -> Arrays:
-    """The file of what was decided."""
-    return Arrays(work.file("dedup", work.plan.dedup_key))
-
-
 def kept(work: Work, shard: int, dropped: Dropped) -> Iterator[tuple[str, int, Document]]:
-    """(split, number in its shard, document) of all that is left of a shard; the rest goes to `dropped`."""
-    decided = decisions(work)
+    """Yield (split, number in its shard, document) of all that is left of a shard; the rest goes to `dropped`."""
+    decided = Arrays(work.dedup_file())
     way = decided.facts()["split"]
     drop = dict(zip(decided[f"drop{shard}"].tolist(), decided[f"why{shard}"].tolist(), strict=True))
     cut: dict[int, set[int]] = {}
     for at, number in decided[f"cut{shard}"].tolist():
         cut.setdefault(at, set()).add(number)
     share = work.plan.preparation.valid_share
-    held = held_out(Arrays(work.file("read", work.plan.read_keys[shard], shard))["address"], share).tolist()
-    for at, document in enumerate(rows(work, shard)):
+    held = held_out(Arrays(work.read_file(shard))["address"], share).tolist()
+    for at, document in enumerate(documents(work, shard)):
         if (found := drop.get(at)) is not None:
             why = found.decode("utf-8", "replace")
             dropped.add(document, why.split(" of ")[0], why)
@@ -155,17 +150,10 @@ def kept(work: Work, shard: int, dropped: Dropped) -> Iterator[tuple[str, int, D
         if at in cut:
             left = [text for i, text in enumerate(split_paragraphs(document.text)) if i not in cut[at]]
             document = replace(document, text="\n\n".join(left))
-        if way.startswith("one document"):
-            yield from _halves(at, document, share)
-        else:
-            yield "valid" if way == "by document" and held[at] else "train", at, document
-
-
-def _halves(at: int, document: Document, share: float) -> Iterator[tuple[str, int, Document]]:
-    """A document cut in two at a line end: the last part is held out."""
-    end = document.text.rfind("\n", 0, int(len(document.text) * (1 - share))) + 1
-    if not end:
-        yield "train", at, document
-        return
-    yield "train", at, replace(document, text=document.text[:end])
-    yield "valid", at, replace(document, text=document.text[end:])
+        end = len(document.text)
+        if way.startswith("one document"):  # its end is held out
+            end = document.text.rfind("\n", 0, int(end * (1 - share))) + 1 or end
+        split = "valid" if way == "by document" and held[at] else "train"
+        yield split, at, replace(document, text=document.text[:end])
+        if end < len(document.text):
+            yield "valid", at, replace(document, text=document.text[end:])

@@ -1,51 +1,60 @@
-"""Encode: turn the documents that are left of each shard into ids, in token shards of both splits."""
+"""Encode: the documents that are left of a shard become ids, in token shards of both splits."""
 
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trivium.base.files import fingerprint, read_json
 from trivium.base.types import Document
+from trivium.corpus.arrays import Arrays, save
 from trivium.corpus.dropped import Dropped
-from trivium.corpus.plan import Arrays, Work, save
-from trivium.corpus.stage.dedup import decisions, kept
-from trivium.corpus.stage.read import packed
-from trivium.corpus.stage.tokenizer import made, tokenizer_file
+from trivium.corpus.stage.dedup import kept
+from trivium.corpus.stage.tokenizer import load_tokenizer
+from trivium.corpus.table import packed
+from trivium.corpus.work import Work
 from trivium.data.shards import ShardWriter
 
 BATCH_DOCUMENTS = 512
-"""Documents that are encoded in one call ..."""
+"""The most documents that are encoded in one call."""
 BATCH_CHARS = 4 << 20
-"""... or fewer, where they are long."""
+"""The characters that end a batch of long documents early."""
 
 
-def encode_key(work: Work, shard: int) -> str:
-    """What the ids of a shard depend on: its documents, what was decided about them, the tokenizer."""
-    plan = work.plan
-    decided = decisions(work).facts()
-    tokenizer = read_json(tokenizer_file(work))["identity"]
+def encode_file(work: Work, shard: int, suffix: str = ".npz", step: str = "encode") -> Path:
+    """Return the path of a result of encoding a shard; its key covers its documents, decisions and tokenizer."""
+    plan, (decided, tokenizer) = work.plan, _known(work.dedup_file(), work.tokenizer_file())
     split = [decided["split"], plan.preparation.valid_share, plan.keep_dropped is not None]
-    return fingerprint([plan.read_keys[shard], decided["hashes"][shard], split, tokenizer])
+    key = fingerprint([plan.read_keys[shard], decided["hashes"][shard], split, tokenizer])
+    return work.file(step, key, shard, suffix)
 
 
-def encode(work: Work, shard: int) -> None:
-    """Encode what is left of a shard into token shards of the training and the held-out split."""
-    start, key = time.process_time(), encode_key(work, shard)
-    tokenizer, dropped = made(work), Dropped()
+@lru_cache(maxsize=1)
+def _known(dedup: Path, tokenizer: Path) -> tuple[Any, str]:
+    """Return the decisions and the identity of the tokenizer, read once in each process: names identify the files."""
+    return Arrays(dedup).facts(), read_json(tokenizer)["identity"]
+
+
+def encode_shard(work: Work, shard: int) -> None:
+    """Encode the documents that are left of a shard into token shards of the training and the held-out split."""
+    start, path = time.process_time(), encode_file(work, shard)
+    tokenizer, dropped = load_tokenizer(work), Dropped()
     languages: dict[str, Counter[str]] = {}
-    writers = {
-        split: ShardWriter(work.folder, work.file(split, key, shard, "").name, tokenizer.vocabulary.size)
-        for split in ("train", "valid")
-    }
-    names = Arrays(work.file("read", work.plan.read_keys[shard], shard))["name"].tolist()
+    names = Arrays(work.read_file(shard))["name"].tolist()
     with ExitStack() as files:
         if work.plan.keep_dropped is not None:
-            dropped.handle = files.enter_context(packed(work.file("again", key, shard, ".jsonl.zst")))
-        for writer in writers.values():
-            files.enter_context(writer)
+            dropped.handle = files.enter_context(packed(encode_file(work, shard, ".jsonl.zst", "again")))
+        writers = {
+            split: files.enter_context(
+                ShardWriter(work.folder, encode_file(work, shard, "", split).name, tokenizer.vocabulary.size)
+            )
+            for split in ("train", "valid")
+        }
         for split, batch in _batches(kept(work, shard, dropped)):
             texts = [document.text for _, document in batch]
             ids, offsets = tokenizer.encode_batch(texts)
@@ -61,11 +70,11 @@ def encode(work: Work, shard: int) -> None:
         "examples": dropped.examples,
         "seconds": round(time.process_time() - start, 3),
     }
-    save(work.file("encode", key, shard), facts)
+    save(path, facts)
 
 
 def _batches(documents: Iterator[tuple[str, int, Document]]) -> Iterator[tuple[str, list[tuple[int, Document]]]]:
-    """Documents of one split at a time, as many as are encoded in one call."""
+    """Yield batches of documents of one split."""
     held: dict[str, list[tuple[int, Document]]] = {"train": [], "valid": []}
     chars: Counter[str] = Counter()
     for split, at, document in documents:

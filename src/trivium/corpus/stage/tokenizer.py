@@ -1,4 +1,4 @@
-"""Tokenizer: train it on a bounded part of the training text, or take the one that was asked for."""
+"""Tokenizer: train it on a bounded sample of the training text, or load the one that was asked for."""
 
 import time
 from collections.abc import Iterator
@@ -7,15 +7,16 @@ from pathlib import Path
 
 from trivium.base.errors import DataError
 from trivium.base.files import read_json, write_json
+from trivium.corpus.arrays import Arrays
 from trivium.corpus.dropped import Dropped
 from trivium.corpus.duplicates.shingle import mix
-from trivium.corpus.plan import Arrays, Work
-from trivium.corpus.stage.dedup import decisions, kept
+from trivium.corpus.stage.dedup import kept
+from trivium.corpus.work import Work
 from trivium.token.tokenizer import Tokenizer
 
 
-def learn(work: Work, shard: int = 0) -> None:
-    """Make the tokenizer: trained, or taken as it is."""
+def make_tokenizer(work: Work, shard: int = 0) -> None:
+    """Train or load the tokenizer, and write it to the work folder."""
     start, options = time.process_time(), work.plan.preparation
     if options.tokenizer == "bytes":
         tokenizer = Tokenizer.bytes()
@@ -25,40 +26,29 @@ def learn(work: Work, shard: int = 0) -> None:
             raise DataError(f"{options.tokenizer}: changed while the data were prepared; prepare again")
     else:
         tokenizer = Tokenizer.train(_sample(work), options.vocab_size)
-    write_json(
-        tokenizer_file(work),
-        {
-            "json": tokenizer.json,
-            "config": tokenizer.config,
-            "chat_template": tokenizer.chat_template,
-            "identity": tokenizer.identity,
-            "seconds": round(time.process_time() - start, 3),
-        },
-    )
+    facts = {"identity": tokenizer.identity, "seconds": round(time.process_time() - start, 3)}
+    tree = {"json": tokenizer.json, "config": tokenizer.config, "chat_template": tokenizer.chat_template}
+    write_json(work.tokenizer_file(), {**tree, **facts})
 
 
-def tokenizer_file(work: Work) -> Path:
-    """Where the tokenizer is kept."""
-    return work.file("tokenizer", work.plan.tokenizer_key, suffix=".json")
-
-
-def made(work: Work) -> Tokenizer:
-    """The tokenizer that `learn` made."""
-    return _made(tokenizer_file(work))
+def load_tokenizer(work: Work) -> Tokenizer:
+    """Return the tokenizer that `make_tokenizer` made."""
+    return _load(work.tokenizer_file())
 
 
 @lru_cache(maxsize=1)
-def _made(path: Path) -> Tokenizer:
-    """Build a tokenizer once in each process: the name of its file says what it is."""
+def _load(path: Path) -> Tokenizer:
+    """Build a tokenizer once in each process: the name of its file identifies it."""
     tree = read_json(path)
     return Tokenizer(tree["json"], tree["config"], tree["chat_template"])
 
 
 def _sample(work: Work) -> Iterator[str]:
-    """The training texts that the tokenizer learns from: all, or of larger corpora a part that is drawn by hash."""
-    share = work.plan.preparation.sample_bytes / max(1, decisions(work).facts()["train_bytes"])
-    for shard, key in enumerate(work.plan.read_keys):
-        place = Arrays(work.file("read", key, shard))["address"]
+    """Yield the training texts for the tokenizer: all, or of a larger corpus a part that is drawn by hash."""
+    train_bytes = Arrays(work.dedup_file()).facts()["train_bytes"]
+    share = work.plan.preparation.sample_bytes / max(1, train_bytes)
+    for shard, table in enumerate(work.tables()):
+        place = table["address"]
         drawn = (mix(place) < share * 2.0**64).tolist() if share < 1 else [True] * len(place)
         for split, at, document in kept(work, shard, Dropped()):
             if split == "train" and drawn[at]:
