@@ -134,8 +134,8 @@ class Ray(Engine, kind="ray"):
         if not ray.is_initialized():
             ray.init(address=self.address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
         remote: Any = ray.remote(num_cpus=self.cpus, max_retries=0)(attempt)
-        task = (str(work.data.absolute()), stage.name)
-        waiting = {remote.remote(*task, shard, plugin.paths()): shard for shard in shards}
+        same = (str(work.data.absolute()), stage.name)
+        waiting = {remote.remote(*same, shard, plugin.paths()): shard for shard in shards}
         while waiting:
             ready, _ = ray.wait(list(waiting), num_returns=1)
             try:
