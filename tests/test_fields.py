@@ -6,7 +6,8 @@ import pkgutil
 from pathlib import Path
 
 import trivium
-from trivium.base.config import Choice, Config, _configs
+from trivium.base.config import Choice, Config
+from trivium.base.explain import configs as inside
 
 SRC = Path(trivium.__file__).parent
 
@@ -48,7 +49,7 @@ def unread(cls: type[Config], every: list[type[Config]], files: list[tuple[set[s
         other
         for other in every
         if other not in carriers
-        and any(inner in carriers for field in other.model_fields.values() for inner in _configs(field.annotation))
+        and any(inner in carriers for field in other.model_fields.values() for inner in inside(field.annotation))
     ]:
         carriers.update(more)
     known = {carrier.__name__ for carrier in carriers}

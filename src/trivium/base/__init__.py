@@ -1,1 +1,1 @@
-"""The ground floor: standard library, numpy and pydantic; never torch."""
+"""The base of all rooms: configuration, records, batches, seeds, files, log, errors. Never imports torch."""

@@ -1,8 +1,7 @@
-"""The packed batch: rows of examples as numpy arrays, and nothing else about them.
+"""The packed batch: rows of examples as numpy arrays.
 
-Letters: B rows, T positions. Every mask of every family (padding, packing, self, cross) derives from
-`documents` and the pattern: 0 is padding, then 1, 2, ... in row order, and the same number in `enc` and
-`dec` is the same example.
+Letters: B rows, T positions, N examples. Every attention mask (padding, packing, self, cross) derives from `documents`
+and the pattern: 0 is padding, then 1, 2, ... in row order; the same number in `enc` and `dec` is the same example.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,16 +13,16 @@ import numpy as np
 from trivium.base.types import ALIGNED, IGNORE, Example
 
 Array = Any
-"""A numpy array in the loader, a torch tensor once `model/device.place` has moved it."""
+"""A numpy array in the loader, a torch tensor after `model/device.place`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What one stack reads: ids, positions and documents, each [B, T].
+    """The input of one stack: ids, positions and documents, each int64 [B, T].
 
-    `plain` promises that every row is one whole document from its first column to its last, so a kernel
-    may drop the mask. `types` (BERT's token types) is optional, and so is `prefix`: whether a token is in the part
-    of its document that is read both ways.
+    `plain` promises that every row is one whole document from its first column to its last, so that a kernel needs no
+    mask. Optional, [B, T] too: `types` (BERT's token types), and `prefix` (bool), the part of a document that is
+    attended to in both directions.
     """
 
     ids: Array
@@ -36,9 +35,9 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One micro-batch: the streams, the targets by head, and the weight of each token target.
+    """One micro-batch: the streams, the targets by name, and the weights of token targets [B, T].
 
-    Targets of positions are [B, T]; those of examples [N, ...], row by row and in the order within rows.
+    Targets of positions are [B, T]; those of examples [N, ...], row by row in the order within rows.
     """
 
     enc: Stream | None
@@ -48,13 +47,13 @@ class Batch:
 
     @property
     def stream(self) -> Stream:
-        """The stream that the targets are aligned to."""
+        """The stream with which the targets are aligned."""
         stream = self.dec if self.dec is not None else self.enc
         assert stream is not None
         return stream
 
     def count(self) -> float:
-        """The weight of all valid targets: this batch's share of the step's denominator."""
+        """Return the sum of weights of all valid targets: the share of this batch in the denominator of the step."""
         for key, target in self.targets.items():
             if key not in ALIGNED:
                 return float(len(target))
@@ -64,7 +63,7 @@ class Batch:
 
 
 def stream(rows: Sequence[Sequence[np.ndarray]], length: int, pad: int) -> Stream:
-    """Lay the id runs of each row side by side, padded to `length`."""
+    """Return the stream of rows of id runs, each padded with `pad` to `length`; a longer row is an AssertionError."""
     ids = np.full((len(rows), length), pad, dtype=np.int64)
     positions = np.zeros((len(rows), length), dtype=np.int64)
     documents = np.zeros((len(rows), length), dtype=np.int64)
@@ -80,14 +79,16 @@ def stream(rows: Sequence[Sequence[np.ndarray]], length: int, pad: int) -> Strea
 
 
 def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = None, multiple: int = 1) -> Batch:
-    """Join rows of examples into one Batch, `length` wide, or as wide as the longest row and a `multiple`."""
+    """Return rows of examples as one Batch, `length` wide or more: as the longest row, up to a `multiple`.
+
+    `pad` is the id of padding. `length` is the width of the first side that is read, `enc` where there is one.
+    """
 
     def build(side: str, least: int) -> Stream | None:
         runs = [[run for example in row if (run := getattr(example, side)) is not None] for row in rows]
         widest = max((sum(map(len, row)) for row in runs), default=0)
         return stream(runs, -(-max(least, widest) // multiple) * multiple, pad) if widest else None
 
-    # `length` is the width of what is read first; a decoder beside an encoder is as wide as it must be.
     enc = build("enc", length or 0)
     dec = build("dec", 0 if enc is not None else length or 0)
     every = [example for row in rows for example in row]
@@ -97,7 +98,7 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
         for r, prefixes in enumerate(places):
             before[r, : len(prefixes)] = prefixes
         dec = replace(dec, prefix=dec.positions < before)
-    if enc is None and dec is None:  # a rank without rows still takes part, with padding alone
+    if enc is None and dec is None:  # a rank without rows takes part with padding
         enc = dec = stream([[] for _ in rows], length or multiple, pad)
     if any(e.types is not None for e in every):
         assert enc is not None, "token types are an encoder's"
@@ -122,7 +123,7 @@ def _aligned(
     empty: float,
     dtype: type[np.generic],
 ) -> np.ndarray:
-    """Lay what each example has for its positions where its ids lie."""
+    """Return values of positions [B, T], placed where the ids of each example are, `empty` elsewhere."""
     table = np.full(shape, empty, dtype=dtype)
     for r, row in enumerate(rows):
         at = 0

@@ -1,19 +1,17 @@
-"""One frozen, strict tree for everything a person may choose, and the families its choices belong to.
+"""Configuration: one frozen, strict tree of everything a person may choose, and the families of its choices.
 
-A family is opened by subclassing `Choice`; a class joins it in its own file by naming its kind:
+A direct subclass of `Choice` opens a family. A class joins it in its own file when it names its kind:
 
     class Norm(Choice): ...
-    class RMS(Norm, kind="rms"):
+    class RMSNorm(Norm, kind="rms"):
         eps: float = 1e-6
 
-There is no enum, no elif and no list of names anywhere: `Norm.kinds` is what has joined. In a tree a kind is
-written `"rms"` or `{"kind": "rms", "eps": 1e-5}`. Unknown keys, wrong types and unknown kinds are errors, all of
-them told at once, each with its dotted path and a "did you mean".
+No enum, no elif and no list of names: `Norm.kinds` holds the classes that joined. A tree writes a kind as `"rms"` or
+`{"kind": "rms", "eps": 1e-5}`. Unknown keys, wrong types and unknown kinds are errors; one ConfigError lists them all,
+each with its dotted path and a suggestion.
 """
 
-import difflib
 import tomllib
-import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandle
 from pydantic_core import PydanticCustomError, core_schema
 
 from trivium.base.errors import ConfigError
+from trivium.base.explain import closest, configs, explain
 
 T = TypeVar("T")
 
@@ -33,25 +32,25 @@ def as_tuple(value: Any) -> Any:
 
 
 Seq = Annotated[tuple[T, ...], BeforeValidator(as_tuple)]
-"""A tuple that a list in a file may fill."""
+"""A tuple; files write it as a list."""
 
 Tiled = Annotated[
     tuple[T, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list | tuple) else (value,))
 ]
-"""One value or several, repeated over the layers of a stack: `"causal"` or `["window", "window", "causal"]`."""
+"""One value or several, tiled over the layers of a stack: `"causal"` or `["window", "window", "causal"]`."""
 
 
 class Config(BaseModel):
-    """A frozen node of the tree. Subclasses declare fields; derived values are properties, never stored."""
+    """A frozen node of the tree. Subclasses declare fields; derived values are properties."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     renamed: ClassVar[Mapping[str, str]] = {}
-    """The names of fields in files of older versions, and today's."""
+    """Field names in files of older versions, and the names of today."""
 
     @model_validator(mode="before")
     @classmethod
     def _prepare(cls, data: Any) -> Any:
-        """Let `{eps = 1e-5}` mean the default kind with another eps, and 1e9 stand for a whole number."""
+        """Read `{eps = 1e-5}` as the default kind with another eps, and 1e9 as an int where an int is expected."""
         if not isinstance(data, dict):
             return data
         data = dict(data)
@@ -70,17 +69,17 @@ class Config(BaseModel):
 
     @classmethod
     def usual(cls, name: str, tree: Mapping[str, Any]) -> "Choice | None":
-        """Return what a table without a kind changes in this field, which is its default; None if it has none."""
+        """Return the choice that a table without a kind changes in this field (its default), or None."""
         default = cls.model_fields[name].default
         return default if isinstance(default, Choice) else None
 
     def replace(self, **changes: Any) -> Self:
-        """The same node with some fields changed, validated again."""
+        """Return the node with some fields changed, validated again."""
         return type(self).model_validate({**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
 
 class Choice(Config):
-    """A family of kinds (its direct subclasses open one) or a kind that has joined one."""
+    """A family of kinds (a direct subclass) or a kind of one (a subclass of that with `kind`)."""
 
     kinds: ClassVar[dict[str, type[Self]]]  # type: ignore[misc]
     kind: ClassVar[str] = ""
@@ -103,7 +102,7 @@ class Choice(Config):
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        """Make the kind that a name, a table or an instance stands for."""
+        """Return the kind for a name, a table or an instance."""
         if isinstance(value, cls):
             return value
         table = {"kind": value} if isinstance(value, str) else value
@@ -116,7 +115,7 @@ class Choice(Config):
         table = dict(table)
         kind = cls.kinds.get(name := table.pop("kind"))
         if kind is None:
-            hint = _closest(name, cls.kinds)
+            hint = closest(name, cls.kinds)
             raise PydanticCustomError(
                 "kind",
                 "unknown kind '{name}'{hint}; known: {known}",
@@ -126,7 +125,7 @@ class Choice(Config):
 
 
 def dump(value: Any) -> Any:
-    """A config as plain data, kinds by name: what files hold and `parse` reads back."""
+    """Return a config as plain data, kinds by name: files hold this, and `parse` reads it back."""
     if isinstance(value, Config):
         fields = {name: dump(getattr(value, name)) for name in type(value).model_fields}
         return {"kind": value.kind, **fields} if isinstance(value, Choice) else fields
@@ -150,7 +149,7 @@ def classes(value: Any) -> Iterator[type[Config]]:
 
 
 def merge(below: Any, above: Any) -> Any:
-    """Lay one tree over another, key by key. Changing a kind drops the fields of the old one."""
+    """Return the tree `below` with the keys of `above` in it. A new kind drops the fields of the old one."""
     if not isinstance(above, dict):
         return above
     if isinstance(below, str):
@@ -163,7 +162,10 @@ def merge(below: Any, above: Any) -> Any:
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file and the one `base = "other.toml"` it may stand on."""
+    """Read a TOML file, over the file that its key `base` names (relative to it), if any.
+
+    Raise ConfigError where a file cannot be read, is no TOML, or a base has a base.
+    """
     path = Path(path)
 
     def read(file: Path) -> dict[str, Any]:
@@ -183,12 +185,12 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: base: expected the name of a TOML file, found {base!r}")
     below = read(path.parent / base)
     if "base" in below:
-        raise ConfigError(f"{path}: its base {base} has a base itself; one level is all there is")
+        raise ConfigError(f"{path}: its base {base} has a base itself; expected one level")
     return merge(below, tree)
 
 
 def override(tree: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Lay `key=value` overrides over a tree: dotted keys, TOML values, anything else as a string."""
+    """Return a tree with `key=value` overrides in it: dotted keys, TOML values, anything else as a string."""
     for one in overrides:
         path, equals, text = one.partition("=")
         if not equals or not path:
@@ -204,22 +206,22 @@ def override(tree: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
 
 
 def parse(cls: type[T], tree: dict[str, Any], where: str = "config") -> T:
-    """Make a config of a plain tree, or raise one ConfigError that lists everything wrong with it."""
+    """Return the config of a plain tree, or raise one ConfigError with a line for each problem; `where` begins each."""
     assert issubclass(cls, Config)
     try:
         return cls.model_validate(tree)  # type: ignore[return-value]
     except ValidationError as error:
-        lines = [f"{where}: {_explain(cls, tree, problem)}" for problem in error.errors(include_url=False)]
+        lines = [f"{where}: {explain(cls, tree, problem)}" for problem in error.errors(include_url=False)]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
 
 
 def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every field under a dotted path as (path, type, default), kinds of a family included."""
+    """Yield (path, type, default) of every field under a dotted path, the fields of each kind of a family included."""
     for key in filter(None, path.split(".")):
         annotation = cls.model_fields[key].annotation if key in cls.model_fields else None
-        inner = next(iter(_configs(annotation)), None)
+        inner = next(iter(configs(annotation)), None)
         if inner is None:
-            raise ConfigError(f"{path}: no such key{_closest(key, cls.model_fields)}")
+            raise ConfigError(f"{path}: no such key{closest(key, cls.model_fields)}")
         cls = inner
     variants = {f"{{kind={name}}}": kind for name, kind in cls.kinds.items()} if issubclass(cls, Choice) else {"": cls}
     for label, variant in variants.items():
@@ -228,71 +230,6 @@ def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, str, str]]:
         for name, field in variant.model_fields.items():
             default = "required" if field.is_required() else str(dump(field.get_default(call_default_factory=True)))
             yield ".".join(filter(None, [path, name])), _type_name(field.annotation), default
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{match[0]}'?" if match else ""
-
-
-def _configs(annotation: Any) -> Iterator[type[Config]]:
-    """The config classes an annotation mentions."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        if issubclass(annotation, Config):
-            yield annotation
-    else:
-        for inner in typing.get_args(annotation):
-            yield from _configs(inner)
-
-
-def _owner(cls: Any, tree: Any, loc: tuple[int | str, ...]) -> type[Config] | None:
-    """Return the class of the node at `loc`; None where there is no such node."""
-    for key in loc:
-        usual = cls.usual(key, tree) if isinstance(key, str) and key in cls.model_fields else None
-        if isinstance(tree, list | tuple | dict):
-            tree = (
-                tree[key]
-                if isinstance(key, int) and isinstance(tree, list | tuple)
-                else (tree.get(key) if isinstance(tree, dict) else tree)
-            )
-        if isinstance(key, int):
-            continue
-        field = cls.model_fields.get(key)
-        inner: Any = next(iter(_configs(field.annotation)), None) if field else None
-        if field is None or inner is None:
-            return None
-        kind = tree.get("kind") if isinstance(tree, dict) else tree
-        if issubclass(inner, Choice) and not inner.kind:
-            inner = inner.kinds.get(kind, type(usual)) if isinstance(kind, str) else type(usual)
-        cls = inner if isinstance(inner, type) and issubclass(inner, Config) else cls
-    return cls  # type: ignore[no-any-return]
-
-
-def _explain(cls: type[Config], tree: Any, problem: Any) -> str:
-    loc = problem["loc"]
-    path = ".".join(map(str, loc)) or "(top)"
-    if problem["type"] == "extra_forbidden":
-        owner = _owner(cls, tree, loc[:-1])
-        # The very word elsewhere is likelier than a word like it here.
-        hint = _elsewhere(cls, str(loc[-1])) or (_closest(str(loc[-1]), owner.model_fields) if owner else "")
-        return f"{path}: unknown key{hint}"
-    if problem["type"] == "missing":
-        return f"{path}: required, and not given"
-    if problem["type"] in ("kind", "value_error"):
-        return f"{path}: {problem['msg'].removeprefix('Value error, ')}"
-    return f"{path}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r:.80}"
-
-
-def _elsewhere(cls: type[Config], key: str, path: str = "") -> str:
-    """Where in the tree a key that stands in the wrong place belongs."""
-    for name, field in cls.model_fields.items():
-        for inner in _configs(field.annotation):
-            default = type(field.default) if isinstance(field.default, Config) else inner
-            if key in default.model_fields:
-                return f"; did you mean '{path}{name}.{key}'?"
-            if found := _elsewhere(default, key, f"{path}{name}."):
-                return found
-    return ""
 
 
 def _type_name(annotation: Any) -> str:

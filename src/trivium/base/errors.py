@@ -1,18 +1,17 @@
-"""Errors a person can cause: each says where, what was expected, what was found and what to do.
+"""Errors that a person can cause. Each message says where, what was expected, what was found and what to do.
 
-The command line prints them as they are, without a traceback, and leaves with their exit code.
-`assert` stays for our own invariants.
+The command line prints the message without a traceback and exits with `exit_code`. `assert` is for our own invariants.
 """
 
 
 class TriviumError(Exception):
-    """A mistake in the input, told in one clear line."""
+    """A mistake in the input, in one line."""
 
     exit_code = 2
 
 
 class ConfigError(TriviumError):
-    """A recipe, override or flag that does not fit; holds every problem found, one a line."""
+    """A recipe, override or option that does not fit; one line for each problem."""
 
 
 class DataError(TriviumError):
@@ -24,6 +23,6 @@ class ModelError(TriviumError):
 
 
 class NumericsError(TriviumError):
-    """Training met too many non-finite steps."""
+    """Too many training steps were not finite."""
 
     exit_code = 4

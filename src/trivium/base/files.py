@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all, and the hashes that tell one from another.
+"""Files that appear whole or not at all, and hashes of files.
 
-Every file is written under a temporary name, flushed to the disk, and renamed; a folder is committed by the
-manifest that is written last. A reader therefore never meets a half-written file under its final name.
+Every file is written under a temporary name, flushed to the disk and renamed; the manifest of a folder is written last.
+So a reader never finds a half-written file under its final name.
 """
 
 import glob
@@ -34,7 +34,7 @@ def _alive(process: str) -> bool:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what processes that died left beside `path`; a folder one of them had moved aside comes back."""
+    """Remove the temporary files of dead processes beside `path`; restore a folder that one of them had moved aside."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*-*"):
         kind, _, process = left.name.removeprefix(f".{path.name}.").partition("-")
         if kind not in ("tmp", "old") or _alive(process):
@@ -49,7 +49,7 @@ def _sweep(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make a rename inside `path` survive a power cut (a no-op where folders cannot be opened)."""
+    """Make a rename inside `path` survive a power cut; do nothing where folders cannot be opened."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
@@ -62,9 +62,9 @@ def sync_folder(path: Path) -> None:
 
 @contextmanager
 def writing(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; on success it becomes `path`, on any error it is removed.
+    """Open a temporary file beside `path`; on success rename it to `path`, on an error remove it.
 
-    A full disk or a read-only folder becomes a TriviumError that names the file.
+    Raise TriviumError with the file's name where the disk is full or the folder is read-only.
     """
     path = Path(path)
     temporary = _temporary(path)
@@ -85,7 +85,7 @@ def writing(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write text as UTF-8, whole or not at all."""
+    """Write a UTF-8 file, whole or not at all."""
     with writing(path, "w") as handle:
         handle.write(text)
 
@@ -96,7 +96,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_json(path: str | Path, error: type[TriviumError] = DataError) -> Any:
-    """Read a JSON file; what cannot be read or parsed is an error that names file and position."""
+    """Read a JSON file; raise `error` with file and position where it cannot be read or parsed."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as missing:
@@ -109,7 +109,7 @@ def read_json(path: str | Path, error: type[TriviumError] = DataError) -> Any:
 
 @contextmanager
 def publishing(folder: str | Path) -> Iterator[Path]:
-    """Fill a temporary folder that becomes `folder` (replacing an older one) once all of it is on the disk."""
+    """Give a temporary folder to fill; then flush it and rename it to `folder`, in place of an older one."""
     folder = Path(folder)
     temporary, old = _temporary(folder), folder.with_name(f".{folder.name}.old-{os.getpid()}")
     try:
@@ -133,7 +133,7 @@ def publishing(folder: str | Path) -> Iterator[Path]:
 
 
 def xxh3(path: str | Path) -> str:
-    """xxh3_128 of a file: fast, for telling that a shard is the one the manifest means."""
+    """Return the xxh3_128 of a file: fast, to compare a shard with its manifest."""
     digest = xxhash.xxh3_128()
     with open(path, "rb") as handle:
         while block := handle.read(1 << 20):
@@ -142,7 +142,7 @@ def xxh3(path: str | Path) -> str:
 
 
 def sha256(value: bytes | str | Path) -> str:
-    """sha256 of bytes, of a string's UTF-8, or of a file's content: for identity."""
+    """Return the sha256 of bytes, of a string's UTF-8, or of the content of a file (a Path): for identity."""
     if isinstance(value, Path):
         with open(value, "rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
@@ -150,5 +150,5 @@ def sha256(value: bytes | str | Path) -> str:
 
 
 def fingerprint(value: Any) -> str:
-    """A short identity of a plain tree (a configuration, a list of sources)."""
+    """Return a short identity (16 hex digits) of a plain tree: a configuration, a list of sources."""
     return sha256(json.dumps(value, sort_keys=True, ensure_ascii=True, default=str))[:16]

@@ -1,4 +1,4 @@
-"""What a person sees while something long runs: a live bar on a terminal, plain lines elsewhere."""
+"""Output for people while something long runs: a live progress bar on a terminal, plain lines elsewhere."""
 
 import os
 import sys
@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 PLAIN_EVERY_SECONDS = 10.0
-
-
 FIRST = os.environ.get("RANK", "0") == "0"
-"""Of several processes of one run, the first speaks."""
+"""Whether this process prints: the first of a run's processes does."""
 
 
 def say(text: str = "") -> None:
@@ -26,7 +24,7 @@ def warn(text: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person writes them: 42s, 3m05s, 2h10m."""
+    """Return seconds as text: 42s, 3m05s, 2h10m."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -35,7 +33,7 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """How far a known amount of work has come, with its rate and the time that is left."""
+    """The progress of a known amount of work, with its rate and the time left."""
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
@@ -43,34 +41,27 @@ class Progress:
         self.start = self.shown = time.monotonic()
         self.live: Any = None
 
-    def update(self, done: int, note: str = "") -> None:
-        """Say that `done` units of work are finished in all."""
-        self.done = done
-        now = time.monotonic()
-        if self.live is not None:
-            self.live.update(0, completed=done, note=note, rate=self._rate(now))
-        elif now - self.shown >= PLAIN_EVERY_SECONDS:
-            self.shown = now
-            say(
-                f"{self.label}: {done:,}/{self.total:,} {self.unit}, {self._rate(now)}, "
-                f"{self._left(now)} left{', ' + note if note else ''}"
-            )
-
     def begin(self, done: int) -> None:
-        """Start from work that was done before: it does not count into the rate."""
+        """Start from `done` units of earlier work, which do not count in the rate."""
         self.skipped = self.done = done
 
-    def _rate(self, now: float) -> str:
-        return f"{(self.done - self.skipped) / max(now - self.start, 1e-9):,.0f} {self.unit}/s"
-
-    def _left(self, now: float) -> str:
-        made = self.done - self.skipped
-        return duration((now - self.start) / made * (self.total - self.done)) if made else "?"
+    def update(self, done: int, note: str = "") -> None:
+        """Show that `done` units of work are finished in all."""
+        self.done, now = done, time.monotonic()
+        made, seconds = done - self.skipped, max(now - self.start, 1e-9)
+        rate = f"{made / seconds:,.0f} {self.unit}/s"
+        if self.live is not None:
+            self.live.update(0, completed=done, note=note, rate=rate)
+        elif now - self.shown >= PLAIN_EVERY_SECONDS:
+            self.shown = now
+            left = duration(seconds / made * (self.total - done)) if made else "?"
+            note = f", {note}" if note else ""
+            say(f"{self.label}: {done:,}/{self.total:,} {self.unit}, {rate}, {left} left{note}")
 
 
 @contextmanager
 def progress(label: str, total: int, unit: str = "items") -> Iterator[Progress]:
-    """Show the progress of a block of work."""
+    """Show the progress of a block of work of `total` units."""
     bar = Progress(label, total, unit)
     if not (FIRST and sys.stdout.isatty()):
         yield bar

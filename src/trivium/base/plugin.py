@@ -89,7 +89,7 @@ def match(wanted: Any) -> list[str]:
 
 
 def _told(error: BaseException, file: str) -> str:
-    """The file, the innermost line in it, and what was raised there, in one line."""
+    """Return the file, the innermost line in it and the error, in one line."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     message = str(error)
     if isinstance(error, SyntaxError) and error.filename == file:

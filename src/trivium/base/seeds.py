@@ -1,7 +1,7 @@
 """Randomness without state: every draw is a pure function of a seed and an address.
 
-Data order, masking noise and packing use these, so a loader's whole state is two integers and does not
-depend on how many ranks or workers there are.
+Data order, masking noise and packing use these functions, so the state of a loader is two integers and does not depend
+on the number of ranks or workers.
 """
 
 from functools import cached_property
@@ -13,12 +13,12 @@ _ROUNDS = 4
 
 
 def generator(*address: int) -> np.random.Generator:
-    """A numpy generator for one address, e.g. (seed, epoch, sample)."""
+    """Return the numpy generator of an address, e.g. (seed, epoch, sample)."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(address)))
 
 
-class _Late:
-    """Stands in for the generator of an address until something is drawn."""
+class _LateGenerator:
+    """Makes the generator of an address at the first draw."""
 
     def __init__(self, address: tuple[int, ...]) -> None:
         self._address = address
@@ -32,18 +32,19 @@ class _Late:
 
 
 def late(*address: int) -> np.random.Generator:
-    """`generator`, made when first drawn from: it takes as long as a row of text, and many rows draw nothing."""
-    return cast(np.random.Generator, _Late(address))
+    """Return `generator(*address)`, made at the first draw: to make one costs as much as a row of text to encode."""
+    return cast(np.random.Generator, _LateGenerator(address))
 
 
 def mix(*address: int) -> int:
-    """One 63-bit integer for one address: a seed for something that wants a plain number."""
+    """Return a 63-bit integer for an address: a plain seed."""
     return int(np.random.SeedSequence(address).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Where the shuffle of `range(size)` for (seed, epoch) sends each index: a Feistel network, walked
-    until it lands inside `size`. No table of `size` entries is ever made.
+    """Return where the shuffle of `range(size)` for (seed, epoch) sends each index (int64, the shape of `index`).
+
+    A Feistel network is repeated until its result is inside `size`; no table of `size` entries is made.
     """
     if size <= 1:
         return np.zeros_like(index)

@@ -1,4 +1,4 @@
-"""The records that cross rooms. Nothing here knows what a model, a tokenizer or a file is."""
+"""Records that pass between rooms. Refuses to know models, tokenizers and files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,18 +7,18 @@ from typing import Any, Literal
 import numpy as np
 
 IGNORE = -100
-"""The target of a position that carries no loss."""
+"""The target of a position without loss."""
 
 Pooling = Literal["first", "last", "mean"]
-"""How the states of a text's tokens become one vector."""
+"""How the hidden states of a text become one vector."""
 
 ALIGNED = ("token", "tag")
-"""The targets that every position has; the others an example has once."""
+"""Targets with one value for each position; all others have one for each example."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text with its address: `id` is unique in its source, `source` names the file."""
+    """One text; `id` is unique in its `source`, the name of a file."""
 
     text: str
     id: str
@@ -28,7 +28,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. `train=None` leaves the choice to the recipe (assistant turns train)."""
+    """One turn of a conversation. With `train` None the recipe decides (it trains turns of the assistant)."""
 
     role: str
     content: str
@@ -37,7 +37,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of ids rendered together: either every id in it is trained or none is."""
+    """A run of ids of one rendered part; all of them are trained, or none."""
 
     ids: tuple[int, ...]
     train: bool
@@ -56,19 +56,19 @@ class Vocabulary:
     sentinels: tuple[int, ...] = ()
     special: frozenset[int] = frozenset()
     word_start: np.ndarray | None = field(default=None, compare=False, repr=False)
-    """For each id, whether it begins a word."""
+    """For each id, whether it begins a word (bool [V])."""
     sentence_end: np.ndarray | None = field(default=None, compare=False, repr=False)
-    """For each id, whether it ends a sentence."""
+    """For each id, whether it ends a sentence (bool [V])."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What a model reads and what it must predict, already aligned: nobody downstream shifts anything.
+    """The ids that a model reads and its targets, already aligned: no later step shifts anything.
 
-    `targets["token"][t]` is what position t of `dec` (else of `enc`) must predict, `targets["tag"][t]` its tag; IGNORE
-    carries no loss. Once for an example: `label` (an id, or 0 and 1 for each of several labels), `start` and `end` of a
-    span, and what a text is compared by. `weights[t]` scales the loss of a token's target (default 1). The first
-    `prefix` tokens of `dec` may be read both ways, by a model whose pattern lets it; `types` are BERT's token types.
+    `targets["token"][t]` is the id that position t of `dec` (else of `enc`) must predict, `targets["tag"][t]` its tag;
+    IGNORE is no target. Targets of the whole example: `label` (an id, or 0 and 1 for each label), `start` and `end` of a
+    span, and those of comparisons. `weights[t]` scales the loss at position t (default 1). The first `prefix` tokens of
+    `dec` are attended to in both directions by a pattern that allows it; `types` are BERT's token types.
     """
 
     enc: np.ndarray | None = None
@@ -79,7 +79,7 @@ class Example:
     types: np.ndarray | None = None
 
     def __len__(self) -> int:
-        """Positions of the side that the targets are aligned to."""
+        """Return the length of the side with which the targets are aligned."""
         side = self.enc if self.dec is None else self.dec
         assert side is not None
         return len(side)
