@@ -93,11 +93,7 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
     dec = build("dec", 0 if enc is not None else length or 0)
     every = [example for row in rows for example in row]
     if dec is not None and any(e.prefix for e in every):
-        places = [[e.prefix for e in row if e.dec is not None for _ in e.dec] for row in rows]
-        before = np.zeros_like(dec.positions)
-        for r, prefixes in enumerate(places):
-            before[r, : len(prefixes)] = prefixes
-        dec = replace(dec, prefix=dec.positions < before)
+        dec = replace(dec, prefix=dec.positions < _aligned(rows, lambda e: e.prefix, dec.ids.shape, 0, np.int64))
     if enc is None and dec is None:  # a rank without rows takes part with padding
         enc = dec = stream([[] for _ in rows], length or multiple, pad)
     if any(e.types is not None for e in every):
@@ -118,7 +114,7 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
 
 def _aligned(
     rows: Sequence[Sequence[Example]],
-    values: Callable[[Example], np.ndarray | None],
+    values: Callable[[Example], np.ndarray | int | None],
     shape: tuple[int, int],
     empty: float,
     dtype: type[np.generic],

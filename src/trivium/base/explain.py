@@ -46,20 +46,22 @@ def explain(cls: type[BaseModel], tree: Any, problem: Any) -> str:
 
 def _owner(cls: Any, tree: Any, loc: tuple[int | str, ...]) -> type[BaseModel] | None:
     """Return the class of the node at `loc`; None where there is no such node."""
+    inner = usual = cls
     for key in loc:
-        if isinstance(key, int):
-            tree = tree[key] if isinstance(tree, list | tuple) else tree
-            continue
-        field = cls.model_fields.get(key)
-        inner: Any = next(configs(field.annotation), None) if field else None
-        if inner is None:
-            return None
-        usual = type(cls.usual(key, tree))
-        tree = tree.get(key) if isinstance(tree, dict) else tree
+        if isinstance(key, str):
+            field = cls.model_fields.get(key)
+            inner = next(configs(field.annotation), None) if field else None
+            if inner is None:
+                return None
+            usual = type(cls.usual(key, tree))
+            tree = tree.get(key) if isinstance(tree, dict) else tree
+        elif isinstance(tree, list | tuple):
+            tree = tree[key]
+        found = inner
         if not getattr(inner, "kind", True):  # a family
             kind = tree.get("kind") if isinstance(tree, dict) else tree
-            inner = inner.kinds.get(kind, usual) if isinstance(kind, str) else usual
-        cls = inner if issubclass(inner, BaseModel) else cls
+            found = inner.kinds.get(kind, usual) if isinstance(kind, str) else usual
+        cls = found if issubclass(found, BaseModel) else inner
     return cls  # type: ignore[no-any-return]
 
 

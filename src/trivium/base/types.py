@@ -66,9 +66,9 @@ class Example:
     """The ids that a model reads and its targets, already aligned: no later step shifts anything.
 
     `targets["token"][t]` is the id that position t of `dec` (else of `enc`) must predict, `targets["tag"][t]` its tag;
-    IGNORE is no target. Targets of the whole example: `label` (an id, or 0 and 1 for each label), `start` and `end` of a
-    span, and those of comparisons. `weights[t]` scales the loss at position t (default 1). The first `prefix` tokens of
-    `dec` are attended to in both directions by a pattern that allows it; `types` are BERT's token types.
+    IGNORE is no target. Targets of the whole example: `label` (an id, or 0 and 1 for each label), `start` and `end` of
+    a span, and those of comparisons. `weights[t]` scales the loss at position t (default 1). The first `prefix` tokens
+    of `dec` are attended to in both directions by a pattern that allows it; `types` are BERT's token types.
     """
 
     enc: np.ndarray | None = None
