@@ -20,6 +20,7 @@ from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
 from trivium.model.transformer import Transformer
 from trivium.token import template
+from trivium.token.role import ROLES, role_of
 from trivium.token.tokenizer import Tokenizer
 
 
@@ -109,13 +110,17 @@ class Chat:
 
 
 def messages(rows: Sequence[Message | dict[str, str]]) -> list[Message]:
-    """Return messages of `{"role": ..., "content": ...}`; raise ModelError for a row of another form."""
+    """Return messages of `{"role": ..., "content": ...}`, with the roles of `token.role`.
+
+    Raise ModelError for a row of another form, and for a name that is no role.
+    """
     made: list[Message] = []
     for number, row in enumerate(rows, start=1):
-        if isinstance(row, Message):
-            made.append(replace(row))
-        elif isinstance(row, dict) and isinstance(row.get("role"), str) and isinstance(row.get("content"), str):
-            made.append(Message(row["role"], row["content"]))
-        else:
+        if isinstance(row, dict) and isinstance(row.get("role"), str) and isinstance(row.get("content"), str):
+            row = Message(row["role"], row["content"])
+        elif not isinstance(row, Message):
             raise ModelError(f'message {number}: expected {{"role": ..., "content": ...}}, found {row!r:.80}')
+        if (role := role_of(row.role)) is None:
+            raise ModelError(f"message {number}: role: expected one of {', '.join(ROLES)}, found {row.role!r:.60}")
+        made.append(replace(row, role=role))
     return made

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -33,7 +33,7 @@ class RowReading(Config):
     columns: Seq[str] = ()
     """Two columns of a table, the input and the answer (source and target, text and label): names of its header, or
     numbers from 1 for a table without a header."""
-    speakers: Mapping[str, str] = {}
+    speakers: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {}
     """The roles of speakers that a corpus names differently: `{clerk = "assistant"}`."""
     prefix: str | None = None
     """A text before the last message of the prompt; None is the prefix of the kind."""

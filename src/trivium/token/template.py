@@ -18,6 +18,7 @@ from trivium.base.config import Choice
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message, Segment
 from trivium.token import jinja
+from trivium.token.role import check_role
 from trivium.token.tokenizer import Tokenizer
 
 BEGIN, END = "<s>", "<|end|>"
@@ -173,8 +174,11 @@ def render(messages: Sequence[Message], tokenizer: Tokenizer, generate: bool = F
     """Render a conversation by the tokenizer's template; with `generate` it ends where the assistant is to answer.
 
     Answers are trained together with their end token, unless `Message.train` decides otherwise; markers never are.
-    Raises DataError for a role or an order of turns that the template refuses.
+    Raises DataError for a role that is none of `role.ROLES`, and for a role or an order of turns that the template
+    refuses.
     """
+    for message in messages:
+        check_role(message.role)
     text = source(tokenizer)
     if text != CHAT_TEMPLATE:
         return jinja.script(text, tokenizer).render(messages, generate)

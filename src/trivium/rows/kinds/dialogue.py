@@ -26,28 +26,10 @@ from pydantic import ConfigDict, Field
 from trivium.base.config import Config, Seq
 from trivium.base.types import Message
 from trivium.rows.record import Conversation, Record, ended, merge, said
+from trivium.token.role import NAMES, role_of
 
-SPEAKERS = {
-    "user": "user",
-    "human": "user",
-    "customer": "user",
-    "assistant": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "gpt": "assistant",
-    "agent": "assistant",
-    "system": "system",
-    "developer": "system",
-}
-TOOLS = {
-    "tool": "result",
-    "function": "result",
-    "observation": "result",
-    "tool_response": "result",
-    "function_call": "call",
-    "tool_call": "call",
-}
-"""The other speakers in `messages` and `conversations`: the result of a tool, and a call of one."""
+CALLS = ("function_call", "tool_call")
+"""Speakers who call a tool; only rows have them."""
 
 
 class Turn(Config):
@@ -70,12 +52,12 @@ class Dialogue(Record, kind="dialogue"):
         if not self.dialogue:
             raise ValueError("dialogue: expected at least one turn, found none")
         names = [turn.speaker.strip().lower() for turn in self.dialogue]
-        if "system" not in speakers and takes_turns([SPEAKERS.get(name, name) for name in names]):
+        if "system" not in speakers and takes_turns([role_of(name) or name for name in names]):
             speakers = {**speakers, "system": "assistant"}
         turns = []
         for i, (name, turn) in enumerate(zip(names, self.dialogue, strict=True)):
-            role = _role(name, speakers, SPEAKERS, f"dialogue[{i}].speaker")
-            turns.append(Message(role, said(turn.text, f"dialogue[{i}].text"), turn.train))
+            role = role_in(name, speakers, f"dialogue[{i}].speaker")
+            turns += _turn(role, turn.text, turn.train, f"dialogue[{i}].text")
         if self.response is None:
             return ended(turns, "dialogue")
         return Conversation(merge(turns), (said(self.response, "response"),))
@@ -102,7 +84,7 @@ class Messages(Record, kind="messages"):
         turns = []
         for i, one in enumerate(self.messages):
             where = f"messages[{i}]"
-            role = _role(one.role.strip().lower(), speakers, {**SPEAKERS, **TOOLS}, f"{where}.role")
+            role = role_in(one.role, speakers, f"{where}.role")
             train = one.train if one.train is not None or one.weight is None else one.weight > 0
             calls = [_call(_function(call, f"{where}.tool_calls")) for call in one.tool_calls or ()]
             text = _text(one.content, f"{where}.content")
@@ -129,8 +111,8 @@ class ShareGPT(Record, kind="sharegpt"):
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         turns = [Message("system", self.system)] if self.system and self.system.strip() else []
         for i, one in enumerate(self.conversations):
-            name, where = one.speaker.strip().lower(), f"conversations[{i}]"
-            role = _role(name, speakers, {**SPEAKERS, **TOOLS}, f"{where}.from")
+            where = f"conversations[{i}]"
+            role = role_in(one.speaker, speakers, f"{where}.from")
             turns += _turn(role, one.value, one.train, f"{where}.value")
         return ended(_with_tools(turns, self.tools), "conversations")
 
@@ -144,10 +126,17 @@ def _call(function: str) -> str:
     return f"<tool_call>\n{function}\n</tool_call>"
 
 
-def _role(name: str, speakers: Mapping[str, str], known: Mapping[str, str], key: str) -> str:
-    role = {**known, **{one.lower(): role for one, role in speakers.items()}}.get(name)
+def role_in(name: str, speakers: Mapping[str, str], key: str) -> str:
+    """Return the role of a speaker, or `call` for a call of a tool; an unknown name is a ValueError at `key`.
+
+    `speakers` gives names roles and goes first.
+    """
+    known = name.strip().lower()
+    role = {one.strip().lower(): role for one, role in speakers.items()}.get(known) or role_of(known)
+    if role is None and known in CALLS:
+        return "call"
     if role is None:
-        raise ValueError(f"{key}: expected one of {', '.join(known)}, found {name!r}; `speakers` gives it a role")
+        raise ValueError(f"{key}: expected one of {', '.join(NAMES)}, found {name!r:.60}; `speakers` gives it a role")
     return role
 
 
@@ -155,7 +144,7 @@ def _turn(role: str, text: str, train: bool | None, key: str) -> list[Message]:
     """Return a turn as a message, tools as text; an empty system turn gives none."""
     if role == "system" and not text.strip():
         return []
-    if role == "result":
+    if role == "tool":
         return [Message("user", f"<tool_response>\n{text}\n</tool_response>", train)]
     if role == "call":
         return [Message("assistant", _call(said(text, key)), train)]

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import model_validator
 
 from trivium.base.types import IGNORE, Example, Message
+from trivium.rows.kinds.dialogue import role_in
 from trivium.rows.record import Record
 from trivium.token.layout import Layout
 from trivium.token.template import ids, render
@@ -73,4 +74,5 @@ def _turns(given: str | list[dict[str, Any]], key: str, role: str) -> tuple[Mess
     for i, turn in enumerate(given):
         if not isinstance(turn.get("role"), str) or not isinstance(turn.get("content"), str):
             raise ValueError(f"{key}[{i}]: expected role and content, found {turn!r:.60}")
-    return tuple(Message(turn["role"], turn["content"]) for turn in given)
+    roles = [role_in(turn["role"], {}, f"{key}[{i}].role") for i, turn in enumerate(given)]
+    return tuple(Message(role, turn["content"]) for role, turn in zip(roles, given, strict=True))
