@@ -4,7 +4,7 @@ import pytest
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.families import by_type, families, stock
+from trivium.interop.families import NEAREST, by_type, families, stock
 from trivium.model.presets import PRESETS
 
 TINY = {"layers": 1, "hidden_size": 32, "heads": 2, "vocab_size": 64}
@@ -26,6 +26,12 @@ def test_what_does_not_change_a_trained_model_is_no_obstacle() -> None:
     assert stock(trivium.build("llama", **TINY, dropout=0.1, init="scaled", kernel="eager").config)[0] is by_type(
         "llama"
     )
+
+
+def test_a_type_that_is_not_supported_is_told_the_nearest_that_is() -> None:
+    with pytest.raises(ModelError, match=r"model_type 't5gemma' is not supported; the nearest is t5; known: "):
+        by_type("t5gemma")
+    assert set(NEAREST.values()) <= set(families()) and not set(NEAREST) & set(families())
 
 
 def test_an_unknown_type_is_named_with_the_known() -> None:

@@ -40,7 +40,9 @@ BART = {
 SIZES = {
     "llama": DECODER,
     "mistral": DECODER,
-    "qwen3": DECODER,
+    **dict.fromkeys(("qwen2", "qwen3", "phi3", "smollm3", "olmo2"), DECODER),
+    "distilbert": {"dim": 36, "hidden_dim": 75, "n_layers": 3, "n_heads": 3},
+    "eurobert": {**ENCODER, "classifier_pooling": "mean", "mask_token_id": 3},
     "gemma2": DECODER,
     "gpt2": {"n_embd": 36, "n_layer": 2, "n_head": 3},
     "bert": ENCODER,

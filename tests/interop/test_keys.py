@@ -5,7 +5,7 @@ import pytest
 import trivium
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
-from trivium.interop.keys import ACTIVATION, ACTIVATIONS, Divides, Form, Key, Only, Ours, Told, Unread, resolve, token
+from trivium.interop.keys import ACTIVATION, ACTIVATIONS, Divides, Form, Key, Only, Ours, Token, Told, Unread, resolve
 
 LLAMA = trivium.build("llama", layers=2, hidden_size=32, heads=4, kv_heads=2, vocab_size=64).config
 
@@ -61,8 +61,8 @@ def test_what_is_told_is_never_read() -> None:
 
 
 def test_ids_come_from_the_tokenizer_alone() -> None:
-    assert token("eos_token_id", "eos").write(ours()) == {"eos_token_id": None}
-    assert token("eos_token_id", "eos").write(ours(vocabulary=Vocabulary(64, pad=0, bos=1, eos=2))) == {
+    assert Token("eos_token_id", "eos").write(ours()) == {"eos_token_id": None}
+    assert Token("eos_token_id", "eos").write(ours(vocabulary=Vocabulary(64, pad=0, bos=1, eos=2))) == {
         "eos_token_id": 2
     }
 

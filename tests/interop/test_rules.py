@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trivium.base.errors import ModelError
-from trivium.interop.rules import Copy, Drop, Rule, each, linear, to_ours, to_theirs
+from trivium.interop.rules import Copy, Drop, Given, Rule, each, linear, to_ours, to_theirs
 
 TABLE = [
     Rule("table", "wte"),
@@ -63,6 +63,17 @@ def test_what_is_wrong_is_named(change, message) -> None:
     change(theirs)
     with pytest.raises(ModelError, match=message):
         to_ours(theirs, TABLE, shapes(ours))
+
+
+def test_a_table_that_is_computed_is_written_and_must_be_near() -> None:
+    ours, table = state(), [*TABLE, Given("sines", torch.arange(6.0).view(2, 3))]
+    theirs = to_theirs(ours, table)
+    assert torch.equal(theirs["sines"], table[-1].value) and set(to_ours(theirs, table, shapes(ours))) == set(ours)
+    theirs["sines"] = theirs["sines"] + 0.1
+    with pytest.raises(ModelError, match="sines: expected the numbers that config"):
+        to_ours(theirs, table, shapes(ours))
+    del theirs["sines"]
+    assert set(to_ours(theirs, table, shapes(ours))) == set(ours), "a file may leave it out"
 
 
 def test_a_table_that_is_not_total_is_an_error() -> None:

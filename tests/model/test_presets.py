@@ -9,12 +9,16 @@ from trivium.model.presets import PRESETS
 
 FAMILY = {
     "bert": "encoder",
+    "distilbert": "encoder",
+    "eurobert": "encoder",
     "roberta": "encoder",
     "modernbert": "encoder",
     "t5": "encoder_decoder",
     "t5-v1.1": "encoder_decoder",
     "bart": "encoder_decoder",
     "mbart": "encoder_decoder",
+    "marian": "encoder_decoder",
+    "pegasus": "encoder_decoder",
 }
 
 

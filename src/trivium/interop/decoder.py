@@ -36,7 +36,7 @@ MLP_BIAS = Key("mlp_bias", False, "*.ffn.bias")
 QK_EPS = Key("rms_norm_eps", 1e-6, "*.norm.eps *.qk_norm.eps")
 
 NORMS = ("input_layernorm", "post_attention_layernorm")
-"""The norms of a layer, in the order in which we apply them."""
+"""The norms of a layer, in the order in which we apply them; an empty name is a place without a norm."""
 ATTENTION = {f"self_attn.{part}_proj": (f"attention.{part}",) for part in "qkvo"}
 SPLIT = {**ATTENTION, **{f"mlp.{part}_proj": (f"ffn.{part}",) for part in ("gate", "up", "down")}}
 """Their matrices of a layer -> ours, stacked if several."""
@@ -91,7 +91,9 @@ def body(config: ModelConfig, norms: tuple[str, ...] = NORMS, matrices: Mapping[
     attention = stack.attention(config.hidden_size)
     biased = {"attention": attention.bias, "attention.o": attention.output_bias, "ffn": stack.ffn.bias}
     ours, theirs = f"{name}.blocks.{{i}}", "model.layers.{i}"
-    layer = [Rule(f"{ours}.residual.norms.{n}.weight", f"{theirs}.{norm}.weight") for n, norm in enumerate(norms)]
+    layer = [
+        Rule(f"{ours}.residual.norms.{n}.weight", f"{theirs}.{norm}.weight") for n, norm in enumerate(norms) if norm
+    ]
     for matrix, parts in matrices.items():
         bias = biased.get(parts[0], biased[parts[0].split(".")[0]])
         layer += linear(tuple(f"{ours}.{part}" for part in parts), f"{theirs}.{matrix}", bias)

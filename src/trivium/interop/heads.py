@@ -13,7 +13,7 @@ from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ModelError
 from trivium.interop.family import Family, nest, union
 from trivium.interop.keys import ACTIVATION, Entry, Form, Key, Ours, Tree
-from trivium.interop.rules import Copy, Drop, Rule, Table, linear
+from trivium.interop.rules import Copy, Drop, Given, Rule, Table, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.score import LabelHead
 
@@ -37,7 +37,7 @@ class Stock:
     both: bool = False
     """Whether it drops out before the layer too."""
     pools: Mapping[str, str] = field(default_factory=dict)
-    """Their names of what is pooled -> ours, where config.json says it in `classifier_pooling`."""
+    """Their names of what is pooled -> ours, the default first, where config.json says it in `classifier_pooling`."""
     lead: str = ""
     """What the names of the body begin with in this class alone."""
 
@@ -67,10 +67,28 @@ TABLE: dict[str, dict[str, Stock]] = {
         "tag": _MODERN,
         "span": _MODERN,
     },
+    "distilbert": {
+        "classify": Stock(
+            "classifier", "pre_classifier", choices={**_DENSE, "activation": "relu"}, dropout="seq_classif_dropout"
+        ),
+        "tag": Stock("classifier", dropout=None),
+        "span": Stock("qa_outputs", dropout="qa_dropout"),
+    },
+    "eurobert": {
+        "classify": Stock(
+            "classifier",
+            "dense",
+            choices={**_DENSE, "activation": "gelu"},
+            dropout=None,
+            pools={"late": "", "bos": "first", "mean": "mean"},
+        ),
+        "tag": Stock("classifier", dropout=None),
+    },
     "gpt2": {"classify": _SCORE["classify"], "tag": Stock("classifier")},
     "llama": _SCORE,
     "mistral": _SCORE,
-    "qwen3": _SCORE,
+    **dict.fromkeys(("qwen2", "qwen3", "phi3", "smollm3"), _SCORE),
+    "olmo2": {"classify": _SCORE["classify"]},
     "gemma2": _SCORE,
     "bart": {"classify": _WRITTEN, "span": _SPAN},
     "mbart": {"classify": _WRITTEN, "span": _SPAN},
@@ -139,8 +157,8 @@ def _pooling(pools: Mapping[str, str]) -> Form:
     """Spell what is pooled."""
 
     def find(table: Mapping[str, str], name: Any) -> str:
-        if name not in table:
-            raise ModelError(f"{name!r} is not supported; known: {', '.join(table)}")
+        if not table.get(name):
+            raise ModelError(f"{name!r} is not supported; known: {', '.join(key for key in table if table[key])}")
         return table[name]
 
     back = {ours: theirs for theirs, ours in pools.items()}
@@ -189,7 +207,7 @@ def rules(body: Table, family: Family, config: ModelConfig) -> Table:
     assert isinstance(head, LabelHead)
     stock = _stock(family, head.kind)
     # A Drop of the body may match the head's own weights, which therefore come first.
-    entries: list[Rule | Copy | Drop] = [*linear("head.out", stock.out, head.bias)]
+    entries: list[Rule | Copy | Given | Drop] = [*linear("head.out", stock.out, head.bias)]
     for entry in body:
         if isinstance(entry, Copy):
             entry = replace(entry, of=stock.lead + entry.of)

@@ -179,9 +179,24 @@ class Told(Entry):
         return {self.name: self.value(ours) if callable(self.value) else self.value}
 
 
-def token(key: str, role: str) -> Told:
-    """Write the id of a special token; null without a tokenizer, so that no reader falls back to an id of its own."""
-    return Told(key, lambda ours: getattr(ours.vocabulary, role, None))
+@dataclass(frozen=True)
+class Token(Entry):
+    """The id of a special token: written from the tokenizer, never read.
+
+    Without a tokenizer it is null, so that no reader falls back to an id of its own; `required` is for classes that
+    refuse null, and leaves the key out.
+    """
+
+    name: str
+    role: str
+    required: bool = False
+
+    def defaults(self) -> Tree:
+        return {self.name: None}
+
+    def write(self, ours: Ours) -> Tree:
+        index = getattr(ours.vocabulary, self.role, None)
+        return {} if index is None and self.required else {self.name: index}
 
 
 def std(key: str) -> Told:
@@ -209,4 +224,4 @@ class Divides(Entry):
         return {}
 
 
-TOKENS = [token(f"{role}_token_id", role) for role in ("bos", "eos", "pad")]
+TOKENS = [Token(f"{role}_token_id", role) for role in ("bos", "eos", "pad")]

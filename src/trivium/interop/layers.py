@@ -25,6 +25,13 @@ def tile(values: Sequence[T]) -> tuple[T, ...]:
     return tuple(values)
 
 
+def depth(theirs: Mapping[str, Any]) -> int:
+    """Return the number of layers."""
+    if type(layers := theirs["num_hidden_layers"]) is not int:
+        raise ModelError(f"num_hidden_layers: expected a whole number, found {layers!r}")
+    return layers
+
+
 def layer_types(ours: Ours) -> list[str]:
     """Return the word of each layer of the only stack."""
     return [SLIDING if isinstance(pattern, Window) else FULL for pattern in ours.patterns]
@@ -60,8 +67,7 @@ class LayerTypes(Entry):
 
     def types(self, theirs: Mapping[str, Any]) -> list[str]:
         """Return the word of each layer."""
-        if type(layers := theirs["num_hidden_layers"]) is not int:
-            raise ModelError(f"num_hidden_layers: expected a whole number, found {layers!r}")
+        layers = depth(theirs)
         types = list(theirs["layer_types"] or (self.word(theirs, layer) for layer in range(layers)))
         if len(types) != layers or not set(types) <= {FULL, SLIDING}:
             raise ModelError(f"layer_types: expected {layers} of {FULL} and {SLIDING}, found {types}")

@@ -2,6 +2,7 @@
 
     Rule    our weight is theirs: transposed, or several of ours stacked into one of theirs, if it says so
     Copy    a second name under which some files store the same weight; must be equal, is never written
+    Given   a table that their class stores and we compute; must be near, and is written
     Drop    what some files carry beside the weights (masks, frequencies), which we compute
 
 A key that no entry takes and an entry that finds no key are errors that name the key. Nothing here knows a family,
@@ -67,14 +68,24 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """`theirs` is stored there and computed here, as `value`."""
+
+    theirs: str
+    value: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """Keys that match this pattern wholly carry nothing."""
 
     theirs: str
 
 
-Table = Sequence[Rule | Copy | Drop]
+Table = Sequence[Rule | Copy | Given | Drop]
 
+GIVEN = 1e-3
+"""How far a stored table may be from ours: its angles are large, and float32."""
 OLD = re.compile(r"(?<=LayerNorm\.)(gamma|beta)$")
 NEW = {"gamma": "weight", "beta": "bias"}
 """What files of 2018, the first BERTs among them, call the weight and bias of a norm."""
@@ -120,6 +131,9 @@ def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequ
                 raise ModelError(
                     f"{entry.theirs}: expected the same numbers as {entry.of}, to which config.json ties it"
                 )
+        elif isinstance(entry, Given) and (stored := left.pop(entry.theirs, None)) is not None:
+            if stored.shape != entry.value.shape or not torch.allclose(stored.float(), entry.value, atol=GIVEN):
+                raise ModelError(f"{entry.theirs}: expected the numbers that config.json says, found others")
         elif isinstance(entry, Drop):
             left = {key: value for key, value in left.items() if not re.fullmatch(entry.theirs, key)}
     _complain("unexpected", left)
@@ -133,7 +147,8 @@ def to_theirs(state: Mapping[str, Tensor], table: Table) -> State:
     taken = [part for rule in rules for part in rule.parts]
     _complain("missing", [part for part in taken if part not in state])
     _complain("no rule takes", sorted(set(state) - set(taken)))
-    return {rule.theirs: rule.join([state[part] for part in rule.parts]) for rule in rules}
+    given = {entry.theirs: entry.value for entry in table if isinstance(entry, Given)}
+    return {rule.theirs: rule.join([state[part] for part in rule.parts]) for rule in rules} | given
 
 
 def _complain(what: str, keys: Iterable[str]) -> None:

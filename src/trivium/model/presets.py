@@ -9,21 +9,17 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from trivium.base.config import merge
+
 Tree = dict[str, Any]
 
 PRESETS: dict[str, Callable[[], Tree]] = {}
-SIZES = ("vocab_size", "hidden_size", "context")
 DEFAULT_DEPTH = 12
 
 
 def preset(name: str) -> Callable[[Callable[[], Tree]], Callable[[], Tree]]:
-    """Register a function that gives a preset's tree."""
-
-    def register(build: Callable[[], Tree]) -> Callable[[], Tree]:
-        PRESETS[name] = build
-        return build
-
-    return register
+    """Register a function that returns a preset's tree."""
+    return lambda build: PRESETS.setdefault(name, build)
 
 
 @preset("gpt2")
@@ -66,44 +62,78 @@ def llama() -> Tree:
 def llama3() -> Tree:
     """Llama 3.1: LLaMA with slow rotations that are stretched to a long context (arXiv:2407.21783)."""
     rope = {"kind": "rope", "theta": 500000.0, "scaling": "llama3"}
-    decoder = {**llama()["decoder"], "norm": {"kind": "rms", "eps": 1e-5}, "position": [rope]}
-    return {**llama(), "vocab_size": 128256, "context": 131072, "decoder": decoder}
+    decoder = {"norm": {"eps": 1e-5}, "position": [rope]}
+    return merge(llama(), {"vocab_size": 128256, "context": 131072, "decoder": decoder})
 
 
 @preset("mistral")
 def mistral() -> Tree:
-    """Mistral: LLaMA that looks back a window (Jiang et al. 2023, arXiv:2310.06825)."""
-    decoder = {**llama()["decoder"], "pattern": [{"kind": "window", "size": 4096}]}
-    return {**llama(), "context": 32768, "decoder": decoder}
+    """Mistral: LLaMA with a window (Jiang et al. 2023, arXiv:2310.06825)."""
+    return merge(llama(), {"context": 32768, "decoder": {"pattern": [{"kind": "window", "size": 4096}]}})
+
+
+@preset("qwen2")
+def qwen2() -> Tree:
+    """Qwen2 and 2.5: LLaMA with biases on queries, keys and values (Yang et al. 2024, arXiv:2407.10671)."""
+    decoder = {"position": [{"kind": "rope", "theta": 1e6}], "bias": True, "output_bias": False}
+    return merge(llama(), {"vocab_size": 151936, "context": 32768, "tie": True, "decoder": decoder})
 
 
 @preset("qwen3")
 def qwen3() -> Tree:
     """Qwen3: LLaMA with normalised queries and keys (Yang et al. 2025, arXiv:2505.09388)."""
-    rope = {"kind": "rope", "theta": 1e6}
-    decoder = {**llama()["decoder"], "position": [rope], "qk_norm": {"kind": "rms", "eps": 1e-6}}
-    return {**llama(), "vocab_size": 151936, "context": 32768, "tie": True, "decoder": decoder}
+    decoder = {"position": [{"kind": "rope", "theta": 1e6}], "qk_norm": {"kind": "rms", "eps": 1e-6}}
+    return merge(llama(), {"vocab_size": 151936, "context": 32768, "tie": True, "decoder": decoder})
+
+
+@preset("phi3")
+def phi3() -> Tree:
+    """Phi-3: LLaMA whose stock class fuses matrices (Abdin et al. 2024, arXiv:2404.14219)."""
+    return merge(llama(), {"vocab_size": 32064, "context": 4096, "decoder": {"norm": {"eps": 1e-5}}})
+
+
+@preset("smollm3")
+def smollm3() -> Tree:
+    """SmolLM3: LLaMA without positions in every fourth layer (Yang et al. 2025, arXiv:2501.18795)."""
+    rope = {"kind": "rope", "theta": 2e6}
+    decoder = {"position": [rope, rope, rope, "none"]}
+    return merge(llama(), {"vocab_size": 128256, "context": 32768, "tie": True, "decoder": decoder})
+
+
+@preset("olmo2")
+def olmo2() -> Tree:
+    """OLMo 2: LLaMA with norms after its sublayers and over all heads (Walsh et al. 2025, arXiv:2501.00656)."""
+    residual = {"kind": "sandwich", "before": False}
+    decoder = {"norm": {"eps": 1e-5}, "qk_norm": {"kind": "rms_joint", "eps": 1e-5}, "residual": residual}
+    return merge(llama(), {"vocab_size": 50304, "decoder": decoder})
 
 
 @preset("gemma2")
 def gemma2() -> Tree:
-    """Gemma 2: norms on both sides, capped scores, every other layer a window (arXiv:2408.00118)."""
-    return {
-        "vocab_size": 256000,
-        "context": 8192,
-        "tie": True,
-        "embed": {"kind": "tokens", "scale": True},
-        "decoder": {
-            "norm": {"kind": "rms", "eps": 1e-6, "offset": 1.0},
-            "ffn": {"kind": "glu", "activation": "gelu_tanh"},
-            "position": [{"kind": "rope"}],
-            "pattern": [{"kind": "window", "size": 4096}, "causal"],
-            "residual": "sandwich",
-            "bias": False,
-            "softcap": 50.0,
-        },
-        "head": {"kind": "lm", "softcap": 30.0},
+    """Gemma 2: norms on both sides, capped scores, a window in every other layer (arXiv:2408.00118)."""
+    decoder = {
+        "norm": {"offset": 1.0},
+        "ffn": {"activation": "gelu_tanh"},
+        "pattern": [{"kind": "window", "size": 4096}, "causal"],
+        "residual": "sandwich",
+        "softcap": 50.0,
     }
+    above = {"vocab_size": 256000, "context": 8192, "tie": True, "embed": {"kind": "tokens", "scale": True}}
+    return merge(llama(), {**above, "decoder": decoder, "head": {"kind": "lm", "softcap": 30.0}})
+
+
+@preset("gemma3_text")
+def gemma3_text() -> Tree:
+    """Gemma 3: Gemma 2 with normalised queries and keys in place of caps, five windows to a full layer
+    (arXiv:2503.19786)."""
+    near, far = {"kind": "rope", "theta": 1e4}, {"kind": "rope", "theta": 1e6}
+    decoder = {
+        "position": [near] * 5 + [far],
+        "pattern": [{"kind": "window", "size": 4096}] * 5 + ["causal"],
+        "qk_norm": {"kind": "rms", "eps": 1e-6, "offset": 1.0},
+        "softcap": None,
+    }
+    return merge(gemma2(), {"vocab_size": 262208, "context": 131072, "decoder": decoder, "head": {"softcap": None}})
 
 
 @preset("bert")
@@ -133,14 +163,22 @@ def roberta() -> Tree:
 
     The stock class counts positions from the padding id + 1: with the 0 of our tokenizers that is 1.
     """
-    norm = {"kind": "layer", "eps": 1e-5}
-    return {
-        **bert(),
-        "vocab_size": 50265,
-        "embed": {"kind": "tokens", "types": 1, "norm": norm},
-        "encoder": {**bert()["encoder"], "norm": norm, "position": [{"kind": "learned", "offset": 1}]},
-        "head": {"kind": "mlm", "activation": "gelu", "norm": norm},
-    }
+    norm = {"norm": {"eps": 1e-5}}
+    encoder = {**norm, "position": [{"kind": "learned", "offset": 1}]}
+    return merge(bert(), {"vocab_size": 50265, "embed": {"types": 1, **norm}, "encoder": encoder, "head": norm})
+
+
+@preset("distilbert")
+def distilbert() -> Tree:
+    """DistilBERT: BERT without token types (Sanh et al. 2019, arXiv:1910.01108)."""
+    return merge(bert(), {"embed": {"types": 0}})
+
+
+@preset("eurobert")
+def eurobert() -> Tree:
+    """EuroBERT: LLaMA that looks both ways, with its head (Boizard et al. 2025, arXiv:2503.05500)."""
+    encoder = {**llama()["decoder"], "norm": {"kind": "rms", "eps": 1e-5}, "pattern": ["full"]}
+    return {"vocab_size": 128256, "context": 8192, "tie": False, "encoder": encoder, "head": "lm"}
 
 
 @preset("modernbert")
@@ -190,9 +228,8 @@ def t5() -> Tree:
 @preset("t5-v1.1")
 def t5_gated() -> Tree:
     """T5 v1.1 and FLAN-T5: GEGLU and a head of its own (Shazeer 2020, arXiv:2002.05202)."""
-    ffn = {"kind": "glu", "activation": "gelu_tanh", "bias": False}
-    stacks = {name: {**t5()[name], "ffn": ffn} for name in ("encoder", "decoder")}
-    return {**t5(), **stacks, "tie": False, "head": "lm"}
+    gated = {"ffn": {"kind": "glu", "activation": "gelu_tanh", "bias": False}}
+    return merge(t5(), {"tie": False, "encoder": gated, "decoder": gated, "head": {"scale": False}})
 
 
 @preset("bart")
@@ -220,23 +257,36 @@ def bart() -> Tree:
 @preset("mbart")
 def mbart() -> Tree:
     """mBART: BART with pre-norm and scaled embeddings (Liu et al. 2020, arXiv:2001.08210)."""
-    stacks = {name: {**bart()[name], "residual": "pre"} for name in ("encoder", "decoder")}
-    return {**bart(), **stacks, "vocab_size": 250027, "embed": {**bart()["embed"], "scale": True}}
+    pre = {"residual": "pre"}
+    return merge(bart(), {"vocab_size": 250027, "embed": {"scale": True}, "encoder": pre, "decoder": pre})
+
+
+@preset("marian")
+def marian() -> Tree:
+    """Marian: BART with sinusoids and no norm of embeddings (Junczys-Dowmunt et al. 2018, arXiv:1804.00344)."""
+    fixed = {"position": [{"kind": "sinusoid", "paper": True}]}
+    embed = {"scale": True, "norm": "none"}
+    return merge(bart(), {"vocab_size": 58101, "embed": embed, "encoder": fixed, "decoder": fixed})
+
+
+@preset("pegasus")
+def pegasus() -> Tree:
+    """PEGASUS: Marian with pre-norm (Zhang et al. 2019, arXiv:1912.08777)."""
+    pre = {"residual": "pre"}
+    return merge(marian(), {"vocab_size": 96103, "encoder": pre, "decoder": pre})
 
 
 def expand(data: Tree) -> tuple[Tree, Tree]:
     """Split a model tree that names a preset into the preset's tree, at its size, and the fields laid over it."""
     name = data["preset"]
     if name not in PRESETS:
-        raise PydanticCustomError(
-            "kind", "unknown preset '{name}'; known: {known}", {"name": str(name), "known": ", ".join(PRESETS)}
-        )
+        known = {"name": str(name), "known": ", ".join(PRESETS)}
+        raise PydanticCustomError("kind", "unknown preset '{name}'; known: {known}", known)
     above = dict(data)
     depth = above.pop("depth", DEFAULT_DEPTH)
     if not isinstance(depth, int) or depth < 1:
-        raise PydanticCustomError(
-            "kind", "depth: expected a whole number above 0, found {found}", {"found": repr(depth)}
-        )
+        found = {"found": repr(depth)}
+        raise PydanticCustomError("kind", "depth: expected a whole number above 0, found {found}", found)
     below = PRESETS[name]()
     below["hidden_size"] = 64 * depth
     for stack in ("encoder", "decoder"):

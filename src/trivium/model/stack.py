@@ -87,8 +87,7 @@ class Stack(nn.Module):
             for layer in range(config.layers)
         )
         self.norm = config.norm.build(hidden_size) if config.residual.final else nn.Identity()
-        shape = config.heads, config.head_width(hidden_size)
-        self.relative = nn.ModuleList(position.relative(*shape) for position in config.position)
+        self.relative = nn.ModuleList(p.relative(config.heads, attention.head_size) for p in config.position)
 
     def forward(
         self,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trivium.model.layer.norm import LayerNorm, NoNorm, Norm, RMSNorm
+from trivium.model.layer.norm import JointRMSNorm, LayerNorm, NoNorm, Norm, RMSNorm
 
 KINDS = [kind() for kind in Norm.kinds.values() if kind.__module__.startswith("trivium.")]
 
@@ -24,6 +24,17 @@ def test_rms_divides_by_the_root_mean_square() -> None:
     module.weight.data = torch.randn(8)
     expected = x / (x.square().mean(-1, keepdim=True) + 1e-3).sqrt() * module.weight
     assert torch.allclose(module(x), expected, atol=1e-5)
+
+
+def test_a_joint_norm_takes_all_heads_of_a_token_at_once() -> None:
+    x, each, joint = torch.randn(2, 3, 5, 4), RMSNorm().of_heads(3, 4), JointRMSNorm().of_heads(3, 4)
+    assert torch.allclose(each(x), RMSNorm().build(4)(x))
+    joint.weight.data = torch.randn(12)
+    for batch in range(2):
+        for token in range(5):
+            row = x[batch, :, token].flatten()
+            expected = row / (row.square().mean() + 1e-6).sqrt() * joint.weight
+            assert torch.allclose(joint(x)[batch, :, token].flatten(), expected, atol=1e-5)
 
 
 def test_an_offset_is_added_to_the_weight_in_full_precision() -> None:

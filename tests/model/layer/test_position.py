@@ -1,5 +1,7 @@
 """Positions: each equal to the stock implementation, and each with the property it is chosen for."""
 
+import math
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -46,6 +48,15 @@ def test_alibi_is_that_of_bloom_up_to_a_number_for_each_query(heads: int) -> Non
     row = torch.where(torch.ones(30, 30).tril().bool(), ours - theirs, torch.nan)
     assert torch.nanmean((row - row[..., :1]).abs()) < 1e-5
     assert ours.diagonal(dim1=-2, dim2=-1).abs().max() == 0 and torch.equal(ours, ours.mT)
+
+
+def test_sinusoid_of_the_paper() -> None:
+    """Vaswani et al. 2017, section 3.5, sines first."""
+    found = Sinusoid(paper=True).additive(9, 6)(places(9))[0]
+    for t in range(9):
+        angles = [t / 10000 ** (2 * i / 6) for i in range(3)]
+        expected = torch.tensor([math.sin(a) for a in angles] + [math.cos(a) for a in angles])
+        assert torch.allclose(found[t], expected, atol=1e-6)
 
 
 def test_sinusoid_is_that_of_m2m100() -> None:

@@ -45,8 +45,16 @@ def test_the_formulas() -> None:
         assert torch.allclose(made(X, SUBLAYERS), x, atol=1e-6)
         return x
 
-    found = [by_hand(config) for config in (Pre(), Post(), Sandwich(), Parallel())]
+    found = [by_hand(config) for config in (Pre(), Post(), Sandwich(), Sandwich(before=False), Parallel())]
     assert all(not torch.allclose(a, b) for at, a in enumerate(found) for b in found[:at])
+
+
+def test_a_sandwich_may_lack_its_upper_half() -> None:
+    made, x = stream(Sandwich(before=False)), X
+    assert [isinstance(norm, nn.Identity) for norm in made.norms] == [True, False] * 3
+    for norm, f in zip(list(made.norms)[1::2], SUBLAYERS, strict=True):
+        x = x + norm(f(x))
+    assert torch.allclose(made(X, SUBLAYERS), x, atol=1e-6)
 
 
 def test_only_the_first_layer_may_lack_its_first_norm() -> None:

@@ -20,6 +20,26 @@ from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Hidden
 from trivium.model.layer.score import LabelHead
 
+NEAREST = {
+    "albert": "bert",
+    "deberta-v2": "bert",
+    "electra": "bert",
+    "xlm-roberta": "roberta",
+    "gemma": "gemma2",
+    "gemma3": "gemma3_text",
+    "mixtral": "mistral",
+    "olmo": "olmo2",
+    "olmo3": "olmo2",
+    "phi": "phi3",
+    "qwen2_moe": "qwen2",
+    "qwen3_moe": "qwen3",
+    "gpt_neox": "gpt2",
+    "mt5": "t5",
+    "umt5": "t5",
+    "t5gemma": "t5",
+    "m2m_100": "mbart",
+}
+"""Types that people meet and that no table here reads -> the supported type that is most like them."""
 KIND = ".kind"
 """How the path of a kind ends."""
 
@@ -39,7 +59,8 @@ def by_type(model_type: Any) -> Family:
     """Return the family of a config.json's `model_type`, or raise a ModelError that names what is supported."""
     known = families()
     if model_type not in known:
-        raise ModelError(f"model_type {model_type!r} is not supported; known: {', '.join(sorted(known))}")
+        near = f"; the nearest is {NEAREST[model_type]}" if model_type in NEAREST else ""
+        raise ModelError(f"model_type {model_type!r} is not supported{near}; known: {', '.join(sorted(known))}")
     return known[model_type]
 
 

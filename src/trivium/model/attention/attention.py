@@ -45,8 +45,8 @@ class Attention(nn.Module):
         self.k = nn.Linear(width, config.kv_heads * inner, bias=config.bias)
         self.v = nn.Linear(width, config.kv_heads * inner, bias=config.bias)
         self.o = mark(nn.Linear(config.heads * inner, width, bias=config.output_bias), "output")
-        self.q_norm = config.norm.build(inner)
-        self.k_norm = config.norm.build(inner)
+        self.q_norm = config.norm.of_heads(config.heads, inner)
+        self.k_norm = config.norm.of_heads(config.kv_heads, inner)
 
     def forward(
         self,
@@ -66,9 +66,7 @@ class Attention(nn.Module):
         elif cache is None:
             k, v = self._keys(memory)
         else:
-            if self.layer not in cache.memory:
-                cache.memory[self.layer] = self._keys(memory)
-            k, v = cache.memory[self.layer]
+            k, v = cache.memory.get(self.layer) or cache.memory.setdefault(self.layer, self._keys(memory))
         dropout = self.config.dropout if self.training else 0.0
         out = self.kernel.attend(q, k, v, view, self.config.scale, dropout, self.config.softcap)
         return self.o(out.transpose(1, 2).flatten(2))  # B T D

@@ -1,6 +1,7 @@
 """Norms of the last axis; statistics are float32 whatever the input is.
 
 LayerNorm: Ba et al. 2016 (arXiv:1607.06450). RMSNorm: Zhang and Sennrich 2019 (arXiv:1910.07467).
+Joint norm of queries and keys: Walsh et al. 2025 (arXiv:2501.00656).
 """
 
 import torch
@@ -15,8 +16,12 @@ class Norm(Choice):
     """How a sublayer's input or output is normalised."""
 
     def build(self, size: int) -> nn.Module:
-        """Make the module that maps [..., size] to [..., size]."""
+        """Return the module that maps [..., size] to [..., size]."""
         raise NotImplementedError
+
+    def of_heads(self, heads: int, size: int) -> nn.Module:
+        """Return the module for queries or keys, [B, heads, T, size] to the same shape: each head by itself."""
+        return self.build(size)
 
 
 class RMSNormModule(nn.Module):
@@ -30,6 +35,14 @@ class RMSNormModule(nn.Module):
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         weight = self.weight.float() + self.offset  # in bfloat16 the sum would lose the weight's last bits
         return F.rms_norm(x.float(), weight.shape, weight, self.eps).to(x.dtype)
+
+
+class JointRMSNormModule(RMSNormModule):
+    """One root mean square for all heads of a token."""
+
+    def forward(self, x: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H T E"]:
+        joined = super().forward(x.transpose(1, 2).flatten(2))  # B T H*E
+        return joined.unflatten(2, (x.shape[1], x.shape[3])).transpose(1, 2)  # B H T E
 
 
 class LayerNormModule(nn.LayerNorm):
@@ -48,6 +61,13 @@ class RMSNorm(Norm, kind="rms"):
 
     def build(self, size: int) -> nn.Module:
         return RMSNormModule(size, self.eps, self.offset)
+
+
+class JointRMSNorm(RMSNorm, kind="rms_joint"):
+    """RMSNorm of all heads of queries or keys at once (OLMo 2); where there are no heads, the same as `rms`."""
+
+    def of_heads(self, heads: int, size: int) -> nn.Module:
+        return JointRMSNormModule(heads * size, self.eps, self.offset)
 
 
 class LayerNorm(Norm, kind="layer"):

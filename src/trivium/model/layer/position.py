@@ -99,12 +99,11 @@ class SinusoidEmbedding(Float32Buffers):
 
     frequency: Tensor
 
-    def __init__(self, hidden_size: int, theta: float) -> None:
+    def __init__(self, hidden_size: int, theta: float, paper: bool) -> None:
         super().__init__()
         half = hidden_size // 2
-        self.register_buffer(
-            "frequency", theta ** (-torch.arange(half, dtype=torch.float32) / max(half - 1, 1)), persistent=False
-        )
+        steps = half if paper else max(half - 1, 1)
+        self.register_buffer("frequency", theta ** (-torch.arange(half, dtype=torch.float32) / steps), persistent=False)
 
     def forward(self, positions: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         angle = positions[..., None].float() * self.frequency  # B T D/2
@@ -115,9 +114,11 @@ class Sinusoid(Position, kind="sinusoid"):
     """Fixed sines and cosines of geometric wavelengths; needs an even width."""
 
     theta: float = 10000.0
+    paper: bool = False
+    """Whether wavelengths are 2 pi theta ** (2i / D) as in the paper; else the last one is 2 pi theta exactly."""
 
     def additive(self, context: int, hidden_size: int) -> nn.Module:
-        return SinusoidEmbedding(hidden_size, self.theta)
+        return SinusoidEmbedding(hidden_size, self.theta, self.paper)
 
 
 class RotaryEmbedding(RelativePosition):

@@ -91,10 +91,13 @@ class Post(Residual, kind="post"):
 
 
 class Sandwich(Residual, kind="sandwich"):
-    """Norm before each sublayer and of its output."""
+    """Norm before each sublayer and of its output; without `before`, of its output alone (OLMo 2)."""
+
+    before: bool = True
 
     def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
-        return SandwichStream([norm.build(size) for _ in range(2 * sublayers)], dropout)
+        norms = [norm.build(size) if at % 2 or self.before else nn.Identity() for at in range(2 * sublayers)]
+        return SandwichStream(norms, dropout)
 
 
 class Parallel(Residual, kind="parallel"):

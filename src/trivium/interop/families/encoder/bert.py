@@ -1,5 +1,7 @@
 """BertForMaskedLM. The pooler and the next-sentence head are left out: no task of ours reads them."""
 
+from collections.abc import Mapping
+
 from trivium.interop.family import Family
 from trivium.interop.keys import ACTIVATION, Entry, Key, Only, Unread, std
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
@@ -40,34 +42,36 @@ LAYER = {
 }
 
 
-def body(config: ModelConfig, root: str = "bert") -> Table:
-    """Return the names of the weights of a BERT that stands under `root`."""
+def body(
+    config: ModelConfig, root: str = "bert", layers: str = "encoder.layer", layer: Mapping[str, str] = LAYER
+) -> Table:
+    """Return the names of the weights of a BERT under `root`, its `layers` and the parts of a `layer` so called."""
     assert config.encoder is not None
-    ours, theirs = "encoder.blocks.{i}", f"{root}.encoder.layer.{{i}}"
-    layer = [rule for part, word in LAYER.items() for rule in linear(f"{ours}.{part}", f"{theirs}.{word}")]
+    ours, theirs = "encoder.blocks.{i}", f"{root}.{layers}.{{i}}"
+    parts = [rule for part, word in layer.items() for rule in linear(f"{ours}.{part}", f"{theirs}.{word}")]
+    tables = {"tokens": "word", "inputs.encoder.position": "position", "inputs.encoder.types": "token_type"}
+    if not getattr(config.embed, "types", 0):
+        del tables["inputs.encoder.types"]
     return [
-        Rule("tokens.weight", f"{root}.embeddings.word_embeddings.weight"),
-        Rule("inputs.encoder.position.weight", f"{root}.embeddings.position_embeddings.weight"),
-        Rule("inputs.encoder.types.weight", f"{root}.embeddings.token_type_embeddings.weight"),
+        *(Rule(f"{table}.weight", f"{root}.embeddings.{word}_embeddings.weight") for table, word in tables.items()),
         *linear("inputs.encoder.norm", f"{root}.embeddings.LayerNorm"),
-        *each(config.encoder.layers, layer),
+        *each(config.encoder.layers, parts),
         Drop(rf"{root}\.pooler\.dense\.(weight|bias)|{root}\.embeddings\.position_ids|cls\.seq_relationship\..*"),
     ]
 
 
-def head(config: ModelConfig) -> Table:
-    return masked("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions")
+def masked(dense: str, norm: str, out: str, root: str, copy: str = "") -> Table:
+    """Return the names of a tied head of masked tokens: its dense layer, its norm, and its bias under `out`.
+
+    `copy` is the layer under which files store the tied matrix and the bias again.
+    """
+    copies = [Copy(f"{copy or out}.weight", f"{root}.embeddings.word_embeddings.weight")]
+    if copy:
+        copies.append(Copy(f"{copy}.bias", f"{out}.bias"))
+    return [*linear("head.dense", dense), *linear("head.norm", norm), Rule("head.bias", f"{out}.bias"), *copies]
 
 
-def masked(dense: str, norm: str, out: str, table: str = "bert.embeddings.word_embeddings.weight") -> Table:
-    """Return the names of a tied head of masked tokens: its dense layer, its norm, its matrix and bias under `out`."""
-    return [
-        *linear("head.dense", dense),
-        *linear("head.norm", norm),
-        Rule("head.bias", f"{out}.bias"),
-        Copy(f"{out}.decoder.weight", table),
-        Copy(f"{out}.decoder.bias", f"{out}.bias"),
-    ]
+OUT = "cls.predictions"
+HEAD = masked(f"{OUT}.transform.dense", f"{OUT}.transform.LayerNorm", OUT, "bert", f"{OUT}.decoder")
 
-
-FAMILY = Family("BertForMaskedLM", "bert", "bert.", KEYS, body, head)
+FAMILY = Family("BertForMaskedLM", "bert", "bert.", KEYS, body, lambda _: HEAD)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Key, Tree, Unread, std, token
+from trivium.interop.keys import ACTIVATION, Key, Token, Tree, Unread, std
 from trivium.interop.layers import FULL, SLIDING, LayerTypes
 from trivium.interop.rope import RopeByType
 from trivium.interop.rules import Copy, Rule, Table, each, linear
@@ -56,8 +56,8 @@ KEYS = [
     layers := GlobalEveryNth(),
     RopeByType(layers, {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}),
     std("initializer_range"),
-    token("cls_token_id", "bos"),
-    token("sep_token_id", "eos"),
+    Token("cls_token_id", "bos"),
+    Token("sep_token_id", "eos"),
     Unread(
         "initializer_cutoff_factor",
         "mlp_dropout",

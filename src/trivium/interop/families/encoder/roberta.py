@@ -36,6 +36,6 @@ KEYS = [
     *bert.SHARED,
     Positions(),
 ]
-HEAD = bert.masked("lm_head.dense", "lm_head.layer_norm", "lm_head", "roberta.embeddings.word_embeddings.weight")
+HEAD = bert.masked("lm_head.dense", "lm_head.layer_norm", "lm_head", "roberta", "lm_head.decoder")
 
 FAMILY = Family("RobertaForMaskedLM", "roberta", "roberta.", KEYS, partial(bert.body, root="roberta"), lambda _: HEAD)

@@ -1,37 +1,49 @@
 """BartForConditionalGeneration: the encoder-decoder of 2017 with learned positions and a normalised embedding."""
 
+import torch
+
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, Key, Only, Told, Unread, std, token
-from trivium.interop.rules import Copy, Rule, Table, each, linear
+from trivium.interop.keys import ACTIVATION, Entry, Key, Only, Token, Told, Unread, std
+from trivium.interop.rules import Copy, Given, Rule, Table, each, linear
 from trivium.model.config import ModelConfig
+from trivium.model.layer.embed import Tokens
+from trivium.model.layer.norm import NoNorm
+from trivium.model.layer.position import Learned, Position
 
 STACKS = ("encoder", "decoder")
-SHARED: list[Entry] = [
-    Key("vocab_size", 50265, "vocab_size"),
-    Key("d_model", 1024, "hidden_size"),
-    Key("max_position_embeddings", 1024, "context"),
-    *(Key(f"{name}_layers", 12, f"{name}.layers") for name in STACKS),
-    *(Key(f"{name}_ffn_dim", 4096, f"{name}.ffn.size") for name in STACKS),
-    *(Key(f"{name}_attention_heads", 16, f"{name}.heads") for name in STACKS),
-    Key("activation_function", "gelu", "*.ffn.activation", ACTIVATION),
-    Key("dropout", 0.1, "*.dropout"),
-    Key("attention_dropout", 0.0, "*.attention_dropout"),
-    Key("scale_embedding", False, "embed.scale"),
-    Only("tie_word_embeddings", True, told=True),  # else the class has three tables: encoder, decoder and head
-    std("init_std"),
-    token("decoder_start_token_id", "eos"),
-    Told("forced_eos_token_id", None),  # the stock class would take 2
-    Told("static_position_embeddings", False),
-    Told("add_bias_logits", True),
-    Unread("encoder_layerdrop", "decoder_layerdrop", "activation_dropout", "is_decoder", "use_cache"),
-]
-"""The keys of BART and its heirs. The last that are told are what the class takes for granted and others ask for."""
 
 
-def norms(pre: bool, embedding: bool = True) -> list[Entry]:
-    """Tell other readers where norms stand."""
-    told = {"normalize_before": pre, "add_final_layer_norm": pre, "normalize_embedding": embedding}
-    return [Told(key, value) for key, value in told.items()]
+def keys(pre: bool, start: str = "eos", fixed: bool = False, vocab_size: int = 50265) -> list[Entry]:
+    """Return the keys of BART and its heirs.
+
+    `pre` says whether norms stand before sublayers, `start` with which special token a decoder begins, `fixed`
+    whether positions are sinusoids and embeddings have no norm.
+    """
+    taken = {  # what the class takes for granted and other readers ask for
+        "normalize_before": pre,
+        "add_final_layer_norm": pre,
+        "normalize_embedding": not fixed,
+        "static_position_embeddings": fixed,
+        "add_bias_logits": True,
+        "forced_eos_token_id": None,  # the stock class would take 2
+    }
+    return [
+        Key("vocab_size", vocab_size, "vocab_size"),
+        Key("d_model", 1024, "hidden_size"),
+        Key("max_position_embeddings", 1024, "context"),
+        *(Key(f"{name}_layers", 12, f"{name}.layers") for name in STACKS),
+        *(Key(f"{name}_ffn_dim", 4096, f"{name}.ffn.size") for name in STACKS),
+        *(Key(f"{name}_attention_heads", 16, f"{name}.heads") for name in STACKS),
+        Key("activation_function", "gelu", "*.ffn.activation", ACTIVATION),
+        Key("dropout", 0.1, "*.dropout"),
+        Key("attention_dropout", 0.0, "*.attention_dropout"),
+        Key("scale_embedding", False, "embed.scale"),
+        Only("tie_word_embeddings", True, told=True),  # else the class has three tables: encoder, decoder and head
+        std("init_std"),
+        Token("decoder_start_token_id", start, required=fixed),
+        *(Told(key, value) for key, value in taken.items()),
+        Unread("encoder_layerdrop", "decoder_layerdrop", "activation_dropout", "is_decoder", "use_cache"),
+    ]
 
 
 ATTENTION = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "out_proj"}
@@ -39,7 +51,7 @@ ATTENTION = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "out_proj"}
 
 def body(config: ModelConfig) -> Table:
     """Return the names of the weights of both stacks of BART and its heirs."""
-    table: list[Rule] = [Rule("tokens.weight", "model.shared.weight")]
+    table: list[Rule | Given] = [Rule("tokens.weight", "model.shared.weight")]
     for name, stack in config.stacks.items():
         ours, theirs = f"{name}.blocks.{{i}}", f"model.{name}.layers.{{i}}"
         words = {"attention": "self_attn", "cross": "encoder_attn"} if name == "decoder" else {"attention": "self_attn"}
@@ -50,11 +62,21 @@ def body(config: ModelConfig) -> Table:
             stack.layers,
             [rule for part, word in layer.items() for rule in linear(f"{ours}.{part}", f"{theirs}.{word}")],
         )
-        table.append(Rule(f"inputs.{name}.position.weight", f"model.{name}.embed_positions.weight"))
-        table += linear(f"inputs.{name}.norm", f"model.{name}.layernorm_embedding")
+        table.append(_positions(config, name, stack.position[0]))
+        if isinstance(config.embed, Tokens) and not isinstance(config.embed.norm, NoNorm):
+            table += linear(f"inputs.{name}.norm", f"model.{name}.layernorm_embedding")
         if stack.residual.final:
             table += linear(f"{name}.norm", f"model.{name}.layer_norm")
     return [*table, *(Copy(f"model.{name}.embed_tokens.weight", "model.shared.weight") for name in config.stacks)]
+
+
+def _positions(config: ModelConfig, name: str, position: Position) -> Rule | Given:
+    theirs = f"model.{name}.embed_positions.weight"
+    if isinstance(position, Learned):
+        return Rule(f"inputs.{name}.position.weight", theirs)
+    module = position.additive(config.context, config.hidden_size)
+    assert module is not None
+    return Given(theirs, module(torch.arange(config.context)[None])[0])
 
 
 def head(config: ModelConfig) -> Table:
@@ -62,4 +84,4 @@ def head(config: ModelConfig) -> Table:
     return [bias, Copy("lm_head.weight", "model.shared.weight")]
 
 
-FAMILY = Family("BartForConditionalGeneration", "bart", "model.", [*SHARED, *norms(pre=False)], body, head)
+FAMILY = Family("BartForConditionalGeneration", "bart", "model.", keys(pre=False), body, head)

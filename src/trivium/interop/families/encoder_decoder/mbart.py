@@ -3,6 +3,4 @@
 from trivium.interop.families.encoder_decoder import bart
 from trivium.interop.family import Family
 
-KEYS = [*bart.SHARED, *bart.norms(pre=True)]
-
-FAMILY = Family("MBartForConditionalGeneration", "mbart", "model.", KEYS, bart.body, bart.head)
+FAMILY = Family("MBartForConditionalGeneration", "mbart", "model.", bart.keys(pre=True), bart.body, bart.head)

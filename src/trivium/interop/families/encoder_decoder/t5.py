@@ -9,7 +9,7 @@ from typing import Any
 
 from trivium.base.errors import ModelError
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, Form, Key, Ours, Tree, Unread, token
+from trivium.interop.keys import ACTIVATION, Entry, Form, Key, Ours, Token, Tree, Unread
 from trivium.interop.rules import Copy, Drop, Rule, Table, each
 from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import GLU
@@ -90,7 +90,7 @@ KEYS = [
     Key("layer_norm_epsilon", 1e-6, "*.norm.eps"),
     Key("n_positions", 512, "context"),
     Tie(),
-    token("decoder_start_token_id", "pad"),
+    Token("decoder_start_token_id", "pad"),
     Unread("initializer_factor", "is_decoder", "dense_act_fn", "is_gated_act", "use_cache"),
 ]
 

@@ -1,0 +1,29 @@
+"""Phi3ForCausalLM: LLaMA with one matrix for queries, keys and values and one for gate and up."""
+
+from trivium.interop.decoder import heir
+from trivium.interop.keys import Key, Told, Unread
+from trivium.interop.layers import WINDOW
+from trivium.interop.rope import Rope
+
+FUSED = {
+    "self_attn.qkv_proj": tuple(f"attention.{part}" for part in "qkv"),
+    "self_attn.o_proj": ("attention.o",),
+    "mlp.gate_up_proj": ("ffn.gate", "ffn.up"),
+    "mlp.down_proj": ("ffn.down",),
+}
+
+FAMILY = heir(
+    "Phi3ForCausalLM",
+    "phi3",
+    Key("sliding_window", None, "*.pattern", WINDOW),
+    Key("resid_pdrop", 0.0, "*.dropout"),
+    Told("original_max_position_embeddings", lambda ours: ours.config.context),
+    Unread("embd_pdrop"),
+    matrices=FUSED,
+    rope=Rope(partial=True),
+    vocab_size=32064,
+    hidden_size=3072,
+    intermediate_size=8192,
+    max_position_embeddings=4096,
+    rms_norm_eps=1e-5,
+)

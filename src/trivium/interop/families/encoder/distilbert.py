@@ -1,0 +1,34 @@
+"""DistilBertForMaskedLM: BERT without token types, in names of its own."""
+
+from functools import partial
+
+from trivium.interop.families.encoder import bert
+from trivium.interop.family import Family
+from trivium.interop.keys import ACTIVATION, Key, Only, Unread, std
+
+KEYS = [
+    Key("vocab_size", 30522, "vocab_size"),
+    Key("dim", 768, "hidden_size"),
+    Key("n_layers", 6, "*.layers"),
+    Key("n_heads", 12, "*.heads"),
+    Key("hidden_dim", 3072, "*.ffn.size"),
+    Key("max_position_embeddings", 512, "context"),
+    Key("activation", "gelu", "*.ffn.activation head.activation", ACTIVATION),
+    Key("dropout", 0.1, "*.dropout"),
+    Key("attention_dropout", 0.1, "*.attention_dropout"),
+    Only("tie_word_embeddings", True, told=True),
+    std("initializer_range"),
+    Unread("sinusoidal_pos_embds", "use_cache"),  # the table is in the file, whatever it began as
+]
+LAYER = {
+    **{f"attention.{part}": f"attention.{part}_lin" for part in "qkv"},
+    "attention.o": "attention.out_lin",
+    "residual.norms.0": "sa_layer_norm",
+    "ffn.up": "ffn.lin1",
+    "ffn.down": "ffn.lin2",
+    "residual.norms.1": "output_layer_norm",
+}
+BODY = partial(bert.body, root="distilbert", layers="transformer.layer", layer=LAYER)
+HEAD = bert.masked("vocab_transform", "vocab_layer_norm", "vocab_projector", "distilbert")
+
+FAMILY = Family("DistilBertForMaskedLM", "distilbert", "distilbert.", KEYS, BODY, lambda _: HEAD)
