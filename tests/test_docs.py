@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def test_the_page_of_your_own_kinds_runs(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8")
     for name, text in FILE.findall(page):
         (tmp_path / name).write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / "tests" / "regression.py", tmp_path)
     monkeypatch.chdir(tmp_path)
     with tiny.forgetting():
         for line in "".join(COMMANDS.findall(page)).splitlines():
@@ -66,6 +68,7 @@ def test_the_page_of_your_own_kinds_runs(tmp_path, monkeypatch):
         kept = json.loads((tmp_path / "runs" / "derf" / "model" / "trivium.json").read_text(encoding="utf-8"))
     assert kept["model"]["decoder"]["norm"] == {"kind": "derf", "alpha": 0.4}
     assert [entry["file"] for entry in kept["imports"]] == ["derf.py"]
+    assert done.output.count('"number":') == 2
 
 
 def test_the_page_has_every_task_and_what_its_commands_leave():
