@@ -26,7 +26,6 @@ BATCH = 8
 
 def examples(model: api.Model, documents: list[np.ndarray], length: int, count: int) -> list[Example]:
     """Return pieces of documents, each as source and as target."""
-    assert model.tokenizer is not None
     vocabulary, draw = model.tokenizer.vocabulary, np.random.default_rng(0)
     objective = TextInfilling(rate=0.0, permute=False, start="pad" if model.layout().start == vocabulary.pad else "eos")
     before, after = objective.frame(vocabulary)

@@ -35,7 +35,6 @@ ROWS_A_STEP = 16
 def our_seconds(model: str, files: list[str], length: int, packing: Any) -> tuple[float, int]:
     """Return the seconds of one epoch, and its real tokens."""
     loaded = api.load(model)
-    assert loaded.tokenizer is not None
     rows, _ = conversation_rows(files, loaded.tokenizer, Instruct(), length, packing=packing)
     tree = {
         "init": model,
@@ -64,7 +63,6 @@ def trainer(model: str, files: list[str], length: int, packed: bool) -> tuple[An
     from transformers import PreTrainedTokenizerFast  # isort: skip
 
     loaded = api.load(model)
-    assert loaded.tokenizer is not None
     rows, _ = conversation_rows(files, loaded.tokenizer, Instruct(), length, packing="pad")
     examples = [rows.row(0, index)[0] for index in range(rows.size(0))]
     columns = {

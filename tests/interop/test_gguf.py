@@ -169,7 +169,6 @@ class Server:
 
 def compare(made: trivium.Model, server: Server, tolerance: float) -> float:
     """Check the first log-probabilities and the greedy tokens; give the largest difference."""
-    assert made.tokenizer is not None
     prompt = [1, *made.tokenizer.encode(PROMPT)]
     assert len(prompt) > 24, "beyond the original context of what is stretched"
     found, tokens = server.complete(prompt, 32, made.config.vocab_size)
