@@ -10,7 +10,7 @@ from trivium.base.log import say
 from trivium.infer.beam import Beam
 from trivium.infer.generate import generate
 from trivium.infer.padding import by_length
-from trivium.rows.read import RowReading, read_conversations
+from trivium.rows.read import read_conversations
 from trivium.rows.record import Conversation
 from trivium.rows.shorten import shorten
 from trivium.task.metric.overlap import exact_match, measure
@@ -71,15 +71,9 @@ def prompts_of(model: api.Model, conversations: Sequence[Conversation], max_new_
     return found
 
 
-def answer_file(
-    model: api.Model,
-    path: str | Path,
-    max_new_tokens: int = 64,
-    reading: RowReading = RowReading(),
-    beam: Beam = Beam(beams=1),
-) -> list[Answered]:
-    """Return the answers to every row of a file."""
-    return answer(model, [one for _, one in read_conversations([path], reading)], max_new_tokens, beam)
+def answer_file(model: api.Model, path: str | Path, max_new_tokens: int = 64) -> list[Answered]:
+    """Return the greedy answers to every row of a file, whose format its keys tell."""
+    return answer(model, [one for _, one in read_conversations([path])], max_new_tokens)
 
 
 def summary(answered: Sequence[Answered], names: Sequence[str] = ("exact_match", "rouge_l")) -> dict[str, float]:
