@@ -1,5 +1,4 @@
 import json
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -187,11 +186,8 @@ def test_the_best_reference_is_the_one_that_the_others_agree_with(tmp_path, toke
 def test_what_is_too_long_may_be_shortened_and_is_counted(tmp_path, tokenizer, policy, start):
     long = SHORT | {"context": "c" * 300}
     path = write(tmp_path / "x.jsonl", long, SHORT, SHORT | {"answer": "x" * 99})
-    shortened = Counter()
-    rows, dropped = conversation_rows(
-        [path], tokenizer, Instruct(), 64, start=start, too_long=policy, shortened=shortened
-    )
-    assert dropped == {"longer than 64 tokens": 1} and shortened[f"cut to 64 tokens by {policy}"] >= 1
+    rows, counts = conversation_rows([path], tokenizer, Instruct(), 64, start=start, too_long=policy)
+    assert counts == {"longer than 64 tokens": 1, f"cut to 64 tokens by {policy}": 1}
     for example in examples(rows):
         assert tokenizer.decode(trained(example)) == "The absolute value.<|end|>"
         read = tokenizer.decode((example.dec if start is None else example.enc).tolist())

@@ -20,7 +20,7 @@ def test_the_head_says_the_task(head, task):
 
 def test_without_a_head_the_record_or_the_family_says_it():
     assert task_for(small.model("llama")).kind == task_for(small.model("t5")).kind == "chat"
-    with pytest.raises(ConfigError, match="say by --task"):
+    with pytest.raises(ConfigError, match="name a task by --task"):
         task_for(small.model("bert"))
     embedder = small.model("bert")
     embedder.record = {"pool": "mean"}

@@ -1,4 +1,4 @@
-"""What a model is asked to predict: token ids become an Example. numpy only, and never a string."""
+"""What a model predicts: token ids become an Example. This room uses numpy only and knows no strings."""
 
 from trivium.base import plugin
 

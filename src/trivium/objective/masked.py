@@ -1,51 +1,47 @@
-"""Masked language modelling: guess the tokens that were hidden (Devlin et al. 2018, arXiv:1810.04805).
+"""Masked language modelling: predict hidden tokens (Devlin et al. 2018, arXiv:1810.04805).
 
-Masks are drawn anew in every epoch (RoBERTa, arXiv:1907.11692), and there is no next-sentence task.
+Masks are drawn anew in every epoch (RoBERTa, arXiv:1907.11692). There is no next-sentence task.
 """
 
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from trivium.base.errors import ConfigError
 from trivium.base.types import IGNORE, Example, Vocabulary
-from trivium.objective.objective import Objective, ends
+from trivium.objective.objective import Frame, Objective, Rng, ends
 
 
 class MaskedLM(Objective, kind="masked"):
-    """Choose `rate` of the content tokens as targets; hide most of them, replace some, leave some as they are.
+    """Choose `rate` of the content tokens as targets; hide most of them, replace some, and keep the rest.
 
-    `words` chooses whole words, all their pieces together. Control tokens are never chosen and never put in.
+    `words` chooses whole words, all their tokens together. Special tokens are never chosen and never inserted.
     """
 
+    families: ClassVar[tuple[str, ...]] = ("encoder",)
     rate: float = Field(0.15, gt=0, lt=1)
     hide: float = Field(0.8, ge=0, le=1)
-    """The share of the chosen that becomes the mask token."""
+    """The share of the chosen tokens that become the mask token."""
     replace_share: float = Field(0.1, ge=0, le=1)
-    """The share of the chosen that becomes a random token."""
+    """The share of the chosen tokens that become a random token."""
     words: bool = False
 
-    @property
-    def families(self) -> tuple[str, ...]:
-        return ("encoder",)
-
-    def frame(self, vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def frame(self, vocabulary: Vocabulary) -> Frame:
         if vocabulary.mask is None:
-            raise ConfigError("objective: masked needs a tokenizer with a mask token, and this one has none")
+            raise ConfigError("objective: masked needs a tokenizer with a mask token; this one has none")
         if self.words and vocabulary.word_start is None:
-            raise ConfigError("objective.words: this vocabulary does not say where words begin")
+            raise ConfigError("objective.words: this vocabulary does not tell where words begin")
         return ends(vocabulary)
 
-    def piece(
-        self, ids: np.ndarray, following: int | None, vocabulary: Vocabulary, rng: np.random.Generator
-    ) -> Example:
+    def piece(self, ids: np.ndarray, following: int | None, vocabulary: Vocabulary, rng: Rng) -> Example:
         assert vocabulary.mask is not None, "frame() refuses such a vocabulary"
         content, special = _tables(vocabulary)
         places = np.flatnonzero(~special[ids])
         group = np.arange(len(places))
         if self.words and vocabulary.word_start is not None:
-            # A control token ends a word too: what comes after a gap begins one.
+            # A special token ends a word too: a token after a gap begins one.
             group = np.cumsum(vocabulary.word_start[ids[places]] | (np.diff(places, prepend=-1) > 1))
         chosen = places[_draw(group, self.rate * len(places), rng)]
         targets = np.full(len(ids), IGNORE, dtype=np.int64)
@@ -60,17 +56,16 @@ class MaskedLM(Objective, kind="masked"):
 
 @lru_cache(maxsize=4)
 def _tables(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of content, and for each id whether it is control."""
+    """Return the ids of content, and for each id whether it is a special token, [V]."""
     special = np.zeros(vocabulary.size, dtype=bool)
     special[[*vocabulary.special]] = True
     return np.flatnonzero(~special), special
 
 
-def _draw(group: np.ndarray, count: float, rng: np.random.Generator) -> np.ndarray:
-    """Choose whole groups in random order until they have `count` members; true for each chosen member.
+def _draw(group: np.ndarray, count: float, rng: Rng) -> np.ndarray:
+    """Choose whole groups in random order until they have `count` members; return true for each chosen member.
 
-    The group that goes over is taken with the chance that makes the expected number exactly `count`, however short
-    the text and long the groups.
+    The last group is taken with the probability that makes the expected number exactly `count`.
     """
     if not len(group):
         return np.zeros(0, dtype=bool)

@@ -1,81 +1,77 @@
-"""The contract of every objective: pure functions of token ids and a seeded generator."""
+"""The family of objectives: pure functions of token ids and a seeded generator."""
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from trivium.base.config import Choice
 from trivium.base.errors import ConfigError
-from trivium.base.types import IGNORE, Example, Segment, Vocabulary
+from trivium.base.types import IGNORE, Example, Vocabulary
+
+Rng = np.random.Generator
+Frame = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Objective(Choice):
-    """A way of making a training task out of text."""
+    """A way to make training examples of text."""
 
     reads: ClassVar[Literal["documents", "conversations", "records"]] = "documents"
-    """Pieces of running text, conversations rendered into segments, or the rows of a task with a head of its own."""
-
+    """Pieces of running text, rendered conversations, or the rows of a task."""
     loss: ClassVar[str] = "token"
-    """The loss that it is learned by (`train/loss`)."""
-
+    """The kind of its loss (`train/loss`)."""
     covers: ClassVar[bool] = False
-    """Whether every token of a text is a target once, so that losses add up to the bits of its bytes."""
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        """The kinds of models that can learn it: `encoder`, `decoder`, `encoder_decoder`."""
-        return ("decoder",)
+    """Whether every token of a text is a target once, so that losses add up to bits per byte."""
+    families: ClassVar[tuple[str, ...]] = ("decoder",)
+    """The families of models that can learn it: `encoder`, `decoder`, `encoder_decoder`."""
 
     def fits(self, family: str) -> None:
-        """Refuse a model that cannot learn it."""
+        """Raise ConfigError for a model of a family that cannot learn it."""
         if family not in self.families:
             wanted = " or ".join(self.families)
             raise ConfigError(
-                f"objective: {self.kind} is for {wanted} models, and this one is of family {family}; "
-                "docs/objectives.md says which goes with which"
+                f"objective: {self.kind} is for {wanted} models, and this model is of family {family}; "
+                "docs/objectives.md lists the objectives of each family"
             )
 
-    def frame(self, vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The ids that stand before and after every document."""
+    def frame(self, vocabulary: Vocabulary) -> Frame:
+        """Return the ids before and after every document; raise ConfigError for a vocabulary without needed tokens."""
         return (), ()
 
     def room(self, length: int) -> int:
-        """How many raw tokens become a row of `length`."""
+        """Return how many raw tokens become a row of `length`."""
         return length
 
-    def piece(
-        self, ids: np.ndarray, following: int | None, vocabulary: Vocabulary, rng: np.random.Generator
-    ) -> Example:
-        """Make an Example of a piece of a document; `following` is the id that comes after it, if any."""
+    def piece(self, ids: np.ndarray, following: int | None, vocabulary: Vocabulary, rng: Rng) -> Example:
+        """Return the Example of a piece of a document; `following` is the id after the piece, if there is one."""
         raise NotImplementedError(f"{self.kind} does not read documents")
 
-    def dialogue(self, segments: Sequence[Segment], weight: float = 1.0) -> Example:
-        """Make an Example of a rendered conversation, each of whose targets counts `weight`."""
-        raise NotImplementedError(f"{self.kind} does not read conversations")
 
-
-def aligned(ids: np.ndarray, following: int | None, ignore: int) -> np.ndarray:
-    """What each position of `ids` must predict: the next id."""
+def aligned(ids: np.ndarray, following: int | None) -> np.ndarray:
+    """Return the target of each position of `ids`, which is the next id."""
     targets = np.empty(len(ids), dtype=np.int64)
-    targets[:-1], targets[-1] = ids[1:], ignore if following is None else following
+    targets[:-1], targets[-1] = ids[1:], IGNORE if following is None else following
     return targets
 
 
-def ends(vocabulary: Vocabulary) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """BOS before and EOS after a document, where the vocabulary has them."""
+def ends(vocabulary: Vocabulary) -> Frame:
+    """Return BOS before and EOS after a document, each only if the vocabulary has it."""
     before, after = ((token,) if token is not None else () for token in (vocabulary.bos, vocabulary.eos))
     return before, after
 
 
+def start_id(start: str, vocabulary: Vocabulary) -> int:
+    """Return the first id of a decoder beside an encoder: EOS if `start` is "eos" and there is one, else PAD."""
+    return vocabulary.eos if start == "eos" and vocabulary.eos is not None else vocabulary.pad
+
+
 def shifted(source: np.ndarray, target: np.ndarray, start: int) -> Example:
-    """An encoder reads `source`; a decoder that begins with `start` writes `target`."""
+    """Return an Example whose encoder reads `source` and whose decoder begins with `start` and writes `target`."""
     return Example(enc=source, dec=np.concatenate([[start], target[:-1]]), targets={"token": target})
 
 
 def joined(source: np.ndarray, target: np.ndarray) -> Example:
-    """A decoder reads `source`, both ways if its pattern lets it, and goes on with `target`."""
+    """Return an Example whose decoder reads `source` as its prefix and continues with `target`."""
     ids = np.concatenate([source, target])
-    targets = aligned(ids, None, IGNORE)
+    targets = aligned(ids, None)
     targets[: len(source) - 1] = IGNORE
     return Example(dec=ids, targets={"token": targets}, prefix=len(source))

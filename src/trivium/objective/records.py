@@ -1,77 +1,63 @@
-"""Tasks with a head of their own: what is learned is told by the rows, so there is little left to choose."""
+"""The objectives of tasks whose rows are records; the rows themselves say what is learned."""
 
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from trivium.base.config import Seq
+from trivium.base.types import Pooling
 from trivium.objective.objective import Objective
 
 
 class TaskObjective(Objective):
-    """A task whose rows are records, for models of every family."""
+    """A task whose rows are records."""
 
     reads: ClassVar[Literal["documents", "conversations", "records"]] = "records"
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        return ("encoder", "decoder", "encoder_decoder")
+    families: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "encoder_decoder")
 
 
 class LabelObjective(TaskObjective, kind="label"):
-    """What a text is called: one label of several, or, where a row has a list of them, any number."""
+    """Label a text: with one label of several, or with any number of them where rows have lists."""
 
     loss: ClassVar[str] = "label"
     labels: Seq[str] = ()
-    """The labels in order; none are those of the rows, in alphabetical order (numbers by size)."""
+    """The labels in order; by default those of the rows, sorted by name (numbers by size)."""
 
 
 class TagObjective(TaskObjective, kind="tag"):
-    """What each word is called; its first token carries the tag."""
+    """Label each word, at its first token."""
 
     loss: ClassVar[str] = "tag"
+    families: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
     labels: Seq[str] = ()
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        return ("encoder", "decoder")
 
 
 class SpanObjective(TaskObjective, kind="span"):
-    """Where in its context a question is answered (Devlin et al. 2018, section 4.2); the first token says nowhere.
+    """Find the answer to a question in its context (Devlin et al. 2018, section 4.2); the first token means none.
 
-    A context that is too long is read in windows, each beginning `stride` tokens after the one before.
+    A context that is too long is read in windows; each begins `stride` tokens after the one before.
     """
 
     loss: ClassVar[str] = "span"
+    families: ClassVar[tuple[str, ...]] = ("encoder", "encoder_decoder")
     stride: int = Field(128, gt=0)
     longest: int = Field(30, gt=0)
-    """Tokens of an answer at most."""
+    """The most tokens of an answer."""
     unanswerable: bool = False
     """Whether a question may have no answer in its context (SQuAD v2)."""
 
-    @property
-    def families(self) -> tuple[str, ...]:
-        return ("encoder", "encoder_decoder")
-
 
 class ContrastObjective(TaskObjective, kind="contrast"):
-    """Which texts belong together, by vectors of them; `loss.temperature` scales their similarity."""
+    """Give near vectors to texts that belong together; `loss.temperature` divides their similarity."""
 
     loss: ClassVar[str] = "contrast"
-    pool: Literal["mean", "first", "last"] | None = None
+    families: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
+    pool: Pooling | None = None
     """The state that becomes the vector; None is the mean of an encoder's, the last of a decoder's."""
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        return ("encoder", "decoder")
 
 
 class PreferObjective(TaskObjective, kind="prefer"):
-    """Which of two answers is better (DPO): `loss.beta` scales how far from the model it began as it may go."""
+    """Prefer the better of two answers (DPO); `loss.beta` keeps the model near the one that it began as."""
 
     loss: ClassVar[str] = "prefer"
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        return ("decoder",)
+    families: ClassVar[tuple[str, ...]] = ("decoder",)

@@ -95,11 +95,11 @@ def conversation(record: Record, reading: RowReading = RowReading(), asking: boo
             f"{record.required()[0]}: expected the assistant's answer at the end, "
             f"found a turn of the {made.messages[-1].role}"
         )
-    prefix = record.prefix if reading.prefix is None else reading.prefix
+    prefix = made.prefix if reading.prefix is None else reading.prefix
     if not prefix:
-        return made
+        return replace(made, prefix="")
     *before, last = made.messages or (Message("user", ""),)
-    return replace(made, messages=(*before, replace(last, content=prefix + last.content)))
+    return replace(made, messages=(*before, replace(last, content=prefix + last.content)), prefix="")
 
 
 def read(

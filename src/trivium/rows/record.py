@@ -14,6 +14,7 @@ from trivium.base.types import Example, Message
 from trivium.token.layout import Layout
 
 CUT = "cut to the model's context"
+"""The reason under which shortened rows are counted. Reasons that begin with "cut" are of rows that stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Conversation:
     references: tuple[str, ...]
     train: bool | None = None
     """Whether the answer is trained; None leaves it to the recipe."""
+    prefix: str = ""
+    """The text before the last message that tells a model of many tasks the task of the row."""
 
     def complete(self, reference: int = 0) -> tuple[Message, ...]:
         """Return the messages with one of the references as the last turn of the assistant."""
@@ -65,11 +68,6 @@ class Record(Choice):
         """Return whether this kind has a form in words."""
         return cls.chat is not Record.chat
 
-    @property
-    def prefix(self) -> str:
-        """The text that tells a model of many tasks which task the row is of; empty where the row itself tells it."""
-        return ""
-
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         """Return the row as a conversation, without references if it has no answer.
 
@@ -94,9 +92,9 @@ def lay(texts: Sequence[str], layout: Layout, counts: Counter[str] | None = None
     return layout.example(fitting)
 
 
-def single(prompt: str, answers: Iterable[str]) -> Conversation:
+def single(prompt: str, answers: Iterable[str], prefix: str = "") -> Conversation:
     """Return one prompt and its answers; equal answers count once."""
-    return Conversation((Message("user", prompt),), tuple(dict.fromkeys(answers)))
+    return Conversation((Message("user", prompt),), tuple(dict.fromkeys(answers)), prefix=prefix)
 
 
 def said(text: str, key: str) -> str:

@@ -31,25 +31,22 @@ def conversation_rows(
     start: int | None = None,
     reading: RowReading = RowReading(),
     too_long: Policy = "drop",
-    shortened: Counter[str] | None = None,
 ) -> tuple[ExampleRows, Counter[str]]:
-    """Return the rows of files as Examples, and how many were dropped, by reason.
+    """Return the rows of files as Examples, and how many were dropped or cut, by reason.
 
-    `start` is the first id of the decoder beside an encoder; None is a model without an encoder. Rows that `too_long`
-    has cut are counted in `shortened`. No answer is ever cut, so no end token is trained in a wrong place.
+    `start` is the first id of the decoder beside an encoder; None is a model without an encoder. No answer is ever cut,
+    so no end token is trained in a wrong place.
     """
     maker = ExampleMaker(tokenizer, objective, length, start, too_long)
 
     def make(record: Record) -> list[list[Example]]:
         return maker.items(conversation(record, reading))
 
-    choices = [item for _, items in read(make, paths, reading, maker.dropped) for item in items]
-    if shortened is not None:
-        shortened.update(maker.shortened)
-    if not choices and maker.dropped:
-        reasons = "; ".join(f"{count:,} {reason}" for reason, count in maker.dropped.items())
+    choices = [item for _, items in read(make, paths, reading, maker.counts) for item in items]
+    if not choices and maker.counts:
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in maker.counts.items())
         raise DataError(f"no rows to train on: every one was dropped ({reasons})")
-    return ExampleRows(choices, length, seed, packing), maker.dropped
+    return ExampleRows(choices, length, seed, packing), maker.counts
 
 
 class ExampleMaker:
@@ -65,8 +62,7 @@ class ExampleMaker:
     ) -> None:
         self.tokenizer, self.objective, self.length = tokenizer, objective, length
         self.start, self.policy = start, too_long
-        self.dropped: Counter[str] = Counter()
-        self.shortened: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
 
     def items(self, conversation: Conversation) -> list[list[Example]]:
         """Return what is trained of a conversation; each item is a list of alternatives, one drawn in each epoch."""
@@ -81,7 +77,7 @@ class ExampleMaker:
                     found += self._alternatives([whole[0][: turn + 1]])
             whole = [messages for messages in whole if messages[-1].train]
         if not any(message.train for messages in whole for message in messages) and not found:
-            self.dropped[NOTHING] += 1
+            self.counts[NOTHING] += 1
             return []
         return found + (self._alternatives(whole) if whole else [])
 
@@ -99,10 +95,8 @@ class ExampleMaker:
         """Return the Examples of one item, one a reference: all of them, or alternatives to draw from."""
         fitting = [parts for messages in whole if (parts := self._fitted(messages)) is not None]
         if lost := len(whole) - len(fitting):
-            if fitting:
-                self.dropped[f"reference longer than {self.length} tokens"] += lost
-            else:
-                self.dropped[f"longer than {self.length} tokens"] += 1
+            what, count = ("reference longer", lost) if fitting else ("longer", 1)
+            self.counts[f"{what} than {self.length} tokens"] += count
         if not fitting:
             return []
         every = self.objective.references == "all"
@@ -124,7 +118,7 @@ class ExampleMaker:
                 return None
         fitted = shorten(segments, self.length, self.policy, bos)
         if fitted is not None and sum(len(one.ids) for one in fitted) < sum(len(one.ids) for one in segments):
-            self.shortened[f"cut to {self.length} tokens by {self.policy}"] += 1
+            self.counts[f"cut to {self.length} tokens by {self.policy}"] += 1
         return None if fitted is None else (fitted, answer)
 
     def _example(self, segments: list[Segment], answer: list[int], weight: float) -> Example:

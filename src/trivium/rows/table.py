@@ -97,26 +97,19 @@ def _questions(where: str, article: dict[str, Any]) -> Iterator[Row]:
     """Yield the questions of one article of SQuAD, each with its paragraph."""
     number = 0
     for i, paragraph in enumerate(article["paragraphs"]):
+        key = f"paragraphs[{i}]"
         try:
             for j, asked in enumerate(paragraph["qas"]):
-                number += 1
-                key = f"paragraphs[{i}].qas[{j}]"
-                answers = {
-                    "text": [one["text"] for one in asked["answers"]],
-                    "answer_start": [one["answer_start"] for one in asked["answers"]],
+                number, key = number + 1, f"paragraphs[{i}].qas[{j}]"
+                row = {
+                    "id": asked.get("id", f"{where}.{number}"),
+                    "title": article.get("title", ""),
+                    "context": paragraph["context"],
+                    "question": asked["question"],
+                    "answers": {name: [one[name] for one in asked["answers"]] for name in ("text", "answer_start")},
                 }
-                yield (
-                    f"{where}.{number}",
-                    {
-                        "id": asked.get("id", f"{where}.{number}"),
-                        "title": article.get("title", ""),
-                        "context": paragraph["context"],
-                        "question": asked["question"],
-                        "answers": answers,
-                    },
-                )
+                yield f"{where}.{number}", row
         except (KeyError, TypeError) as wrong:
-            key = f"paragraphs[{i}]" if not number else key
             raise DataError(
                 f"{where}: {key}: expected SQuAD's keys context, qas, question and answers: "
                 f"{type(wrong).__name__} {wrong}"

@@ -29,7 +29,7 @@ class Answered:
 
     @property
     def exact(self) -> bool:
-        """Whether the answer is one of the references."""
+        """Return whether the answer is one of the references."""
         return exact_match(self.answer, self.references) == 1.0
 
 

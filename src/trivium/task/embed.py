@@ -1,4 +1,4 @@
-"""One vector for each line of a file, as a .npy."""
+"""Write one vector for each line of a file as a .npy file."""
 
 import io
 from pathlib import Path
@@ -12,13 +12,13 @@ from trivium.model.device import pick
 
 
 def embed_lines(model: str | Path, source: Path, out: Path) -> tuple[int, int]:
-    """Write the vectors of a file's lines, [N, D] float32; give N and D. Blank lines have none."""
+    """Write the vectors of the lines of a file, [N, D] float32, without blank lines; return N and D."""
     try:
         texts = [line for line in source.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as failed:
         raise DataError(f"{source}: cannot read as UTF-8 text: {failed}") from failed
     if not texts:
-        raise DataError(f"{source}: expected one text a line, found none")
+        raise DataError(f"{source}: expected one text per line, found none")
     vectors = api.load(model, device=pick()).embed(texts).numpy()
     buffer = io.BytesIO()
     np.save(buffer, vectors)

@@ -1,4 +1,4 @@
-"""The rows a run is fed with: documents of data folders, conversations, or the records of a task."""
+"""The rows of a run: documents of data folders, conversations, or the records of a task."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,7 +16,6 @@ from trivium.data.mixture import Mixture
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
 from trivium.objective.instruct import Instruct
-from trivium.rows.record import CUT
 from trivium.rows.supervised import conversation_rows
 from trivium.task.task import by_objective
 from trivium.token.tokenizer import Tokenizer
@@ -24,7 +23,7 @@ from trivium.train.recipe import Recipe
 
 
 def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tuple[Rows, int | None] | None]:
-    """The rows to train on, and those to score on with the bytes of text they stand for, if there are any."""
+    """Return the rows to train on, and the rows to evaluate on with the bytes of their text; None if there are none."""
     data, objective, tokenizer = recipe.data, recipe.objective, model.tokenizer
     if objective.reads != "documents":
         rows = supervised_rows(recipe, model, data.path, length)
@@ -57,7 +56,7 @@ def open_corpus(folder: str | Path, split: str, tokenizer: Tokenizer) -> Corpus:
 
 
 def _rows(corpus: Corpus, **options: Any) -> Rows:
-    """The rows of one corpus; what its tail loses is said."""
+    """Return the rows of one corpus; tell how many tokens its tail loses."""
     rows = DocumentRows(corpus, **options)
     if rows.dropped:
         say(f"dropped {rows.dropped:,} tokens of {corpus.folder}, {corpus.split}: they do not fill the last row")
@@ -65,7 +64,7 @@ def _rows(corpus: Corpus, **options: Any) -> Rows:
 
 
 def blend(corpora: Sequence[Corpus], make: Callable[..., Rows], seed: int, weights: Sequence[float] = ()) -> Rows:
-    """The rows of one corpus, or of several by weight, each with noise of its own."""
+    """Return the rows of one corpus, or mix several by weight, each with a seed of its own."""
     if len(corpora) == 1:
         return make(corpora[0], seed=seed)
     return Mixture([make(corpus, seed=mix(seed, at)) for at, corpus in enumerate(corpora)], weights, seed)
@@ -74,37 +73,28 @@ def blend(corpora: Sequence[Corpus], make: Callable[..., Rows], seed: int, weigh
 def supervised_rows(
     recipe: Recipe, model: api.Model, paths: Sequence[str], length: int, notes: Counter[str] | None = None
 ) -> Rows:
-    """Rows of files, as conversations or as the records of a task; what was left out is said, and kept in `notes`."""
-    data, objective, shortened = recipe.data, recipe.objective, Counter[str]()
+    """Return the rows of files, as conversations or as the records of a task.
+
+    What was left out or cut is told, and counted in `notes`.
+    """
+    data, objective = recipe.data, recipe.objective
     rows: Rows
     if isinstance(objective, Instruct):
         start = model.layout().start if model.config.family == "encoder_decoder" else None
-        rows, counts = conversation_rows(
-            paths,
-            model.tokenizer,
-            objective,
-            length,
-            recipe.seed,
-            data.packing,
-            start,
-            data.rows,
-            data.too_long,
-            shortened,
-        )
+        given = (length, recipe.seed, data.packing, start, data.rows, data.too_long)
+        rows, counts = conversation_rows(paths, model.tokenizer, objective, *given)
     else:
         rows, counts = by_objective(objective).open(model, paths, recipe, length)
-        cut = counts.pop(CUT, 0)
-        shortened.update({CUT: cut} if cut else {})
-    for what, reasons in (("dropped", counts), ("shortened", shortened)):
-        for reason, count in reasons.items():
-            say(f"{what} {count:,} rows: {reason}")
-            if notes is not None:
-                notes[f"{what}: {reason}"] += count
+    for reason, count in sorted(counts.items(), key=lambda item: item[0].startswith("cut")):
+        what = "shortened" if reason.startswith("cut") else "dropped"
+        say(f"{what} {count:,} rows: {reason}")
+        if notes is not None:
+            notes[f"{what}: {reason}"] += count
     return rows
 
 
 def data_identity(recipe: Recipe) -> str:
-    """What the run was trained on: the hash of its manifest, or of its files."""
+    """Return the hash of the data of a run, of its manifests or of its files."""
     if recipe.objective.reads == "documents":
         found = [str(read_manifest(path)["dataset_id"]) for path in recipe.data.path]
         return found[0] if len(found) == 1 else fingerprint([found, dump(recipe.data.weights)])

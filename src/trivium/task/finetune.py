@@ -58,7 +58,7 @@ def recipe_for(
 def finetune(
     name: str, recipe: Recipe, out: Path, resume: bool = False, begin: Callable[[api.Model, Recipe], None] | None = None
 ) -> tuple[Path, dict[str, Any]]:
-    """Train a model for a task into a run folder; give its model folder and the metrics on `data.valid`."""
+    """Train a model for a task into a run folder; return its model folder and the metrics on `data.valid`."""
     folder = run(recipe, out, resume, {"task": name}, begin)
     if not recipe.data.valid or not FIRST:
         return folder, {}
@@ -70,11 +70,11 @@ def finetune(
 
 
 def plain(found: dict[str, Any]) -> dict[str, Any]:
-    """The metrics that are single numbers."""
+    """Return the metrics that are single numbers."""
     return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
 
 def tell(found: dict[str, Any]) -> None:
-    """Say metrics, one a line."""
+    """Print metrics, one per line."""
     for name, value in plain(found).items():
         say(f"{name:<12} {value:,}" if isinstance(value, int) else f"{name:<12} {value:.4f}")

@@ -1,4 +1,4 @@
-"""What a model says of every row of a file, as JSON lines, and how good it is."""
+"""Predict every row of a file as JSON lines, or measure the model on the rows."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from trivium.task.task import Task, task_of
 
 
 def task_for(model: api.Model, name: str | None = None, overrides: Sequence[str] = ()) -> Task:
-    """The task asked for, or the one that the model was tuned for, or that its head is for; else chat.
+    """Return the task of this name, else the one that the model was tuned for or that its head is for, else chat.
 
     Overrides such as `max_new_tokens=64` set its fields.
     """
@@ -35,12 +35,12 @@ def _named(model: api.Model, name: str | None) -> Task:
     if "pool" in model.record:
         return task_of("embed")
     if model.config.family == "encoder":
-        raise ConfigError("predict: the model has no head of a task; say by --task what is wanted of it")
+        raise ConfigError("predict: the model has no head of a task; name a task by --task")
     return task_of("chat")
 
 
 def reading_of(model: api.Model, given: RowReading = RowReading()) -> RowReading:
-    """How rows are read for a model: speakers and prefix as in its training, unless they are given."""
+    """Return how rows are read for a model: speakers and prefix as in training, unless they are given."""
     data = model.record.get("recipe", {}).get("data", {})
     trained = parse(RowReading, data.get("rows", {}) if isinstance(data, dict) else {}, "trivium.json")
     return given.replace(
@@ -49,13 +49,13 @@ def reading_of(model: api.Model, given: RowReading = RowReading()) -> RowReading
 
 
 def parted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What a person says of the task (`task.max_new_tokens=64`), and what of its rows."""
+    """Split overrides into those of the task (`task.max_new_tokens=64`) and those of its rows."""
     own = [one for one in overrides if one.startswith("task.")]
     return [one.removeprefix("task.") for one in own], [one for one in overrides if one not in own]
 
 
 def rows_as(overrides: Sequence[str] = (), format: str | None = None, skip_bad: bool = False) -> RowReading:
-    """How a person says that rows are read: `prefix=...`, `columns=["1","2"]`."""
+    """Return how rows are read, by overrides such as `prefix=...` and `columns=["1","2"]`."""
     tree = {"format": format, "skip_bad": skip_bad}
     return parse(RowReading, override(tree, overrides), "rows")
 
@@ -67,7 +67,7 @@ def evaluate_files(
     reading: RowReading = RowReading(),
     overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """A task's metrics of a model, ours or a stock folder, on files of rows."""
+    """Return the metrics of a task, for a model folder of ours or a stock one, on files of rows."""
     loaded = api.load(model, device=pick())
     return task_for(loaded, task, overrides).measure(loaded, paths, reading_of(loaded, reading))
 
@@ -80,7 +80,7 @@ def predict_file(
     reading: RowReading = RowReading(),
     overrides: Sequence[str] = (),
 ) -> int:
-    """Write one line for each row, whole or not at all, or print them; give how many there are."""
+    """Write one line for each row to a file, or print it; return how many there are."""
     loaded = api.load(model, device=pick())
     found = task_for(loaded, task, overrides).predict(loaded, [source], reading_of(loaded, reading))
     lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in found]

@@ -44,14 +44,10 @@ class LabelledText(Record, kind="label"):
         """The one text, or both."""
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
 
-    @property
-    def prefix(self) -> str:
-        return "classify: "
-
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         said(self.text, "text")
         answer = [] if self.label is None else [said(", ".join(self.labels), "label")]
-        return single("\n\n".join(text for text in self.texts if text.strip()), answer)
+        return single("\n\n".join(text for text in self.texts if text.strip()), answer, "classify: ")
 
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
         target = self.target(head.labels, head.multi_label)

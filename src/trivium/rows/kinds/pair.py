@@ -26,13 +26,10 @@ class Pair(Record, kind="pair"):
     source_lang: str | None = None
     target_lang: str | None = None
 
-    @property
-    def prefix(self) -> str:
-        known = self.source_lang and self.target_lang
-        return f"translate {self.source_lang} to {self.target_lang}: " if known else ""
-
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
-        return single(_joined(self.source, "source"), answers_of(self.target, "target"))
+        known = self.source_lang and self.target_lang
+        prefix = f"translate {self.source_lang} to {self.target_lang}: " if known else ""
+        return single(_joined(self.source, "source"), answers_of(self.target, "target"), prefix)
 
 
 class Translation(Record, kind="translation"):
@@ -40,21 +37,12 @@ class Translation(Record, kind="translation"):
 
     translation: dict[str, str]
 
-    @property
-    def prefix(self) -> str:
-        source, target = self._languages()
-        return f"translate {source} to {target}: "
-
-    def _languages(self) -> tuple[str, str]:
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
         if len(self.translation) != 2:
             raise ValueError(f"translation: expected two languages, found {', '.join(self.translation) or 'none'}")
         source, target = self.translation
-        return source, target
-
-    def chat(self, speakers: Mapping[str, str]) -> Conversation:
-        source, target = self._languages()
-        asked = said(self.translation[source], f"translation.{source}")
-        return single(asked, [said(self.translation[target], f"translation.{target}")])
+        text, answer = (said(self.translation[language], f"translation.{language}") for language in (source, target))
+        return single(text, [answer], f"translate {source} to {target}: ")
 
 
 class Summary(Record, kind="summary"):
@@ -66,12 +54,8 @@ class Summary(Record, kind="summary"):
     document: str | Seq[str]
     summary: str | Seq[str] | None = None
 
-    @property
-    def prefix(self) -> str:
-        return "summarize: "
-
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
-        return single(_joined(self.document, "document"), answers_of(self.summary, "summary"))
+        return single(_joined(self.document, "document"), answers_of(self.summary, "summary"), "summarize: ")
 
 
 def _joined(text: str | Seq[str], key: str) -> str:

@@ -62,13 +62,9 @@ class Squad(Record, kind="squad"):
         """The answers; none where the context does not answer the question."""
         return self.answers.text if self.answers else ()
 
-    @property
-    def prefix(self) -> str:
-        return "answer from the text: "
-
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         found = answers_of(self.texts or UNANSWERABLE, "answers.text") if self.answers else []
-        return single(about(self.context, self.question), found)
+        return single(about(self.context, self.question), found, "answer from the text: ")
 
     def windows(self, layout: Layout, stride: int) -> Iterator[ContextWindow]:
         """Lay the question with each part of its context that fits beside it, `stride` tokens apart."""

@@ -1,7 +1,7 @@
-"""How near answers come to what would be right: plain functions of strings, the best over several references.
+"""Overlap of generated texts with references: exact match, ROUGE, BLEU, chrF, the best over several references.
 
-ROUGE is that of the `rouge-score` package (lower case, letters and digits, no stemming), and every Chinese, Japanese
-or Korean character is a word of its own. BLEU and chrF are sacrebleu's, over the whole corpus.
+ROUGE is that of the `rouge-score` package (lower case, letters and digits, no stemming), but every Chinese, Japanese or
+Korean character is a word. BLEU and chrF are those of sacrebleu, over the whole corpus.
 """
 
 import re
@@ -19,38 +19,38 @@ _HAN = re.compile(f"[{HAN}]")
 
 
 def exact_match(answer: str, references: Sequence[str]) -> float:
-    """1 if the answer is one of the references, white space around it aside, else 0."""
+    """Return 1 if the answer is one of the references, without white space around it, else 0."""
     return float(answer.strip() in {reference.strip() for reference in references})
 
 
 def rouge_1(answer: str, references: Sequence[str]) -> float:
-    """ROUGE-1 F1 (Lin 2004), the best over the references."""
+    """Return ROUGE-1 F1 (Lin 2004), the best over the references."""
     return _best(answer, references, lambda said, right: _shared(said, right, 1))
 
 
 def rouge_2(answer: str, references: Sequence[str]) -> float:
-    """ROUGE-2 F1 (Lin 2004), the best over the references."""
+    """Return ROUGE-2 F1 (Lin 2004), the best over the references."""
     return _best(answer, references, lambda said, right: _shared(said, right, 2))
 
 
 def rouge_l(answer: str, references: Sequence[str]) -> float:
-    """ROUGE-L F1 (Lin 2004), the best over the references."""
+    """Return ROUGE-L F1 (Lin 2004), the best over the references."""
     return _best(answer, references, _subsequence)
 
 
 def bleu(answers: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Corpus BLEU, 0 to 100; Chinese references are parted into characters, others as sacrebleu's 13a does."""
+    """Return corpus BLEU, 0 to 100; Chinese is split into characters, other languages by sacrebleu's 13a."""
     tokenize = "zh" if chinese(references) else "13a"
     return float(_sacrebleu().corpus_bleu(list(answers), _streams(references), tokenize=tokenize).score)
 
 
 def chrf(answers: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Corpus chrF2, 0 to 100 (Popović 2015)."""
+    """Return corpus chrF2, 0 to 100 (Popović 2015)."""
     return float(_sacrebleu().corpus_chrf(list(answers), _streams(references)).score)
 
 
 def chinese(references: Sequence[Sequence[str]]) -> bool:
-    """Whether at least a third of the letters of the references are characters that are words by themselves."""
+    """Return whether at least a third of the letters of the references are Chinese, Japanese or Korean characters."""
     text = "".join(text for row in references for text in row)
     letters = sum(char.isalpha() for char in text)
     return 3 * len(_HAN.findall(text)) >= letters > 0
@@ -66,7 +66,7 @@ PER_CORPUS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], float]]
 
 
 def measure(names: Sequence[str], answers: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """These metrics of answers, each over all rows: means in 0 to 1, and BLEU and chrF in 0 to 100."""
+    """Return these metrics over all rows: means from 0 to 1, BLEU and chrF from 0 to 100."""
     assert len(answers) == len(references), "an answer for each row"
     found = {}
     for name in names:
@@ -79,11 +79,11 @@ def measure(names: Sequence[str], answers: Sequence[str], references: Sequence[S
 
 
 def available(names: Sequence[str]) -> list[str]:
-    """Those of the metrics that can be measured here; the others are said, so that no finished run ends in an error."""
+    """Return the metrics that this installation can measure; tell which ones it cannot, instead of an error."""
     corpus = [name for name in names if name in PER_CORPUS]
     if not corpus or find_spec("sacrebleu"):
         return list(names)
-    say(f"{', '.join(corpus)}: not measured, they need sacrebleu: pip install 'trivium[eval]'")
+    say(f"{', '.join(corpus)}: not measured, for they need sacrebleu: pip install 'trivium[eval]'")
     return [name for name in names if name not in corpus]
 
 
@@ -96,7 +96,7 @@ def _sacrebleu() -> Any:
 
 
 def _streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
-    """References as sacrebleu takes them: the first of every row, the second of every row, None where there is none."""
+    """Return references as sacrebleu takes them: the first of every row, then the second, None where one is missing."""
     most = max(len(row) for row in references)
     return [[row[i] if i < len(row) else None for row in references] for i in range(most)]
 
@@ -117,13 +117,13 @@ def _f1(common: int, said: int, right: int) -> float:
 
 
 def _shared(said: list[str], right: list[str], n: int) -> tuple[int, int, int]:
-    """How many n-grams two texts share, and how many each has."""
+    """Return how many n-grams two texts share, and how many each has."""
     a, b = (Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1)) for words in (said, right))
     return (a & b).total(), a.total(), b.total()
 
 
 def _subsequence(said: list[str], right: list[str]) -> tuple[int, int, int]:
-    """The longest common subsequence, one row of its table at a time, and the lengths."""
+    """Return the length of the longest common subsequence, computed row by row, and the lengths of both texts."""
     row = [0] * (len(right) + 1)
     for word in said:
         before = 0
