@@ -149,5 +149,5 @@ def test_save_and_load(model: trivium.Model, tmp_path: Path) -> None:
     model.save(tmp_path / "m")
     again = trivium.load(tmp_path / "m")
     assert again.config == model.config and again.record == model.record == {"data": "abc"}
-    assert again.stops == (model.tokenizer.id_of("<|end|>"), 2)
+    assert again.stop_ids == (model.tokenizer.id_of("<|end|>"), 2)
     assert again.generate("abc", max_new_tokens=8) == model.generate("abc", max_new_tokens=8)

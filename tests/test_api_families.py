@@ -23,7 +23,7 @@ def test_an_encoder_decoder_reads_the_prompt_and_writes_beside_it() -> None:
     m = made("t5")
     source = [*BYTES.encode("abc"), V.eos]
     (wanted,) = generate(
-        m.transformer, Request([[V.pad]], max_new_tokens=5, stop_ids=m.stops, vocabulary=384, sources=[source])
+        m.transformer, Request([[V.pad]], max_new_tokens=5, stop_ids=m.stop_ids, vocabulary=384, sources=[source])
     )
     assert m.generate([source], max_new_tokens=5) == [wanted.ids]
     assert m.generate("abc", max_new_tokens=5) == BYTES.decode(wanted.ids, skip_special=True)

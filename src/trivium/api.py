@@ -34,9 +34,9 @@ from trivium.model.config import ModelConfig, configure
 from trivium.model.layer.score import SequenceClassification
 from trivium.model.mode import evaluating
 from trivium.model.transformer import Transformer
+from trivium.token import template
 from trivium.token.frame import default_frame, read_frame, with_frame
 from trivium.token.layout import Layout
-from trivium.token.template import stop_ids
 from trivium.token.tokenizer import Tokenizer
 
 Prompts = TypeVar("Prompts", str, list[str], list[int], list[list[int]])
@@ -50,7 +50,7 @@ class Model:
         self,
         transformer: Transformer,
         tokenizer: Tokenizer | None = None,
-        stops: Sequence[int] | None = None,
+        stop_ids: Sequence[int] | None = None,
         record: Mapping[str, Any] | None = None,
         start: int | None = None,
         forced: Mapping[str, int] | None = None,
@@ -58,13 +58,14 @@ class Model:
     ) -> None:
         """Join the parts; without a tokenizer the model takes ids only.
 
-        `stops` are the ids that end a text (None: the tokenizer's). `record` is kept in trivium.json. `start` is the
+        `stop_ids` end a text (None: the tokenizer's). `record` is kept in trivium.json. `start` is the
         first id of the decoder beside an encoder (None: pad). `forced` are the `first` and `last` id of a generated
         text, where the model has them. `name` is the model in error messages.
         """
         self.transformer, self.record, self.name = transformer, dict(record or {}), name
         self.start, self.forced, self._tokenizer = start, dict(forced or {}), tokenizer
-        self.stops = tuple(stops if stops is not None else stop_ids(tokenizer) if tokenizer else ())
+        own = template.stop_ids(tokenizer) if tokenizer else ()
+        self.stop_ids = tuple(own if stop_ids is None else stop_ids)
 
     @property
     def config(self) -> ModelConfig:
@@ -73,7 +74,7 @@ class Model:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer; ModelError without one. A tokenizer that is set adds its ids that end a text to `stops`."""
+        """The tokenizer; ModelError without one. A tokenizer that is set adds its stop ids to the model's."""
         if self._tokenizer is None:
             raise ModelError(f"{self.name} has no tokenizer (no tokenizer.json): give ids, or set model.tokenizer")
         return self._tokenizer
@@ -81,7 +82,7 @@ class Model:
     @tokenizer.setter
     def tokenizer(self, tokenizer: Tokenizer | None) -> None:
         self._tokenizer = tokenizer
-        self.stops = tuple(dict.fromkeys((*self.stops, *(stop_ids(tokenizer) if tokenizer else ()))))
+        self.stop_ids = tuple(dict.fromkeys((*self.stop_ids, *(template.stop_ids(tokenizer) if tokenizer else ()))))
 
     def hidden(
         self,
@@ -178,7 +179,7 @@ class Model:
         prompts, sources = ([[self._begin] for _ in ids], ids) if both else (ids, None)
         strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
         size = self._tokenizer.size if self._tokenizer else None
-        return Request(prompts, sources, decoding, max_new_tokens, self.stops, strings, size)
+        return Request(prompts, sources, decoding, max_new_tokens, self.stop_ids, strings, size)
 
     def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
         """Return an encoder's guesses (text, probability) for each gap; a gap is `[MASK]` or the mask token."""
@@ -264,7 +265,7 @@ def load(
     plugin.load(imports, "load")
     found = hub.load(folder, dtype)
     transformer = found.transformer.to(device)
-    return Model(transformer, found.tokenizer, found.stops, found.record, found.start, found.forced, str(folder))
+    return Model(transformer, found.tokenizer, found.stop_ids, found.record, found.start, found.forced, str(folder))
 
 
 def build(preset: str = "llama", **overrides: Any) -> Model:

@@ -106,7 +106,7 @@ def model(name: str, tokenizer: Tokenizer, spare: int = 0, scale: float = 0.2, *
 
 
 def write(file: Path, made: trivium.Model, quantize: str | None = None) -> Path:
-    return gguf.write(file, made.transformer, made.tokenizer, made.stops, quantize)
+    return gguf.write(file, made.transformer, made.tokenizer, made.stop_ids, quantize)
 
 
 SERVE = """

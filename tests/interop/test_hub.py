@@ -86,7 +86,7 @@ def test_the_files_of_a_folder(tokenizer: Tokenizer, tmp_path: Path) -> None:
     card = (tmp_path / "m/README.md").read_text()
     assert card.startswith("---\n") and "| loss | 2.25 |" in card
     found = hub.load(tmp_path / "m")
-    assert found.record == record and found.stops == (end, 2)
+    assert found.record == record and found.stop_ids == (end, 2)
     assert found.tokenizer.encode("abc ü") == tokenizer.encode("abc ü")
 
 

@@ -58,7 +58,7 @@ def test_new_tokens_and_a_template_of_ones_own(tmp_path, capsys):
     assert tuned.config.vocab_size == tuned.tokenizer.size == 386 and len(tuned.record["recipe"]["tokens"]) == 2
     end = tuned.tokenizer.id_of("<|im_end|>")
     generation = json.loads((model / "generation_config.json").read_text())
-    assert end in generation["eos_token_id"] and end in tuned.stops
+    assert end in generation["eos_token_id"] and end in tuned.stop_ids
     stock = transformers.AutoModelForCausalLM.from_pretrained(model).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(model)
     talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]

@@ -22,5 +22,5 @@ def export(
     if to != "gguf":
         raise ConfigError(f"--to: expected gguf, found {to!r}")
     found = hub.load(model)
-    gguf.write(out, found.transformer, found.tokenizer, found.stops, quantize, name=model.resolve().name)
+    gguf.write(out, found.transformer, found.tokenizer, found.stop_ids, quantize, name=model.resolve().name)
     say(f"{out}: {out.stat().st_size:,} bytes for llama.cpp")

@@ -48,13 +48,13 @@ def write(
     file: str | Path,
     transformer: torch.nn.Module,
     tokenizer: Tokenizer | None,
-    stops: Sequence[int] = (),
+    stop_ids: Sequence[int] = (),
     quantize: str | None = None,
     name: str = "trivium",
 ) -> Path:
     """Write a GGUF file, whole or not at all; `quantize` None keeps float32, "q8_0" stores matrices in 8 bits.
 
-    `stops` are the ids that end a text. What llama.cpp has not is a ModelError.
+    `stop_ids` end a text. What llama.cpp has not is a ModelError.
     """
     gguf, file = _package(), Path(file)
     if quantize not in TYPES:
@@ -72,7 +72,7 @@ def write(
         writer.add_name(name)
         writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantize else gguf.LlamaFileType.ALL_F32)
         _sizes(writer, config)
-        _tokenizer(gguf, writer, tokenizer, stops, config.vocab_size)
+        _tokenizer(gguf, writer, tokenizer, stop_ids, config.vocab_size)
         for key, tensor in state.items():
             data = tensor.float().contiguous().numpy()
             if not quantize or tensor.dim() < 2 or key.startswith("position"):
@@ -176,7 +176,7 @@ def _interleave(tensor: Tensor, heads: int) -> Tensor:
     return tensor.reshape(heads, 2, -1, *tensor.shape[1:]).transpose(1, 2).reshape(tensor.shape)
 
 
-def _tokenizer(gguf: ModuleType, writer: Any, tokenizer: Tokenizer, stops: Sequence[int], size: int) -> None:
+def _tokenizer(gguf: ModuleType, writer: Any, tokenizer: Tokenizer, stop_ids: Sequence[int], size: int) -> None:
     tree, kinds = json.loads(tokenizer.json), gguf.TokenType
     model, split = tree["model"], _split(tree)
     names = [f"<|unused_{i}|>" for i in range(size)]
@@ -195,7 +195,7 @@ def _tokenizer(gguf: ModuleType, writer: Any, tokenizer: Tokenizer, stops: Seque
     # A list must not be empty; two whole names never stand side by side as characters do.
     writer.add_token_merges(merges or [" ".join(names[index] for index in sorted(tokenizer.special)[:2])])
     known = tokenizer.vocabulary
-    ends = [stop for stop in dict.fromkeys((known.eos, *stops)) if stop is not None]
+    ends = [stop for stop in dict.fromkeys((known.eos, *stop_ids)) if stop is not None]
     unknown = tokenizer.roles.get("unk_token")
     for add, value in {
         writer.add_bos_token_id: known.bos,

@@ -47,7 +47,7 @@ class Folder:
 
     transformer: Transformer
     tokenizer: Tokenizer | None = None
-    stops: tuple[int, ...] = ()
+    stop_ids: tuple[int, ...] = ()
     """The ids that end a generated text."""
     start: int | None = None
     """The id that a decoder beside an encoder begins with, where a file says so."""
