@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 import trivium
 from trivium.base.errors import ModelError, TriviumError
-from trivium.interop import hub, weights
+from trivium.interop import hub, tensors
+from trivium.model.weights import collect
 from trivium.token.template import CHAT_TEMPLATE
 from trivium.token.tokenizer import Tokenizer
 
@@ -101,7 +102,7 @@ def test_no_stock_class_is_said_with_the_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["module", "_checkpoint_wrapped_module"])
 def test_wrappers_leave_no_trace_in_names(name: str, tmp_path: Path) -> None:
     """Compiled blocks in what a process group or activation checkpointing wraps around them, under a compiled whole."""
-    ours, plain = model(), set(weights.collect(model().transformer))
+    ours, plain = model(), set(collect(model().transformer))
     for i, block in enumerate(ours.transformer.decoder.blocks):
         outer = torch.nn.Module()
         outer.add_module(name, torch.compile(block))
@@ -109,7 +110,7 @@ def test_wrappers_leave_no_trace_in_names(name: str, tmp_path: Path) -> None:
     wrapped = torch.compile(ours.transformer)
     names = [key for key, _ in wrapped.named_parameters()]
     assert all(any(f"{part}." in key for key in names) for part in ("_orig_mod", name))
-    assert set(weights.collect(wrapped)) == plain
+    assert set(collect(wrapped)) == plain
     hub.save(tmp_path / "m", wrapped)
     assert not [key for key in load_file(tmp_path / "m/model.safetensors") if "_orig_mod" in key or name in key]
     trivium.load(tmp_path / "m")
@@ -210,7 +211,7 @@ def test_a_failed_save_leaves_the_old_model(tmp_path: Path, monkeypatch: pytest.
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(weights, "save_file", full)
+    monkeypatch.setattr(tensors, "save_file", full)
     with pytest.raises(TriviumError, match="No space left on device; nothing was changed"):
         model().save(tmp_path / "m")
     assert [file.name for file in tmp_path.iterdir()] == ["m"]

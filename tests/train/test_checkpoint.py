@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 import tiny
 from crash import WRITING, deaths, faults, full_disk
 from trivium.base.errors import ModelError, TriviumError
+from trivium.model.weights import collect
 from trivium.train import checkpoint as module
-from trivium.train.checkpoint import FILES, checkpoints, latest, load_checkpoint, load_weights, save_checkpoint, weights
+from trivium.train.checkpoint import FILES, checkpoints, latest, load_checkpoint, save_checkpoint
 
 SAMPLE_AND_ALL = [3, pytest.param(30, marks=pytest.mark.slow)]
 
@@ -82,48 +83,18 @@ def test_what_is_saved_is_loaded_bit_for_bit(tmp_path):
 def test_nothing_in_a_checkpoint_is_a_pickle(tmp_path, state):
     folder = state.save(tmp_path, 1)
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "manifest.json"])
-    assert set(load_file(folder / "model.safetensors")) == set(weights(state.model))
+    assert set(load_file(folder / "model.safetensors")) == set(collect(state.model))
     assert all(isinstance(json.loads((folder / name).read_text()), dict) for name in ("state.json", "manifest.json"))
 
 
 def test_keys_carry_no_wrapper(tmp_path):
     model = tiny.model()
-    plain = set(weights(model))
+    plain = set(collect(model))
     model.compile(backend="eager")
     optimizer = tiny.recipe().optim.build(model)
     folder = save_checkpoint(tmp_path, 1, model, optimizer, {"facts": {}}, 1)
     found = set(load_file(folder / "model.safetensors"))
     assert found == plain and not any("_orig_mod" in key or key.startswith("module.") for key in found)
-
-
-def test_tied_weights_are_stored_once_and_tied_when_loaded(tmp_path):
-    model, other = (tiny.model("gpt2", seed=seed) for seed in (0, 1))
-    stored = weights(model)
-    tables = [key for key, value in stored.items() if value.shape == (64, 32)]
-    assert len(tables) == 2 - 1 + ("inputs.decoder.position.weight" in tables)
-    load_weights(other, stored, "here")
-    assert other.head.weight.data_ptr() == other.tokens.weight.data_ptr()
-    assert torch.equal(other.tokens.weight, model.tokens.weight)
-
-
-def test_untied_weights_are_stored_both():
-    assert {"tokens.weight", "head.weight"} <= set(weights(tiny.model(tree={"tie": False})))
-
-
-def test_weights_keep_the_type_they_are_trained_in():
-    model = tiny.model().bfloat16()
-    assert {value.dtype for value in weights(model).values()} == {torch.bfloat16}
-
-
-def test_other_keys_and_shapes_are_errors():
-    model = tiny.model()
-    stored = weights(model)
-    with pytest.raises(ModelError, match=r"here: missing weight 'decoder\.norm\.weight' \(1 keys differ\)"):
-        load_weights(model, {k: v for k, v in stored.items() if k != "decoder.norm.weight"}, "here")
-    with pytest.raises(ModelError, match=r"here: unexpected weight 'zzz'"):
-        load_weights(model, {**stored, "zzz": torch.zeros(1)}, "here")
-    with pytest.raises(ModelError, match=r"decoder\.norm\.weight: expected shape \[32\], found \[31\]"):
-        load_weights(model, {**stored, "decoder.norm.weight": torch.zeros(31)}, "here")
 
 
 def test_a_checkpoint_of_another_optimizer_is_an_error(tmp_path, state):
@@ -232,7 +203,7 @@ def naive_save(root, step, state):
     folder.mkdir(exist_ok=True)
     state.at(step)
     raw = {}
-    for name, content in (("model", weights(state.model)), ("optim", module._flatten(state.optimizer)[0])):
+    for name, content in (("model", collect(state.model)), ("optim", module._flatten(state.optimizer)[0])):
         save_file(content, root / "scratch")
         raw[f"{name}.safetensors"] = (root / "scratch").read_bytes()
     raw["state.json"] = json.dumps({"facts": {"loss": step}, "optim": {}, "step": step}).encode()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop import families, hub, weights
+from trivium.interop import families, hub
 from trivium.interop.families import by_type, obstacle
 from trivium.interop.rules import Rule, to_theirs
 from trivium.model.attention.pattern import Causal
@@ -26,6 +26,7 @@ from trivium.model.layer.norm import LayerNorm, RMSNorm
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, NoScaling
 from trivium.model.stack import StackConfig
+from trivium.model.weights import collect
 from trivium.token.bpe import SPLIT
 from trivium.token.tokenizer import Tokenizer
 
@@ -65,7 +66,7 @@ def write(
         raise ModelError("this model has no tokenizer (no tokenizer.json), and a GGUF file needs one")
     config = hub.unwrap(transformer).config
     arch = architecture(config)
-    state = _state(gguf, arch, config, weights.collect(transformer))
+    state = _state(gguf, arch, config, collect(transformer))
     kind = gguf.GGMLQuantizationType[TYPES[quantize]]
     with files.writing(file) as handle:
         writer = gguf.GGUFWriter(handle.name, arch)  # opens the temporary file a second time

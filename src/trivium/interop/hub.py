@@ -17,13 +17,14 @@ from trivium.base import files, plugin
 from trivium.base.config import classes, dump, parse
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.log import warn
-from trivium.interop import adapter, equip, families, rules, weights
+from trivium.interop import adapter, equip, families, rules, tensors
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_type, difference, stock
 from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM
 from trivium.model.transformer import Transformer
+from trivium.model.weights import WRAPPERS, collect, empty, fill, slots
 from trivium.token.template import stop_ids
 from trivium.token.tokenizer import Tokenizer
 
@@ -87,7 +88,7 @@ def save(
         raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {config.vocab_size}")
     vocabulary = tokenizer.vocabulary if tokenizer else None
     family, reasons = stock(config, vocabulary)
-    state = weights.collect(transformer)
+    state = collect(transformer)
     parameters = sum(tensor.numel() for tensor in state.values())
     tree: dict[str, Any] = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
     if family:
@@ -104,7 +105,7 @@ def save(
     if reasons:
         about["reasons"] = reasons
     with files.publishing(folder) as new:
-        weights.write(new, state, shard_bytes)
+        tensors.write(new, state, shard_bytes)
         files.write_json(new / "config.json", {**tree, "dtype": dtype, "torch_dtype": dtype})
         if config.decoder and isinstance(config.head, LM):
             files.write_json(new / GENERATION, generation)
@@ -153,15 +154,18 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         raise ModelError(
             f"{folder / 'tokenizer.json'}: has {tokenizer.size} tokens, config.json says {config.vocab_size}"
         )
-    transformer = weights.empty(config)
-    state, wanted = weights.read(folder, dtype), weights.shapes(transformer)
+    transformer = empty(config)
+    state, wanted = (
+        tensors.read(folder, dtype),
+        {name: tensor.shape for name, (tensor, _) in slots(transformer).items()},
+    )
     table: rules.Table = [rules.Rule(name, name) for name in wanted]
     if family:
         table = families.rules(family, config)
         if not any(key.startswith(family.prefix) for key in state):
             state = {family.prefix + key: tensor for key, tensor in state.items()}
     try:
-        weights.fill(transformer, rules.to_ours(state, table, wanted))
+        fill(transformer, rules.to_ours(state, table, wanted), str(folder))
     except ModelError as wrong:
         raise ModelError(f"{folder}: {wrong}") from wrong
     record = {
@@ -239,7 +243,7 @@ def _stops(tree: dict[str, Any], generation: dict[str, Any], tokenizer: Tokenize
 def unwrap(transformer: torch.nn.Module) -> Transformer:
     """The Transformer inside compilation and data-parallel wrappers."""
     while not isinstance(transformer, Transformer):
-        inner = next((getattr(transformer, name) for name in weights.WRAPPERS if hasattr(transformer, name)), None)
+        inner = next((getattr(transformer, name) for name in WRAPPERS if hasattr(transformer, name)), None)
         assert inner is not None, f"expected a Transformer, found {type(transformer).__name__}"
         transformer = inner
     return transformer

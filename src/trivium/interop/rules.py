@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from trivium.base.errors import ModelError
-
-State = dict[str, Tensor]
+from trivium.model.weights import State
 
 
 @dataclass(frozen=True, slots=True)

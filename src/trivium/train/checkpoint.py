@@ -20,36 +20,11 @@ from torch import nn
 from trivium.base.errors import ModelError, TriviumError
 from trivium.base.files import publishing, read_json, write_json, writing, xxh3
 from trivium.base.log import warn
+from trivium.model.weights import collect, fill
 
 FILES = ("model.safetensors", "optim.safetensors", "state.json")
 FAILED_SAVES_LIMIT = 3
 _NAME = re.compile(r"step-(\d{8})")
-
-
-def weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The state of a model with tied weights once, contiguous, on the CPU."""
-    seen: set[int] = set()
-    out = {}
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            out[name] = tensor.detach().cpu().contiguous()
-    return out
-
-
-def load_weights(model: nn.Module, state: dict[str, torch.Tensor], where: str) -> None:
-    """Fill a model from `weights`; a missing or unexpected key is an error."""
-    alias = {id(tensor): name for name, tensor in reversed(list(model.state_dict(keep_vars=True).items()))}
-    expected = set(alias.values())
-    if wrong := sorted(expected ^ set(state)):
-        what = "missing" if wrong[0] in expected else "unexpected"
-        raise ModelError(f"{where}: {what} weight {wrong[0]!r} ({len(wrong)} keys differ); is it another model's?")
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        source = state[alias[id(tensor)]]
-        if source.shape != tensor.shape:
-            raise ModelError(f"{where}: {name}: expected shape {list(tensor.shape)}, found {list(source.shape)}")
-        with torch.no_grad():
-            tensor.copy_(source)
 
 
 def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -71,7 +46,7 @@ def save_checkpoint(
     folder = root / f"step-{step:08d}"
     tensors, plain = _flatten(optimizer)
     with publishing(folder) as temporary:
-        for name, content in (("model.safetensors", weights(model)), ("optim.safetensors", tensors)):
+        for name, content in (("model.safetensors", collect(model)), ("optim.safetensors", tensors)):
             with writing(temporary / name) as handle:
                 handle.write(save(content, metadata={"format": "pt"}))
         write_json(temporary / "state.json", {**state, "step": step, "optim": plain})
@@ -146,7 +121,7 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         model_state, tensors = load_file(folder / "model.safetensors"), load_file(folder / "optim.safetensors")
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{folder}: cannot read: {error}") from error
-    load_weights(model, model_state, str(folder))
+    fill(model, model_state, str(folder))
     entries: dict[int, dict[str, Any]] = {}
     for key, value in [*tensors.items(), *state["optim"].items()]:
         index, name = key.split(".", 1)

@@ -1,78 +1,18 @@
-"""Weights between a Transformer and safetensors files, single or sharded; and a Transformer that costs nothing to make.
-
-Knows names, shapes and files; refuses to know families and configs' spelling. Nothing here unpickles.
-"""
+"""Tensors in safetensors files, single or sharded. Knows files alone; nothing here unpickles."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from trivium.base import files
 from trivium.base.errors import ModelError, TriviumError
-from trivium.interop.rules import State
-from trivium.model.config import ModelConfig
-from trivium.model.transformer import Transformer
+from trivium.model.weights import State
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-WRAPPERS = {"_orig_mod", "module", "_checkpoint_wrapped_module"}
-"""What compilation, data parallelism and checkpointing put into names."""
-
-
-@contextmanager
-def _hollow() -> Iterator[None]:
-    """Let modules that are built meanwhile have parameters without memory, but real buffers."""
-
-    def hollow(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
-        if parameter is None or parameter.is_meta:
-            return parameter
-        return nn.Parameter(parameter.data.to("meta"), parameter.requires_grad)
-
-    hook = register_module_parameter_registration_hook(hollow)  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def empty(config: ModelConfig) -> Transformer:
-    """A Transformer whose parameters are still to be given by `fill`."""
-    with _hollow():
-        return Transformer(config)
-
-
-def shapes(transformer: Transformer) -> dict[str, torch.Size]:
-    """Every weight that a file must hold, by name; a shared one counts once."""
-    return {name: parameter.shape for name, parameter in transformer.named_parameters()}
-
-
-def fill(transformer: Transformer, state: State) -> None:
-    """Give a Transformer its weights; parameters that were one stay one."""
-    tied: dict[int, list[str]] = {}
-    for name, parameter in transformer.named_parameters(remove_duplicate=False):
-        tied.setdefault(id(parameter), []).append(name)
-    full = {name: state[names[0]] for names in tied.values() for name in names}
-    transformer.load_state_dict(full, strict=True, assign=True)
-    for first, *others in tied.values():
-        for other in others:
-            path, _, leaf = other.rpartition(".")
-            setattr(transformer.get_submodule(path), leaf, transformer.get_parameter(first))
-
-
-def collect(transformer: nn.Module) -> State:
-    """The weights of a Transformer by name, wrappers left out, each shared one once, on the CPU."""
-    state: State = {}
-    for name, parameter in transformer.named_parameters():
-        clean = ".".join(part for part in name.split(".") if part not in WRAPPERS)
-        state[clean] = parameter.detach().cpu()
-    return state
 
 
 def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> State:
@@ -131,7 +71,7 @@ def write(folder: Path, state: State, shard_bytes: int) -> None:
     files.write_json(folder / INDEX, {"metadata": total, "weight_map": table})
 
 
-def _save(file: Path, state: dict[str, Tensor]) -> None:
+def _save(file: Path, state: State) -> None:
     try:
         file.touch()
         mode = file.stat().st_mode  # safetensors would make it unreadable to others

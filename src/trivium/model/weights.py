@@ -1,0 +1,82 @@
+"""The weights of a model by name: collect them, fill them in, make a model without memory for them.
+
+A name is the model's own, without the parts that compilation and data parallelism put into it. A tensor that a model
+has under several names (tied weights) stands once, under the first. Knows no file.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from trivium.base.errors import ModelError
+from trivium.model.config import ModelConfig
+from trivium.model.transformer import Transformer
+
+State = dict[str, Tensor]
+WRAPPERS = {"_orig_mod", "module", "_checkpoint_wrapped_module"}
+"""What compilation, data parallelism and activation checkpointing put into names."""
+
+
+def slots(model: nn.Module) -> dict[str, tuple[Tensor, list[str]]]:
+    """Return each weight by name, with every name that the model has it under."""
+    found: dict[int, tuple[Tensor, list[str]]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        found.setdefault(id(tensor), (tensor, []))[1].append(name)
+    return {
+        ".".join(part for part in places[0].split(".") if part not in WRAPPERS): (tensor, places)
+        for tensor, places in found.values()
+    }
+
+
+def collect(model: nn.Module) -> State:
+    """Return the weights, contiguous, on the CPU, in the dtype that they are trained in."""
+    return {name: tensor.detach().cpu().contiguous() for name, (tensor, _) in slots(model).items()}
+
+
+def fill(model: nn.Module, state: State, where: str) -> None:
+    """Give a model the weights of `collect`; tied weights stay tied.
+
+    A weight of an `empty` model becomes the tensor of `state`, any other takes its numbers. A missing or unexpected
+    name and a wrong shape are a ModelError that begins with `where`.
+    """
+    wanted = slots(model)
+    if wrong := sorted(set(wanted) ^ set(state)):
+        what = "missing" if wrong[0] in wanted else "unexpected"
+        raise ModelError(f"{where}: {what} weight {wrong[0]!r} ({len(wrong)} keys differ); is it another model's?")
+    for name, (tensor, places) in wanted.items():
+        source = state[name]
+        if source.shape != tensor.shape:
+            raise ModelError(f"{where}: {name}: expected shape {list(tensor.shape)}, found {list(source.shape)}")
+        if not tensor.is_meta:
+            with torch.no_grad():
+                tensor.copy_(source)
+            continue
+        parameter = nn.Parameter(source, tensor.requires_grad)
+        for place in places:
+            path, _, leaf = place.rpartition(".")
+            setattr(model.get_submodule(path), leaf, parameter)
+
+
+def empty(config: ModelConfig) -> Transformer:
+    """Return a Transformer whose parameters have no memory until `fill`, and whose buffers are computed."""
+    with _hollow():
+        return Transformer(config)
+
+
+@contextmanager
+def _hollow() -> Iterator[None]:
+    """Let modules that are built meanwhile register parameters without memory."""
+
+    def hollow(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
+        if parameter is None or parameter.is_meta:
+            return parameter
+        return nn.Parameter(parameter.data.to("meta"), parameter.requires_grad)
+
+    hook = register_module_parameter_registration_hook(hollow)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        hook.remove()
