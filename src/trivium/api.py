@@ -25,7 +25,7 @@ from trivium.infer.fill import fill
 from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, tabled
 from trivium.infer.request import Request
-from trivium.infer.sampling import Decoding, Sampling
+from trivium.infer.sampling import Sampling
 from trivium.infer.score import scores
 from trivium.infer.write import write
 from trivium.interop import equip, hub
@@ -170,9 +170,9 @@ class Model:
         where `num_beams` > 1 (length_penalty, early_stopping, no_repeat_ngram); `first` and `last` replace the ids
         that the model's folder forces (None: no such id). A ConfigError names an option that is wrong.
         """
-        kind: type[Decoding] = Beam if num_beams > 1 else Sampling
-        if wrong := [name for name in options if name not in kind.model_fields and name in Beam.model_fields]:
-            raise ConfigError(f"generate: {', '.join(wrong)}: only with num_beams > 1")
+        kind, other, when = (Beam, Sampling, "= 1") if num_beams > 1 else (Sampling, Beam, "> 1")
+        if wrong := [name for name in options if name not in kind.model_fields and name in other.model_fields]:
+            raise ConfigError(f"generate: {', '.join(wrong)}: only with num_beams {when}")
         tree = {name: value for name, value in {**self.forced, **options}.items() if value is not None}
         decoding = parse(kind, {**tree, "beams": num_beams} if kind is Beam else tree, "generate")
         both = self.config.family == "encoder_decoder"

@@ -113,6 +113,14 @@ def test_preparing_again_does_nothing(here: Path) -> None:
         (["prepare", "text", "-o", "text"], "not a data folder"),
         (["prepare", "text", "-o", "new", "--vocab-size", "100"], "multiple of 64"),
         (["generate", "text", "--prompt", "x"], "config.json"),
+        (
+            ["generate", "run/model", "--prompt", "x", "--num-beams", "2", "--temperature", "0.5"],
+            "generate: temperature: only with num_beams = 1",
+        ),
+        (
+            ["generate", "run/model", "--prompt", "x", "--num-beams", "2", "--stop", "x"],
+            "stop: beam search has stop ids",
+        ),
         (["evaluate", "run/model", "--data", "text"], "not a data folder"),
         (
             ["evaluate", "run/model", "--data", "data", "task.beam.beams=2"],

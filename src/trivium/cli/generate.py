@@ -23,12 +23,14 @@ def generate(
 ) -> None:
     """Continue a prompt."""
     from trivium.api import load
+    from trivium.infer.sampling import Sampling
     from trivium.model.device import pick
 
-    loaded = load(model, device=pick())
+    loaded, sampling = load(model, device=pick()), o.given(context, o.SAMPLING)
     if num_beams > 1:
-        print(loaded.generate(prompt, max_new_tokens, num_beams=num_beams))
+        changed = {name: value for name, value in sampling.items() if value != getattr(Sampling(), name)}
+        print(loaded.generate(prompt, max_new_tokens, stop, num_beams, **changed))
         return
-    for piece in loaded.stream(prompt, max_new_tokens, stop, **o.given(context, o.SAMPLING)):
+    for piece in loaded.stream(prompt, max_new_tokens, stop, **sampling):
         print(piece, end="", flush=True)
     print()
