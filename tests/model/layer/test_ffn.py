@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trivium.base.config import dump
+from trivium.base.config import dump, parse
+from trivium.base.errors import ConfigError
 from trivium.model.layer.ffn import ACTIVATIONS, FFN, GLU, MLP
+from trivium.model.stack import StackConfig
 
 KINDS = [kind for kind in FFN.kinds.values() if kind.__module__.startswith("trivium.")]
 
@@ -59,3 +61,9 @@ def test_gelu_comes_exact_and_as_tanh() -> None:
 )
 def test_the_field_s_names_stand_for_kinds(given: str | dict, meant: FFN) -> None:
     assert FFN.parse(given) == meant and FFN.parse(dump(FFN.parse(given))) == meant
+
+
+def test_a_name_of_the_field_does_not_lose_another_activation() -> None:
+    assert FFN.parse({"kind": "swiglu", "activation": "silu"}) == GLU(activation="silu")
+    with pytest.raises(ConfigError, match=r"ffn: swiglu has the activation silu, found 'gelu'; write kind = 'glu'"):
+        parse(StackConfig, {"layers": 1, "heads": 1, "ffn": {"kind": "swiglu", "activation": "gelu"}})

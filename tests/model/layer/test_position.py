@@ -126,7 +126,7 @@ def test_tables_stay_float32_in_a_bfloat16_model(kind: str) -> None:
     ("kind", "fields", "message"),
     [
         ("bucket", {"num_buckets": 0}, "greater than or equal to 4"),
-        ("bucket", {"max_distance": 16}, "expected more than 16, the exact distances"),
+        ("bucket", {"max_distance": 16}, "expected more than 16, the distances with an own bucket"),
         ("rope", {"fraction": 0.0}, "greater than 0"),
         ("rope", {"fraction": 1.5}, "less than or equal to 1"),
         ("rope", {"theta": 0.5}, "greater than 1"),

@@ -1,7 +1,7 @@
-"""From ids to the vectors that a stack reads.
+"""From ids to the input vectors of a stack.
 
-The token table belongs to the Transformer, which shares it between stacks and head; what is added to a token's
-vector on its way into one stack (positions, token types, norm) lives here.
+The Transformer owns the token table, which stacks and head share. Here is what each stack adds to a token's vector:
+positions, token types, a norm.
 """
 
 import math
@@ -15,15 +15,15 @@ from trivium.model.layer.position import Position
 
 
 class Embed(Choice):
-    """What a stack reads."""
+    """The input of a stack."""
 
     def build(self, hidden_size: int, context: int, position: Position, dropout: float) -> nn.Module:
-        """Make the module that maps a token's vectors [B, T, D] and their places to the stack's input."""
+        """Return the module that maps token vectors [B, T, D], positions and types [B, T] to the stack's input."""
         raise NotImplementedError
 
 
 class TokenInput(nn.Module):
-    """scale * token + position + type, normalised."""
+    """norm(scale * token + position + type)"""
 
     def __init__(self, config: "Tokens", hidden_size: int, context: int, position: Position, dropout: float) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class TokenInput(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "B T D"], positions: Int[Tensor, "B T"], types: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
-        # The factor is rounded to the model's dtype, as where such models were trained.
+        # The factor is rounded to the model's dtype, as in the training of such models.
         x = tokens * tokens.new_full((), self.scale) if self.scale != 1.0 else tokens
         if self.types is not None:
             x = x + self.types(positions * 0 if types is None else types)
@@ -46,7 +46,7 @@ class TokenInput(nn.Module):
 
 
 class Tokens(Embed, kind="tokens"):
-    """Token vectors: `scale` multiplies them by sqrt(D), `types` adds that many token types (BERT)."""
+    """Token vectors, multiplied by sqrt(D) with `scale`; plus a vector of one of `types` token types (BERT)."""
 
     scale: bool = False
     types: int = 0

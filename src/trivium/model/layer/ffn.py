@@ -5,9 +5,10 @@ Gated units: Shazeer 2020, "GLU Variants Improve Transformer" (arXiv:2002.05202)
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from jaxtyping import Float
+from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,59 +32,54 @@ NAMES: dict[str, dict[str, str]] = {
     "reglu": {"kind": "glu", "activation": "relu"},
     **{name: {"kind": "mlp", "activation": name} for name in ("gelu", "relu", "relu2")},
 }
-"""What the field calls some pairs of a kind and an activation; each may stand where a kind does."""
+"""The field's names for pairs of a kind and an activation; each may be given as a kind."""
 
 
 class FFN(Choice):
-    """What a block does at each position alone. `size` None derives the inner width from the model's."""
+    """The sublayer that works on each position alone. With `size` None the inner width follows from the model's."""
 
+    gated: ClassVar[bool] = False
     activation: Activation = "gelu"
     size: int | None = None
     bias: bool = True
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        """Make the kind that a name, a table or an instance stands for."""
+        """Return the kind for a name, a table or an instance; a name of the field sets the activation too."""
         table = {"kind": value} if isinstance(value, str) else value
         if isinstance(table, dict) and (meant := NAMES.get(str(table.get("kind")))):
+            if table.get("activation", meant["activation"]) != meant["activation"]:
+                raise PydanticCustomError(
+                    "kind",
+                    "{name} has the activation {own}, found {found}; write kind = '{kind}' with another activation",
+                    {"name": table["kind"], "own": meant["activation"], "found": repr(table["activation"]), **meant},
+                )
             table = {**table, **meant}
         return super().parse(table)
 
     def width(self, hidden_size: int) -> int:
-        """The inner width F."""
+        """Return the inner width F."""
         raise NotImplementedError
 
     def build(self, hidden_size: int) -> nn.Module:
-        """Make the module that maps [..., D] to [..., D]."""
-        raise NotImplementedError
+        """Return the module that maps [..., D] to [..., D]."""
+        return FeedForward(self, hidden_size)
 
 
-class PlainFFN(nn.Module):
-    """down(act(up(x)))"""
+class FeedForward(nn.Module):
+    """down(act(up(x))), or down(act(gate(x)) * up(x)) where it is gated."""
 
-    def __init__(self, config: "MLP", hidden_size: int) -> None:
+    def __init__(self, config: FFN, hidden_size: int) -> None:
         super().__init__()
-        inner = config.width(hidden_size)
+        inner, bias = config.width(hidden_size), config.bias
         self.act = ACTIVATIONS[config.activation]
-        self.up = nn.Linear(hidden_size, inner, bias=config.bias)
-        self.down = mark(nn.Linear(inner, hidden_size, bias=config.bias), "output")
+        self.gate = nn.Linear(hidden_size, inner, bias=bias) if config.gated else None
+        self.up = nn.Linear(hidden_size, inner, bias=bias)
+        self.down = mark(nn.Linear(inner, hidden_size, bias=bias), "output")
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        return self.down(self.act(self.up(x)))
-
-
-class GatedFFN(nn.Module):
-    """down(act(gate(x)) * up(x))"""
-
-    def __init__(self, config: "GLU", hidden_size: int) -> None:
-        super().__init__()
-        inner = config.width(hidden_size)
-        self.act = ACTIVATIONS[config.activation]
-        self.gate = nn.Linear(hidden_size, inner, bias=config.bias)
-        self.up = nn.Linear(hidden_size, inner, bias=config.bias)
-        self.down = mark(nn.Linear(inner, hidden_size, bias=config.bias), "output")
-
-    def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        if self.gate is None:
+            return self.down(self.act(self.up(x)))
         return self.down(self.act(self.gate(x)) * self.up(x))
 
 
@@ -93,21 +89,16 @@ class MLP(FFN, kind="mlp"):
     def width(self, hidden_size: int) -> int:
         return self.size or 4 * hidden_size
 
-    def build(self, hidden_size: int) -> nn.Module:
-        return PlainFFN(self, hidden_size)
-
 
 class GLU(FFN, kind="glu"):
     """Three matrices and a gate: SwiGLU with silu, GEGLU with gelu, ReGLU with relu.
 
-    F = 8/3 D by default, rounded up to a multiple of 64, so that it costs what an MLP of 4 D costs.
+    F = 8/3 D by default, rounded up to a multiple of 64: it costs as much as an MLP of 4 D.
     """
 
+    gated: ClassVar[bool] = True
     activation: Activation = "silu"
     bias: bool = False
 
     def width(self, hidden_size: int) -> int:
         return self.size or -(-8 * hidden_size // (3 * 64)) * 64
-
-    def build(self, hidden_size: int) -> nn.Module:
-        return GatedFFN(self, hidden_size)

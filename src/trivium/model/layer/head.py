@@ -1,4 +1,4 @@
-"""From hidden states to scores. A head's matrix is exposed, so a loss can be computed in chunks of rows."""
+"""Heads: from hidden states to logits. The matrix of a head is exposed, so that a loss can work in chunks of rows."""
 
 import torch
 from jaxtyping import Float
@@ -13,15 +13,15 @@ from trivium.model.layer.norm import LayerNorm, Norm
 
 
 class Head(Choice):
-    """What a model predicts."""
+    """The output of a model."""
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
-        """Make the head; `table` is the token table of a model that ties it."""
+        """Return the module from hidden states [..., D] to scores; `table` [V, D] is a tied token table, if any."""
         raise NotImplementedError
 
 
 class VocabularyHead(nn.Module):
-    """Scores over the vocabulary: softcap(features(h) @ weight^T + bias)."""
+    """Logits over the vocabulary, float32: softcap(features(h) @ weight^T + bias)."""
 
     def __init__(
         self, vocab_size: int, hidden_size: int, table: nn.Parameter | None, bias: bool, softcap: float | None
@@ -34,7 +34,7 @@ class VocabularyHead(nn.Module):
             mark(self, "head")
 
     def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        """What the matrix is applied to."""
+        """Return the input of the matrix."""
         return hidden
 
     def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
@@ -43,14 +43,14 @@ class VocabularyHead(nn.Module):
 
 
 class ScaledHead(VocabularyHead):
-    """Hidden states divided by sqrt(D) first."""
+    """Divides hidden states by sqrt(D) first."""
 
     def features(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return hidden * hidden.shape[-1] ** -0.5
 
 
 class MaskedHead(VocabularyHead):
-    """Hidden states through a layer of their own first: norm(act(dense(h)))."""
+    """Applies a layer of its own first: norm(act(dense(h)))."""
 
     def __init__(self, config: "MLM", hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> None:
         super().__init__(vocab_size, hidden_size, table, config.bias, None)
@@ -75,7 +75,7 @@ class LM(Head, kind="lm"):
 
 
 class MLM(Head, kind="mlm"):
-    """The token itself, where it was masked (BERT, RoBERTa); without `dense_bias` in ModernBERT."""
+    """The token at a masked position (BERT, RoBERTa); without `dense_bias` in ModernBERT."""
 
     activation: Activation = "gelu"
     norm: Norm = LayerNorm(eps=1e-12)
@@ -87,7 +87,7 @@ class MLM(Head, kind="mlm"):
 
 
 class HiddenHead(nn.Module):
-    """Hidden states as they are; `config` says how a text's states become one vector, where they do."""
+    """Returns hidden states as they are."""
 
     def __init__(self, config: Head) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class HiddenHead(nn.Module):
 
 
 class Hidden(Head, kind="none"):
-    """Nothing: the model is there for its hidden states (embeddings)."""
+    """No output of its own: hidden states are the result."""
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
         return HiddenHead(self)

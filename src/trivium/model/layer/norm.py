@@ -1,4 +1,4 @@
-"""Norms of the last axis; statistics are float32 whatever the input is.
+"""Norms of the last axis; statistics are float32 whatever the dtype of the input is.
 
 LayerNorm: Ba et al. 2016 (arXiv:1607.06450). RMSNorm: Zhang and Sennrich 2019 (arXiv:1910.07467).
 Joint norm of queries and keys: Walsh et al. 2025 (arXiv:2501.00656).
@@ -13,7 +13,7 @@ from trivium.base.config import Choice
 
 
 class Norm(Choice):
-    """How a sublayer's input or output is normalised."""
+    """The normalisation of a sublayer's input or output."""
 
     def build(self, size: int) -> nn.Module:
         """Return the module that maps [..., size] to [..., size]."""
@@ -25,7 +25,7 @@ class Norm(Choice):
 
 
 class RMSNormModule(nn.Module):
-    """Divide by the root mean square, scale by `offset + weight`."""
+    """Divides by the root mean square and scales by `offset + weight`."""
 
     def __init__(self, size: int, eps: float, offset: float) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class JointRMSNormModule(RMSNormModule):
 
 
 class LayerNormModule(nn.LayerNorm):
-    """Subtract the mean, divide by the standard deviation, scale and shift."""
+    """Subtracts the mean, divides by the standard deviation, scales and shifts."""
 
     def forward(self, input: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         bias = None if self.bias is None else self.bias.float()
@@ -54,7 +54,7 @@ class LayerNormModule(nn.LayerNorm):
 
 
 class RMSNorm(Norm, kind="rms"):
-    """Root mean square, without mean or shift (LLaMA, T5). `offset` 1 stores weights around 0 (Gemma)."""
+    """Root mean square, without mean or shift (LLaMA, T5). With `offset` 1 the weights are stored around 0 (Gemma)."""
 
     eps: float = 1e-6
     offset: float = 0.0

@@ -1,10 +1,10 @@
-"""How a model knows where a token stands: added to the input, turned into queries and keys, or added to scores.
+"""Positions of tokens: added to the input, rotated into queries and keys, or added to attention scores.
 
-Nothing here knows of masks or kernels. Tables are float32 whatever the model computes in.
+Knows no mask and no kernel. Tables are float32 whatever the dtype of the model is.
 
 Sinusoid: Vaswani et al. 2017 (arXiv:1706.03762). Buckets: Raffel et al. 2020 (arXiv:1910.10683). ALiBi: Press et al.
 2022 (arXiv:2108.12409). RoPE: Su et al. 2021 (arXiv:2104.09864), in the half-split layout of Hugging Face, so that
-their weights need no permutation; how its frequencies are stretched is in `scaling`.
+their weights need no permutation; `scaling` changes its frequencies.
 """
 
 import math
@@ -22,14 +22,14 @@ from trivium.model.layer.scaling import NoScaling, Scaling
 
 
 class Rotation(NamedTuple):
-    """Cosines and sines of one pass, float32 [B, 1, T, R] with R <= E the rotated width."""
+    """Cosines and sines of one pass, float32 [B, 1, T, R]; R <= E is the rotated width."""
 
     cos: Tensor
     sin: Tensor
 
 
 class Float32Buffers(nn.Module):
-    """A module whose buffers follow the model to another device, but stay float32 when it becomes bfloat16."""
+    """A module whose buffers move to another device with the model but stay float32 when it becomes bfloat16."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         tables = dict(self.named_buffers(recurse=False))
@@ -40,39 +40,39 @@ class Float32Buffers(nn.Module):
 
 
 class RelativePosition(Float32Buffers):
-    """What a position kind gives to attention; the default gives nothing."""
+    """The part of a position kind that attention uses; this default does nothing."""
 
     def rotation(self, positions: Int[Tensor, "B T"]) -> Rotation | None:
-        """How queries and keys at these positions are turned."""
+        """Return the rotation of queries and keys at these positions."""
         return None
 
     def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"] | None:
-        """What is added to the scores."""
+        """Return what is added to the attention scores."""
         return None
 
 
 class Position(Choice):
-    """One way of telling positions apart."""
+    """A way to represent positions."""
 
     def additive(self, context: int, hidden_size: int) -> nn.Module | None:
-        """Make the module that maps positions [B, T] to what is added to the input [B, T, D], if any."""
+        """Return the module that maps positions [B, T] to vectors [B, T, D] for the input, if the kind has one."""
         return None
 
     def relative(self, heads: int, head_size: int) -> RelativePosition:
-        """Make the module that attention asks."""
+        """Return the module that attention uses."""
         return RelativePosition()
 
     def limit(self, context: int) -> int | None:
-        """The number of positions there are, where a table ends."""
+        """Return the number of positions in a table, or None for no limit."""
         return None
 
 
 class NoPosition(Position, kind="none"):
-    """Nothing: a causal decoder still tells positions apart by what it can see."""
+    """No positions: a causal decoder still knows them from what each token can attend to."""
 
 
 class LearnedEmbedding(nn.Embedding):
-    """A trained vector for each position, the first `offset` rows unused."""
+    """A trained vector for each position; the first `offset` rows are unused."""
 
     def __init__(self, context: int, hidden_size: int, offset: int) -> None:
         super().__init__(context + offset, hidden_size)
@@ -122,7 +122,7 @@ class Sinusoid(Position, kind="sinusoid"):
 
 
 class RotaryEmbedding(RelativePosition):
-    """Turns dimension pairs (i, i + R/2) by position times frequency i."""
+    """Rotates dimension pairs (i, i + R/2) by position times frequency i."""
 
     frequency: Tensor
 
@@ -139,7 +139,7 @@ class RotaryEmbedding(RelativePosition):
 
 
 class RoPE(Position, kind="rope"):
-    """RotaryEmbedding: scores depend on distance alone. `fraction` < 1 turns only the first part of each head."""
+    """Rotary: scores depend on distances only. `fraction` < 1 rotates only the first part of each head."""
 
     theta: float = Field(10000.0, gt=1)
     fraction: float = Field(1.0, gt=0, le=1)
@@ -150,7 +150,7 @@ class RoPE(Position, kind="rope"):
 
 
 def rotate(x: Float[Tensor, "B H T E"], rotation: Rotation) -> Float[Tensor, "B H T E"]:
-    """Turn the first R dimensions of every head, in float32, and give them back in x's dtype."""
+    """Rotate the first R dimensions of every head in float32; return the dtype of x."""
     cos, sin = rotation
     width = cos.shape[-1]
     part = x[..., :width].float()
@@ -160,7 +160,7 @@ def rotate(x: Float[Tensor, "B H T E"], rotation: Rotation) -> Float[Tensor, "B 
 
 
 class BucketBias(RelativePosition):
-    """A trained number for each head and bucket of distances, owned once by a stack and shared by its layers."""
+    """A trained bias for each head and bucket of distances, shared by the layers of a stack."""
 
     bucket: Tensor
 
@@ -172,7 +172,7 @@ class BucketBias(RelativePosition):
         self.register_buffer("bucket", config.bucket(ahead), persistent=False)
 
     def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"]:
-        # A number for each distance first, so that the many pairs are one look-up.
+        # First a bias for each distance: then all pairs are one look-up.
         by_distance = self.table(self.bucket).t()  # H distances
         ahead = k[:, None, :] - q[:, :, None]  # B T S
         index = ahead.clamp(-self.farthest, self.farthest) + self.farthest
@@ -180,10 +180,10 @@ class BucketBias(RelativePosition):
 
 
 class Bucket(Position, kind="bucket"):
-    """A trained bias by bucket of distance (T5): short distances each their own, longer ones on a log scale.
+    """A trained bias for each bucket of distances (T5): short distances have their own, longer ones share.
 
-    Distances from `max_distance` on share the last bucket. `bidirectional` halves the buckets between the past and
-    the future (encoders); without it the whole future counts as distance 0 (decoders).
+    Distances of `max_distance` or more share the last bucket. `bidirectional` (encoders) gives half of the buckets to
+    later keys; without it (decoders) all later keys have distance 0.
     """
 
     num_buckets: int = Field(32, ge=4)
@@ -194,14 +194,16 @@ class Bucket(Position, kind="bucket"):
     def _check(self) -> Self:
         exact = self.num_buckets // (4 if self.bidirectional else 2)
         if self.max_distance <= exact:
-            raise ValueError(f"max_distance {self.max_distance}: expected more than {exact}, the exact distances")
+            raise ValueError(
+                f"max_distance {self.max_distance}: expected more than {exact}, the distances with an own bucket"
+            )
         return self
 
     def relative(self, heads: int, head_size: int) -> RelativePosition:
         return BucketBias(self, heads)
 
     def bucket(self, ahead: Int[Tensor, "*B"]) -> Int[Tensor, "*B"]:
-        """The bucket of a key that stands `ahead` positions after its query."""
+        """Return the bucket of a key `ahead` positions after its query."""
         count = self.num_buckets // 2 if self.bidirectional else self.num_buckets
         exact = count // 2
         distance = ahead.abs() if self.bidirectional else (-ahead).clamp(min=0)
@@ -212,7 +214,7 @@ class Bucket(Position, kind="bucket"):
 
 
 class ALiBiBias(RelativePosition):
-    """A fixed penalty on distance, steeper from head to head."""
+    """A fixed penalty on distance, with a slope for each head."""
 
     slope: Tensor
 
@@ -220,7 +222,7 @@ class ALiBiBias(RelativePosition):
         super().__init__()
         power = 2 ** int(math.log2(heads))
         exponents = [8 * (i + 1) / power for i in range(power)]
-        # Heads beyond a power of two take every other slope of the series for twice as many.
+        # Heads beyond a power of two take every other slope of the series for twice that power.
         exponents += [4 * (2 * i + 1) / power for i in range(heads - power)]
         self.register_buffer("slope", 2.0 ** -torch.tensor(exponents), persistent=False)
 
@@ -230,7 +232,7 @@ class ALiBiBias(RelativePosition):
 
 
 class ALiBi(Position, kind="alibi"):
-    """Scores fall in proportion to distance, in each head at its own rate; nothing is learned, no length is special."""
+    """Scores fall in proportion to distance, at a fixed rate for each head; nothing is learned, no length limit."""
 
     def relative(self, heads: int, head_size: int) -> RelativePosition:
         return ALiBiBias(heads)

@@ -1,6 +1,6 @@
-"""How RoPE's frequencies are stretched for contexts longer than those trained on.
+"""Scaling of RoPE's frequencies for contexts longer than those of training.
 
-A frequency is the angle that one position turns a pair of dimensions by; nothing here turns anything.
+A frequency is the angle by which one position rotates a pair of dimensions.
 Linear: Chen et al. 2023 (arXiv:2306.15595). NTK and YaRN: Peng et al. 2023 (arXiv:2309.00071).
 """
 
@@ -15,33 +15,33 @@ from trivium.base.config import Choice
 
 
 class Scaling(Choice):
-    """One way of stretching."""
+    """A scaling of frequencies."""
 
     def frequency(self, theta: float, width: int) -> Float[Tensor, " R/2"]:
-        """The frequencies of a rotated width R: theta ** (-2i / R), stretched."""
+        """Return the frequencies of a rotated width R: theta ** (-2i / R), scaled."""
         exponent = torch.arange(0, width, 2, dtype=torch.float32) / width
         return self.scale(1.0 / theta**exponent, theta)
 
     def scale(self, frequency: Float[Tensor, " R/2"], theta: float) -> Float[Tensor, " R/2"]:
-        """Give the frequencies that are used in place of `frequency`, once."""
+        """Return the frequencies in place of `frequency`, once for a model."""
         return frequency
 
     def adapt(self, frequency: Float[Tensor, " R/2"], positions: Int[Tensor, "B T"]) -> Float[Tensor, " R/2"]:
-        """Give those of one pass, where they depend on how far it reaches."""
+        """Return the frequencies of one pass, where they depend on its largest position."""
         return frequency
 
     @property
     def magnitude(self) -> float:
-        """What sines and cosines are multiplied by; scores get its square."""
+        """The factor of sines and cosines; scores get its square."""
         return 1.0
 
 
 class NoScaling(Scaling, kind="none"):
-    """As trained."""
+    """The frequencies of training."""
 
 
 class Linear(Scaling, kind="linear"):
-    """Every position divided by `factor`."""
+    """Divide every position by `factor`."""
 
     factor: float = Field(2.0, ge=1)
 
@@ -50,10 +50,10 @@ class Linear(Scaling, kind="linear"):
 
 
 class Dynamic(Scaling, kind="dynamic"):
-    """NTK-aware: theta grows with the length of the pass once it exceeds `original_context`.
+    """NTK-aware: theta grows with the length of a pass that is longer than `original_context`.
 
-    Past that length a cache holds keys turned at the frequencies of their own step, as in Hugging Face, so that
-    decoding step by step and one long pass differ there.
+    Beyond that length a KV cache holds keys at the frequencies of their own step, as in Hugging Face, so decoding step
+    by step and one long pass differ there.
     """
 
     factor: float = Field(2.0, ge=1)
@@ -63,16 +63,16 @@ class Dynamic(Scaling, kind="dynamic"):
         width = 2 * len(frequency)
         reach = (positions.max() + 1).clamp(min=self.original_context)
         growth = self.factor * reach / self.original_context - (self.factor - 1)
-        # theta * growth ** (R / (R - 2)), pulled out of the frequencies
+        # theta * growth ** (R / (R - 2)), as a factor of the frequencies
         exponent = torch.arange(0, width, 2, device=frequency.device) / max(width - 2, 1)
         return frequency * growth**-exponent
 
 
 class YaRN(Scaling, kind="yarn"):
-    """Pairs that turn often keep their frequency, those that hardly turn are divided by `factor`, a ramp between.
+    """Keep the frequency of fast pairs, divide that of slow pairs by `factor`, with a ramp between.
 
-    A pair that turns more than `beta_fast` times in `original_context` is often, fewer than `beta_slow` hardly.
-    `attention_factor` None is the paper's 0.1 ln(factor) + 1. `truncate` rounds the ramp's ends to whole pairs.
+    A fast pair turns more than `beta_fast` times in `original_context`, a slow one fewer than `beta_slow` times.
+    `attention_factor` None is the paper's 0.1 ln(factor) + 1. `truncate` rounds the ends of the ramp to whole pairs.
     """
 
     factor: float = Field(4.0, ge=1)
@@ -93,7 +93,7 @@ class YaRN(Scaling, kind="yarn"):
         return ramp * frequency / self.factor + (1 - ramp) * frequency
 
     def _pair(self, turns: float, theta: float, pairs: int) -> float:
-        """Which pair turns this often in the original context."""
+        """Return the (fractional) index of the pair that turns so many times in `original_context`."""
         return pairs * math.log(self.original_context / (turns * 2 * math.pi)) / math.log(theta)
 
     @property
@@ -102,7 +102,7 @@ class YaRN(Scaling, kind="yarn"):
 
 
 class Llama3(Scaling, kind="llama3"):
-    """Long wavelengths divided by `factor`, short ones kept, those between blended (Llama 3.1)."""
+    """Divide long wavelengths by `factor`, keep short ones, blend those between (Llama 3.1)."""
 
     factor: float = Field(8.0, ge=1)
     low_frequency_factor: float = 1.0

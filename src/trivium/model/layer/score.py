@@ -1,8 +1,7 @@
-"""Heads of tasks: scores over a few labels, for a whole text, for each of its tokens, or for where a span lies.
+"""Heads of tasks: scores of a few labels for a text, for each token, or for the ends of a span; and pooling.
 
-The stock classes differ in what stands before the last matrix (a dense layer, an activation, a norm, dropouts) and in
-which states they read; each of those is a field, so a head is a set of choices here too. Texts are told apart by
-`documents`, so packed rows need nothing special. Knows no loss.
+The stock classes differ in the layers before the last matrix (dense, activation, norm, dropouts) and in the states they
+read; each difference is a field here. `documents` separates the texts of packed rows. Knows no loss.
 """
 
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from trivium.base.batch import Stream
 from trivium.base.config import Seq
@@ -22,7 +22,7 @@ from trivium.model.layer.norm import NoNorm, Norm
 
 
 class ScoreHead(nn.Module):
-    """out(norm(act(dense(h)))), with dropout before each matrix; the part before `out` may be left away."""
+    """out(norm(act(dense(h)))), with dropout before each matrix; without `dense` only out(h). Scores are float32."""
 
     def __init__(self, config: "LabelHead", hidden_size: int, outputs: int) -> None:
         super().__init__()
@@ -41,10 +41,10 @@ class ScoreHead(nn.Module):
 
 
 class LabelHead(Head):
-    """What the heads of tasks have in common."""
+    """The fields of every head that scores labels."""
 
     labels: Seq[str] = ("LABEL_0", "LABEL_1")
-    """The name of each output, in order."""
+    """The names of the C outputs, in order."""
     dense: bool = False
     dense_bias: bool = True
     dense_dropout: float = Field(0.0, ge=0, lt=1)
@@ -58,7 +58,7 @@ class LabelHead(Head):
 
 
 class SequenceClassification(LabelHead, kind="classify"):
-    """Scores of a whole text, from the state of its first or last token or the mean of all."""
+    """Scores of a text, from the hidden state of its first or last token or the mean of all."""
 
     pool: Pooling = "first"
     renamed: ClassVar[Mapping[str, str]] = {"several": "multi_label"}
@@ -67,17 +67,17 @@ class SequenceClassification(LabelHead, kind="classify"):
 
 
 class TokenClassification(LabelHead, kind="tag"):
-    """Scores of every token."""
+    """Scores of each token."""
 
 
 class QuestionAnswering(LabelHead, kind="span"):
-    """Where an answer begins and where it ends: two scores of every token."""
+    """Extractive question answering: each token's scores as the start and as the end of the answer."""
 
     labels: Seq[str] = ("start", "end")
 
 
 class SentenceEmbedding(Head, kind="embed"):
-    """One vector for each text, for telling which texts belong together."""
+    """One vector for each text, to compare texts."""
 
     pool: Pooling = "mean"
 
@@ -86,15 +86,15 @@ class SentenceEmbedding(Head, kind="embed"):
 
 
 def pooled(hidden: Float[Tensor, "B T D"], stream: Stream, pool: Pooling) -> Float[Tensor, "N D"]:
-    """The state of each text of packed rows, row by row and in order."""
+    """Return the pooled hidden state of each of the N texts in packed rows, row by row in order."""
     documents = stream.documents
     inside = documents > 0
-    first = inside & (documents != torch.nn.functional.pad(documents[:, :-1], (1, 0)))
+    first = inside & (documents != F.pad(documents[:, :-1], (1, 0)))
     if pool == "first":
         return hidden[first]
     if pool == "last":
-        return hidden[inside & (documents != torch.nn.functional.pad(documents[:, 1:], (0, 1)))]
-    text = first.flatten().cumsum(0)[inside.flatten()] - 1  # the number of the text that each token is of
+        return hidden[inside & (documents != F.pad(documents[:, 1:], (0, 1)))]
+    text = first.flatten().cumsum(0)[inside.flatten()] - 1  # the number of each token's text
     sums = hidden.new_zeros(int(first.sum()), hidden.shape[-1], dtype=torch.float32)
     sums = sums.index_add(0, text, hidden[inside].float())
     return (sums / torch.bincount(text, minlength=len(sums))[:, None]).to(hidden.dtype)
