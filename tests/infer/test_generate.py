@@ -81,7 +81,7 @@ def test_finished_rows_leave_the_batch() -> None:
     run.step()
     run.finish(1)
     assert [row for row, _ in run.step()] == [0, 2]
-    assert run._cache.tapes[0][0].buffer.shape[0] == 2
+    assert run._cache.buffers[0][0].buffer.shape[0] == 2
     assert len(run.ids[1]) == 1 and run.reasons[1] == "stop"
 
 

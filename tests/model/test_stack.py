@@ -69,7 +69,7 @@ def test_what_cannot_be_is_refused(field: str) -> None:
 
 def test_a_cache_keeps_what_each_layer_needs() -> None:
     model = tiny.model("llama", **TILED)
-    keeps = [keys.keep for keys, _ in model.decoder.cache(64).tapes]
+    keeps = [keys.keep for keys, _ in model.decoder.cache(64).buffers]
     assert keeps == [2, 64, 2, 64, 2]
 
 

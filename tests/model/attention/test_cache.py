@@ -105,9 +105,9 @@ def test_a_window_keeps_only_itself(size: int) -> None:
     with torch.no_grad():
         for start in range(40):
             model.decode(part(whole, start, start + 1), cache=cache)
-    assert max(tape.buffer.shape[2] for tapes in cache.tapes for tape in tapes) <= 2 * size - 1
+    assert max(tape.buffer.shape[2] for tapes in cache.buffers for tape in tapes) <= 2 * size - 1
     assert cache.seen == 40
-    keys = cache.tapes[0][0].append(torch.zeros(1, 1, 1, 32))
+    keys = cache.buffers[0][0].append(torch.zeros(1, 1, 1, 32))
     assert keys.shape[2] == size, "of the past a step looks at the window alone"
 
 

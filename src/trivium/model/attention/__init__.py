@@ -1,4 +1,4 @@
-"""Who sees whom, and how scores become outputs."""
+"""Attention: patterns of allowed pairs, kernels, the KV cache."""
 
 from trivium.base import plugin
 

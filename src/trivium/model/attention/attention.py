@@ -1,4 +1,4 @@
-"""Attention: the one class behind self- and cross-attention, with or without a cache, in every family.
+"""Attention: one class for self- and cross-attention, with or without a KV cache, in every family.
 
 Vaswani et al. 2017 (arXiv:1706.03762). With K < H heads of keys and values it is grouped-query attention (Ainslie
 et al. 2023, arXiv:2305.13245), with K = 1 multi-query attention (Shazeer 2019, arXiv:1911.02150).

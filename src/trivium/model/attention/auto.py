@@ -1,4 +1,4 @@
-"""Which kernel computes a case fastest, and why: the one place that ranks them."""
+"""The choice of the fastest kernel for a case, with the reason: the only place that ranks kernels."""
 
 import torch
 from torch import Tensor
@@ -7,34 +7,34 @@ from trivium.model.attention.kernel import SDPA, Case, Eager, Kernel
 from trivium.model.attention.tiled import BLOCK, Tiled
 
 LONG = 512
-"""Keys from which on tiles are worth a look, on a CPU."""
+"""The number of keys from which tiles can be faster, on a CPU."""
 SPARSE, WIDE = 0.6, 2048
-"""The share of its blocks that a row of WIDE keys or more is read of, at most, where tiles pay; of shorter rows less.
+"""The largest share of blocks seen at which tiles are faster, in rows of WIDE keys or more; less in shorter rows.
 
-A mask costs sdpa all pairs. At half of them both take as long in rows of 4,096 and tiles hold less; but a pair of a
-short row costs sdpa less, and tiles more (`bench/attention.py`, the table of rows).
+With a mask sdpa computes all pairs. At half of the pairs both take the same time in rows of 4,096, and tiles use less
+memory; in a short row a pair costs sdpa less and tiles more (`bench/attention.py`, the table of rows).
 """
 MANY = 1024
-"""Keys from which on a trained bias is too large to be written out for every pair."""
+"""The number of keys from which a trained bias is too large to write out for every pair."""
 
 
 class Auto(Kernel, kind="auto"):
-    """The fastest kernel for each call; see `choose`."""
+    """The fastest kernel for each call: see `choose`."""
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
         return choose(case)[0].mix(q, k, v, scale, case)
 
     def reason(self) -> str:
-        return "sdpa, tiled where much is left out or the scores would not fit, eager where neither can"
+        return "sdpa; tiled where most pairs are left out or scores do not fit in memory; eager where neither can"
 
 
 def choose(case: Case) -> tuple[Kernel, str]:
-    """Pick a kernel for a case and say why."""
+    """Return the kernel for a case, and why."""
     view, capped = case.view, case.softcap is not None
     queries, keys = view.q.position.shape[1], view.k.position.shape[1]
     if case.dropout:
         return Eager() if capped else SDPA(), "attention dropout is not in the tiled kernel"
-    # Elsewhere tiles are for reading, and a plan of blocks is no part of a compiled graph.
+    # On other devices tiles are only a reference, and a compiled graph cannot hold a plan of blocks.
     tiles = case.device == "cpu" and not torch.compiler.is_compiling()
     long = tiles and min(queries, keys) >= LONG
     if capped:

@@ -1,6 +1,6 @@
-"""PyTorch's varlen attention: FlashAttention over documents laid end to end, so padding and packing cost nothing.
+"""PyTorch's varlen attention: FlashAttention over documents end to end, so padding and packing cost nothing.
 
-Dao 2023, FlashAttention-2 (arXiv:2307.08691). CUDA alone, in half precision, for the patterns it knows by name.
+Dao 2023, FlashAttention-2 (arXiv:2307.08691). For CUDA, half precision, and full, causal and window patterns.
 """
 
 import torch
@@ -15,7 +15,7 @@ HALF = (torch.bfloat16, torch.float16)
 
 
 class Flash(Kernel, kind="flash"):
-    """Documents end to end, each by itself."""
+    """FlashAttention over documents end to end."""
 
     def absent(self) -> str | None:
         device = pick().type
@@ -54,11 +54,11 @@ class Flash(Kernel, kind="flash"):
         return out.transpose(1, 2)
 
     def reason(self) -> str:
-        return "fused, and neither padding nor other documents cost anything"
+        return "fused; padding and other documents cost nothing"
 
 
 def sides(pattern: Pattern) -> tuple[int, int] | None:
-    """How far a pattern sees to the left and to the right, -1 for all the way; None if that does not describe it."""
+    """Return how many keys a pattern allows to the left and right (-1: all), or None where no numbers say it."""
     match pattern:
         case Full():
             return -1, -1
@@ -70,10 +70,10 @@ def sides(pattern: Pattern) -> tuple[int, int] | None:
 
 
 def runs(view: View, rows: int) -> tuple[Tensor, Tensor, int]:
-    """Where tokens are, where each document starts in the row of all tokens, and the longest document."""
+    """Return where tokens are (bool [B, T]), the start of each document among all tokens, and the longest length."""
     document = view.q.document.expand(rows, -1)
     there = document > 0
-    # Documents of different rows have different numbers, so that every change is an edge.
+    # Different rows get different document numbers, so that every change is an edge.
     number = (document + torch.arange(rows, device=document.device)[:, None] * (document.max() + 1))[there]
     lengths = torch.unique_consecutive(number, return_counts=True)[1]
     edges = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]).int()

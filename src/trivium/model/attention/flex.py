@@ -1,7 +1,7 @@
-"""PyTorch's FlexAttention: the pattern's own predicate compiled into the kernel, over the blocks that the view names.
+"""PyTorch's FlexAttention: the predicate of the pattern compiled into the kernel, over the blocks of the view.
 
-Dong et al. 2024 (arXiv:2412.05496). It trains on CUDA. On the CPU it has no backward pass and, not compiled, writes
-the scores: there it serves to check the predicate.
+Dong et al. 2024 (arXiv:2412.05496). It trains on CUDA. On the CPU it has no backward pass and makes all scores: there
+it checks the predicate.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ BLOCK = 128
 
 
 class Flex(Kernel, kind="flex"):
-    """A block mask and a predicate, compiled where there is a GPU."""
+    """A block mask and a predicate, compiled on CUDA."""
 
     def refuse(self, case: Case) -> str | None:
         if case.dropout:
@@ -48,17 +48,17 @@ class Flex(Kernel, kind="flex"):
         return out if view.shape else out.masked_fill(view.empty, 0.0)
 
     def reason(self) -> str:
-        return "the predicate is compiled into the kernel, and blocks that nobody sees are skipped"
+        return "the predicate is compiled into the kernel; blocks without allowed pairs are skipped"
 
 
 @cache
 def compiled() -> Any:
-    """FlexAttention as one kernel."""
+    """Return FlexAttention compiled as one kernel."""
     return torch.compile(flex_attention, dynamic=False)
 
 
 def block_mask(view: View, rows: int) -> BlockMask:
-    """The view as FlexAttention reads it: for each block of queries the blocks of keys it sees, and the predicate."""
+    """Return the view as FlexAttention's block mask: the blocks of keys for each block of queries."""
     q, k = view.q, view.k
 
     def allow(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
@@ -77,5 +77,5 @@ def block_mask(view: View, rows: int) -> BlockMask:
 
 
 def _listed(there: Tensor) -> tuple[Tensor, Tensor]:
-    """How many blocks of each line are there, and a line with their numbers first."""
+    """Return the number of true entries of each line, and the line's indices with theirs first."""
     return there.sum(-1).int(), there.int().argsort(dim=-1, descending=True, stable=True).int()

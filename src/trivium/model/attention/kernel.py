@@ -1,7 +1,8 @@
-"""How scores become outputs. Every kernel computes the same function; they differ in speed and memory.
+"""Attention kernels. All compute the same function and differ in speed and memory:
 
-softmax(q k^T * scale + view) v, with grouped heads: query head h reads key/value head h // (H / K). Here are the two
-that write the whole score matrix or leave it to PyTorch; `tiled`, `flex` and `flash` have files of their own.
+    softmax(cap(q k^T * scale) + view) v,  where query head h reads key/value head h // (H / K)
+
+Here are the reference and PyTorch's own; `tiled`, `flex` and `flash` have files of their own.
 """
 
 from typing import Any, NamedTuple, Self
@@ -17,7 +18,7 @@ from trivium.model.attention.view import View
 
 
 class Case(NamedTuple):
-    """What a call asks for besides its numbers: enough to tell which kernels can do it, and which is best."""
+    """What a call asks for besides its tensors: this decides which kernels can compute it, and which is best."""
 
     view: View
     device: str = "cpu"
@@ -28,7 +29,7 @@ class Case(NamedTuple):
 
 
 class Kernel(Choice):
-    """One way to compute attention."""
+    """An implementation of attention."""
 
     def attend(
         self,
@@ -40,7 +41,10 @@ class Kernel(Choice):
         dropout: float = 0.0,
         softcap: float | None = None,
     ) -> Float[Tensor, "B H T E"]:
-        """Mix the values each query may see; a query that sees none gets zeros."""
+        """Return the weighted values of each query; zeros for a query that sees no key.
+
+        Raise ConfigError where this kernel cannot compute the case.
+        """
         grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
         case = Case(view, q.device.type, q.dtype, grad, dropout, softcap)
         if (why := self.refuse(case)) is not None:
@@ -48,30 +52,33 @@ class Kernel(Choice):
         return self.mix(q, k, v, scale, case)
 
     def refuse(self, case: Case) -> str | None:
-        """Say why this kernel cannot do what is asked for, or nothing."""
+        """Return why this kernel cannot compute a case, or None."""
         return None
 
     def ready(self, hollow: bool = False) -> Self:
-        """Give itself to a model, unless nothing here can run it; a hollow one is only counted, loaded or exported."""
+        """Return this kernel, or raise ConfigError where this machine cannot run it.
+
+        A `hollow` model is only counted, loaded or exported, so every kernel is ready for it.
+        """
         if not hollow and (why := self.absent()) is not None:
             raise ConfigError(f"model.kernel: {self.kind} {why}; kernel = 'auto' takes one that fits")
         return self
 
     def absent(self) -> str | None:
-        """Say why nothing on this machine can run this kernel, or nothing: known before there is any data."""
+        """Return why no device of this machine can run this kernel, or None."""
         return None
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
-        """Do what `attend` says, for a case that was not refused."""
+        """Compute `attend` for a case that is not refused."""
         raise NotImplementedError
 
     def reason(self) -> str:
-        """Why this kernel, for `trivium show`."""
+        """Return why this kernel is used, for `trivium show`."""
         return "asked for"
 
 
 class Eager(Kernel, kind="eager"):
-    """The reference: writes the whole score matrix, takes any bias, softcap and dropout."""
+    """The reference: makes the whole score matrix; takes any bias, softcap and dropout."""
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
         weight = self.weights(q, k, scale, case)
@@ -79,7 +86,7 @@ class Eager(Kernel, kind="eager"):
         return (weight.to(v.dtype) @ _shared(v, q)).masked_fill(case.view.empty, 0.0)
 
     def weights(self, q: Tensor, k: Tensor, scale: float, case: Case) -> Float[Tensor, "B H T S"]:
-        """How much each query takes of each key; what a query that sees nothing takes means nothing."""
+        """Return the weight of each key for each query; the weights of a query that sees no key have no meaning."""
         wide = torch.promote_types(q.dtype, torch.float32)
         scores = (q @ _shared(k, q).mT).to(wide) * scale  # B H T S
         if case.softcap is not None:
@@ -88,7 +95,7 @@ class Eager(Kernel, kind="eager"):
 
 
 def _shared(x: Float[Tensor, "B K S E"], q: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H S E"]:
-    """Keys or values, once for every query head that reads them."""
+    """Return keys or values repeated for each query head that reads them."""
     groups = q.shape[1] // x.shape[1]
     return x.repeat_interleave(groups, dim=1) if groups > 1 else x
 

@@ -1,15 +1,14 @@
-"""Who may look at whom, as one predicate over positions. Nothing here knows of kernels, padding or packing.
+"""Attention patterns: which query may attend to which key, as one predicate over positions.
 
-`allow(q, k)` works on anything that broadcasts. That documents of a packed row never see each other, and that
-padding is never seen, is added to every pattern in one place: `View.mask`. A pattern is complete with `allow` alone;
-`reach` and `cover` let a kernel skip whole blocks of pairs, and `keep` lets a cache forget. Sparser kinds are in
-`sparse`.
+`allow(q, k)` works on all shapes that broadcast. `View.allow` adds to every pattern that documents of a packed row
+never see each other and that padding is never seen. A pattern needs only `allow`; `reach` and `cover` let a kernel skip
+blocks of pairs, and `keep` lets a KV cache drop old keys. Sparser kinds are in `sparse`. Knows no kernel.
 """
 
 from collections.abc import Callable
 from functools import reduce
 from operator import and_, or_
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -21,20 +20,20 @@ Shape = Literal["full", "causal"]
 
 
 class Where(NamedTuple):
-    """Where tokens sit: position inside their document, the document (0 is padding), whether in its prefix."""
+    """The places of tokens: position in the document, number of the document (0 is padding), whether in its prefix."""
 
     position: Tensor
     document: Tensor
     prefix: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Where":
-        """Do the same to everything that is known."""
+        """Apply a function to every tensor."""
         prefix = None if self.prefix is None else change(self.prefix)
         return Where(change(self.position), change(self.document), prefix)
 
 
 class KeyRange(NamedTuple):
-    """Blocks of neighbouring tokens: their lowest and highest positions, and whether one is in a prefix."""
+    """Blocks of neighbouring tokens: their lowest and highest positions, and whether a token is in a prefix."""
 
     low: Tensor
     high: Tensor
@@ -45,35 +44,35 @@ class Pattern(Choice):
     """A set of allowed (query, key) pairs. Patterns combine with `&` and `|`."""
 
     def allow(self, q: Where, k: Where) -> Tensor:
-        """Say for each pair whether the query may see the key."""
+        """Return for each pair whether the query may attend to the key."""
         raise NotImplementedError
 
     def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
-        """Say for each pair of blocks whether any of its pairs may be allowed; True costs time, never truth."""
+        """Return for each pair of blocks whether any pair may be allowed. True where unsure: it only costs time."""
         return _always(q.low, k.low)
 
     def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
-        """Say for each pair of blocks whether all of its pairs are allowed for sure; False costs time alone."""
+        """Return for each pair of blocks whether all its pairs are allowed. False where unsure: it only costs time."""
         return ~_always(q.low, k.low)
 
     def shape(self, length: int) -> Shape | None:
-        """What the pattern comes down to among any `length` neighbouring tokens; None where it needs a mask."""
+        """Return the simple shape of the pattern among `length` neighbouring tokens, or None where it needs a mask."""
         return None
 
     @property
     def keep(self) -> int | None:
-        """How many past keys a later query can still see; None is all of them."""
+        """The number of past keys that a later query can still attend to; None is all."""
         return None
 
     def draw(self, length: int, prefix: int = 0) -> str:
-        """The mask of one document: a line for each query, # where it sees the key."""
+        """Return the mask of one document as text: a line for each query, # where it attends to the key."""
         position = torch.arange(length)
         where = Where(position, torch.ones_like(position), position < prefix)
         seen = self.allow(where.map(lambda x: x[:, None]), where).expand(length, length)
         return "\n".join("".join("#" if pair else "." for pair in line) for line in seen.tolist())
 
     def ahead(self, length: int = 512) -> bool:
-        """Whether a token may see a later one, as far as a text of `length` tells; a decoder must not."""
+        """Return whether a token may attend to a later one in a text of `length`; in a decoder none may."""
         place = torch.arange(length, device="cpu")
         q, k = (Where(place.unsqueeze(axis), torch.ones_like(place).unsqueeze(axis)) for axis in (1, 0))
         return bool((self.allow(q, k) & (k.position > q.position)).any())
@@ -86,7 +85,7 @@ class Pattern(Choice):
 
 
 class Full(Pattern, kind="full"):
-    """Everybody sees everybody (encoders)."""
+    """Every token attends to every token (encoders)."""
 
     def allow(self, q: Where, k: Where) -> Tensor:
         return _always(q.position, k.position)
@@ -99,7 +98,7 @@ class Full(Pattern, kind="full"):
 
 
 class Causal(Pattern, kind="causal"):
-    """Nobody sees the future (decoders)."""
+    """No token attends to a later one (decoders)."""
 
     def allow(self, q: Where, k: Where) -> Tensor:
         return k.position <= q.position
@@ -115,9 +114,9 @@ class Causal(Pattern, kind="causal"):
 
 
 class Prefix(Pattern, kind="prefix"):
-    """Causal, but everybody sees the tokens that the batch marks as a prefix, so that those are read both ways.
+    """Causal, and every token attends to the prefix that the batch marks: the prefix is read in both directions.
 
-    Raffel et al. 2020 (arXiv:1910.10683). A batch that marks none makes it causal.
+    Raffel et al. 2020 (arXiv:1910.10683). Without a marked prefix it is causal.
     """
 
     def allow(self, q: Where, k: Where) -> Tensor:
@@ -133,7 +132,7 @@ class Prefix(Pattern, kind="prefix"):
 
 
 class Window(Pattern, kind="window"):
-    """The last `size` tokens, oneself included (Mistral); with `both`, as many to the right too (ModernBERT)."""
+    """The last `size` tokens, the token itself included (Mistral); with `both`, as many later ones (ModernBERT)."""
 
     size: int = Field(256, gt=0)
     both: bool = False
@@ -158,19 +157,26 @@ class Window(Pattern, kind="window"):
         return self.size - 1
 
 
-class And(Pattern, kind="and"):
-    """Pairs that every part allows."""
+class Combined(Pattern):
+    """Several patterns, joined pair by pair."""
 
+    join: ClassVar[Callable[[Tensor, Tensor], Tensor]]
     of: Seq[Pattern] = Field(min_length=1)
 
     def allow(self, q: Where, k: Where) -> Tensor:
-        return reduce(and_, (part.allow(q, k) for part in self.of))
+        return reduce(type(self).join, (part.allow(q, k) for part in self.of))
 
     def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
-        return reduce(and_, (part.reach(q, k) for part in self.of))
+        return reduce(type(self).join, (part.reach(q, k) for part in self.of))
 
     def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
-        return reduce(and_, (part.cover(q, k) for part in self.of))
+        return reduce(type(self).join, (part.cover(q, k) for part in self.of))
+
+
+class And(Combined, kind="and"):
+    """Pairs that every part allows."""
+
+    join: ClassVar[Callable[[Tensor, Tensor], Tensor]] = and_
 
     def shape(self, length: int) -> Shape | None:
         shapes = [part.shape(length) for part in self.of]
@@ -181,19 +187,10 @@ class And(Pattern, kind="and"):
         return min((part.keep for part in self.of if part.keep is not None), default=None)
 
 
-class Or(Pattern, kind="or"):
-    """Pairs that some part allows."""
+class Or(Combined, kind="or"):
+    """Pairs that at least one part allows."""
 
-    of: Seq[Pattern] = Field(min_length=1)
-
-    def allow(self, q: Where, k: Where) -> Tensor:
-        return reduce(or_, (part.allow(q, k) for part in self.of))
-
-    def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
-        return reduce(or_, (part.reach(q, k) for part in self.of))
-
-    def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
-        return reduce(or_, (part.cover(q, k) for part in self.of))
+    join: ClassVar[Callable[[Tensor, Tensor], Tensor]] = or_
 
     def shape(self, length: int) -> Shape | None:
         shapes = [part.shape(length) for part in self.of]
@@ -209,16 +206,16 @@ LETTERS = {"S": "window", "L": "causal"}
 
 
 def _spelled(value: Any) -> Any:
-    """Decoders write "SSSL" for three short layers and a long one."""
+    """Read "SSSL" as three short layers and a long one."""
     if isinstance(value, str) and value and {*value} <= {*LETTERS}:
         return [LETTERS[letter] for letter in value]
     return value
 
 
 Tiles = Annotated[Tiled[Pattern], BeforeValidator(_spelled)]
-"""The patterns of a stack, tiled over its layers: one, a list, or in letters `"SSSL"`, S a window of 256, L causal."""
+"""The patterns of a stack, tiled over its layers: one, a list, or letters such as `"SSSL"` (S window, L causal)."""
 
 
 def _always(q: Tensor, k: Tensor) -> Tensor:
-    """True, in the broadcast shape."""
+    """Return True in the broadcast shape."""
     return (q == q) & (k == k)

@@ -1,7 +1,6 @@
-"""Patterns that leave out most pairs of a long document, by block, by stride, by chance or for all but a few tokens.
+"""Sparse attention patterns: by block, stride or chance, or for a few tokens only.
 
-They know positions alone, like everything in `pattern`, and are made to be combined: Longformer is
-`window | global`, BigBird `window | global | random`, a decoder takes `causal & ...`.
+Combine them: Longformer is `window | global`, BigBird `window | global | random`, a decoder takes `causal & ...`.
 
 Dilated and global: Beltagy et al. 2020, Longformer (arXiv:2004.05150). Random: Zaheer et al. 2020, BigBird
 (arXiv:2007.14062). Strided and fixed: Child et al. 2019, Sparse Transformer (arXiv:1904.10509).
@@ -20,7 +19,7 @@ from trivium.model.attention.pattern import KeyRange, Pattern, Where, Window
 
 
 class Dilated(Pattern, kind="dilated"):
-    """Every `step`-th of the past tokens, `size` of them with oneself; with `both`, as many to the right too."""
+    """Every `step`-th of the past tokens, `size` of them with the token itself; with `both`, as many later ones."""
 
     size: int = Field(64, gt=0)
     step: int = Field(4, gt=0)
@@ -42,7 +41,7 @@ class Dilated(Pattern, kind="dilated"):
 
 
 class Global(Pattern, kind="global"):
-    """The tokens at these positions of a document see all of it and are seen by all of it."""
+    """The tokens at these positions of a document attend to all of it, and all of it to them."""
 
     tokens: Seq[int] = Field((0,), min_length=1)
 
@@ -60,13 +59,13 @@ class Global(Pattern, kind="global"):
         return self._among(q.low, q.high) | self._among(k.low, k.high)
 
     def _among(self, low: Tensor, high: Tensor) -> Tensor:
-        """Whether a chosen token stands between two positions."""
+        """Return whether a chosen position is in [low, high]."""
         tokens = torch.tensor(self.tokens, device=low.device)
         return ((low[..., None] <= tokens) & (tokens <= high[..., None])).any(-1)
 
 
 class BlockSparse(Pattern, kind="block"):
-    """A document cut into blocks of `size`: everybody sees its own block."""
+    """Blocks of `size` tokens of a document: each token attends to its own block."""
 
     size: int = Field(256, gt=0)
 
@@ -85,10 +84,10 @@ class BlockSparse(Pattern, kind="block"):
 
 
 class Random(Pattern, kind="random"):
-    """Each block of `block` tokens sees `count` earlier blocks, drawn once and for all, and is seen by them.
+    """Each block of `block` tokens attends to `count` random earlier blocks, and they to it.
 
-    The draw knows the seed and the block's number, no length: packing and caching change nothing. The past is cut
-    into `count` equal parts and one block is drawn of each, so that no two are the same.
+    The draw depends on the seed and the number of the block only, so packing and caching change nothing. One block is
+    drawn from each of `count` equal parts of the past, so no two are the same.
     """
 
     block: int = Field(64, gt=0)
@@ -109,7 +108,7 @@ class Random(Pattern, kind="random"):
         return any_drawn(q_low, q_high, k_low, k_high) | any_drawn(k_low, k_high, q_low, q_high)
 
     def _drawn(self, block: Tensor, first: Tensor, last: Tensor) -> Tensor:
-        """Whether a block has drawn one of the blocks from `first` to `last`."""
+        """Return whether a block drew one of the blocks in [first, last]."""
         drawn = []
         for part in range(self.count):
             low, high = part * block // self.count, (part + 1) * block // self.count
@@ -119,7 +118,7 @@ class Random(Pattern, kind="random"):
 
 
 class Strided(Pattern, kind="strided"):
-    """The last `stride` tokens, and before them every `stride`-th: two steps connect any two tokens."""
+    """The last `stride` tokens, and every `stride`-th before them: two layers connect any two tokens."""
 
     stride: int = Field(128, gt=0)
 
@@ -133,7 +132,7 @@ class Strided(Pattern, kind="strided"):
 
 
 class Fixed(Pattern, kind="fixed"):
-    """One's own block of `stride` tokens so far, and of every earlier block the last `summary` tokens."""
+    """The token's own block of `stride` tokens up to itself, and the last `summary` tokens of every earlier block."""
 
     stride: int = Field(128, gt=0)
     summary: int = Field(8, gt=0)
@@ -150,19 +149,19 @@ class Fixed(Pattern, kind="fixed"):
 
     def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
         own = q.low // self.stride <= k.high // self.stride
-        # the last of the positions up to k.high that summarise a block
+        # the last summary position up to k.high
         ends = k.high % self.stride >= self.stride - self.summary
         last = torch.where(ends, k.high, k.high // self.stride * self.stride - 1)
         return (k.low <= q.high) & (own | (last >= k.low))
 
 
 def _multiple(step: int, low: Tensor, high: Tensor) -> Tensor:
-    """Whether a multiple of `step` lies between two numbers."""
+    """Return whether a multiple of `step` is in [low, high]."""
     return high // step * step >= low
 
 
 def _hash(seed: int, part: int, number: Tensor) -> Tensor:
-    """A random-looking number from 0 to 2^31 - 1 for each number: murmur3's last steps, in 64-bit arithmetic."""
+    """Return a pseudo-random number in [0, 2^31) for each number: the last steps of murmur3, in 64-bit arithmetic."""
     x = (number * 0x9E3779B1 + (seed * 0x85EBCA6B + part * 0xC2B2AE35 + 0x27D4EB2F & 0xFFFFFFFF)) & 0xFFFFFFFF
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         x = ((x ^ (x >> shift)) * factor) & 0xFFFFFFFF

@@ -1,13 +1,13 @@
-"""Attention over blocks of queries and tiles of keys: never an n x n tensor, and no work for what nobody sees.
+"""Attention over blocks of queries and tiles of keys: no n x n tensor, and no work for pairs that are not allowed.
 
-The softmax of a row needs its maximum and its sum, which are known at the end of the row only. The way out is to go on
-with what is known so far: a maximum m, a sum l and a mix o of the values. Where a tile brings a larger maximum m', all
-that was summed up before is too large by the factor exp(m' - m), and is scaled down:
+The softmax of a row needs its maximum and its sum, which are known only at the end of the row. So go on with those so
+far: a maximum m, a sum l and a weighted sum o of the values. Where a tile has a larger maximum m', scale down the
+earlier sums:
 
     m' = max(m, max s)    l' = l exp(m - m') + sum exp(s - m')    o' = o exp(m - m') + exp(s - m') v
 
-At the end o / l is the output. The backward pass has kept lse = m + log l of each row, makes the weights of a tile
-again as p = exp(s - lse), and with D = sum(output * gradient) its scores have the gradient ds = p (dp - D).
+At the end o / l is the output. The backward pass keeps lse = m + log l of each row, computes the weights of a tile
+again as p = exp(s - lse), and with D = sum(output * gradient) the gradient of its scores is ds = p (dp - D).
 
 Milakov and Gimelshein 2018 (arXiv:1805.02867); Dao et al. 2022, FlashAttention (arXiv:2205.14135).
 """
@@ -22,7 +22,7 @@ from trivium.model.attention.kernel import Case, Kernel
 from trivium.model.attention.view import ALL, KeyTile, QueryBlock, View
 
 BLOCK, WIDEST = 128, 512
-"""Queries of a block and keys of a tile: small enough for a core's cache, large enough for its matrix product."""
+"""Queries in a block and keys in a tile: small enough for a core's cache, large enough for fast matrix products."""
 
 
 class Tiled(Kernel, kind="tiled"):
@@ -31,7 +31,7 @@ class Tiled(Kernel, kind="tiled"):
     def refuse(self, case: Case) -> str | None:
         return "has no attention dropout" if case.dropout else None
 
-    @torch.compiler.disable  # a loop over tiles is nothing to unroll
+    @torch.compiler.disable  # do not unroll the loop over tiles
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
         call = TiledScores(case.view, k.shape[1], q.shape[1] // k.shape[1], scale, case.softcap)
         with torch.autocast(q.device.type, enabled=False):
@@ -39,31 +39,31 @@ class Tiled(Kernel, kind="tiled"):
         return out
 
     def reason(self) -> str:
-        return "memory grows with n, and blocks that nobody sees cost nothing"
+        return "memory grows with n, and blocks without allowed pairs cost nothing"
 
 
 class TiledScores:
-    """One call's tiles and how their scores come about. Heads that share keys are rows of one matrix.
+    """The tiles of one call, and their scores. Query heads that share keys are rows of one matrix.
 
-    Letters here: N = B K matrices, G = H / K heads of queries in each, t queries of a block, s keys of a tile.
+    Letters here: N = B K matrices, G = H / K query heads in each, t queries in a block, s keys in a tile.
     """
 
     def __init__(self, view: View, kv_heads: int, groups: int, scale: float, softcap: float | None) -> None:
         self.view, self.kv_heads, self.groups, self.scale, self.softcap = view, kv_heads, groups, scale, softcap
         self.plan = view.plan(BLOCK, WIDEST)
 
-    def matrices(self, stripe: QueryBlock) -> slice:
-        """Which of the N matrices a stripe's rows are."""
-        if stripe.rows == ALL:
+    def matrices(self, part: QueryBlock) -> slice:
+        """Return the slice of the N matrices of a block's rows."""
+        if part.rows == ALL:
             return ALL
-        return slice(stripe.rows.start * self.kv_heads, stripe.rows.stop * self.kv_heads)
+        return slice(part.rows.start * self.kv_heads, part.rows.stop * self.kv_heads)
 
     def queries(self, x: Tensor, wide: torch.dtype) -> Tensor:
-        """[B, H, T, E] as [N, G, T, E]."""
+        """Return [B, H, T, E] as [N, G, T, E]."""
         return x.to(wide).unflatten(1, (self.kv_heads, self.groups)).flatten(0, 1)
 
-    def scores(self, query: Tensor, key: Tensor, stripe: QueryBlock, tile: KeyTile, bias: Tensor | None) -> Tensor:
-        """Scores [N, G t, s] of scaled queries, capped, biased, -inf where nothing is seen."""
+    def scores(self, query: Tensor, key: Tensor, part: QueryBlock, tile: KeyTile, bias: Tensor | None) -> Tensor:
+        """Return the scores [N, G t, s] of scaled queries: capped, biased, -inf where not allowed."""
         scores = torch.bmm(query, key.mT)
         if self.softcap is not None:
             scores.div_(self.softcap).tanh_().mul_(self.softcap)
@@ -71,32 +71,32 @@ class TiledScores:
         if bias is not None:
             by_head += bias
         if not tile.whole:
-            # Added to all heads: a fill by a mask that is the same for them costs three times as much.
-            allow = self.view.allow(stripe.rows, stripe.queries, tile.keys)
+            # Added to all heads at once: masked_fill costs three times as much.
+            allow = self.view.allow(part.rows, part.queries, tile.keys)
             by_head += torch.where(allow, by_head.new_zeros(()), -torch.inf)
         return scores
 
-    def bias(self, stripe: QueryBlock, tile: KeyTile) -> Tensor | None:
-        """What is added to a tile's scores."""
-        return self.view.bias(stripe.rows, stripe.queries, tile.keys) if self.view.biased else None
+    def bias(self, part: QueryBlock, tile: KeyTile) -> Tensor | None:
+        """Return what is added to the scores of a tile."""
+        return self.view.bias(part.rows, part.queries, tile.keys) if self.view.biased else None
 
 
 class TiledAttention(torch.autograd.Function):
-    """The forward and the backward pass. The parameters are those of the bias, so that they get their gradient."""
+    """The forward and backward pass. `parameters` are those of the bias, which get a gradient too."""
 
     @staticmethod
     def forward(ctx: Any, call: TiledScores, q: Tensor, k: Tensor, v: Tensor, *parameters: Tensor) -> Tensor:
         wide = torch.promote_types(q.dtype, torch.float32)
         query, key, value = call.queries(q, wide) * call.scale, k.to(wide).flatten(0, 1), v.to(wide).flatten(0, 1)
         out = torch.zeros_like(query)  # N G T E
-        lse = query.new_full(query.shape[:-1], torch.inf)  # N G T; of a query that sees nothing: its weights are 0
-        for stripe in call.plan:
-            at = call.matrices(stripe), ALL, stripe.queries
+        lse = query.new_full(query.shape[:-1], torch.inf)  # N G T; inf gives a query without keys the weights 0
+        for part in call.plan:
+            at = call.matrices(part), ALL, part.queries
             block = query[at].flatten(1, 2)  # N Gt E
-            top = block.new_full((*block.shape[:2], 1), torch.finfo(wide).min)  # finite: -inf - -inf is no number
+            top = block.new_full((*block.shape[:2], 1), torch.finfo(wide).min)  # finite: -inf - -inf is NaN
             total, mix = torch.zeros_like(top), torch.zeros_like(block)
-            for tile in stripe.tiles:
-                scores = call.scores(block, key[at[0], tile.keys], stripe, tile, call.bias(stripe, tile))
+            for tile in part.tiles:
+                scores = call.scores(block, key[at[0], tile.keys], part, tile, call.bias(part, tile))
                 higher = torch.maximum(top, scores.amax(-1, keepdim=True))
                 weight = scores.sub_(higher).exp_()
                 fade = (top - higher).exp_()
@@ -121,18 +121,18 @@ class TiledAttention(torch.autograd.Function):
         delta = (gradient * out).sum(-1)  # N G T
         d_query, d_key, d_value = torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(value)
         d_parameters = [torch.zeros_like(parameter) for parameter in ctx.parameters]
-        for stripe in call.plan:
-            at = call.matrices(stripe), ALL, stripe.queries
+        for part in call.plan:
+            at = call.matrices(part), ALL, part.queries
             block, d_out = query[at].flatten(1, 2), gradient[at].flatten(1, 2)  # N Gt E
             row_lse, row_delta = lse[at].flatten(1, 2).unsqueeze(-1), delta[at].flatten(1, 2).unsqueeze(-1)
             d_block = torch.zeros_like(block)
-            for tile in stripe.tiles:
+            for tile in part.tiles:
                 keys = at[0], tile.keys
                 with torch.enable_grad():
-                    bias = call.bias(stripe, tile)
-                scores = call.scores(block, key[keys], stripe, tile, None if bias is None else bias.detach())
+                    bias = call.bias(part, tile)
+                scores = call.scores(block, key[keys], part, tile, None if bias is None else bias.detach())
                 slope = None
-                if call.softcap is not None:  # d tanh = 1 - tanh^2; the mask is no matter, its weights are 0
+                if call.softcap is not None:  # d tanh = 1 - tanh^2; masked weights are 0
                     capped = torch.bmm(block, key[keys].mT).div_(call.softcap).tanh_()
                     slope = 1 - capped.square_()
                 weight = scores.sub_(row_lse).exp_()
@@ -140,9 +140,9 @@ class TiledAttention(torch.autograd.Function):
                 d_scores = torch.bmm(d_out, value[keys].mT).sub_(row_delta).mul_(weight)
                 if bias is not None and bias.requires_grad:
                     by_head = d_scores.view(-1, *bias.shape[1:]).sum_to_size(bias.shape).to(bias.dtype)
-                    parts = torch.autograd.grad(bias, ctx.parameters, by_head)
-                    for whole, part in zip(d_parameters, parts, strict=True):
-                        whole += part
+                    pieces = torch.autograd.grad(bias, ctx.parameters, by_head)
+                    for whole, piece in zip(d_parameters, pieces, strict=True):
+                        whole += piece
                 if slope is not None:
                     d_scores.mul_(slope)
                 d_block.baddbmm_(d_scores, key[keys])

@@ -1,7 +1,7 @@
-"""All that one kind of layer needs to know about a pass besides its input: built once, shared by its layers.
+"""The View of a pass for one kind of layer: mask, bias and rotation, built once and shared by its layers.
 
-Here the pattern meets documents, padding and positions. A kernel takes what it can use of it: a shape, the whole
-mask, or a plan of blocks with the mask of one block at a time. Nothing here knows how scores become outputs.
+It joins the pattern with documents, padding and positions. A kernel takes what it needs: a shape, the whole mask, or a
+plan of blocks with the mask of one block at a time. Knows no kernel.
 """
 
 from functools import cached_property
@@ -18,18 +18,18 @@ from trivium.model.layer.position import RelativePosition, Rotation
 
 ALL = slice(None)
 FAR = 2**40
-"""A position or document that no token has."""
+"""Larger than every position and document number."""
 
 
 class KeyTile(NamedTuple):
-    """Neighbouring keys that a block of queries can see, and whether each query may see each of them."""
+    """Neighbouring keys that a block of queries can see; `whole` if every query sees every one of them."""
 
     keys: slice
     whole: bool
 
 
 class QueryBlock(NamedTuple):
-    """A block of queries in some rows of the batch, with all it can see."""
+    """A block of queries in some rows of the batch, with the keys it can see."""
 
     rows: slice
     queries: slice
@@ -37,10 +37,10 @@ class QueryBlock(NamedTuple):
 
 
 class View:
-    """Which keys each query sees, what is added to the scores, and how queries and keys are turned.
+    """Which keys each query sees, what is added to the scores, and the rotation of queries and keys.
 
-    `plain` promises one whole document a row, the queries being its last T positions: a kernel may take the
-    pattern's shape and needs no mask. Rows that are alike are looked at once: everything here is made for one of them.
+    `plain` promises one whole document in each row, with the queries as its last T positions: a kernel may use the
+    shape of the pattern and needs no mask. Where all rows are `alike`, everything here has B = 1.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class View:
     ) -> None:
         self.pattern, self.plain, self.relative = pattern, plain, relative or RelativePosition()
         self.itself = q is k
-        """Whether the tokens attend to each other alone, not to a memory or a past."""
+        """Whether the tokens attend to each other only, not to an encoder or a past."""
         self.alike = plain and q.prefix is None and k.prefix is None
         self.q, self.k = (where.map(lambda x: x[:1]) if self.alike else where for where in (q, k))
         self.made: dict[Any, Any] = {}
-        """What was made of it once and serves every layer: plans, scores and what kernels keep."""
+        """Results that are made once and used by every layer: plans, scores and what kernels keep."""
 
     @property
     def shape(self) -> Shape | None:
@@ -67,38 +67,38 @@ class View:
 
     @cached_property
     def rotation(self) -> Rotation | None:
-        """How queries and keys are turned."""
+        """The rotation of queries and keys."""
         return self.relative.rotation(self.q.position)
 
     @cached_property
     def biased(self) -> bool:
-        """Whether something is added to the scores besides the mask."""
+        """Whether something besides the mask is added to the scores."""
         return self.bias(queries=slice(0, 0)) is not None
 
     def allow(self, rows: slice = ALL, queries: slice = ALL, keys: slice = ALL) -> Bool[Tensor, "B 1 T S"]:
-        """True where the query may see the key: same document, no padding, and the pattern allows it."""
+        """Return True where the query may attend to the key: same document, no padding, and the pattern allows it."""
         q = self.q.map(lambda x: x[rows, None, queries, None])
         k = self.k.map(lambda x: x[rows, None, None, keys])
         return (q.document == k.document) & (k.document > 0) & self.pattern.allow(q, k)
 
     def bias(self, rows: slice = ALL, queries: slice = ALL, keys: slice = ALL) -> Float[Tensor, "B H T S"] | None:
-        """What is added to the scores of some pairs."""
+        """Return what is added to the scores of some pairs."""
         return self.relative.bias(self.q.position[rows, queries], self.k.position[rows, keys])
 
     @cached_property
     def mask(self) -> Bool[Tensor, "B 1 T S"]:
-        """`allow` for every pair."""
+        """`allow` of all pairs."""
         return self.allow()
 
     @cached_property
     def empty(self) -> Bool[Tensor, "B 1 T 1"]:
-        """True for queries that see no key at all (padding): their output is zero in every kernel."""
+        """True for queries that see no key (padding): their output is zero in every kernel."""
         return ~self.mask.any(dim=-1, keepdim=True)
 
     def scores(self, dtype: torch.dtype) -> Float[Tensor, "B H T S"]:
-        """The mask and the bias as one number to add to each score.
+        """Return mask and bias as one number to add to each score.
 
-        What may not be seen gets a large finite number, never -inf: a row without any key would turn to NaN.
+        A pair that is not allowed gets a large finite number; with -inf a row without keys would become NaN.
         """
         if (made := self.made.get(dtype)) is None:
             bias = self.bias()
@@ -107,26 +107,26 @@ class View:
         return made
 
     def states(self, block: int) -> Int[Tensor, "B T/block S/block"]:
-        """What blocks of queries can see of blocks of keys: 0 nothing, 1 some of it perhaps, 2 all of it.
+        """Return for blocks of queries and keys which pairs are allowed: 0 none, 1 perhaps some, 2 all.
 
-        Only the ends of blocks are looked at, never n x n pairs.
+        It compares only the bounds of blocks, never n x n pairs.
         """
-        q, k = _edges(self.q, block, 2), _edges(self.k, block, 1)
+        q, k = _bounds(self.q, block, 2), _bounds(self.k, block, 1)
         some = (q.document.low <= k.document.high) & (k.document.low <= q.document.high)
         some = some & self.pattern.reach(q.position, k.position)
         whole = q.whole & k.whole & self.pattern.cover(q.position, k.position)
         return some.int() + (some & whole).int()
 
     def share(self, block: int) -> float:
-        """How much of the row a query has to look at when blocks are skipped: 1 is all of it."""
+        """Return the share of the row that remains where blocks are skipped: 1 is all."""
         if (share := self.made.get(("share", block))) is None:  # asked for by every layer of the pass
             share = self.made["share", block] = float((self.states(block) > 0).double().mean())
         return share
 
     def plan(self, block: int, widest: int) -> list[QueryBlock]:
-        """Which keys each `block` of queries can see, in tiles of at most `widest` keys.
+        """Return the keys of each `block` of queries in tiles of at most `widest` keys.
 
-        Rows that are not alike are planned one by one; a block that sees nothing is left out.
+        Rows that are not alike have their own blocks; a block without keys is left out.
         """
         if (plan := self.made.get((block, widest))) is None:
             queries, keys = self.q.position.shape[1], self.k.position.shape[1]
@@ -140,15 +140,15 @@ class View:
 
 
 class BlockBounds(NamedTuple):
-    """Where blocks begin and end, and whether each is one document without padding; padding has no place."""
+    """The bounds of blocks (padding left out), and whether each is one document without padding."""
 
     position: KeyRange
     document: KeyRange
     whole: Tensor
 
 
-def _edges(where: Where, block: int, axis: int) -> BlockBounds:
-    """Measure the blocks of a stream, with an axis of one at `axis` for the blocks they are compared with."""
+def _bounds(where: Where, block: int, axis: int) -> BlockBounds:
+    """Return the bounds of the blocks of a stream, with an axis of one at `axis` to compare them with others."""
     valid = where.document > 0
 
     def fold(x: Tensor, fill: int) -> Tensor:
@@ -166,7 +166,7 @@ def _edges(where: Where, block: int, axis: int) -> BlockBounds:
 
 
 def _tiles(line: list[int], block: int, widest: int, end: int) -> list[KeyTile]:
-    """Join neighbouring blocks of one state: 0 nothing is seen, 1 something, 2 everything."""
+    """Return a line of block states (see `states`) as tiles: neighbouring blocks of one state are joined."""
     tiles = []
     for state, run in groupby(range(len(line)), key=line.__getitem__):
         first, *_, last = [*run] * 2

@@ -1,4 +1,4 @@
-"""The parts of a block, and the ways in and out of a model."""
+"""The layers of a block, and the input and output layers of a model."""
 
 from trivium.base import plugin
 
