@@ -30,8 +30,11 @@ def test_the_stacks_make_the_family() -> None:
         ({"decoder": {"layers": 1, "heads": 3}}, "decoder: hidden_size 16 is not a multiple of heads 3"),
         ({"encoder": {"layers": 1, "heads": 4, "kv_heads": 3}}, "encoder: heads 4 is not a multiple of kv_heads 3"),
         ({"decoder": {**STACK, "patern": "full"}}, "decoder.patern: unknown key; did you mean 'pattern'"),
-        ({"decoder": STACK}, "full lets a token see later ones"),
-        ({"decoder": {**STACK, "pattern": ["causal", {"kind": "block", "size": 4}]}}, "block lets a token see later"),
+        ({"decoder": STACK}, "full lets a token attend to later ones"),
+        (
+            {"decoder": {**STACK, "pattern": ["causal", {"kind": "block", "size": 4}]}},
+            "block lets a token attend to later",
+        ),
         ({"decoder": CAUSAL, "heads": 2}, "heads: unknown key"),
         ({"decoder": {**STACK, "residual": "sandwitch"}}, "unknown kind 'sandwitch'; did you mean 'sandwich'"),
     ],

@@ -1,9 +1,9 @@
-"""Low-rank adapters: learn a small change B A beside a frozen matrix W (Hu et al. 2021, arXiv:2106.09685).
+"""Low-rank adapters: train a small change B A beside a frozen matrix W (Hu et al. 2021, arXiv:2106.09685).
 
     y = W x + (alpha / rank) B A x        A [rank, in] starts random, B [out, rank] at zero
 
-An adapted layer keeps its names, `weight` and `bias`, and has `lora_a` and `lora_b` beside them, so nothing else in
-the model knows. `merge` adds the change to the matrix and gives the plain layer back. Knows no file format.
+An adapted layer keeps `weight` and `bias` and adds `lora_a` and `lora_b`, so the rest of the model does not change.
+`merge` adds the change to the matrix and restores the plain layer. Knows no file format.
 """
 
 import math
@@ -21,18 +21,18 @@ from trivium.model.transformer import Transformer
 
 
 class Lora(Config):
-    """What is adapted, and how much it may change."""
+    """The adapted layers and the size of their change."""
 
     rank: int = Field(8, gt=0)
     alpha: float = Field(16.0, gt=0)
-    """The change is scaled by alpha / rank."""
+    """The change is multiplied by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
     targets: Seq[str] = ("q", "k", "v", "o", "gate", "up", "down")
-    """The last part of the names of the linear layers that are adapted."""
+    """The adapted linear layers, by the last part of their names."""
 
 
 class LoraLinear(nn.Linear):
-    """A linear layer whose matrix is frozen, and the change that is learned beside it."""
+    """A linear layer with a frozen matrix and a trained low-rank change."""
 
     def __init__(self, layer: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
         super().__init__(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
@@ -44,7 +44,7 @@ class LoraLinear(nn.Linear):
 
     @property
     def scale(self) -> float:
-        """What the change is multiplied by."""
+        """The factor of the change."""
         return self.alpha / self.rank
 
     def forward(self, x: Float[Tensor, "*B I"]) -> Float[Tensor, "*B O"]:
@@ -52,7 +52,7 @@ class LoraLinear(nn.Linear):
         return super().forward(x) + self.scale * change
 
     def plain(self) -> nn.Linear:
-        """The layer with its change added to its matrix."""
+        """Return the plain layer, with the change added to the matrix."""
         layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
         with torch.no_grad():
             layer.weight = nn.Parameter(self.weight + self.scale * (self.lora_b @ self.lora_a))
@@ -61,9 +61,9 @@ class LoraLinear(nn.Linear):
 
 
 def adapt(model: Transformer, lora: Lora) -> Transformer:
-    """Put adapters on a model, in place, and freeze all else but a task's own head.
+    """Put adapters on a model in place, and freeze all else except the head of a task.
 
-    Scores stay what they were, exactly, until something is learned.
+    Outputs stay exactly the same until a step is trained. Raise ConfigError where the model has no such layer.
     """
     found = [
         name
@@ -74,7 +74,7 @@ def adapt(model: Transformer, lora: Lora) -> Transformer:
         raise ConfigError(f"lora.targets: the model has no linear layer called {', '.join(sorted(missing))}")
     if not found:
         raise ConfigError(f"lora.targets: the model has none of {', '.join(lora.targets)}")
-    # A head that a pretrained model brought along stays as it is; one that a task has added must be learned.
+    # The head of a pretrained model stays frozen; a head that a task added must be trained.
     learned = not isinstance(model.head, VocabularyHead | HiddenHead)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(learned and name.startswith("head."))
@@ -84,7 +84,7 @@ def adapt(model: Transformer, lora: Lora) -> Transformer:
 
 
 def put(model: Transformer, name: str, rank: int, alpha: float, dropout: float = 0.0) -> LoraLinear:
-    """Put an adapter on one linear layer."""
+    """Put an adapter on the linear layer `name`, in place, and return it."""
     parent, _, leaf = name.rpartition(".")
     layer = model.get_submodule(name)
     assert type(layer) is nn.Linear, f"{name} is no plain linear layer"
@@ -94,12 +94,12 @@ def put(model: Transformer, name: str, rank: int, alpha: float, dropout: float =
 
 
 def adapted(model: Transformer) -> dict[str, LoraLinear]:
-    """The adapted layers by name."""
+    """Return the adapted layers by name."""
     return {name: module for name, module in model.named_modules() if isinstance(module, LoraLinear)}
 
 
 def merge(model: Transformer) -> Transformer:
-    """Add every change to its matrix, in place; all parameters are trainable again."""
+    """Add every change to its matrix in place; all parameters are trainable again."""
     for name, layer in adapted(model).items():
         parent, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(parent), leaf, layer.plain())

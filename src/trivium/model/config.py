@@ -1,10 +1,9 @@
-"""The tree that describes a model: which stacks there are and what they choose.
+"""The configuration of a model: its stacks and their choices.
 
-`preset` and `depth` are one way to fill it (see presets); every field may then be set by hand.
+`preset` and `depth` are a short way to fill the tree (see `presets`); other fields change what they give.
 """
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any, Self
 
 import torch
@@ -12,6 +11,7 @@ from pydantic import Field, model_validator
 
 from trivium.base.config import Config, dump, merge, parse
 from trivium.base.errors import ConfigError
+from trivium.base.explain import closest
 from trivium.model.attention.auto import Auto, choose
 from trivium.model.attention.kernel import Case, Kernel
 from trivium.model.attention.pattern import Pattern, Where
@@ -25,16 +25,16 @@ from trivium.model.stack import StackConfig
 
 
 class ModelConfig(Config):
-    """A Transformer."""
+    """The choices of a Transformer."""
 
     preset: str | None = None
-    """A named set of choices that the other fields change."""
+    """A named set of choices, which the other fields change."""
     vocab_size: int = Field(gt=0)
     hidden_size: int = Field(gt=0)
     context: int = Field(gt=0)
-    """Positions the model is made for."""
+    """The maximum number of positions."""
     tie: bool = True
-    """Whether the head's matrix is the token table."""
+    """Whether the matrix of the head is the token table."""
     embed: Embed = Tokens()
     encoder: StackConfig | None = None
     decoder: StackConfig | None = None
@@ -45,7 +45,7 @@ class ModelConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, data: Any) -> Any:
-        """Fill the tree from its preset, which reads the size fields, and lay the given fields over it."""
+        """Return the tree of the preset at the given size, with the given fields over it."""
         if not isinstance(data, dict) or data.get("preset") is None:
             return data
         below, above = expand(data)
@@ -56,42 +56,42 @@ class ModelConfig(Config):
         if not self.stacks:
             raise ValueError("expected an encoder, a decoder or both, found neither")
         for name, stack in self.stacks.items():
-            if stack.head_size is None and self.hidden_size % stack.heads:
-                raise ValueError(f"{name}: hidden_size {self.hidden_size} is not a multiple of heads {stack.heads}")
-            if stack.heads % (stack.kv_heads or 1):
-                raise ValueError(f"{name}: heads {stack.heads} is not a multiple of kv_heads {stack.kv_heads}")
-            for position in stack.position[1:]:
-                if type(position).additive is not Position.additive and position != stack.position[0]:
-                    raise ValueError(
-                        f"{name}.position: {position.kind} is added once, to the input of the stack; "
-                        f"expected it first in the list, found {[position.kind for position in stack.position]}"
-                    )
-            if (why := self._refused(stack)) is not None:
-                raise ValueError(f"{name}: the kernel {self.kernel.kind} {why}; kernel = 'auto' takes one that fits")
+            if (why := self._wrong(stack)) is not None:
+                raise ValueError(f"{name}{why}")
         for pattern in self.decoder.pattern if self.decoder else ():
             if pattern.ahead():
-                kind = pattern.kind
                 raise ValueError(
-                    f"decoder.pattern: {kind} lets a token see later ones, which it must predict; "
-                    f"write {{kind = 'and', of = ['causal', '{kind}']}}"
+                    f"decoder.pattern: {pattern.kind} lets a token attend to later ones, which it must predict; "
+                    f"write {{kind = 'and', of = ['causal', '{pattern.kind}']}}"
                 )
         return self
 
-    def _refused(self, stack: StackConfig) -> str | None:
-        """Return why the kernel can never compute the attention of a stack on any device, or None."""
+    def _wrong(self, stack: StackConfig) -> str | None:
+        """Return what is wrong with a stack, or None."""
+        if stack.head_size is None and self.hidden_size % stack.heads:
+            return f": hidden_size {self.hidden_size} is not a multiple of heads {stack.heads}"
+        if stack.heads % (stack.kv_heads or 1):
+            return f": heads {stack.heads} is not a multiple of kv_heads {stack.kv_heads}"
+        for position in stack.position[1:]:
+            if type(position).additive is not Position.additive and position != stack.position[0]:
+                kinds = [position.kind for position in stack.position]
+                return (
+                    f".position: {position.kind} is added once, to the input of the stack; expected it first in the "
+                    f"list, found {kinds}"
+                )
         if isinstance(self.kernel, Auto):
             return None
         where = Where(torch.arange(2)[None], torch.ones(1, 2, dtype=torch.long))
         for view in views(stack, self.hidden_size, where, plain=True).values():
-            # The best case: what a machine or a training run adds to it is an error when it comes to that.
+            # The best case: a limit of the machine or the training run is an error only when it is met.
             case = Case(view, "cuda", torch.bfloat16, False, stack.attention_dropout, stack.softcap)
             if (why := self.kernel.refuse(case)) is not None:
-                return why
+                return f": the kernel {self.kernel.kind} {why}; kernel = 'auto' takes one that fits"
         return None
 
     @property
     def stacks(self) -> dict[str, StackConfig]:
-        """The stacks there are, by name."""
+        """The stacks of the model by name."""
         both = {"encoder": self.encoder, "decoder": self.decoder}
         return {name: stack for name, stack in both.items() if stack is not None}
 
@@ -102,7 +102,7 @@ class ModelConfig(Config):
 
     @property
     def limit(self) -> int | None:
-        """The longest input there can be, where positions are a table."""
+        """The maximum length of an input where positions are a table, else None."""
         limits = [position.limit(self.context) for stack in self.stacks.values() for position in stack.position]
         return min((limit for limit in limits if limit is not None), default=None)
 
@@ -117,8 +117,8 @@ def views(stack: StackConfig, hidden_size: int, where: Where, plain: bool) -> di
 def kernels(config: ModelConfig, places: Mapping[str, Where], plain: Collection[str], device: str) -> dict[str, str]:
     """Return for each kind of layer the kernel of its self-attention in training on a device, and why.
 
-    `places` says for each stack where the tokens of some rows sit, on the CPU; `plain` names the stacks whose rows are
-    one whole document each.
+    `places` has for each stack the places of the tokens of some rows, on the CPU; `plain` names the stacks in which
+    each row is one whole document.
     """
     found, own = {}, config.kernel
     for name, stack in config.stacks.items():
@@ -145,8 +145,7 @@ def configure(preset: str, **overrides: Any) -> ModelConfig:
         elif key == "ffn_size":
             flat = merge(flat, {"ffn": {"size": value}})
         else:
-            close = get_close_matches(key, [*sorted(top | stack), "ffn_size"], n=1, cutoff=0.5)
-            raise ConfigError(f"build: {key}: unknown keyword" + (f"; did you mean '{close[0]}'?" if close else ""))
+            raise ConfigError(f"build: {key}: unknown keyword{closest(key, [*sorted(top | stack), 'ffn_size'])}")
     for name in ("encoder", "decoder"):
         if flat and (name in tree or (preset in PRESETS and name in PRESETS[preset]())):
             tree[name] = merge(tree.get(name), flat)

@@ -1,4 +1,4 @@
-"""Where numbers live: the one step from numpy to torch, and what this machine computes fast in."""
+"""Devices: the one step from numpy to torch, and the fast dtype of this machine."""
 
 import ctypes
 import sys
@@ -15,14 +15,14 @@ from trivium.base.batch import Batch, Stream
 
 
 def pick() -> torch.device:
-    """The accelerator of this process if there is one, else the CPU."""
+    """Return the accelerator of this process, or the CPU where there is none."""
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def place(batch: Batch, device: torch.device | str = "cpu") -> Batch:
-    """Move a batch of numpy arrays to a device."""
+    """Return a batch of numpy arrays as tensors on a device."""
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(device, non_blocking=True)
@@ -45,8 +45,10 @@ def place(batch: Batch, device: torch.device | str = "cpu") -> Batch:
 
 @cache
 def reuse_memory() -> None:
-    """Let the C library keep freed blocks of up to 32 MiB: a training step takes the same sizes again and again, and
-    memory that went back to the system costs a page fault for every 4 KiB when it returns.
+    """Make the C library keep freed blocks of up to 32 MiB.
+
+    A training step allocates the same sizes again and again; memory given back to the system costs a page fault for
+    every 4 KiB when it returns.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # not every C library has mallopt
@@ -57,7 +59,7 @@ def reuse_memory() -> None:
 
 @cache
 def bf16_gain(device_type: str = "cpu") -> float:
-    """How much faster a bfloat16 matrix product is than a float32 one here: measured, because flags lie."""
+    """Return how many times faster a bfloat16 matrix product is here than a float32 one, as measured."""
     device = torch.device(device_type)
     seconds: dict[torch.dtype, float] = {}
     for dtype in (torch.float32, torch.bfloat16):

@@ -1,7 +1,7 @@
-"""A larger vocabulary for a model that is there already: rows of its tables for tokens that it has never seen.
+"""A larger vocabulary for a trained model.
 
-A new row is the mean of all old ones (Hewitt 2021): whatever the model has read, its scores of old tokens shift by no
-more than the share that a typical token takes, so it writes as before until the new rows are learned.
+Each new row of a table is the mean of the old rows (Hewitt 2021): then the probabilities of old tokens shift no more
+than by the share of a typical token, and the model writes as before until the new rows are trained.
 """
 
 import torch
@@ -10,7 +10,7 @@ from trivium.model.transformer import Transformer
 
 
 def resize(model: Transformer, vocab_size: int, known: int | None = None) -> Transformer:
-    """The same model with `vocab_size` tokens; rows from `known` on (default: beyond the old ones) are the mean."""
+    """Return the model with `vocab_size` tokens; the rows from `known` on (default: the new rows) are the mean."""
     old = model.config.vocab_size
     known = old if known is None else min(known, old)
     assert vocab_size >= old, "a vocabulary only grows"

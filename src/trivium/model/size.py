@@ -1,8 +1,8 @@
-"""What a model weighs and costs, from its config alone: nothing is allocated.
+"""Parameters, FLOPs and memory of a model from its config; nothing is allocated.
 
-FLOPs count a multiplication and an addition as two. A training step costs three forward passes: per token
-6 x the weights of its matrix products, and 12 x heads x head size x the keys it attends to, in every layer. The
-head's matrix counts once, a table look-up not at all; keys are those the pattern allows, not the whole row.
+A multiplication and an addition are two FLOPs. A training step costs three forward passes: for each token 6 x the
+weights of its matrix products, and 12 x heads x head size x attended keys in every layer. The matrix of the head counts
+once, a table look-up not at all; only the keys that the pattern allows count.
 """
 
 from collections import Counter
@@ -16,11 +16,11 @@ from trivium.model.stack import StackConfig
 from trivium.model.transformer import Transformer
 
 ADAM_BYTES = 16
-"""Bytes for each trained parameter: the weight, its gradient and two moments, float32 each."""
+"""Bytes for each trained parameter: weight, gradient and two moments, float32 each."""
 
 
 def parameters(config: ModelConfig) -> dict[str, int]:
-    """Parameters by part; a tied head counts with the table it shares."""
+    """Return the number of parameters of each part; a tied head counts with its table."""
     with torch.device("meta"):
         model = Transformer(config)
     parts: Counter[str] = Counter()
@@ -31,7 +31,7 @@ def parameters(config: ModelConfig) -> dict[str, int]:
 
 
 def attended(pattern: Pattern, length: int) -> float:
-    """How many keys a token of a document of `length` sees, on average."""
+    """Return the mean number of keys that a token attends to in a document of `length`."""
     shape = pattern.shape(length)
     if shape is not None:
         return float(length) if shape == "full" else (length + 1) / 2
@@ -45,7 +45,7 @@ def attended(pattern: Pattern, length: int) -> float:
 
 
 def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: int = 0) -> float:
-    """FLOPs of training on a row of so many tokens in each stack, `targets` of which pass through the head."""
+    """Return the FLOPs of training on a row: `encoder` and `decoder` tokens, and `targets` tokens through the head."""
     lengths = {"encoder": encoder, "decoder": decoder, "head": targets}
     with torch.device("meta"):
         model = Transformer(config)
@@ -64,13 +64,13 @@ def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: 
 
 
 def flops(config: ModelConfig, length: int) -> float:
-    """FLOPs of training on one token where every stack reads `length` tokens and each of the last is predicted."""
+    """Return the FLOPs of training per token where every stack reads `length` tokens and the last predicts each."""
     lengths = dict.fromkeys(config.stacks, length)
     return row_flops(config, **lengths, targets=length) / length
 
 
 def activations(config: ModelConfig, length: int, rows: int) -> float:
-    """Bytes that a micro-batch keeps for its backward pass, roughly: what each matrix product and norm reads."""
+    """Return roughly the bytes that a micro-batch keeps for its backward pass: the inputs of matrix products and norms."""
     per_token = sum(_kept(stack, config.hidden_size) * stack.layers for stack in config.stacks.values())
     return 4.0 * rows * length * (per_token + 4 * config.hidden_size)
 
