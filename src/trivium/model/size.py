@@ -70,7 +70,7 @@ def flops(config: ModelConfig, length: int) -> float:
 
 
 def activations(config: ModelConfig, length: int, rows: int) -> float:
-    """Return roughly the bytes that a micro-batch keeps for its backward pass: the inputs of matrix products and norms."""
+    """Return roughly the bytes that a micro-batch keeps for its backward pass: inputs of products and norms."""
     per_token = sum(_kept(stack, config.hidden_size) * stack.layers for stack in config.stacks.values())
     return 4.0 * rows * length * (per_token + 4 * config.hidden_size)
 
