@@ -15,7 +15,6 @@ import torch
 import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.interop import gguf
-from trivium.token.bpe import SPLIT
 from trivium.token.template import CHAT_TEMPLATE, ids, render, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
@@ -23,6 +22,18 @@ pytest.importorskip("gguf", reason="the package gguf writes these files: pip ins
 
 SAID = "the user says what abs does and returns absolute values of numbers 中文 测试 naïve café für it's 😀"
 PROMPT = "the user says what abs does, and it's the absolute values of 12345 numbers returned für 中文"
+SCRIPTS = {
+    "hindi": "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है। ॐ १२३",
+    "thai": "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกัน ที่นี่ ๑๒๓",
+    "arabic": "يُولَدُ جَمِيعُ النَّاسِ أَحْرَارًا مُتَسَاوِينَ فِي الْكَرَامَةِ ١٢٣",
+    "persian": "می‌خواهم کتاب‌هایم را بخوانم",
+    "bengali": "সমস্ত মানুষ স্বাধীনভাবে সমান মর্যাদা ক্‌ষ",
+    "tamil": "மனிதப் பிறிவியினர் சகலரும் சுதந்திரமாகவே",
+    "hebrew": "בְּרֵאשִׁית בָּרָא אֱלֹהִים",
+    "vietnamese": "Tâ\u0301t ca\u0309 mo\u0323i ngu\u031bo\u031b\u0300i",
+    "khmer": "មនុស្សទាំងអស់ កើតមកមានសេរីភាព",
+    "marks": "\u0301 x\u0301\u0301, \u093f1\u20e3 !\u0301\n\u0301a ▓\u0301b \u200d\u0301",
+}
 LOGPROB, MARGIN, Q8 = 1e-3, 1e-2, 0.1
 """How far log-probabilities may be off; by how much a token must lead to count; how far they may be off in 8 bits."""
 
@@ -50,7 +61,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def texts() -> list[str]:
-    """Fifty texts that tell two tokenizers apart."""
+    """Fifty texts that tell two tokenizers apart, and one of each script that writes marks."""
     draw = random.Random(3)
     alphabet = "abc XYZ'st12345\r\n\t .,-_é\u0301ñß中文、。😀👩‍👧\u00a0\u200b\ufeffقขעשDŽ½"
     plain = [
@@ -80,7 +91,8 @@ def texts() -> list[str]:
         "😀😀 👩‍👩‍👧",
         "\u2028line\u2029para",
     ]
-    return plain + ["".join(draw.choices(alphabet, k=draw.randrange(1, 40))) for _ in range(50 - len(plain))]
+    mixed = ["".join(draw.choices(alphabet, k=draw.randrange(1, 40))) for _ in range(50 - len(plain))]
+    return plain + mixed + list(SCRIPTS.values())
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +100,7 @@ def tokenizer() -> Tokenizer:
     words = SAID.split()
     lines = [" ".join(words[(i * 7 + j * j) % len(words)] + "s" * (i % 3) for j in range(12)) for i in range(400)]
     code = "def f(x1y22z333):\r\n\r\n    return abs(x);\n\t.abc XYZ 12345 1234567 it's IT'S WE'LL http://a.b/c ..."
-    made = Tokenizer.train([*lines, *[code] * 50], 512)
+    made = Tokenizer.train([*lines, *[code] * 50, *SCRIPTS.values(), *SCRIPTS.values()], 1024)
     return Tokenizer(made.json, made.config, CHAT_TEMPLATE)
 
 
@@ -202,27 +214,38 @@ def test_eight_bits_are_close(name: str, tokenizer: Tokenizer, tmp_path: Path) -
 
 def splits(tokenizer: Tokenizer) -> Iterator[tuple[str, Tokenizer]]:
     """Tokenizers that cut text in each of the ways that have a name."""
-    yield "trained", tokenizer
-    yield "bytes", Tokenizer.bytes()
-    whole = json.loads(tokenizer.json)
-    whole["model"]["ignore_merges"] = True
-    whole["model"]["merges"].reverse()  # now few words are what their merges make of them
-    yield "llama-bpe", Tokenizer(json.dumps(whole), tokenizer.config)
-    yield "qwen2", Tokenizer(tokenizer.json.replace("{1,3}", ""), tokenizer.config)
+
+    def cut(pattern: str, **model: Any) -> Tokenizer:
+        tree = json.loads(tokenizer.json)
+        tree["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = pattern
+        tree["model"].update(model)
+        return Tokenizer(json.dumps(tree), tokenizer.config)
+
+    yield "qwen35", tokenizer
+    yield "gpt-2", Tokenizer.bytes()
+    yield "dbrx", cut(gguf.CL100K)
+    # With these merges few words are what their merges make of them.
+    reverse = json.loads(tokenizer.json)["model"]["merges"][::-1]
+    yield "llama-bpe", cut(gguf.CL100K, ignore_merges=True, merges=reverse)
+    yield "qwen2", cut(gguf.CL100K.replace("{1,3}", ""))
     older = json.loads(tokenizer.json)
     older["pre_tokenizer"] = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     yield "gpt-2", Tokenizer(json.dumps(older), tokenizer.config)
 
 
 def test_llama_cpp_reads_the_same_ids(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    from gguf import GGUFReader
+
     for name, other in splits(tokenizer):
-        server = Server(write(tmp_path / f"{name}.gguf", model("gpt2", other, layers=1, hidden_size=32, heads=1)))
+        file = write(tmp_path / f"{name}.gguf", model("gpt2", other, layers=1, hidden_size=32, heads=1))
+        assert GGUFReader(file).get_field("tokenizer.ggml.pre").contents() == name
+        server = Server(file)
         different = [text for text in texts() if server.tokenize(text) != other.encode(text)]
         assert not different, f"{name}: {different}"
         assert server.tokenize("the user", special=True) == [1, *other.encode("the user")], "BOS, no EOS"
         named = [server.tokenize(other.token(index), special=True)[1:] for index in sorted(other.special)]
         assert named == [[index] for index in sorted(other.special)], "each control token is one id"
-    assert len(texts()) == 50
+    assert len(texts()) == 50 + len(SCRIPTS)
 
 
 def test_llama_cpp_renders_the_same_conversation(tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -288,8 +311,8 @@ def test_a_tokenizer_that_llama_cpp_has_not_is_named(changes: dict, message: str
     other = Tokenizer(json.dumps({**json.loads(tokenizer.json), "added_tokens": [], **changes}), {})
     with pytest.raises(ModelError, match=message):
         gguf.write(tmp_path / "m.gguf", model("gpt2", tokenizer).transformer, other)
-    strange = Tokenizer(tokenizer.json.replace("{1,3}", "{1,2}"), tokenizer.config)
-    assert SPLIT not in strange.json
+    strange = Tokenizer(tokenizer.json.replace(r"|\\p{N}|", r"|\\p{N}{1,2}|"), tokenizer.config)
+    assert strange.json != tokenizer.json
     with pytest.raises(ModelError, match="no name that is known here for the split"):
         gguf.write(tmp_path / "m.gguf", model("gpt2", tokenizer).transformer, strange)
 

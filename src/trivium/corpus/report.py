@@ -49,6 +49,7 @@ def report(plan: Plan, facts: Facts, vocab_size: int, folder: Path, splits: Spli
         for code, found in shard.get("languages", {}).items():
             languages.setdefault(code, Counter()).update(found)
     mended.update(facts.read[0].get("evaluation", {}).get("mended", {}))
+    mended.update(facts.tokenizer["counts"])
     by_size = sorted(languages.items(), key=lambda item: (-item[1]["bytes"], item[0]))
     lengths = {split: _lengths(folder, lines) for split, lines in splits.items()}
     start = time.process_time()

@@ -36,11 +36,17 @@ TYPES = {None: "F32", "q8_0": "Q8_0"}
 """What matrices may be stored as; everything else is float32."""
 BLOCK = 32
 """Numbers that share a scale in Q8_0."""
+CL100K = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""The split of LLaMA 3 and of the tokenizers that were trained here before marks stayed with their letters."""
 SPLITS = {
     (None, False): "gpt-2",
-    (SPLIT, False): "dbrx",
-    (SPLIT, True): "llama-bpe",
-    (SPLIT.replace("{1,3}", ""), False): "qwen2",
+    (SPLIT, False): "qwen35",
+    (CL100K, False): "dbrx",
+    (CL100K, True): "llama-bpe",
+    (CL100K.replace("{1,3}", ""), False): "qwen2",
 }
 """(Pattern, whether whole words skip merges) -> what llama.cpp calls a tokenizer that splits so; None is GPT-2's."""
 

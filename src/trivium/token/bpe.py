@@ -3,7 +3,10 @@
 The special tokens come first (`special`), then the 256 bytes, then the merges.
 """
 
-from collections.abc import Iterable
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
@@ -11,19 +14,36 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 from trivium.base.errors import DataError
 from trivium.token.special import RESERVED, special_names
 
+log = logging.getLogger(__name__)
+
 SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-"""Merges never cross these boundaries: the pattern of cl100k, with numbers in groups of up to three digits."""
+"""Merges never cross these boundaries: the pattern of Qwen3.5, which keeps combining marks with their letters."""
 ROUND = 64
 """Vocabulary sizes are multiples of this."""
+LONGEST = 256
+"""The trainer sees longer words in pieces of so many characters: its time grows with the square of their length."""
+MOST = 256 * LONGEST
+"""... and no more than so many characters of one word: no written language has such words."""
+CUT = f"word over {LONGEST} characters, cut for the training of the tokenizer"
+_WINDOW = LONGEST // 2
+_RUNS = (
+    r"[^\s\d!-/:-@\[-`{-~\u2000-\u206f\u3001-\u3003\u3008-\u3011\u3014-\u301f\uff01-\uff0f\uff1a-\uff20]",
+    r"(?:[^\w\s]|_)",
+    r"\s",
+)
+"""Supersets of what a split takes as letters, as punctuation and as spaces: `re` knows no Unicode categories."""
+_FILLED = re.compile("|".join(f"{run}{{{_WINDOW}}}" for run in _RUNS))
+_LONG = re.compile("|".join(f"{run}{{{LONGEST + 1},}}" for run in _RUNS))
 SMALLEST = -(-(len(special_names()) + 256) // ROUND) * ROUND
 
 
-def train(texts: Iterable[str], vocab_size: int) -> str:
+def train(texts: Iterable[str], vocab_size: int, counts: Counter[str] | None = None) -> str:
     """Train exactly `vocab_size` tokens, special tokens included.
 
+    Words of more than `LONGEST` characters are cut for the training, with a warning; `counts` takes their number.
     The same texts give the same merges for any number of threads. Raises DataError for a size that is not a multiple of
     64, and for texts that are too small; the second error names the largest possible size.
     """
@@ -42,12 +62,39 @@ def train(texts: Iterable[str], vocab_size: int) -> str:
         special_tokens=_added(special_names()),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    bpe.train_from_iterator(texts, trainer)
+    counts = Counter() if counts is None else counts
+    bpe.train_from_iterator(bounded(texts, split, counts), trainer)
+    if counts[CUT]:
+        log.warning(f"{CUT}: {counts[CUT]:,}")
     if (found := bpe.get_vocab_size()) != vocab_size:
         largest = found // ROUND * ROUND
         way = f"at most {largest} is possible" if largest >= SMALLEST else "use the byte-level tokenizer"
         raise DataError(f"vocab_size {vocab_size}: the text is too small, it gives {found} tokens; {way}")
     return str(bpe.to_str())
+
+
+def bounded(texts: Iterable[str], split: pre_tokenizers.Split, counts: Counter[str]) -> Iterator[str]:
+    """Yield texts, cut where `split` leaves a word of more than `LONGEST` characters; `counts` takes such words."""
+    for text in texts:
+        begin = 0
+        for start, stop in _long_words(text, split):
+            counts[CUT] += 1
+            for cut in range(start + LONGEST, min(stop, start + MOST + 1), LONGEST):
+                yield text[begin:cut]
+                begin = cut
+            begin = stop if stop - start > MOST else begin
+        yield text[begin:]
+
+
+def _long_words(text: str, split: pre_tokenizers.Split) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of the words of a text that are longer than `LONGEST`."""
+    # A long run fills at least one of these windows; few texts have one that is filled.
+    if not any(_FILLED.match(text, at) for at in range(0, len(text) - _WINDOW + 1, _WINDOW)):
+        return
+    for run in _LONG.finditer(text):
+        for _, (start, stop) in split.pre_tokenize_str(run[0]):
+            if stop - start > LONGEST:
+                yield run.start() + start, run.start() + stop
 
 
 def byte_level() -> str:

@@ -13,6 +13,7 @@ recognised, as in the stock tokenizer, unless the configuration names it as bos,
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -61,9 +62,9 @@ class Tokenizer:
         return Tokenizer, (self.json, self.config, self.chat_template)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
+    def train(cls, texts: Iterable[str], vocab_size: int, counts: Counter[str] | None = None) -> "Tokenizer":
         """Train byte-level BPE of exactly `vocab_size` tokens: see `bpe.train`."""
-        return cls(bpe.train(map(scrub, texts), vocab_size), CONFIG)
+        return cls(bpe.train(map(scrub, texts), vocab_size, counts), CONFIG)
 
     @classmethod
     def bytes(cls) -> "Tokenizer":

@@ -22,7 +22,7 @@ def write(folder, count=200):
 
 def test_ids_are_those_of_the_documents_in_order(tmp_path):
     manifest = prepare(
-        [write(tmp_path / "t")], tmp_path / "d", Preparation(vocab_size=448, shards=2, tokenizer_bytes=9000)
+        [write(tmp_path / "t")], tmp_path / "d", Preparation(vocab_size=384, shards=2, tokenizer_bytes=9000)
     )
     assert manifest["report"]["steps"][-3]["text_bytes"] == 9000
     work = Work(tmp_path / "d")

@@ -1,6 +1,7 @@
 """Tokenizer: train it on a bounded sample of the training text, or load the one that was asked for."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from trivium.token.tokenizer import Tokenizer
 
 def make_tokenizer(work: Work, shard: int = 0) -> None:
     """Train or load the tokenizer, and write it to the work folder."""
-    start, options = time.process_time(), work.plan.preparation
+    start, options, counts = time.process_time(), work.plan.preparation, Counter[str]()
     if options.tokenizer == "bytes":
         tokenizer = Tokenizer.bytes()
     elif options.tokenizer is not None:
@@ -25,8 +26,8 @@ def make_tokenizer(work: Work, shard: int = 0) -> None:
         if tokenizer.identity != work.plan.inputs["tokenizer"]:
             raise DataError(f"{options.tokenizer}: changed while the data were prepared; prepare again")
     else:
-        tokenizer = Tokenizer.train(_sample(work), options.vocab_size)
-    facts = {"identity": tokenizer.identity, "seconds": round(time.process_time() - start, 3)}
+        tokenizer = Tokenizer.train(_sample(work), options.vocab_size, counts)
+    facts = {"identity": tokenizer.identity, "counts": counts, "seconds": round(time.process_time() - start, 3)}
     tree = {"json": tokenizer.json, "config": tokenizer.config, "chat_template": tokenizer.chat_template}
     write_json(work.tokenizer_file(), {**tree, **facts})
 
