@@ -87,8 +87,7 @@ def test_a_long_run_of_letters_is_told_and_encoded_as_any_text(caplog):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
-    [("हिन्दी में लिखा", 3), ("มนุษย์ทั้งหลาย", 1), ("جَمِيعُ النَّاسِ", 2), ("e\u0301te\u0301", 1), ("12 a1", 4)],
+    ("text", "words"), [("हिन्दी में लिखा", 3), ("มนุษย์ทั้งหลาย", 1), ("جَمِيعُ النَّاسِ", 2), ("e\u0301te\u0301", 1), ("12 a1", 4)]
 )
 def test_marks_stay_with_their_letters(text, words):
     split = pre_tokenizers.Split(tokenizers.Regex(SPLIT), behavior="isolated")

@@ -38,6 +38,31 @@ def test_what_is_mended_and_what_is_left_alone(dirty, tidy):
     assert clean(dirty) == tidy
 
 
+CLEAN = [
+    "A palavra do dia é «MAÇ\u00c3».",
+    "Disse “IRM\u00c3” em voz alta; não veio.",
+    "O título é ‘MANH\u00c3’, não outro.",
+    "Diz „AMANH\u00c3“ e não volta.",
+    "Sonuç: “HÂL\u00c2” geçerli",
+    "Não é “ROM\u00c3…",
+    "São “\u00c3” e ‹\u00c3›.",
+    "»IRM\u00c3« não é",
+]
+
+
+@pytest.mark.parametrize("line", CLEAN)
+def test_a_capital_before_a_quotation_mark_is_clean(line):
+    counts: Counter[str] = Counter()
+    assert clean(line, counts=counts) == line and not counts
+    misread = line.encode().decode("sloppy-windows-1252")
+    assert clean(misread, counts=counts) == line and counts["mojibake mended"] == 1
+
+
+@pytest.mark.parametrize("line", ["O AVÔ", "OPERAÇÕES “IRM\u00c3” E AVÓ", "ESPAÑA", "SJÖ", "où dû", "ÀÉÈ – ÇÃO"])
+def test_misread_capitals_are_mended(line):
+    assert clean(line.encode().decode("sloppy-windows-1252")) == line
+
+
 def test_steps_can_be_left_out():
     assert clean("schÃ¶n e\u0301", Cleaning(mojibake=False, compose=False)) == "schÃ¶n e\u0301"
     assert clean("a\n\n\nb", Cleaning(blank_lines=1)) == "a\n\nb"

@@ -30,6 +30,8 @@ class Cleaning(Config):
 # controls. Only lines with these go to ftfy, which is 20 times slower.
 _LEADS = "ÂÃÄÅÆÇÐÑØâãäåæçèéïðÎÏ"
 _SUSPECT = re.compile(f"[{_LEADS}][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|[\u0080-\u009f]")
+_CAPITAL = re.compile("(?<=(?<![a-zß-öø-ÿ])[ÂÃÄÅÆÇÐÑØÎÏ])(?=[”’»›“‘«‹…–—](?!\\w))")
+"""Between the last letter of a word in capitals and a mark of punctuation: clean text, or one letter read as two."""
 _BREAKS = "\r\x0b\x0c\x85\u2028\u2029"
 _BREAK = re.compile(f"\r\n?|[{_BREAKS[1:]}]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
@@ -74,6 +76,7 @@ def _mend(text: str) -> str:
     if text.isascii() or not _SUSPECT.search(text):
         return text
     import ftfy
+    from ftfy.badness import is_bad
 
     config = ftfy.TextFixerConfig(
         unescape_html=False,
@@ -85,4 +88,15 @@ def _mend(text: str) -> str:
         remove_control_chars=False,
         normalization=None,
     )
-    return ftfy.fix_text(text, config)
+    while is_bad(text) and (read := _reread(text)) is not None:
+        text = read
+    return "".join(ftfy.fix_text(part, config) for part in _CAPITAL.split(text))
+
+
+def _reread(text: str) -> str | None:
+    """Return a line that as a whole is UTF-8 read as Windows-1252; the codec of `ftfy` takes undefined bytes too."""
+    try:
+        read = text.encode("sloppy-windows-1252").decode("utf-8")
+    except UnicodeError:
+        return None
+    return read if read != text else None
