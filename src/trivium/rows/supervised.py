@@ -5,7 +5,7 @@ What is left out is counted by reason. Every row counts the same, however many r
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trivium.base.errors import DataError
@@ -49,20 +49,16 @@ def conversation_rows(
     return ExampleRows(choices, length, seed, packing), maker.counts
 
 
+@dataclass
 class ExampleMaker:
     """Makes the Examples of conversations, and counts what it leaves out or cuts."""
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        objective: Instruct,
-        length: int,
-        start: int | None = None,
-        too_long: Policy = "drop",
-    ) -> None:
-        self.tokenizer, self.objective, self.length = tokenizer, objective, length
-        self.start, self.policy = start, too_long
-        self.counts: Counter[str] = Counter()
+    tokenizer: Tokenizer
+    objective: Instruct
+    length: int
+    start: int | None = None
+    policy: Policy = "drop"
+    counts: Counter[str] = field(default_factory=Counter)
 
     def items(self, conversation: Conversation) -> list[list[Example]]:
         """Return what is trained of a conversation; each item is a list of alternatives, one drawn in each epoch."""

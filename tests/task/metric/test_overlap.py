@@ -7,9 +7,11 @@ import pytest
 
 from trivium.base.errors import DataError
 from trivium.task.metric import overlap as metric
-from trivium.task.metric.overlap import bleu, chinese, chrf, exact_match, measure, rouge_1, rouge_2, rouge_l
+from trivium.task.metric.overlap import PER_ROW, bleu, chinese, chrf, exact_match, measure
 
 WORDS = ["a", "b", "c", "d", "e", "F,", "g.", "ab-c", "1.5"]
+
+rouge_1, rouge_2, rouge_l = (PER_ROW[f"rouge_{n}"] for n in "12l")
 
 
 def texts(seed, count, longest=9):

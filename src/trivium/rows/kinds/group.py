@@ -29,7 +29,7 @@ class TextGroup(Record, kind="group"):
     label: str | int | None = None
 
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
-        """One Example a text; the target of the first is how many follow it."""
+        """Return one Example a text; the target of the first is how many follow it."""
         negatives = (self.negative,) if isinstance(self.negative, str) else self.negative
         first, *others = (lay([text], layout, counts) for text in (self.anchor, self.positive, *negatives))
         return [replace(first, targets={"group": np.array(len(others))}), *others]

@@ -52,7 +52,7 @@ class Preference(Record, kind="preference"):
         return before, chosen[-1].content, rejected[-1].content
 
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
-        """Both answers, each behind the prompt, chosen first; only the answer is trained."""
+        """Return the chosen and the rejected answer, each after the prompt; only the answer is trained."""
         turns, *answers = self.messages
         before = [replace(turn, train=False) for turn in turns]
         made = []

@@ -81,7 +81,7 @@ class Squad(Record, kind="squad"):
             at += min(stride, room)
 
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
-        """The targets are the first and last token of an answer, or the first token of a window without one."""
+        """Return one Example a window; its targets are the first and last token of an answer, else the first token."""
         answers = self._located(objective.unanswerable)
         made = []
         for window in self.windows(layout, objective.stride):

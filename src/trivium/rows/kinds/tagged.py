@@ -58,7 +58,7 @@ class TaggedWords(Record, kind="tagged"):
         return layout.example(fitting), [first.get(at) for at in range(len(self.tokens))]
 
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
-        """The tag of a word is the target at its first token."""
+        """Return one Example; the tag of a word is the target of its first token."""
         names = self.right()
         example, at = self.laid(layout)
         counts[CUT] += None in at

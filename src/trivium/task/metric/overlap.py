@@ -7,6 +7,7 @@ Korean character is a word. BLEU and chrF are those of sacrebleu, over the whole
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,19 +24,14 @@ def exact_match(answer: str, references: Sequence[str]) -> float:
     return float(answer.strip() in {reference.strip() for reference in references})
 
 
-def rouge_1(answer: str, references: Sequence[str]) -> float:
-    """Return ROUGE-1 F1 (Lin 2004), the best over the references."""
-    return _best(answer, references, lambda said, right: _shared(said, right, 1))
-
-
-def rouge_2(answer: str, references: Sequence[str]) -> float:
-    """Return ROUGE-2 F1 (Lin 2004), the best over the references."""
-    return _best(answer, references, lambda said, right: _shared(said, right, 2))
-
-
-def rouge_l(answer: str, references: Sequence[str]) -> float:
-    """Return ROUGE-L F1 (Lin 2004), the best over the references."""
-    return _best(answer, references, _subsequence)
+def rouge(answer: str, references: Sequence[str], n: int | None) -> float:
+    """Return F1 of ROUGE-n, or of ROUGE-L if n is None (Lin 2004), the best over the references."""
+    count = partial(_shared, n=n) if n else _subsequence
+    said, best = _WORD.findall(answer.lower()), 0.0
+    for reference in references:
+        common, ours, theirs = count(said, _WORD.findall(reference.lower()))
+        best = max(best, 2 * common / (ours + theirs) if common else 0.0)
+    return best
 
 
 def bleu(answers: Sequence[str], references: Sequence[Sequence[str]]) -> float:
@@ -58,9 +54,9 @@ def chinese(references: Sequence[Sequence[str]]) -> bool:
 
 PER_ROW: dict[str, Callable[[str, Sequence[str]], float]] = {
     "exact_match": exact_match,
-    "rouge_1": rouge_1,
-    "rouge_2": rouge_2,
-    "rouge_l": rouge_l,
+    "rouge_1": partial(rouge, n=1),
+    "rouge_2": partial(rouge, n=2),
+    "rouge_l": partial(rouge, n=None),
 }
 PER_CORPUS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], float]] = {"bleu": bleu, "chrf": chrf}
 
@@ -99,21 +95,6 @@ def _streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
     """Return references as sacrebleu takes them: the first of every row, then the second, None where one is missing."""
     most = max(len(row) for row in references)
     return [[row[i] if i < len(row) else None for row in references] for i in range(most)]
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
-
-
-def _best(
-    answer: str, references: Sequence[str], common: Callable[[list[str], list[str]], tuple[int, int, int]]
-) -> float:
-    said = _words(answer)
-    return max((_f1(*common(said, _words(reference))) for reference in references), default=0.0)
-
-
-def _f1(common: int, said: int, right: int) -> float:
-    return 2 * common / (said + right) if common else 0.0
 
 
 def _shared(said: list[str], right: list[str], n: int) -> tuple[int, int, int]:

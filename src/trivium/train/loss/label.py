@@ -1,4 +1,4 @@
-"""Cross-entropy over the labels of a whole text."""
+"""Cross-entropy over labels: of whole texts, and of single tokens."""
 
 from typing import Any, ClassVar, Self
 
@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.base.batch import Batch
+from trivium.base.types import IGNORE
 from trivium.model.layer.score import pooled
 from trivium.train.loss.loss import Loss, LossSum, unweighted
 
@@ -29,3 +30,16 @@ class LabelLoss(Loss, kind="label"):
         else:
             losses = F.cross_entropy(scores, labels, reduction="none", label_smoothing=self.label_smoothing)
         return unweighted(losses, labels)
+
+
+class TagLoss(LabelLoss, kind="tag"):
+    """One label for each token that has one."""
+
+    target: ClassVar[str] = "tag"
+
+    def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
+        tags = batch.targets["tag"]
+        valid = tags != IGNORE
+        scores = head(hidden[valid])  # N C
+        losses = F.cross_entropy(scores, tags[valid], reduction="none", label_smoothing=self.label_smoothing)
+        return unweighted(losses, tags[valid])
