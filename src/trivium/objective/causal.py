@@ -11,7 +11,7 @@ from trivium.objective.objective import Frame, Objective, Rng, aligned, ends
 class CausalLM(Objective, kind="causal"):
     """Predict each token from the tokens before it. BOS and EOS stand around each document."""
 
-    covers: ClassVar[bool] = True
+    covers: ClassVar = True
 
     def frame(self, vocabulary: Vocabulary) -> Frame:
         return ends(vocabulary)

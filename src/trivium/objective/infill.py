@@ -17,7 +17,7 @@ from trivium.objective.objective import Frame, Objective, Rng, ends, shifted, st
 class TextInfilling(Objective, kind="infill"):
     """Corrupt a text, and write the whole original."""
 
-    families: ClassVar[tuple[str, ...]] = ("encoder_decoder",)
+    families: ClassVar = ("encoder_decoder",)
     rate: float = Field(0.3, ge=0, lt=1)
     """The share of tokens in masked spans."""
     span: float = Field(3.5, ge=0.5)

@@ -16,8 +16,8 @@ class Instruct(Objective, kind="instruct"):
     before an answer in its encoder and writes the answer, so each answer is an Example of its own.
     """
 
-    reads: ClassVar[Literal["documents", "conversations", "records"]] = "conversations"
-    families: ClassVar[tuple[str, ...]] = ("decoder", "encoder_decoder")
+    reads: ClassVar = "conversations"
+    families: ClassVar = ("decoder", "encoder_decoder")
     references: Literal["sample", "all", "best"] = "sample"
     """Which of several right answers are learned: one drawn anew in each epoch, all with weight 1/k, or the one with
     the highest mean token F1 with the others (the first of equals)."""

@@ -20,7 +20,7 @@ class MaskedLM(Objective, kind="masked"):
     `words` chooses whole words, all their tokens together. Special tokens are never chosen and never inserted.
     """
 
-    families: ClassVar[tuple[str, ...]] = ("encoder",)
+    families: ClassVar = ("encoder",)
     rate: float = Field(0.15, gt=0, lt=1)
     hide: float = Field(0.8, ge=0, le=1)
     """The share of the chosen tokens that become the mask token."""

@@ -1,6 +1,6 @@
 """The objectives of tasks whose rows are records; the rows themselves say what is learned."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -12,14 +12,14 @@ from trivium.objective.objective import Objective
 class TaskObjective(Objective):
     """A task whose rows are records."""
 
-    reads: ClassVar[Literal["documents", "conversations", "records"]] = "records"
+    reads: ClassVar = "records"
     families: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "encoder_decoder")
 
 
 class LabelObjective(TaskObjective, kind="label"):
     """Label a text: with one label of several, or with any number of them where rows have lists."""
 
-    loss: ClassVar[str] = "label"
+    loss: ClassVar = "label"
     labels: Seq[str] = ()
     """The labels in order; by default those of the rows, sorted by name (numbers by size)."""
 
@@ -27,8 +27,8 @@ class LabelObjective(TaskObjective, kind="label"):
 class TagObjective(TaskObjective, kind="tag"):
     """Label each word, at its first token."""
 
-    loss: ClassVar[str] = "tag"
-    families: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
+    loss: ClassVar = "tag"
+    families: ClassVar = ("encoder", "decoder")
     labels: Seq[str] = ()
 
 
@@ -38,8 +38,8 @@ class SpanObjective(TaskObjective, kind="span"):
     A context that is too long is read in windows; each begins `stride` tokens after the one before.
     """
 
-    loss: ClassVar[str] = "span"
-    families: ClassVar[tuple[str, ...]] = ("encoder", "encoder_decoder")
+    loss: ClassVar = "span"
+    families: ClassVar = ("encoder", "encoder_decoder")
     stride: int = Field(128, gt=0)
     longest: int = Field(30, gt=0)
     """The most tokens of an answer."""
@@ -50,8 +50,8 @@ class SpanObjective(TaskObjective, kind="span"):
 class ContrastObjective(TaskObjective, kind="contrast"):
     """Give near vectors to texts that belong together; `loss.temperature` divides their similarity."""
 
-    loss: ClassVar[str] = "contrast"
-    families: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
+    loss: ClassVar = "contrast"
+    families: ClassVar = ("encoder", "decoder")
     pool: Pooling | None = None
     """The state that becomes the vector; None is the mean of an encoder's, the last of a decoder's."""
 
@@ -59,5 +59,5 @@ class ContrastObjective(TaskObjective, kind="contrast"):
 class PreferObjective(TaskObjective, kind="prefer"):
     """Prefer the better of two answers (DPO); `loss.beta` keeps the model near the one that it began as."""
 
-    loss: ClassVar[str] = "prefer"
-    families: ClassVar[tuple[str, ...]] = ("decoder",)
+    loss: ClassVar = "prefer"
+    families: ClassVar = ("decoder",)

@@ -39,10 +39,8 @@ def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tupl
     )
     valid = [corpus for corpus in valid if len(corpus)]
     text_bytes = sum(corpus.bytes for corpus in valid) if objective.covers else None
-    return blend(train, partial(make, tail=data.tail), recipe.seed, data.weights), (
-        blend(valid, make, recipe.seed),
-        text_bytes,
-    ) if valid else None
+    rows = blend(train, partial(make, tail=data.tail), recipe.seed, data.weights)
+    return rows, (blend(valid, make, recipe.seed), text_bytes) if valid else None
 
 
 def open_corpus(folder: str | Path, split: str, tokenizer: Tokenizer) -> Corpus:

@@ -44,7 +44,7 @@ class Turn(Config):
 class Dialogue(Record, kind="dialogue"):
     """Turns of a dialogue; the answer is the `response`, else the last turn."""
 
-    also: ClassVar[Mapping[str, tuple[str, ...]]] = {"dialogue": ("turns",)}
+    also: ClassVar = {"dialogue": ("turns",)}
     dialogue: Seq[Turn]
     response: str | None = None
 

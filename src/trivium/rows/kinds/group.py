@@ -1,7 +1,6 @@
 """Rows of texts that belong together: `{"anchor": "...", "positive": "...", "negative": ["...", ...]}`."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -16,13 +15,13 @@ from trivium.token.layout import Layout
 class TextGroup(Record, kind="group"):
     """A text, one that belongs to it, and some that do not. Rows of one `label` belong together too."""
 
-    also: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    also: ClassVar = {
         "anchor": ("query", "sentence1", "question"),
         "positive": ("pos", "sentence2", "answer"),
         "negative": ("neg", "negatives"),
     }
-    columns: ClassVar[tuple[str, str]] = ("anchor", "positive")
-    answer_field: ClassVar[str] = "positive"
+    columns: ClassVar = ("anchor", "positive")
+    answer_field: ClassVar = "positive"
     anchor: str
     positive: str
     negative: str | Seq[str] = ()

@@ -21,8 +21,8 @@ from trivium.rows.record import Conversation, Record, answers_of, said, single
 class Question(Record, kind="question"):
     """One question about a context, one answer."""
 
-    columns: ClassVar[tuple[str, str]] = ("question", "answer")
-    answer_field: ClassVar[str] = "answer"
+    columns: ClassVar = ("question", "answer")
+    answer_field: ClassVar = "answer"
     question: str
     context: str = ""
     answer: str | None = None
@@ -34,7 +34,7 @@ class Question(Record, kind="question"):
 class Instruction(Record, kind="instruction"):
     """An instruction, its input, and one or more right outputs."""
 
-    answer_field: ClassVar[str] = "outputs"
+    answer_field: ClassVar = "outputs"
     instruction: str
     input: str = ""
     outputs: Seq[str] | None = None
@@ -46,7 +46,7 @@ class Instruction(Record, kind="instruction"):
 class Alpaca(Record, kind="alpaca"):
     """An instruction, its input and its output."""
 
-    answer_field: ClassVar[str] = "output"
+    answer_field: ClassVar = "output"
     instruction: str
     input: str = ""
     output: str | Seq[str] | None = None
@@ -58,8 +58,8 @@ class Alpaca(Record, kind="alpaca"):
 class PromptCompletion(Record, kind="completion"):
     """A prompt and its completion: texts, or lists of messages whose last is the answer."""
 
-    also: ClassVar[Mapping[str, tuple[str, ...]]] = {"completion": ("response",)}
-    answer_field: ClassVar[str] = "completion"
+    also: ClassVar = {"completion": ("response",)}
+    answer_field: ClassVar = "completion"
     prompt: str | Seq[dict[str, Any]]
     completion: str | Seq[str] | Seq[dict[str, Any]] | None = None
 

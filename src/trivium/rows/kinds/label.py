@@ -22,9 +22,9 @@ from trivium.token.layout import Layout
 class LabelledText(Record, kind="label"):
     """A text, or two, and its label or list of labels."""
 
-    columns: ClassVar[tuple[str, str]] = ("text", "label")
-    answer_field: ClassVar[str] = "label"
-    also: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    columns: ClassVar = ("text", "label")
+    answer_field: ClassVar = "label"
+    also: ClassVar = {
         "text": ("sentence", "sentence1", "premise", "question1"),
         "text_pair": ("sentence2", "hypothesis", "question2"),
         "label": ("labels",),

@@ -20,7 +20,7 @@ from trivium.rows.record import Conversation, Record, answers_of, said, single
 class Pair(Record, kind="pair"):
     """A source and its right targets."""
 
-    answer_field: ClassVar[str] = "target"
+    answer_field: ClassVar = "target"
     source: str | Seq[str]
     target: str | Seq[str] | None = None
     source_lang: str | None = None
@@ -48,9 +48,9 @@ class Translation(Record, kind="translation"):
 class Summary(Record, kind="summary"):
     """A document, which may be a list of sentences, and its summaries."""
 
-    columns: ClassVar[tuple[str, str]] = ("document", "summary")
-    answer_field: ClassVar[str] = "summary"
-    also: ClassVar[Mapping[str, tuple[str, ...]]] = {"document": ("article",), "summary": ("summaries", "highlights")}
+    columns: ClassVar = ("document", "summary")
+    answer_field: ClassVar = "summary"
+    also: ClassVar = {"document": ("article",), "summary": ("summaries", "highlights")}
     document: str | Seq[str]
     summary: str | Seq[str] | None = None
 

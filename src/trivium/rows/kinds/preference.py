@@ -4,7 +4,6 @@
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -21,8 +20,8 @@ from trivium.token.template import ids, render
 class Preference(Record, kind="preference"):
     """A prompt and two answers; the chosen one is better."""
 
-    also: ClassVar[Mapping[str, tuple[str, ...]]] = {"prompt": ("question", "instruction")}
-    answer_field: ClassVar[str] = "chosen"
+    also: ClassVar = {"prompt": ("question", "instruction")}
+    answer_field: ClassVar = "chosen"
     prompt: str | list[dict[str, Any]] = ""
     input: str = ""
     chosen: str | list[dict[str, Any]]

@@ -51,7 +51,7 @@ class ContextWindow(NamedTuple):
 class Squad(Record, kind="squad"):
     """One question about a context, and the spans of it that answer it."""
 
-    answer_field: ClassVar[str] = "answers"
+    answer_field: ClassVar = "answers"
     question: str
     context: str
     answers: SquadAnswers | None = None

@@ -1,7 +1,6 @@
 """Rows of words and a tag for each: `{"tokens": ["Ann", "ran"], "tags": ["B-who", "O"]}`."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -18,8 +17,8 @@ from trivium.token.layout import Layout, spans
 class TaggedWords(Record, kind="tagged"):
     """Words, and a tag for each."""
 
-    also: ClassVar[Mapping[str, tuple[str, ...]]] = {"tokens": ("words",), "tags": ("labels", "ner_tags", "pos_tags")}
-    answer_field: ClassVar[str] = "tags"
+    also: ClassVar = {"tokens": ("words",), "tags": ("labels", "ner_tags", "pos_tags")}
+    answer_field: ClassVar = "tags"
     tokens: Seq[str]
     tags: Seq[str | int] = ()
 

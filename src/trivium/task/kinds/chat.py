@@ -9,7 +9,6 @@ from trivium.infer.beam import Beam
 from trivium.objective.instruct import Instruct
 from trivium.rows.kinds.pair import Summary
 from trivium.rows.read import RowReading, read_conversations
-from trivium.rows.record import Record
 from trivium.rows.supervised import conversation_rows
 from trivium.task.answer import answer, summary
 from trivium.task.metric.overlap import available
@@ -23,12 +22,8 @@ BATCH_ROWS = 16
 class ChatTask(Task, kind="chat"):
     """Answers to questions, to instructions and in dialogues."""
 
-    defaults: ClassVar[dict[str, Any]] = {
-        "optim": {"lr": 1e-3, "weight_decay": 0.0},
-        "budget_epochs": 3,
-        "batch_tokens": 4096,
-    }
-    metrics: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l", "chrf")
+    defaults: ClassVar = {"optim": {"lr": 1e-3, "weight_decay": 0.0}, "budget_epochs": 3, "batch_tokens": 4096}
+    metrics: ClassVar = ("exact_match", "rouge_l", "chrf")
     max_new_tokens: int = 128
     """The most tokens of an answer."""
     beam: Beam = Beam(beams=1)
@@ -55,7 +50,7 @@ class TranslateTask(ChatTask, kind="translate"):
 class SummarizeTask(ChatTask, kind="summarize"):
     """A text in few words; rows may have several summaries."""
 
-    record: ClassVar[type[Record]] = Summary
+    record: ClassVar = Summary
     metrics = ("rouge_1", "rouge_2", "rouge_l")
     beam: Beam = Beam(beams=4, no_repeat_ngram=3)
 

@@ -5,10 +5,8 @@ from typing import Any, ClassVar
 
 from trivium import api
 from trivium.base.errors import DataError
-from trivium.model.layer.head import Head
 from trivium.model.layer.score import SequenceClassification
 from trivium.rows.kinds.label import LabelledText, in_order
-from trivium.rows.record import Record
 from trivium.task.metric.label import label_metrics
 from trivium.task.task import RecordTask
 from trivium.train.recipe import Recipe
@@ -22,10 +20,10 @@ SHOWN = 5
 class ClassifyTask(RecordTask, kind="classify"):
     """One label for each text, or any number of labels where rows have lists of them."""
 
-    objective: ClassVar[str] = "label"
-    record: ClassVar[type[Record]] = LabelledText
-    head: ClassVar[type[Head]] = SequenceClassification
-    defaults: ClassVar[dict[str, Any]] = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
+    objective: ClassVar = "label"
+    record: ClassVar = LabelledText
+    head: ClassVar = SequenceClassification
+    defaults: ClassVar = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
 
     def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
         rows = self.records(recipe.data.path, recipe.data.rows)

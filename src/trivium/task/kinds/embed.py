@@ -15,7 +15,6 @@ from trivium.model.transformer import Transformer
 from trivium.rows.kinds.group import TextGroup
 from trivium.rows.kinds.label import LabelledText
 from trivium.rows.read import RowReading, read
-from trivium.rows.record import Record
 from trivium.task.metric.ranking import ranking_metrics
 from trivium.task.task import Paths, RecordTask
 from trivium.train.recipe import Recipe
@@ -24,15 +23,10 @@ from trivium.train.recipe import Recipe
 class EmbedTask(RecordTask, kind="embed"):
     """One vector a text, learned from pairs and triplets; the trained model keeps the head that it had."""
 
-    objective: ClassVar[str] = "contrast"
-    record: ClassVar[type[Record]] = TextGroup
-    head: ClassVar[type[Head]] = SentenceEmbedding
-    defaults: ClassVar[dict[str, Any]] = {
-        "optim": {"lr": 3e-4},
-        "budget_epochs": 3,
-        "batch_tokens": 8192,
-        "micro_rows": 64,
-    }
+    objective: ClassVar = "contrast"
+    record: ClassVar = TextGroup
+    head: ClassVar = SentenceEmbedding
+    defaults: ClassVar = {"optim": {"lr": 3e-4}, "budget_epochs": 3, "batch_tokens": 8192, "micro_rows": 64}
 
     def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
         return {"pool": recipe.objective.pool or model.record.get("pool")}  # type: ignore[attr-defined]

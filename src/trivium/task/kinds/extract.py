@@ -9,12 +9,10 @@ from torch import Tensor
 from trivium import api
 from trivium.base.config import parse
 from trivium.infer.score import scores
-from trivium.model.layer.head import Head
 from trivium.model.layer.score import QuestionAnswering
 from trivium.objective.objective import Objective
 from trivium.objective.records import SpanObjective
 from trivium.rows.kinds.squad import UNANSWERABLE, ContextWindow, Squad
-from trivium.rows.record import Record
 from trivium.task.metric.squad import squad_metrics
 from trivium.task.task import RecordTask
 
@@ -22,10 +20,10 @@ from trivium.task.task import RecordTask
 class ExtractTask(RecordTask, kind="extract"):
     """The best pair of first and last token over all windows of a context."""
 
-    objective: ClassVar[str] = "span"
-    record: ClassVar[type[Record]] = Squad
-    head: ClassVar[type[Head]] = QuestionAnswering
-    defaults: ClassVar[dict[str, Any]] = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
+    objective: ClassVar = "span"
+    record: ClassVar = Squad
+    head: ClassVar = QuestionAnswering
+    defaults: ClassVar = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
 
     def answers(self, model: api.Model, records: Sequence[Squad]) -> list[Any]:
         """Return the answer to each question, empty where none is better, and how much better than none it scores."""

@@ -16,7 +16,6 @@ from trivium.data.rows import GroupRows, Rows
 from trivium.model.device import place
 from trivium.model.mode import evaluating
 from trivium.rows.kinds.preference import Preference
-from trivium.rows.record import Record
 from trivium.task.task import RecordTask
 from trivium.train.loss.prefer import log_likelihoods
 from trivium.train.recipe import Recipe
@@ -27,14 +26,9 @@ ROWS = 8
 class PreferTask(RecordTask, kind="prefer"):
     """Pairs of answers: the chosen one becomes likelier than the rejected one, compared with the reference model."""
 
-    objective: ClassVar[str] = "prefer"
-    record: ClassVar[type[Record]] = Preference
-    defaults: ClassVar[dict[str, Any]] = {
-        "optim": {"lr": 2e-5},
-        "budget_epochs": 1,
-        "batch_tokens": 4096,
-        "micro_rows": 8,
-    }
+    objective: ClassVar = "prefer"
+    record: ClassVar = Preference
+    defaults: ClassVar = {"optim": {"lr": 2e-5}, "budget_epochs": 1, "batch_tokens": 4096, "micro_rows": 8}
 
     def rows(self, model: api.Model, groups: Sequence[Sequence[Example]], recipe: Recipe, length: int) -> Rows:
         """Return pairs whose target is the margin of the model as it is now, the reference."""

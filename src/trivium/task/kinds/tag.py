@@ -5,10 +5,8 @@ from typing import Any, ClassVar
 
 from trivium import api
 from trivium.infer.score import scores
-from trivium.model.layer.head import Head
 from trivium.model.layer.score import TokenClassification
 from trivium.rows.kinds.tagged import TaggedWords
-from trivium.rows.record import Record
 from trivium.task.kinds.classify import labels_of
 from trivium.task.metric.entity import entity_metrics
 from trivium.task.task import RecordTask
@@ -18,10 +16,10 @@ from trivium.train.recipe import Recipe
 class TagTask(RecordTask, kind="tag"):
     """One label for every word, at its first token."""
 
-    objective: ClassVar[str] = "tag"
-    record: ClassVar[type[Record]] = TaggedWords
-    head: ClassVar[type[Head]] = TokenClassification
-    defaults: ClassVar[dict[str, Any]] = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
+    objective: ClassVar = "tag"
+    record: ClassVar = TaggedWords
+    head: ClassVar = TokenClassification
+    defaults: ClassVar = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
 
     def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
         rows = self.records(recipe.data.path, recipe.data.rows)

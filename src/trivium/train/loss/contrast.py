@@ -22,7 +22,7 @@ class ContrastLoss(Loss, kind="contrast"):
     The target `group` is the number of texts that follow the first; those behind the second are negatives.
     """
 
-    target: ClassVar[str] = "group"
+    target: ClassVar = "group"
     temperature: float = Field(0.05, gt=0)
     """Similarities are divided by it."""
 

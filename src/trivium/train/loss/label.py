@@ -16,7 +16,7 @@ from trivium.train.loss.loss import Loss, LossSum, unweighted
 class LabelLoss(Loss, kind="label"):
     """One label for each text; with `multi_label`, the mean over all labels of their binary cross-entropy."""
 
-    target: ClassVar[str] = "label"
+    target: ClassVar = "label"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
     def plain(self) -> Self:
@@ -35,7 +35,7 @@ class LabelLoss(Loss, kind="label"):
 class TagLoss(LabelLoss, kind="tag"):
     """One label for each token that has one."""
 
-    target: ClassVar[str] = "tag"
+    target: ClassVar = "tag"
 
     def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
         tags = batch.targets["tag"]

@@ -29,7 +29,7 @@ class Loss(Choice):
     """A loss. A kind declares the target that it reads, and computes the sum in `measure`."""
 
     kinds: ClassVar[dict[str, type["Loss"]]]
-    target: ClassVar[str] = "token"
+    target: ClassVar = "token"
     """The key of `Batch.targets` that it reads."""
 
     def plain(self) -> Self:

@@ -18,7 +18,7 @@ from trivium.train.loss.loss import Loss, LossSum, unweighted
 class PreferLoss(Loss, kind="prefer"):
     """-log sigmoid(beta * (margin - reference margin)) of each pair: a chosen answer, then a rejected one."""
 
-    target: ClassVar[str] = "margin"
+    target: ClassVar = "margin"
     beta: float = Field(0.1, gt=0)
     """How strongly the model is kept near the reference model; larger is nearer."""
 

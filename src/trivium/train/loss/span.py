@@ -13,7 +13,7 @@ from trivium.train.loss.loss import Loss, LossSum, unweighted
 class SpanLoss(Loss, kind="span"):
     """The mean of two choices, first and last token, among the tokens of the text itself."""
 
-    target: ClassVar[str] = "start"
+    target: ClassVar = "start"
 
     def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
         scores = head(hidden)  # B T 2

@@ -16,7 +16,7 @@ from trivium.train.loss.loss import Loss, LossSum
 class TokenLoss(Loss, kind="token"):
     """Cross-entropy of every token that is a target."""
 
-    target: ClassVar[str] = "token"
+    target: ClassVar = "token"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     z_loss: float = Field(0.0, ge=0)
     """The weight of the squared log of the softmax denominator (PaLM, arXiv:2204.02311)."""
