@@ -13,6 +13,8 @@ import pytest
 import typer
 
 from trivium.cli import app
+from trivium.interop.families import NEAREST, families
+from trivium.model.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "trivium"
@@ -116,6 +118,18 @@ def test_every_page_of_the_docs_is_in_the_index():
 def test_the_page_of_commands_has_every_command():
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert set(COMMANDS) - {"demo"} == set(re.findall(r"^trivium ([a-z]+)\b", page, re.M))
+
+
+def test_the_pages_have_every_family_and_no_other():
+    page, said, refused = (ROOT / "docs" / "families.md").read_text(encoding="utf-8").partition("## Not supported")
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    assert {stock.strip() for _, stock in rows} == {family.architecture for family in families().values()}
+    named = re.findall(r"`([\w.-]+)`", " ".join(presets for presets, _ in rows))
+    assert sorted(named) == sorted(PRESETS) and said
+    table = (ROOT / "README.md").read_text(encoding="utf-8").split("| preset |")[1].split("\n\n")[0]
+    assert sorted(re.findall(r"`([\w.-]+)`", table)) == sorted(PRESETS)
+    near = [line.split("|")[1:3] for line in refused.splitlines() if line.startswith("| `")][1:]
+    assert {name: other.strip(" `") for names, other in near for name in re.findall(r"`([\w-]+)`", names)} == NEAREST
 
 
 def test_the_version_stands_in_one_place():
