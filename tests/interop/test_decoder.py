@@ -5,7 +5,7 @@ import pytest
 import trivium
 from trivium.interop import decoder
 from trivium.interop.families import by_type, rules
-from trivium.interop.keys import Key
+from trivium.interop.keys import key
 from trivium.interop.rules import Copy, Rule
 
 
@@ -19,10 +19,10 @@ def test_every_weight_has_one_rule(tie: bool) -> None:
 
 
 def test_a_row_of_llama_is_changed_replaced_or_added() -> None:
-    more, other = Key("mlp_bias", False, "*.ffn.bias"), Key("hidden_activation", "relu", "*.ffn.activation")
+    more, other = key("mlp_bias", False, "*.ffn.bias"), key("hidden_activation", "relu", "*.ffn.activation")
     family = decoder.heir("X", "llama", more, vocab_size=7, hidden_act=other)
-    table = {next(iter(entry.defaults())): entry for entry in family.keys if entry.defaults()}
-    assert table["vocab_size"] == Key("vocab_size", 7, "vocab_size")
+    table = {next(iter(entry.defaults)): entry for entry in family.keys if entry.defaults}
+    assert table["vocab_size"].defaults == {"vocab_size": 7} and table["vocab_size"].at == "vocab_size"
     assert table["hidden_activation"] is other and table["mlp_bias"] is more and "hidden_act" not in table
     assert table["hidden_size"] is decoder.LLAMA["hidden_size"]
     with pytest.raises(AssertionError, match="n_embd"):

@@ -5,7 +5,20 @@ import pytest
 import trivium
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
-from trivium.interop.keys import ACTIVATION, ACTIVATIONS, Divides, Form, Key, Only, Ours, Token, Told, Unread, resolve
+from trivium.interop.keys import (
+    ACTIVATION,
+    ACTIVATIONS,
+    Form,
+    Ours,
+    constants,
+    divides,
+    key,
+    only,
+    resolve,
+    token,
+    told,
+    unread,
+)
 
 LLAMA = trivium.build("llama", layers=2, hidden_size=32, heads=4, kv_heads=2, vocab_size=64).config
 
@@ -28,47 +41,48 @@ def test_a_path_is_found_in_the_first_stack() -> None:
 
 
 def test_a_key_is_read_into_every_field_and_written_from_the_first() -> None:
-    key = Key("size", 9, "*.heads hidden_size", Form(lambda x: x + 1, lambda x: x - 1))
-    assert key.read({"size": 3}) == {"*.heads": 4, "hidden_size": 4}
-    assert key.write(ours()) == {"size": 3} and key.defaults() == {"size": 9}
-    assert Key("cap", None, "*.norm.nothing").write(ours()) == {}, "a field that is not there leaves the key out"
+    size = key("size", 9, "*.heads hidden_size", Form(lambda x: x + 1, lambda x: x - 1))
+    assert size.read({"size": 3}) == {"*.heads": 4, "hidden_size": 4}
+    assert size.write(ours()) == {"size": 3} and size.defaults == {"size": 9}
+    assert key("cap", None, "*.norm.nothing").write(ours()) == {}, "a field that is not there leaves the key out"
     with pytest.raises(ModelError, match='size: "3" is not supported'):
-        key.read({"size": "3"})
+        size.read({"size": "3"})
 
 
 def test_activations() -> None:
     assert all(ACTIVATION.read(ACTIVATION.write(name)) == name for name in ACTIVATIONS.values())
     assert ACTIVATION.write("gelu_tanh") == "gelu_new"
     with pytest.raises(ModelError, match="hidden_act: 'mish' is not supported; known: silu"):
-        Key("hidden_act", "silu", "*.ffn.activation", ACTIVATION).read({"hidden_act": "mish"})
+        key("hidden_act", "silu", "*.ffn.activation", ACTIVATION).read({"hidden_act": "mish"})
 
 
 def test_a_key_with_one_value_refuses_any_other() -> None:
     for value in (False, None):
-        assert Only("is_decoder", False).read({"is_decoder": value}) == {}
+        assert only("is_decoder", False).read({"is_decoder": value}) == {}
     with pytest.raises(ModelError, match="is_decoder: true is not supported, expected false"):
-        Only("is_decoder", False).read({"is_decoder": True})
+        only("is_decoder", False).read({"is_decoder": True})
     with pytest.raises(ModelError, match='kind: null is not supported, expected "absolute"'):
-        Only("kind", "absolute").read({"kind": None})
-    assert Only("kind", "absolute").write(ours()) == {}
-    assert Only("kind", "absolute", told=True).write(ours()) == {"kind": "absolute"}
+        only("kind", "absolute").read({"kind": None})
+    assert only("kind", "absolute").write(ours()) == {}
+    assert only("kind", "absolute", write=True).write(ours()) == {"kind": "absolute"}
 
 
 def test_what_is_told_is_never_read() -> None:
-    assert Told("n_ctx", lambda ours: ours.config.context).write(ours()) == {"n_ctx": LLAMA.context}
-    assert Told("n_ctx", 5).read({"n_ctx": 6}) == {} and Told("n_ctx", 5).write(ours()) == {"n_ctx": 5}
-    assert Unread("a", "b").defaults() == {"a": None, "b": None} and Unread("a").write(ours()) == {}
+    context = told("n_ctx", lambda ours: ours.config.context)
+    assert context.write(ours()) == {"n_ctx": LLAMA.context} and context.read({"n_ctx": 6}) == {}
+    assert constants(a=1, b=None).write(ours()) == {"a": 1, "b": None} and constants(a=1).read({"a": 2}) == {}
+    assert unread("a", "b").defaults == {"a": None, "b": None} and unread("a").write(ours()) == {}
 
 
 def test_ids_come_from_the_tokenizer_alone() -> None:
-    assert Token("eos_token_id", "eos").write(ours()) == {"eos_token_id": None}
-    assert Token("eos_token_id", "eos").write(ours(vocabulary=Vocabulary(64, pad=0, bos=1, eos=2))) == {
+    assert token("eos_token_id", "eos").write(ours()) == {"eos_token_id": None}
+    assert token("eos_token_id", "eos").write(ours(vocabulary=Vocabulary(64, pad=0, bos=1, eos=2))) == {
         "eos_token_id": 2
     }
 
 
 def test_heads_that_must_divide_the_width() -> None:
-    assert Divides().write(ours()) == {}
+    assert divides().write(ours()) == {}
     wide = trivium.build("llama", layers=1, hidden_size=32, heads=3, head_size=8, vocab_size=64).config
     with pytest.raises(ModelError, match="heads: 3, X needs a divisor of hidden_size 32"):
-        Divides().write(ours(wide))
+        divides().write(ours(wide))

@@ -5,7 +5,7 @@ import pytest
 import trivium
 from trivium.base.errors import ModelError
 from trivium.interop.keys import Ours
-from trivium.interop.layers import FULL, SLIDING, WINDOW, LayerTypes, tile
+from trivium.interop.layers import FULL, SLIDING, WINDOW, layer_types, read_types, tile
 from trivium.model.attention.pattern import Causal, Window
 
 BASE = {"num_hidden_layers": 3, "sliding_window": 7, "layer_types": None}
@@ -19,22 +19,28 @@ def test_the_shortest_tile_that_gives_all_layers(values: str, shortest: str) -> 
     assert "".join(tile(list(values))) == shortest
 
 
+def every(n: int):
+    return lambda theirs, layer: SLIDING if (layer + 1) % n else FULL
+
+
 def test_words_are_read_or_taken_from_the_default() -> None:
-    assert LayerTypes().types({**BASE, "layer_types": [FULL, FULL, SLIDING]}) == [FULL, FULL, SLIDING]
-    assert LayerTypes(every=2).types(BASE) == [SLIDING, FULL, SLIDING]
-    assert LayerTypes(every=3).types(BASE) == [SLIDING, SLIDING, FULL]
+    assert read_types({**BASE, "layer_types": [FULL, FULL, SLIDING]}, every(2)) == [FULL, FULL, SLIDING]
+    assert read_types(BASE, every(2)) == [SLIDING, FULL, SLIDING]
+    assert read_types(BASE, every(3)) == [SLIDING, SLIDING, FULL]
     with pytest.raises(ModelError, match="layer_types: expected 3 of"):
-        LayerTypes().types({**BASE, "layer_types": [FULL, FULL, "mamba"]})
+        read_types({**BASE, "layer_types": [FULL, FULL, "mamba"]}, every(2))
+    with pytest.raises(ModelError, match="num_hidden_layers: expected a whole number, found '3'"):
+        read_types({**BASE, "num_hidden_layers": "3"}, every(2))
 
 
 def test_words_become_patterns_of_one_window_and_come_back() -> None:
-    found = LayerTypes().read(BASE)["*.pattern"]
+    entry = layer_types(every(2), {"sliding_window": 4096})
+    found = entry.read(BASE)["*.pattern"]
     assert found == (Window(size=7), Causal())
     with pytest.raises(ModelError, match="sliding_window: needed"):
-        LayerTypes().read({**BASE, "sliding_window": None})
+        entry.read({**BASE, "sliding_window": None})
     config = trivium.build("llama", layers=3, hidden_size=32, heads=2, vocab_size=64, pattern=found).config
-    told = LayerTypes().write(Ours(config, None, "X"))
-    assert told == {"layer_types": [SLIDING, FULL, SLIDING], "sliding_window": 7}
+    assert entry.write(Ours(config, None, "X")) == {"layer_types": [SLIDING, FULL, SLIDING], "sliding_window": 7}
 
 
 def test_one_window_of_all_layers() -> None:

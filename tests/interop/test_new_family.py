@@ -18,13 +18,13 @@ FAMILY = '''
 """SeedOssForCausalLM: LLaMA with biases on queries, keys and values, and on the output if asked for."""
 
 from trivium.interop.decoder import MLP_BIAS, heir
-from trivium.interop.keys import Key
+from trivium.interop.keys import key
 
 FAMILY = heir(
     "SeedOssForCausalLM",
     "seed_oss",
-    Key("attention_bias", True, "*.bias"),
-    Key("attention_out_bias", False, "*.output_bias"),
+    key("attention_bias", True, "*.bias"),
+    key("attention_out_bias", False, "*.output_bias"),
     MLP_BIAS,
     vocab_size=155136,
     intermediate_size=27648,

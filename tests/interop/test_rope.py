@@ -5,8 +5,8 @@ import pytest
 import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.interop.keys import Ours
-from trivium.interop.layers import FULL, SLIDING, LayerTypes
-from trivium.interop.rope import SCALINGS, Rope, RopeByType, read_rope, write_rope
+from trivium.interop.layers import FULL, SLIDING, layer_types
+from trivium.interop.rope import SCALINGS, read_rope, rope, rope_by_type, write_rope
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, Llama3, Scaling
 
@@ -64,18 +64,22 @@ def test_a_number_that_is_none_is_named() -> None:
 
 
 def test_a_part_of_each_head_is_turned_where_the_class_can() -> None:
-    rope = read_rope({"rope_theta": 9.0, "partial_rotary_factor": 0.5}, partial=True)
-    assert (rope.theta, rope.fraction) == (9.0, 0.5)
-    model = trivium.build("llama", layers=1, hidden_size=32, heads=2, vocab_size=64, position=rope)
-    told = Rope(partial=True).write(Ours(model.config, None, "X"))
+    half = read_rope({"rope_theta": 9.0, "partial_rotary_factor": 0.5}, partial=True)
+    assert (half.theta, half.fraction) == (9.0, 0.5)
+    model = trivium.build("llama", layers=1, hidden_size=32, heads=2, vocab_size=64, position=half)
+    told = rope(partial=True).write(Ours(model.config, None, "X"))
     assert told["partial_rotary_factor"] == told["rope_parameters"]["partial_rotary_factor"] == 0.5
-    assert Rope(theta=7.0).read(Rope().defaults()) == {"*.position": [RoPE(theta=7.0)]}
+    assert rope(theta=7.0).read(rope().defaults) == {"*.position": [RoPE(theta=7.0)]}
 
 
 def test_each_word_of_layer_types_has_its_own() -> None:
-    layers = LayerTypes(every=2)
-    entry = RopeByType(layers, {FULL: ("rope_theta", 90.0), SLIDING: ("rope_local_base_freq", 5.0)}, scaled=True)
-    base = {**layers.defaults(), **entry.defaults(), "num_hidden_layers": 4, "max_position_embeddings": 64}
+
+    def word(theirs: dict, layer: int) -> str:
+        return FULL if layer % 2 else SLIDING
+
+    layers = layer_types(word, {"sliding_window": 4096})
+    entry = rope_by_type(word, {FULL: ("rope_theta", 90.0), SLIDING: ("rope_local_base_freq", 5.0)}, scaled=True)
+    base = {**layers.defaults, **entry.defaults, "num_hidden_layers": 4, "max_position_embeddings": 64}
     assert entry.read(base)["*.position"] == (RoPE(theta=5.0), RoPE(theta=90.0))
     linear = {"rope_type": "linear", "factor": 8.0}
     old = entry.read({**base, "rope_theta": 70.0, "rope_scaling": linear})["*.position"]

@@ -6,34 +6,34 @@ from functools import partial
 from typing import Any
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, DROPOUT, Entry, Key, Tree, Unread, std
-from trivium.interop.layers import FULL, SLIDING, LayerTypes
-from trivium.interop.rope import Rope
+from trivium.interop.keys import ACTIVATION, DROPOUT, Entry, Tree, key, std, unread
+from trivium.interop.layers import FULL, SLIDING, Word, layer_types, sliding
+from trivium.interop.rope import rope
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
 from trivium.model.attention.pattern import Pattern
 from trivium.model.config import ModelConfig
 from trivium.model.layer.norm import NoNorm
 
 LLAMA: dict[str, Entry] = {
-    "vocab_size": Key("vocab_size", 32000, "vocab_size"),
-    "hidden_size": Key("hidden_size", 4096, "hidden_size"),
-    "intermediate_size": Key("intermediate_size", 11008, "*.ffn.size"),
-    "num_hidden_layers": Key("num_hidden_layers", 32, "*.layers"),
-    "num_attention_heads": Key("num_attention_heads", 32, "*.heads"),
-    "num_key_value_heads": Key("num_key_value_heads", None, "*.kv_heads"),
-    "head_dim": Key("head_dim", None, "*.head_size"),
-    "hidden_act": Key("hidden_act", "silu", "*.ffn.activation", ACTIVATION),
-    "max_position_embeddings": Key("max_position_embeddings", 2048, "context"),
-    "rms_norm_eps": Key("rms_norm_eps", 1e-6, "*.norm.eps"),
-    "tie_word_embeddings": Key("tie_word_embeddings", False, "tie"),
-    "attention_dropout": Key("attention_dropout", 0.0, "*.attention_dropout", DROPOUT),
-    "rope": Rope(),
+    "vocab_size": key("vocab_size", 32000, "vocab_size"),
+    "hidden_size": key("hidden_size", 4096, "hidden_size"),
+    "intermediate_size": key("intermediate_size", 11008, "*.ffn.size"),
+    "num_hidden_layers": key("num_hidden_layers", 32, "*.layers"),
+    "num_attention_heads": key("num_attention_heads", 32, "*.heads"),
+    "num_key_value_heads": key("num_key_value_heads", None, "*.kv_heads"),
+    "head_dim": key("head_dim", None, "*.head_size"),
+    "hidden_act": key("hidden_act", "silu", "*.ffn.activation", ACTIVATION),
+    "max_position_embeddings": key("max_position_embeddings", 2048, "context"),
+    "rms_norm_eps": key("rms_norm_eps", 1e-6, "*.norm.eps"),
+    "tie_word_embeddings": key("tie_word_embeddings", False, "tie"),
+    "attention_dropout": key("attention_dropout", 0.0, "*.attention_dropout", DROPOUT),
+    "rope": rope(),
     "initializer_range": std("initializer_range"),
-    "unread": Unread("use_cache", "pretraining_tp"),
+    "unread": unread("use_cache", "pretraining_tp"),
 }
-ATTENTION_BIAS = Key("attention_bias", False, "*.bias")
-MLP_BIAS = Key("mlp_bias", False, "*.ffn.bias")
-QK_EPS = Key("rms_norm_eps", 1e-6, "*.norm.eps *.qk_norm.eps")
+ATTENTION_BIAS = key("attention_bias", False, "*.bias")
+MLP_BIAS = key("mlp_bias", False, "*.ffn.bias")
+QK_EPS = key("rms_norm_eps", 1e-6, "*.norm.eps *.qk_norm.eps")
 
 NORMS = ("input_layernorm", "post_attention_layernorm")
 """The norms of a layer, in the order in which we apply them; an empty name is a place without a norm."""
@@ -55,34 +55,32 @@ def heir(
     `rows` replace rows of LLaMA's table: an entry, or another default. `more` are keys that LLaMA's class lacks.
     """
     assert set(rows) <= set(LLAMA), f"LLaMA's table has no {set(rows) - set(LLAMA)}"
-    table = [_row(entry, rows[name]) if name in rows else entry for name, entry in LLAMA.items()]
-    return Family(
-        architecture, model_type, "model.", [*table, *more], partial(body, norms=norms, matrices=matrices), head
-    )
+    changed = {
+        name: row if isinstance(row, Entry) else replace(LLAMA[name], defaults={name: row})
+        for name, row in rows.items()
+    }
+    names = partial(body, norms=norms, matrices=matrices)
+    return Family(architecture, model_type, "model.", [*(LLAMA | changed).values(), *more], names, head)
 
 
-def _row(old: Entry, new: Any) -> Entry:
-    if isinstance(new, Entry):
-        return new
-    assert isinstance(old, Key)
-    return replace(old, default=new)
+def late(theirs: Tree, layer: int) -> str:
+    """Return Qwen's word of a layer: a window from `max_window_layers` on, if `use_sliding_window` says so."""
+    return SLIDING if _switched(theirs) and layer >= theirs["max_window_layers"] else FULL
 
 
-class LateWindows(LayerTypes):
-    """Qwen's `layer_types`: layers from `max_window_layers` on have a window if `use_sliding_window` says so."""
+def _switched(theirs: Tree) -> Pattern | None:
+    return sliding(theirs) if theirs["use_sliding_window"] else None
 
-    def __init__(self) -> None:
-        super().__init__(use_sliding_window=False, max_window_layers=28)
 
-    def word(self, theirs: Mapping[str, Any], layer: int) -> str:
-        return SLIDING if self.window(theirs) and layer >= theirs["max_window_layers"] else FULL
+def windows(word: Word = late) -> Entry:
+    """Return the entry of windows in the layers that `word` says, once they are switched on."""
 
-    def window(self, theirs: Mapping[str, Any]) -> Pattern | None:
-        return super().window(theirs) if theirs["use_sliding_window"] else None
-
-    def told(self, types: list[str], size: int | None) -> Tree:
+    def tell(types: list[str], size: int | None) -> Tree:
         first = types.index(SLIDING) if SLIDING in types else len(types)
         return {"use_sliding_window": size is not None, "sliding_window": size, "max_window_layers": first}
+
+    defaults = {"sliding_window": 4096, "use_sliding_window": False, "max_window_layers": 28}
+    return layer_types(word, defaults, _switched, tell)
 
 
 def body(config: ModelConfig, norms: tuple[str, ...] = NORMS, matrices: Mapping[str, tuple[str, ...]] = SPLIT) -> Table:

@@ -59,13 +59,13 @@ class Family:
 
         A ModelError names the key that we do not support.
         """
-        theirs = {**union(entry.defaults() for entry in self.entries), **tree}
+        theirs = {**union(entry.defaults for entry in self.entries), **tree}
         ours: Tree = {"preset": self.model_type}
         sources: dict[str, str] = {}
         for entry in self.entries:
             for path, value in entry.read(theirs).items():
                 for place in [path.replace("*", stack) for stack in self.stacks] if "*" in path else [path]:
-                    sources[place] = next(iter(entry.defaults()))
+                    sources[place] = next(iter(entry.defaults))
                     ours = merge(ours, nest(place, value))
         if self.bare in (tree.get("architectures") or ()):
             ours["head"] = {"kind": "none"}

@@ -12,7 +12,7 @@ from typing import Any
 from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ModelError
 from trivium.interop.family import Family, nest, union
-from trivium.interop.keys import ACTIVATION, Entry, Form, Key, Ours, Tree
+from trivium.interop.keys import ACTIVATION, Entry, Form, Ours, Tree, key
 from trivium.interop.rules import Copy, Drop, Given, Rule, Table, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.score import LabelHead
@@ -96,60 +96,47 @@ TABLE: dict[str, dict[str, Stock]] = {
 }
 
 
-class Labels(Entry):
-    """The name of each output."""
-
-    def defaults(self) -> Tree:
-        return {"id2label": None, "label2id": None, "num_labels": None}
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        names = theirs["id2label"] or {i: f"LABEL_{i}" for i in range(int(theirs["num_labels"] or 2))}
-        return {"head.labels": [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]}
-
-    def write(self, ours: Ours) -> Tree:
-        labels = ours.get("head.labels")
-        if len(set(labels)) != len(labels):
-            raise ModelError(f"head.labels: some are alike, {ours.architecture} tells them by name")
-        pairs = list(enumerate(labels))
-        return {"id2label": {str(i): label for i, label in pairs}, "label2id": {label: i for i, label in pairs}}
+def _read_labels(theirs: Tree) -> Tree:
+    names = theirs["id2label"] or {i: f"LABEL_{i}" for i in range(int(theirs["num_labels"] or 2))}
+    return {"head.labels": [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]}
 
 
-@dataclass(frozen=True)
-class Dropout(Entry):
-    """The dropout of a head; null is that of the body."""
-
-    name: str
-    both: bool
-
-    def defaults(self) -> Tree:
-        return dict.fromkeys([self.name, "hidden_dropout_prob", "hidden_dropout"])
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        rate = next((theirs[key] for key in self.defaults() if theirs[key] is not None), 0.0)
-        return {"head.dropout": rate, "head.dense_dropout": rate if self.both else 0.0}
-
-    def write(self, ours: Ours) -> Tree:
-        return {self.name: ours.get("head.dropout")}
+def _write_labels(ours: Ours) -> Tree:
+    labels = ours.get("head.labels")
+    if len(set(labels)) != len(labels):
+        raise ModelError(f"head.labels: some are alike, {ours.architecture} tells them by name")
+    pairs = list(enumerate(labels))
+    return {"id2label": {str(i): label for i, label in pairs}, "label2id": {label: i for i, label in pairs}}
 
 
+def _dropout(name: str, both: bool) -> Entry:
+    """Return the entry of the dropout of a head; null is that of the body."""
+    keys = dict.fromkeys([name, "hidden_dropout_prob", "hidden_dropout"])
+
+    def read(theirs: Tree) -> Tree:
+        rate = next((theirs[key] for key in keys if theirs[key] is not None), 0.0)
+        return {"head.dropout": rate, "head.dense_dropout": rate if both else 0.0}
+
+    return Entry(keys, read, lambda ours: {name: ours.get("head.dropout")})
+
+
+LABELS = Entry({"id2label": None, "label2id": None, "num_labels": None}, _read_labels, _write_labels)
 _MANY, _SINGLE = "multi_label_classification", "single_label_classification"
-PROBLEM = Key(
+PROBLEM = key(
     "problem_type", None, "head.multi_label", Form(lambda word: word == _MANY, {True: _MANY, False: _SINGLE}.get)
 )
 
 
 def keys(stock: Stock, kind: str) -> list[Entry]:
     """Return the keys of config.json that say what a head is."""
-    found: list[Entry] = [Labels()]
-    if kind == "classify":
-        found.append(PROBLEM)
+    found = [LABELS, PROBLEM] if kind == "classify" else [LABELS]
     if stock.dropout is not None:
-        found.append(Dropout(stock.dropout, stock.both))
+        found.append(_dropout(stock.dropout, stock.both))
     if stock.norm is not None:
-        found.append(Key("classifier_bias", False, "head.dense_bias"))
-        found.append(Key("classifier_activation", "gelu", "head.activation", ACTIVATION))
+        found.append(key("classifier_bias", False, "head.dense_bias"))
+        found.append(key("classifier_activation", "gelu", "head.activation", ACTIVATION))
     if stock.pools:
-        found.append(Key("classifier_pooling", next(iter(stock.pools)), "head.pool", _pooling(stock.pools)))
+        found.append(key("classifier_pooling", next(iter(stock.pools)), "head.pool", _pooling(stock.pools)))
     return found
 
 
@@ -196,7 +183,7 @@ def read(tree: Mapping[str, Any], kind: str, family: Family, config: ModelConfig
     stock = _stock(family, kind)
     found: Tree = {"head": usual(family.model_type, kind, config, ())}
     for entry in keys(stock, kind):
-        for path, value in entry.read({**entry.defaults(), **tree}).items():
+        for path, value in entry.read({**entry.defaults, **tree}).items():
             found = merge(found, nest(path, value))
     return parse(ModelConfig, merge(dump(config), found), family.model_type)
 

@@ -1,17 +1,16 @@
 """config.json as a table of entries that one engine reads both ways.
 
-    Key       one key, one value, one or more fields of our config
-    Only      a key with one supported value; another value is an error
-    Told      a key for other readers: written, never read
-    Unread    keys without effect on the forward pass in evaluation
-    Divides   no key: the class needs heads that divide the width
+    key       one key, one value, one or more fields of our config
+    only      a key with one supported value; another value is an error
+    told      a key for other readers: written, never read
+    unread    keys without effect on the forward pass in evaluation
+    divides   no key: the class needs heads that divide the width
 
-A field is a dotted path in the tree of `resolve`; `*` stands for every stack. An entry that needs several keys at
-once is a subclass of `Entry` (see `rope`, `layers`). Nothing here knows a family.
+A field is a dotted path in the tree of `resolve`; `*` stands for every stack. Nothing here knows a family.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,20 +82,18 @@ class Ours:
         return found
 
 
+@dataclass(frozen=True)
 class Entry:
     """Keys of config.json that say one thing together."""
 
-    def defaults(self) -> Tree:
-        """Return the keys, each with the value that the stock class takes if the file leaves it out."""
-        return {}
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        """Return our fields by dotted path. A ModelError names the key that we do not support."""
-        return {}
-
-    def write(self, ours: Ours) -> Tree:
-        """Return their keys. Leave out a key for which this config has no field: its default is read back."""
-        return {}
+    defaults: Tree
+    """The keys, each with the value that the stock class takes if the file leaves it out."""
+    read: Callable[[Tree], Tree] = lambda theirs: {}
+    """Return our fields by dotted path. A ModelError names the key that we do not support."""
+    write: Callable[[Ours], Tree] = lambda ours: {}
+    """Return their keys. A key for which our config has no field is left out, so that its default is read back."""
+    at: str = ""
+    """The fields, separated by spaces, of an entry that is one value."""
 
 
 @dataclass(frozen=True)
@@ -119,109 +116,80 @@ DROPOUT = Form(lambda value: value or 0.0)
 """A rate; null is 0."""
 
 
-@dataclass(frozen=True)
-class Key(Entry):
-    """One key and the fields, separated by spaces, that take its value. The first field is written back."""
+def key(name: str, default: Any, at: str, form: Form = SAME) -> Entry:
+    """Return the entry of one key whose value every field `at` takes, and the first gives."""
 
-    name: str
-    default: Any
-    at: str
-    form: Form = SAME
-
-    def defaults(self) -> Tree:
-        return {self.name: self.default}
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        found = theirs[self.name]
+    def read(theirs: Tree) -> Tree:
+        found = theirs[name]
         try:
-            return dict.fromkeys(self.at.split(), self.form.read(found))
+            return dict.fromkeys(at.split(), form.read(found))
         except ModelError as wrong:
-            raise ModelError(f"{self.name}: {wrong}") from wrong
+            raise ModelError(f"{name}: {wrong}") from wrong
         except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as wrong:
-            raise ModelError(f"{self.name}: {json.dumps(found)} is not supported") from wrong
+            raise ModelError(f"{name}: {json.dumps(found)} is not supported") from wrong
 
-    def write(self, ours: Ours) -> Tree:
-        found = ours.get(self.at.split()[0], self)
-        return {} if found is self else {self.name: self.form.write(found)}
+    def write(ours: Ours) -> Tree:
+        found = ours.get(at.split()[0], ours)
+        return {} if found is ours else {name: form.write(found)}
+
+    return Entry({name: default}, read, write, at)
 
 
-@dataclass(frozen=True)
-class Only(Entry):
-    """A key with one supported value (null counts as false); `told` writes it too."""
+def only(name: str, value: Any, write: bool = False) -> Entry:
+    """Return the entry of a key with one supported value; null counts as false."""
 
-    name: str
-    value: Any
-    told: bool = False
-
-    def defaults(self) -> Tree:
-        return {self.name: self.value}
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        if ((found := theirs[self.name]) or False) != self.value:
-            raise ModelError(f"{self.name}: {json.dumps(found)} is not supported, expected {json.dumps(self.value)}")
+    def read(theirs: Tree) -> Tree:
+        if ((found := theirs[name]) or False) != value:
+            raise ModelError(f"{name}: {json.dumps(found)} is not supported, expected {json.dumps(value)}")
         return {}
 
-    def write(self, ours: Ours) -> Tree:
-        return {self.name: self.value} if self.told else {}
+    return Entry({name: value}, read, lambda ours: {name: value} if write else {})
 
 
-@dataclass(frozen=True)
-class Told(Entry):
-    """A key that other readers ask for: a constant, or a function of our side."""
-
-    name: str
-    value: Any
-
-    def defaults(self) -> Tree:
-        return {self.name: None}
-
-    def write(self, ours: Ours) -> Tree:
-        return {self.name: self.value(ours) if callable(self.value) else self.value}
+def told(name: str, value: Callable[[Ours], Any]) -> Entry:
+    """Return the entry of a key that other readers ask for."""
+    return Entry({name: None}, write=lambda ours: {name: value(ours)})
 
 
-@dataclass(frozen=True)
-class Token(Entry):
-    """The id of a special token: written from the tokenizer, never read.
+def constants(**values: Any) -> Entry:
+    """Return the entry of keys that the class takes for granted and other readers ask for."""
+    return Entry(dict.fromkeys(values), write=lambda ours: values)
+
+
+def token(name: str, role: str, required: bool = False) -> Entry:
+    """Return the entry of the id of a special token: written from the tokenizer, never read.
 
     Without a tokenizer it is null, so that no reader falls back to an id of its own; `required` is for classes that
     refuse null, and leaves the key out.
     """
 
-    name: str
-    role: str
-    required: bool = False
+    def write(ours: Ours) -> Tree:
+        index = getattr(ours.vocabulary, role, None)
+        return {} if index is None and required else {name: index}
 
-    def defaults(self) -> Tree:
-        return {self.name: None}
-
-    def write(self, ours: Ours) -> Tree:
-        index = getattr(ours.vocabulary, self.role, None)
-        return {} if index is None and self.required else {self.name: index}
+    return Entry({name: None}, write=write)
 
 
-def std(key: str) -> Told:
-    """Write the standard deviation of a fresh model."""
-    return Told(key, lambda ours: ours.get("init.std"))
+def std(name: str) -> Entry:
+    """Return the entry of the standard deviation of a fresh model."""
+    return told(name, lambda ours: ours.get("init.std"))
 
 
-class Unread(Entry):
-    """Keys without effect on the forward pass in evaluation."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-
-    def defaults(self) -> Tree:
-        return dict.fromkeys(self.names)
+def unread(*names: str) -> Entry:
+    """Return the entry of keys without effect on the forward pass in evaluation."""
+    return Entry(dict.fromkeys(names))
 
 
-class Divides(Entry):
-    """The stock class refuses heads that do not divide the width, whatever the head size."""
+def divides() -> Entry:
+    """Return the entry of a class that refuses heads that do not divide the width, whatever the head size."""
 
-    def write(self, ours: Ours) -> Tree:
+    def write(ours: Ours) -> Tree:
         heads, width = ours.get("*.heads"), ours.config.hidden_size
         if width % heads:
             raise ModelError(f"heads: {heads}, {ours.architecture} needs a divisor of hidden_size {width}")
         return {}
 
+    return Entry({}, write=write)
 
-TOKENS = [Token(f"{role}_token_id", role) for role in ("bos", "eos", "pad")]
+
+TOKENS = [token(f"{role}_token_id", role) for role in ("bos", "eos", "pad")]

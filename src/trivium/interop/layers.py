@@ -1,7 +1,7 @@
 """`layer_types` of config.json: one word for each layer, where our config tiles a few patterns over all layers."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from trivium.base.errors import ModelError
 from trivium.interop.keys import Entry, Form, Ours, Tree
@@ -9,6 +9,8 @@ from trivium.model.attention.pattern import Causal, Pattern, Window
 
 T = TypeVar("T")
 FULL, SLIDING = "full_attention", "sliding_attention"
+Word = Callable[[Tree, int], str]
+"""The word of a layer, of their keys and its number."""
 
 WINDOW = Form(
     lambda size: [Window(size=size) if size else Causal()],
@@ -25,61 +27,54 @@ def tile(values: Sequence[T]) -> tuple[T, ...]:
     return tuple(values)
 
 
-def depth(theirs: Mapping[str, Any]) -> int:
+def depth(theirs: Tree) -> int:
     """Return the number of layers."""
     if type(layers := theirs["num_hidden_layers"]) is not int:
         raise ModelError(f"num_hidden_layers: expected a whole number, found {layers!r}")
     return layers
 
 
-def layer_types(ours: Ours) -> list[str]:
+def read_types(theirs: Tree, word: Word) -> list[str]:
+    """Return the word of each layer; `word` gives it where the file has no `layer_types`."""
+    layers = depth(theirs)
+    types = list(theirs["layer_types"] or (word(theirs, layer) for layer in range(layers)))
+    if len(types) != layers or not set(types) <= {FULL, SLIDING}:
+        raise ModelError(f"layer_types: expected {layers} of {FULL} and {SLIDING}, found {types}")
+    return types
+
+
+def write_types(ours: Ours) -> list[str]:
     """Return the word of each layer of the only stack."""
     return [SLIDING if isinstance(pattern, Window) else FULL for pattern in ours.patterns]
 
 
-class LayerTypes(Entry):
-    """`layer_types` and `sliding_window`: causal layers, each full or with a window.
+def sliding(theirs: Tree) -> Pattern | None:
+    """Return the pattern of the layers with a window, if the file gives its size."""
+    return Window(size=size) if (size := theirs["sliding_window"]) else None
 
-    `every` layers the default is a full one; `size` is the default of `sliding_window`. A family whose keys differ
-    overrides `word`, `window` and `told`.
+
+def layer_types(
+    word: Word,
+    defaults: Tree,
+    window: Callable[[Tree], Pattern | None] = sliding,
+    tell: Callable[[list[str], int | None], Tree] = lambda types, size: {"sliding_window": size},
+    full: Pattern = Causal(),
+) -> Entry:
+    """Return the entry of `layer_types` and the keys beside it, of these `defaults`.
+
+    `window` reads the pattern of the layers with a window; `tell` writes the keys beside `layer_types`, of the word
+    of each layer and the size of the window, None if no layer has one; `full` is the pattern of the other layers.
     """
 
-    full: Pattern = Causal()
-
-    def __init__(self, every: int = 2, size: int = 4096, **more: Any) -> None:
-        self.every = every
-        self.keys = {"layer_types": None, "sliding_window": size, **more}
-
-    def defaults(self) -> Tree:
-        return self.keys
-
-    def word(self, theirs: Mapping[str, Any], layer: int) -> str:
-        """Return the word of a layer where the file has no `layer_types`."""
-        return SLIDING if (layer + 1) % self.every else FULL
-
-    def window(self, theirs: Mapping[str, Any]) -> Pattern | None:
-        """Return the pattern of the layers with a window, if the file gives its size."""
-        return Window(size=size) if (size := theirs["sliding_window"]) else None
-
-    def told(self, types: list[str], size: int | None) -> Tree:
-        """Return the keys beside `layer_types`; `size` is that of the window, None if no layer has one."""
-        return {"sliding_window": size}
-
-    def types(self, theirs: Mapping[str, Any]) -> list[str]:
-        """Return the word of each layer."""
-        layers = depth(theirs)
-        types = list(theirs["layer_types"] or (self.word(theirs, layer) for layer in range(layers)))
-        if len(types) != layers or not set(types) <= {FULL, SLIDING}:
-            raise ModelError(f"layer_types: expected {layers} of {FULL} and {SLIDING}, found {types}")
-        return types
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        types, window = self.types(theirs), self.window(theirs)
-        if SLIDING in types and window is None:
+    def read(theirs: Tree) -> Tree:
+        types, near = read_types(theirs, word), window(theirs)
+        if SLIDING in types and near is None:
             raise ModelError("sliding_window: needed by layer_types, and not given")
-        return {"*.pattern": tile([window if word == SLIDING else self.full for word in types])}
+        return {"*.pattern": tile([near if one == SLIDING else full for one in types])}
 
-    def write(self, ours: Ours) -> Tree:
-        types = layer_types(ours)
+    def write(ours: Ours) -> Tree:
+        types = write_types(ours)
         size = next((pattern.size for pattern in ours.patterns if isinstance(pattern, Window)), None)
-        return {"layer_types": types, **self.told(types, size)}
+        return {"layer_types": types, **tell(types, size)}
+
+    return Entry({"layer_types": None, **defaults}, read, write)

@@ -4,13 +4,12 @@ Transformers 5 reads `rope_parameters`, version 4 `rope_theta` and `rope_scaling
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from trivium.base.config import parse
 from trivium.base.errors import ModelError
 from trivium.interop.keys import Entry, Ours, Tree
-from trivium.interop.layers import FULL, LayerTypes, layer_types, tile
+from trivium.interop.layers import FULL, Word, read_types, tile, write_types
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
 
@@ -83,61 +82,51 @@ def write_rope(rope: RoPE) -> Tree:
     }
 
 
-@dataclass(frozen=True)
-class Rope(Entry):
-    """One RoPE for all layers; arguments as in `read_rope`."""
+def rope(theta: float = 10000.0, partial: bool = False) -> Entry:
+    """Return the entry of one RoPE for all layers; arguments as in `read_rope`."""
 
-    theta: float = 10000.0
-    partial: bool = False
-
-    def defaults(self) -> Tree:
-        return dict.fromkeys(("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"))
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        return {"*.position": [read_rope(theirs, self.theta, self.partial)]}
-
-    def write(self, ours: Ours) -> Tree:
-        rope = next((position for position in ours.positions if isinstance(position, RoPE)), None)
-        if rope is None:
+    def write(ours: Ours) -> Tree:
+        found = next((position for position in ours.positions if isinstance(position, RoPE)), None)
+        if found is None:
             return {}
-        tree = write_rope(rope)
-        if self.partial:
-            tree["rope_parameters"]["partial_rotary_factor"] = tree["partial_rotary_factor"] = rope.fraction
+        tree = write_rope(found)
+        if partial:
+            tree["rope_parameters"]["partial_rotary_factor"] = tree["partial_rotary_factor"] = found.fraction
         return tree
 
+    keys = ("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor")
+    return Entry(dict.fromkeys(keys), lambda theirs: {"*.position": [read_rope(theirs, theta, partial)]}, write)
 
-@dataclass(frozen=True)
-class RopeByType(Entry):
-    """A RoPE for each word of `layer_types`; `old` is the key of version 4 for its base, and the default base."""
 
-    layers: LayerTypes
-    old: Mapping[str, tuple[str, float]]
-    scaled: bool = False
-    """Whether `rope_scaling` of version 4 is that of the full layers."""
+def rope_by_type(word: Word, old: Mapping[str, tuple[str, float]], scaled: bool = False) -> Entry:
+    """Return the entry of a RoPE for each word of `layer_types`.
 
-    def defaults(self) -> Tree:
-        return dict.fromkeys(["rope_parameters", "rope_scaling", *(key for key, _ in self.old.values())])
+    `old` is for each word the key of its base in version 4, and the default base; `scaled` says whether
+    `rope_scaling` of version 4 is that of the full layers.
+    """
 
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
+    def read(theirs: Tree) -> Tree:
         ropes = {}
-        for word, (key, theta) in self.old.items():
+        for name, (key, theta) in old.items():
             table = {
                 "rope_theta": theirs[key],
-                "rope_parameters": (theirs["rope_parameters"] or {}).get(word),
-                "rope_scaling": theirs["rope_scaling"] if self.scaled and word == FULL else None,
+                "rope_parameters": (theirs["rope_parameters"] or {}).get(name),
+                "rope_scaling": theirs["rope_scaling"] if scaled and name == FULL else None,
                 "max_position_embeddings": theirs["max_position_embeddings"],
             }
-            ropes[word] = read_rope(table, theta)
-        return {"*.position": tile([ropes[word] for word in self.layers.types(theirs)])}
+            ropes[name] = read_rope(table, theta)
+        return {"*.position": tile([ropes[name] for name in read_types(theirs, word)])}
 
-    def write(self, ours: Ours) -> Tree:
-        ropes = {word: RoPE(theta=theta) for word, (_, theta) in self.old.items()}
-        for word, position in reversed(list(zip(layer_types(ours), ours.positions, strict=True))):
+    def write(ours: Ours) -> Tree:
+        ropes = {name: RoPE(theta=theta) for name, (_, theta) in old.items()}
+        for name, position in reversed(list(zip(write_types(ours), ours.positions, strict=True))):
             if isinstance(position, RoPE):
-                ropes[word] = position
-        told = {word: write_rope(rope) for word, rope in ropes.items()}
+                ropes[name] = position
+        said = {name: write_rope(found) for name, found in ropes.items()}
         return {
-            "rope_parameters": {word: tree["rope_parameters"] for word, tree in told.items()},
-            **{key: ropes[word].theta for word, (key, _) in self.old.items()},
-            **({"rope_scaling": told[FULL]["rope_scaling"]} if self.scaled else {}),
+            "rope_parameters": {name: tree["rope_parameters"] for name, tree in said.items()},
+            **{key: ropes[name].theta for name, (key, _) in old.items()},
+            **({"rope_scaling": said[FULL]["rope_scaling"]} if scaled else {}),
         }
+
+    return Entry(dict.fromkeys(["rope_parameters", "rope_scaling", *(key for key, _ in old.values())]), read, write)

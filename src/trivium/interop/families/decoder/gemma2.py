@@ -3,15 +3,15 @@
 from typing import Any
 
 from trivium.interop.decoder import ATTENTION_BIAS, heir
-from trivium.interop.keys import ACTIVATION, Divides, Form, Key, Only
-from trivium.interop.layers import LayerTypes
+from trivium.interop.keys import ACTIVATION, Form, divides, key, only
+from trivium.interop.layers import FULL, SLIDING, layer_types
 
 NORMS = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
-SCALE = Key(
+SCALE = key(
     "query_pre_attn_scalar", 256, "*.score_scale", Form(lambda size: size**-0.5, lambda scale: round(scale**-2))
 )
-GELU = Key("hidden_activation", "gelu_pytorch_tanh", "*.ffn.activation", ACTIVATION)
-SHARED = (ATTENTION_BIAS, SCALE, Only("use_bidirectional_attention", False), Divides())
+GELU = key("hidden_activation", "gelu_pytorch_tanh", "*.ffn.activation", ACTIVATION)
+SHARED = (ATTENTION_BIAS, SCALE, only("use_bidirectional_attention", False), divides())
 """What Gemma 2 and 3 have in common."""
 SIZES: dict[str, Any] = {
     "hidden_size": 2304,
@@ -28,9 +28,9 @@ FAMILY = heir(
     "Gemma2ForCausalLM",
     "gemma2",
     *SHARED,
-    LayerTypes(),
-    Key("attn_logit_softcapping", 50.0, "*.softcap"),
-    Key("final_logit_softcapping", 30.0, "head.softcap"),
+    layer_types(lambda theirs, layer: FULL if layer % 2 else SLIDING, {"sliding_window": 4096}),
+    key("attn_logit_softcapping", 50.0, "*.softcap"),
+    key("final_logit_softcapping", 30.0, "head.softcap"),
     norms=NORMS,
     vocab_size=256000,
     max_position_embeddings=8192,

@@ -1,30 +1,30 @@
 """GPT2LMHeadModel: learned positions, LayerNorm, and linear layers stored as [in, out]."""
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Form, Key, Only, Told, Unread, std
+from trivium.interop.keys import ACTIVATION, Form, key, only, std, told, unread
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
 from trivium.model.config import ModelConfig
 
 SCALED = Form({True: None, False: 1.0}.__getitem__, lambda scale: scale != 1.0)
 KEYS = [
-    Key("vocab_size", 50257, "vocab_size"),
-    Key("n_positions", 1024, "context"),
-    Key("n_embd", 768, "hidden_size"),
-    Key("n_layer", 12, "*.layers"),
-    Key("n_head", 12, "*.heads"),
-    Key("n_inner", None, "*.ffn.size"),
-    Key("activation_function", "gelu_new", "*.ffn.activation", ACTIVATION),
-    Key("resid_pdrop", 0.1, "*.dropout"),
-    Key("attn_pdrop", 0.1, "*.attention_dropout"),
-    Key("layer_norm_epsilon", 1e-5, "*.norm.eps"),
-    Key("tie_word_embeddings", True, "tie"),
-    Key("scale_attn_weights", True, "*.score_scale", SCALED),
-    Only("scale_attn_by_inverse_layer_idx", False),
-    Only("add_cross_attention", False),
+    key("vocab_size", 50257, "vocab_size"),
+    key("n_positions", 1024, "context"),
+    key("n_embd", 768, "hidden_size"),
+    key("n_layer", 12, "*.layers"),
+    key("n_head", 12, "*.heads"),
+    key("n_inner", None, "*.ffn.size"),
+    key("activation_function", "gelu_new", "*.ffn.activation", ACTIVATION),
+    key("resid_pdrop", 0.1, "*.dropout"),
+    key("attn_pdrop", 0.1, "*.attention_dropout"),
+    key("layer_norm_epsilon", 1e-5, "*.norm.eps"),
+    key("tie_word_embeddings", True, "tie"),
+    key("scale_attn_weights", True, "*.score_scale", SCALED),
+    only("scale_attn_by_inverse_layer_idx", False),
+    only("add_cross_attention", False),
     std("initializer_range"),
-    Told("n_ctx", lambda ours: ours.config.context),
-    Told("embd_pdrop", lambda ours: ours.get("*.dropout")),
-    Unread(
+    told("n_ctx", lambda ours: ours.config.context),
+    told("embd_pdrop", lambda ours: ours.get("*.dropout")),
+    unread(
         *(f"summary_{name}" for name in ("type", "use_proj", "activation", "proj_to_labels", "first_dropout")),
         "reorder_and_upcast_attn",
         "use_cache",

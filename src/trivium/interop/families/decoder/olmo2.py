@@ -10,5 +10,5 @@ FAMILY = heir(
     ATTENTION_BIAS,
     norms=("", "post_attention_layernorm", "", "post_feedforward_layernorm"),
     vocab_size=50304,
-    rms_norm_eps=replace(QK_EPS, default=1e-5),
+    rms_norm_eps=replace(QK_EPS, defaults={"rms_norm_eps": 1e-5}),
 )

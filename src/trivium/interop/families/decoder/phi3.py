@@ -1,9 +1,9 @@
 """Phi3ForCausalLM: LLaMA with one matrix for queries, keys and values and one for gate and up."""
 
 from trivium.interop.decoder import heir
-from trivium.interop.keys import Key, Told, Unread
+from trivium.interop.keys import key, told, unread
 from trivium.interop.layers import WINDOW
-from trivium.interop.rope import Rope
+from trivium.interop.rope import rope
 
 FUSED = {
     "self_attn.qkv_proj": tuple(f"attention.{part}" for part in "qkv"),
@@ -15,12 +15,12 @@ FUSED = {
 FAMILY = heir(
     "Phi3ForCausalLM",
     "phi3",
-    Key("sliding_window", None, "*.pattern", WINDOW),
-    Key("resid_pdrop", 0.0, "*.dropout"),
-    Told("original_max_position_embeddings", lambda ours: ours.config.context),
-    Unread("embd_pdrop"),
+    key("sliding_window", None, "*.pattern", WINDOW),
+    key("resid_pdrop", 0.0, "*.dropout"),
+    told("original_max_position_embeddings", lambda ours: ours.config.context),
+    unread("embd_pdrop"),
     matrices=FUSED,
-    rope=Rope(partial=True),
+    rope=rope(partial=True),
     vocab_size=32064,
     hidden_size=3072,
     intermediate_size=8192,

@@ -1,12 +1,12 @@
 """Qwen3ForCausalLM: LLaMA with normalised queries and keys, and windows in some layers."""
 
-from trivium.interop.decoder import ATTENTION_BIAS, QK_EPS, LateWindows, heir
+from trivium.interop.decoder import ATTENTION_BIAS, QK_EPS, heir, windows
 
 FAMILY = heir(
     "Qwen3ForCausalLM",
     "qwen3",
     ATTENTION_BIAS,
-    LateWindows(),
+    windows(),
     vocab_size=151936,
     intermediate_size=22016,
     num_key_value_heads=32,

@@ -3,31 +3,31 @@
 from collections.abc import Mapping
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, Key, Only, Unread, std
+from trivium.interop.keys import ACTIVATION, Entry, key, only, std, unread
 from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
 from trivium.model.config import ModelConfig
 
 SHARED: list[Entry] = [
-    Key("hidden_size", 768, "hidden_size"),
-    Key("num_hidden_layers", 12, "*.layers"),
-    Key("num_attention_heads", 12, "*.heads"),
-    Key("intermediate_size", 3072, "*.ffn.size"),
-    Key("hidden_dropout_prob", 0.1, "*.dropout"),
-    Key("attention_probs_dropout_prob", 0.1, "*.attention_dropout"),
-    Key("type_vocab_size", 2, "embed.types"),
-    Key("layer_norm_eps", 1e-12, "*.norm.eps embed.norm.eps head.norm.eps"),
-    Only("position_embedding_type", "absolute", told=True),
-    Only("tie_word_embeddings", True, told=True),
-    Only("is_decoder", False),
-    Only("add_cross_attention", False),
+    key("hidden_size", 768, "hidden_size"),
+    key("num_hidden_layers", 12, "*.layers"),
+    key("num_attention_heads", 12, "*.heads"),
+    key("intermediate_size", 3072, "*.ffn.size"),
+    key("hidden_dropout_prob", 0.1, "*.dropout"),
+    key("attention_probs_dropout_prob", 0.1, "*.attention_dropout"),
+    key("type_vocab_size", 2, "embed.types"),
+    key("layer_norm_eps", 1e-12, "*.norm.eps embed.norm.eps head.norm.eps"),
+    only("position_embedding_type", "absolute", write=True),
+    only("tie_word_embeddings", True, write=True),
+    only("is_decoder", False),
+    only("add_cross_attention", False),
     std("initializer_range"),
-    Unread("use_cache"),
+    unread("use_cache"),
 ]
 """The keys that BERT and RoBERTa have in common."""
 KEYS = [
-    Key("vocab_size", 30522, "vocab_size"),
-    Key("hidden_act", "gelu", "*.ffn.activation head.activation", ACTIVATION),
-    Key("max_position_embeddings", 512, "context"),
+    key("vocab_size", 30522, "vocab_size"),
+    key("hidden_act", "gelu", "*.ffn.activation head.activation", ACTIVATION),
+    key("max_position_embeddings", 512, "context"),
     *SHARED,
 ]
 LAYER = {

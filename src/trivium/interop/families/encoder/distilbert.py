@@ -4,21 +4,21 @@ from functools import partial
 
 from trivium.interop.families.encoder import bert
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Key, Only, Unread, std
+from trivium.interop.keys import ACTIVATION, key, only, std, unread
 
 KEYS = [
-    Key("vocab_size", 30522, "vocab_size"),
-    Key("dim", 768, "hidden_size"),
-    Key("n_layers", 6, "*.layers"),
-    Key("n_heads", 12, "*.heads"),
-    Key("hidden_dim", 3072, "*.ffn.size"),
-    Key("max_position_embeddings", 512, "context"),
-    Key("activation", "gelu", "*.ffn.activation head.activation", ACTIVATION),
-    Key("dropout", 0.1, "*.dropout"),
-    Key("attention_dropout", 0.1, "*.attention_dropout"),
-    Only("tie_word_embeddings", True, told=True),
+    key("vocab_size", 30522, "vocab_size"),
+    key("dim", 768, "hidden_size"),
+    key("n_layers", 6, "*.layers"),
+    key("n_heads", 12, "*.heads"),
+    key("hidden_dim", 3072, "*.ffn.size"),
+    key("max_position_embeddings", 512, "context"),
+    key("activation", "gelu", "*.ffn.activation head.activation", ACTIVATION),
+    key("dropout", 0.1, "*.dropout"),
+    key("attention_dropout", 0.1, "*.attention_dropout"),
+    only("tie_word_embeddings", True, write=True),
     std("initializer_range"),
-    Unread("sinusoidal_pos_embds", "use_cache"),  # the table is in the file, whatever it began as
+    unread("sinusoidal_pos_embds", "use_cache"),  # the table is in the file, whatever it began as
 ]
 LAYER = {
     **{f"attention.{part}": f"attention.{part}_lin" for part in "qkv"},

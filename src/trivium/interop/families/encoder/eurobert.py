@@ -1,15 +1,15 @@
 """EuroBertForMaskedLM: LLaMA's stack that looks both ways, with LLaMA's head."""
 
 from trivium.interop.decoder import ATTENTION_BIAS, heir
-from trivium.interop.keys import Divides, Key, Token
+from trivium.interop.keys import divides, key, token
 
 FAMILY = heir(
     "EuroBertForMaskedLM",
     "eurobert",
     ATTENTION_BIAS,
-    Key("mlp_bias", False, "*.ffn.bias head.bias"),
-    Divides(),
-    Token("mask_token_id", "mask", required=True),
+    key("mlp_bias", False, "*.ffn.bias head.bias"),
+    divides(),
+    token("mask_token_id", "mask", required=True),
     vocab_size=128256,
     hidden_size=768,
     intermediate_size=3072,

@@ -1,64 +1,59 @@
 """ModernBertForMaskedLM: pre-norm without biases, gated, windows between full layers, each kind with its own RoPE."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Key, Token, Tree, Unread, std
-from trivium.interop.layers import FULL, SLIDING, LayerTypes
-from trivium.interop.rope import RopeByType
+from trivium.interop.keys import ACTIVATION, Tree, key, std, token, unread
+from trivium.interop.layers import FULL, SLIDING, layer_types
+from trivium.interop.rope import rope_by_type
 from trivium.interop.rules import Copy, Rule, Table, each, linear
-from trivium.model.attention.pattern import Full, Pattern, Window
+from trivium.model.attention.pattern import Full, Window
 from trivium.model.config import ModelConfig
 
 
-class GlobalEveryNth(LayerTypes):
-    """Every third layer sees all, from the first on; the others see `local_attention` // 2 to each side."""
-
-    full = Full()
-
-    def defaults(self) -> Tree:
-        return {"layer_types": None, "local_attention": 128, "global_attn_every_n_layers": 3}
-
-    def word(self, theirs: Mapping[str, Any], layer: int) -> str:
-        return SLIDING if layer % theirs["global_attn_every_n_layers"] else FULL
-
-    def window(self, theirs: Mapping[str, Any]) -> Pattern:
-        return Window(size=theirs["local_attention"] // 2 + 1, both=True)
-
-    def told(self, types: list[str], size: int | None) -> Tree:
-        layers = range(len(types))
-        every = (n for n in range(1, len(types)) if types == [SLIDING if i % n else FULL for i in layers])
-        return {
-            "global_attn_every_n_layers": next(every, len(types)),
-            "local_attention": 128 if size is None else 2 * (size - 1),
-        }
+def word(theirs: Tree, layer: int) -> str:
+    """Return the word of a layer: every third sees all, from the first on."""
+    return SLIDING if layer % theirs["global_attn_every_n_layers"] else FULL
 
 
+def tell(types: list[str], size: int | None) -> Tree:
+    layers = range(len(types))
+    every = (n for n in range(1, len(types)) if types == [SLIDING if i % n else FULL for i in layers])
+    return {
+        "global_attn_every_n_layers": next(every, len(types)),
+        "local_attention": 128 if size is None else 2 * (size - 1),
+    }
+
+
+LOCAL = layer_types(
+    word,
+    {"local_attention": 128, "global_attn_every_n_layers": 3},
+    lambda theirs: Window(size=theirs["local_attention"] // 2 + 1, both=True),
+    tell,
+    Full(),
+)
 KEYS = [
-    Key("vocab_size", 50368, "vocab_size"),
-    Key("hidden_size", 768, "hidden_size"),
-    Key("intermediate_size", 1152, "*.ffn.size"),
-    Key("num_hidden_layers", 22, "*.layers"),
-    Key("num_attention_heads", 12, "*.heads"),
-    Key("hidden_activation", "gelu", "*.ffn.activation", ACTIVATION),
-    Key("max_position_embeddings", 8192, "context"),
-    Key("norm_eps", 1e-5, "*.norm.eps embed.norm.eps head.norm.eps"),
-    Key("norm_bias", False, "*.norm.bias embed.norm.bias head.norm.bias"),
-    Key("attention_bias", False, "*.bias"),
-    Key("attention_dropout", 0.0, "*.attention_dropout"),
-    Key("embedding_dropout", 0.0, "*.dropout"),
-    Key("mlp_bias", False, "*.ffn.bias"),
-    Key("decoder_bias", True, "head.bias"),
-    Key("classifier_bias", False, "head.dense_bias"),
-    Key("classifier_activation", "gelu", "head.activation", ACTIVATION),
-    Key("tie_word_embeddings", True, "tie"),
-    layers := GlobalEveryNth(),
-    RopeByType(layers, {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}),
+    key("vocab_size", 50368, "vocab_size"),
+    key("hidden_size", 768, "hidden_size"),
+    key("intermediate_size", 1152, "*.ffn.size"),
+    key("num_hidden_layers", 22, "*.layers"),
+    key("num_attention_heads", 12, "*.heads"),
+    key("hidden_activation", "gelu", "*.ffn.activation", ACTIVATION),
+    key("max_position_embeddings", 8192, "context"),
+    key("norm_eps", 1e-5, "*.norm.eps embed.norm.eps head.norm.eps"),
+    key("norm_bias", False, "*.norm.bias embed.norm.bias head.norm.bias"),
+    key("attention_bias", False, "*.bias"),
+    key("attention_dropout", 0.0, "*.attention_dropout"),
+    key("embedding_dropout", 0.0, "*.dropout"),
+    key("mlp_bias", False, "*.ffn.bias"),
+    key("decoder_bias", True, "head.bias"),
+    key("classifier_bias", False, "head.dense_bias"),
+    key("classifier_activation", "gelu", "head.activation", ACTIVATION),
+    key("tie_word_embeddings", True, "tie"),
+    LOCAL,
+    rope_by_type(word, {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}),
     std("initializer_range"),
-    Token("cls_token_id", "bos"),
-    Token("sep_token_id", "eos"),
-    Unread(
+    token("cls_token_id", "bos"),
+    token("sep_token_id", "eos"),
+    unread(
         "initializer_cutoff_factor",
         "mlp_dropout",
         "deterministic_flash_attn",

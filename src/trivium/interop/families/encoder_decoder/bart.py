@@ -3,7 +3,7 @@
 import torch
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, Key, Only, Token, Told, Unread, std
+from trivium.interop.keys import ACTIVATION, Entry, constants, key, only, std, token, unread
 from trivium.interop.rules import Copy, Given, Rule, Table, each, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.embed import Tokens
@@ -19,30 +19,29 @@ def keys(pre: bool, start: str = "eos", fixed: bool = False, vocab_size: int = 5
     `pre` says whether norms stand before sublayers, `start` with which special token a decoder begins, `fixed`
     whether positions are sinusoids and embeddings have no norm.
     """
-    taken = {  # what the class takes for granted and other readers ask for
-        "normalize_before": pre,
-        "add_final_layer_norm": pre,
-        "normalize_embedding": not fixed,
-        "static_position_embeddings": fixed,
-        "add_bias_logits": True,
-        "forced_eos_token_id": None,  # the stock class would take 2
-    }
     return [
-        Key("vocab_size", vocab_size, "vocab_size"),
-        Key("d_model", 1024, "hidden_size"),
-        Key("max_position_embeddings", 1024, "context"),
-        *(Key(f"{name}_layers", 12, f"{name}.layers") for name in STACKS),
-        *(Key(f"{name}_ffn_dim", 4096, f"{name}.ffn.size") for name in STACKS),
-        *(Key(f"{name}_attention_heads", 16, f"{name}.heads") for name in STACKS),
-        Key("activation_function", "gelu", "*.ffn.activation", ACTIVATION),
-        Key("dropout", 0.1, "*.dropout"),
-        Key("attention_dropout", 0.0, "*.attention_dropout"),
-        Key("scale_embedding", False, "embed.scale"),
-        Only("tie_word_embeddings", True, told=True),  # else the class has three tables: encoder, decoder and head
+        key("vocab_size", vocab_size, "vocab_size"),
+        key("d_model", 1024, "hidden_size"),
+        key("max_position_embeddings", 1024, "context"),
+        *(key(f"{name}_layers", 12, f"{name}.layers") for name in STACKS),
+        *(key(f"{name}_ffn_dim", 4096, f"{name}.ffn.size") for name in STACKS),
+        *(key(f"{name}_attention_heads", 16, f"{name}.heads") for name in STACKS),
+        key("activation_function", "gelu", "*.ffn.activation", ACTIVATION),
+        key("dropout", 0.1, "*.dropout"),
+        key("attention_dropout", 0.0, "*.attention_dropout"),
+        key("scale_embedding", False, "embed.scale"),
+        only("tie_word_embeddings", True, write=True),  # else the class has three tables: encoder, decoder and head
         std("init_std"),
-        Token("decoder_start_token_id", start, required=fixed),
-        *(Told(key, value) for key, value in taken.items()),
-        Unread("encoder_layerdrop", "decoder_layerdrop", "activation_dropout", "is_decoder", "use_cache"),
+        token("decoder_start_token_id", start, required=fixed),
+        constants(
+            normalize_before=pre,
+            add_final_layer_norm=pre,
+            normalize_embedding=not fixed,
+            static_position_embeddings=fixed,
+            add_bias_logits=True,
+            forced_eos_token_id=None,  # the stock class would take 2
+        ),
+        unread("encoder_layerdrop", "decoder_layerdrop", "activation_dropout", "is_decoder", "use_cache"),
     ]
 
 

@@ -4,94 +4,77 @@ The stock class scales the head exactly where `tie_word_embeddings` is not false
 says `scale_decoder_outputs` besides; we read either and write what versions 4 and 5 read alike.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from trivium.base.errors import ModelError
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, Form, Key, Ours, Token, Tree, Unread
+from trivium.interop.keys import ACTIVATION, Entry, Form, Ours, Tree, key, token, unread
 from trivium.interop.rules import Copy, Drop, Rule, Table, each
 from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import GLU
 
 
-class Layers(Entry):
-    """Both depths; a decoder of no given depth is as deep as the encoder."""
-
-    def defaults(self) -> Tree:
-        return {"num_layers": 6, "num_decoder_layers": None}
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        encoder, decoder = theirs["num_layers"], theirs["num_decoder_layers"]
-        return {"encoder.layers": encoder, "decoder.layers": encoder if decoder is None else decoder}
-
-    def write(self, ours: Ours) -> Tree:
-        return {"num_layers": ours.get("encoder.layers"), "num_decoder_layers": ours.get("decoder.layers")}
+def read_layers(theirs: Tree) -> Tree:
+    """Return both depths; a decoder of no given depth is as deep as the encoder."""
+    encoder, decoder = theirs["num_layers"], theirs["num_decoder_layers"]
+    return {"encoder.layers": encoder, "decoder.layers": encoder if decoder is None else decoder}
 
 
-class Tie(Entry):
-    """A tied head is scaled, and only a tied one."""
-
-    def defaults(self) -> Tree:
-        return {"tie_word_embeddings": True, "scale_decoder_outputs": None}
-
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        tie = theirs["tie_word_embeddings"] and theirs["scale_decoder_outputs"] is not False
-        return {"tie": tie, "head.scale": tie}
-
-    def write(self, ours: Ours) -> Tree:
-        tie = ours.config.tie
-        if (scale := ours.get("head.scale", tie)) != tie:
-            raise ModelError(f"head.scale: {scale}, {ours.architecture} has {tie} with tie = {tie}")
-        return {"tie_word_embeddings": tie}
+def write_layers(ours: Ours) -> Tree:
+    return {"num_layers": ours.get("encoder.layers"), "num_decoder_layers": ours.get("decoder.layers")}
 
 
-def _read_ffn(name: str) -> Tree:
+def read_tie(theirs: Tree) -> Tree:
+    """Return whether the head is tied: exactly then it is scaled."""
+    tie = theirs["tie_word_embeddings"] and theirs["scale_decoder_outputs"] is not False
+    return {"tie": tie, "head.scale": tie}
+
+
+def write_tie(ours: Ours) -> Tree:
+    tie = ours.config.tie
+    if (scale := ours.get("head.scale", tie)) != tie:
+        raise ModelError(f"head.scale: {scale}, {ours.architecture} has {tie} with tie = {tie}")
+    return {"tie_word_embeddings": tie}
+
+
+def read_ffn(name: str) -> Tree:
     word = name.removeprefix("gated-")
     activation = "gelu_tanh" if name == "gated-gelu" else ACTIVATION.read(word)
     return {"kind": "mlp" if word == name else "glu", "activation": activation, "bias": False}
 
 
-def _write_ffn(ffn: Tree) -> str:
+def write_ffn(ffn: Tree) -> str:
     word = ACTIVATION.write(ffn["activation"])
     return word if ffn["kind"] != "glu" else "gated-gelu" if word == "gelu_new" else f"gated-{word}"
 
 
-BUCKET = {
-    "num_buckets": ("relative_attention_num_buckets", 32),
-    "max_distance": ("relative_attention_max_distance", 128),
-}
+BUCKETS, DISTANCE = "relative_attention_num_buckets", "relative_attention_max_distance"
 
 
-class Buckets(Entry):
-    """The buckets of distances, which look both ways in the encoder."""
+def read_buckets(theirs: Tree) -> Tree:
+    """Return the buckets of distances, which look both ways in the encoder."""
+    bucket = {"kind": "bucket", "num_buckets": theirs[BUCKETS], "max_distance": theirs[DISTANCE]}
+    return {"encoder.position": [{**bucket, "bidirectional": True}], "decoder.position": [bucket]}
 
-    def defaults(self) -> Tree:
-        return dict(BUCKET.values())
 
-    def read(self, theirs: Mapping[str, Any]) -> Tree:
-        bucket = {"kind": "bucket", **{ours: theirs[key] for ours, (key, _) in BUCKET.items()}}
-        return {"encoder.position": [{**bucket, "bidirectional": True}], "decoder.position": [bucket]}
-
-    def write(self, ours: Ours) -> Tree:
-        return {key: ours.get(f"encoder.position.0.{field}", default) for field, (key, default) in BUCKET.items()}
+def write_buckets(ours: Ours) -> Tree:
+    bucket = ours.get("encoder.position.0")
+    return {BUCKETS: bucket.get("num_buckets", 32), DISTANCE: bucket.get("max_distance", 128)}
 
 
 KEYS = [
-    Key("vocab_size", 32128, "vocab_size"),
-    Key("d_model", 512, "hidden_size"),
-    Key("d_kv", 64, "*.head_size"),
-    Key("feed_forward_proj", "relu", "*.ffn", Form(_read_ffn, _write_ffn)),
-    Key("d_ff", 2048, "*.ffn.size"),
-    Layers(),
-    Key("num_heads", 8, "*.heads"),
-    Buckets(),
-    Key("dropout_rate", 0.1, "*.dropout *.attention_dropout"),
-    Key("layer_norm_epsilon", 1e-6, "*.norm.eps"),
-    Key("n_positions", 512, "context"),
-    Tie(),
-    Token("decoder_start_token_id", "pad"),
-    Unread("initializer_factor", "is_decoder", "dense_act_fn", "is_gated_act", "use_cache"),
+    key("vocab_size", 32128, "vocab_size"),
+    key("d_model", 512, "hidden_size"),
+    key("d_kv", 64, "*.head_size"),
+    key("feed_forward_proj", "relu", "*.ffn", Form(read_ffn, write_ffn)),
+    key("d_ff", 2048, "*.ffn.size"),
+    Entry({"num_layers": 6, "num_decoder_layers": None}, read_layers, write_layers),
+    key("num_heads", 8, "*.heads"),
+    Entry({BUCKETS: 32, DISTANCE: 128}, read_buckets, write_buckets),
+    key("dropout_rate", 0.1, "*.dropout *.attention_dropout"),
+    key("layer_norm_epsilon", 1e-6, "*.norm.eps"),
+    key("n_positions", 512, "context"),
+    Entry({"tie_word_embeddings": True, "scale_decoder_outputs": None}, read_tie, write_tie),
+    token("decoder_start_token_id", "pad"),
+    unread("initializer_factor", "is_decoder", "dense_act_fn", "is_gated_act", "use_cache"),
 ]
 
 
