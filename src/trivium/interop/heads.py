@@ -37,7 +37,9 @@ class Stock:
     both: bool = False
     """Whether it drops out before the layer too."""
     pools: Mapping[str, str] = field(default_factory=dict)
-    """Their names of what is pooled -> ours, the default first, where config.json says it in `classifier_pooling`."""
+    """Their names of what is pooled -> ours, where config.json says it in `classifier_pooling`."""
+    pooling: str = "cls"
+    """Its default, which we may not have."""
     lead: str = ""
     """What the names of the body begin with in this class alone."""
 
@@ -80,16 +82,14 @@ TABLE: dict[str, dict[str, Stock]] = {
             "dense",
             choices={**_DENSE, "activation": "gelu"},
             dropout=None,
-            pools={"late": "", "bos": "first", "mean": "mean"},
+            pools={"bos": "first", "mean": "mean"},
+            pooling="late",
         ),
         "tag": Stock("classifier", dropout=None),
     },
     "gpt2": {"classify": _SCORE["classify"], "tag": Stock("classifier")},
-    "llama": _SCORE,
-    "mistral": _SCORE,
-    **dict.fromkeys(("qwen2", "qwen3", "phi3", "smollm3"), _SCORE),
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3", "gemma2"), _SCORE),
     "olmo2": {"classify": _SCORE["classify"]},
-    "gemma2": _SCORE,
     "bart": {"classify": _WRITTEN, "span": _SPAN},
     "mbart": {"classify": _WRITTEN, "span": _SPAN},
     "t5": {"classify": replace(_WRITTEN, lead="transformer."), "span": _SPAN},
@@ -136,20 +136,9 @@ def keys(stock: Stock, kind: str) -> list[Entry]:
         found.append(key("classifier_bias", False, "head.dense_bias"))
         found.append(key("classifier_activation", "gelu", "head.activation", ACTIVATION))
     if stock.pools:
-        found.append(key("classifier_pooling", next(iter(stock.pools)), "head.pool", _pooling(stock.pools)))
+        form = Form(stock.pools.__getitem__, {ours: theirs for theirs, ours in stock.pools.items()}.get)
+        found.append(key("classifier_pooling", stock.pooling, "head.pool", form))
     return found
-
-
-def _pooling(pools: Mapping[str, str]) -> Form:
-    """Spell what is pooled."""
-
-    def find(table: Mapping[str, str], name: Any) -> str:
-        if not table.get(name):
-            raise ModelError(f"{name!r} is not supported; known: {', '.join(key for key in table if table[key])}")
-        return table[name]
-
-    back = {ours: theirs for theirs, ours in pools.items()}
-    return Form(lambda name: find(pools, name), lambda name: find(back, name))
 
 
 def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ...]) -> Tree | None:

@@ -13,32 +13,30 @@ from trivium.interop.layers import FULL, Word, read_types, tile, write_types
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
 
-ORIGINAL = "original_max_position_embeddings"
-SCALINGS: dict[str, tuple[type[Scaling], dict[str, str]]] = {
-    "default": (NoScaling, {}),
-    "linear": (Linear, {"factor": "factor"}),
-    "dynamic": (Dynamic, {"factor": "factor", "original_context": ""}),
-    "yarn": (
-        YaRN,
-        {
-            "factor": "factor",
-            "original_context": ORIGINAL,
-            **{name: name for name in ("beta_fast", "beta_slow", "attention_factor", "truncate")},
-        },
-    ),
-    "llama3": (
-        Llama3,
-        {
-            "factor": "factor",
-            "low_frequency_factor": "low_freq_factor",
-            "high_frequency_factor": "high_freq_factor",
-            "original_context": ORIGINAL,
-        },
-    ),
+SCALINGS: dict[str, type[Scaling]] = {
+    "default": NoScaling,
+    "linear": Linear,
+    "dynamic": Dynamic,
+    "yarn": YaRN,
+    "llama3": Llama3,
 }
-"""Their rope_type -> our kind and their names of its fields. An original context that is not given is the context."""
-KNOWN = {theirs for _, fields in SCALINGS.values() for theirs in fields.values()}
+"""Their rope_type -> our kind."""
+RENAMED = {
+    "low_frequency_factor": "low_freq_factor",
+    "high_frequency_factor": "high_freq_factor",
+    "original_context": "original_max_position_embeddings",
+}
+"""Our fields that they call otherwise."""
 REQUIRED = {"factor", "low_freq_factor", "high_freq_factor"}
+
+
+def _fields(kind: type[Scaling]) -> dict[str, str]:
+    """Return our fields of a scaling with their names; the original context of `dynamic` is always the context."""
+    names = {field: RENAMED.get(field, field) for field in kind.model_fields}
+    return names | {"original_context": ""} if kind is Dynamic else names
+
+
+KNOWN = {name for kind in SCALINGS.values() for name in _fields(kind).values()}
 
 
 def read_rope(config: Mapping[str, Any], theta: float = 10000.0, partial: bool = False) -> RoPE:
@@ -57,7 +55,7 @@ def read_rope(config: Mapping[str, Any], theta: float = 10000.0, partial: bool =
         raise ModelError(f"rope_parameters: rope_type {name!r} is not supported; known: {', '.join(SCALINGS)}")
     if strange := [key for key in table if key not in KNOWN]:
         raise ModelError(f"rope_parameters: {strange[0]} is not supported")
-    kind, fields = SCALINGS[name]
+    kind, fields = SCALINGS[name], _fields(SCALINGS[name])
     scaling = {ours: table.get(theirs) for ours, theirs in fields.items()}
     if "original_context" in scaling:
         scaling["original_context"] = scaling["original_context"] or config.get("max_position_embeddings")
@@ -70,10 +68,10 @@ def read_rope(config: Mapping[str, Any], theta: float = 10000.0, partial: bool =
 
 def write_rope(rope: RoPE) -> Tree:
     """Return a RoPE in both spellings."""
-    name = next((name for name, (kind, _) in SCALINGS.items() if type(rope.scaling) is kind), None)
+    name = next((name for name, kind in SCALINGS.items() if type(rope.scaling) is kind), None)
     if name is None:
         raise ModelError(f"position.scaling: {rope.scaling.kind} has no name in config.json")
-    values = {theirs: getattr(rope.scaling, ours) for ours, theirs in SCALINGS[name][1].items() if theirs}
+    values = {theirs: getattr(rope.scaling, ours) for ours, theirs in _fields(SCALINGS[name]).items() if theirs}
     table = {"rope_type": name, **{theirs: value for theirs, value in values.items() if value is not None}}
     return {
         "rope_theta": rope.theta,

@@ -96,6 +96,17 @@ def each(layers: int, rules: Iterable[Rule]) -> list[Rule]:
     return [rule.at(layer) for layer in range(layers) for rule in rules]
 
 
+def layers(
+    count: int, ours: str, theirs: str, parts: Mapping[str, str], bias: bool = True, transpose: bool = False
+) -> list[Rule]:
+    """Return the rules of `count` layers: the linear layers and norms `parts` of ours (several: stacked) are theirs."""
+    rules: list[Rule] = []
+    for part, word in parts.items():
+        names = tuple(f"{ours}.{{i}}.{one}" for one in part.split())
+        rules += linear(names, f"{theirs}.{{i}}.{word}", bias, transpose)
+    return each(count, rules)
+
+
 def linear(ours: str | tuple[str, ...], theirs: str, bias: bool = True, transpose: bool = False) -> list[Rule]:
     """The weight of a linear layer or norm and, if it has one, its bias."""
     parts = (ours,) if isinstance(ours, str) else ours

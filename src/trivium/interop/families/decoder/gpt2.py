@@ -2,7 +2,7 @@
 
 from trivium.interop.family import Family
 from trivium.interop.keys import ACTIVATION, Form, key, only, std, told, unread
-from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
+from trivium.interop.rules import Copy, Drop, Rule, Table, layers, linear
 from trivium.model.config import ModelConfig
 
 SCALED = Form({True: None, False: 1.0}.__getitem__, lambda scale: scale != 1.0)
@@ -32,21 +32,22 @@ KEYS = [
 ]
 
 
+NORMS = {"residual.norms.0": "ln_1", "residual.norms.1": "ln_2"}
+MATRICES = {
+    "attention.q attention.k attention.v": "attn.c_attn",
+    "attention.o": "attn.c_proj",
+    "ffn.up": "mlp.c_fc",
+    "ffn.down": "mlp.c_proj",
+}
+
+
 def body(config: ModelConfig) -> Table:
-    assert config.decoder is not None
-    ours, theirs = "decoder.blocks.{i}", "transformer.h.{i}"
-    layer = [
-        *linear(f"{ours}.residual.norms.0", f"{theirs}.ln_1"),
-        *linear(f"{ours}.residual.norms.1", f"{theirs}.ln_2"),
-        *linear(tuple(f"{ours}.attention.{part}" for part in "qkv"), f"{theirs}.attn.c_attn", transpose=True),
-        *linear(f"{ours}.attention.o", f"{theirs}.attn.c_proj", transpose=True),
-        *linear(f"{ours}.ffn.up", f"{theirs}.mlp.c_fc", transpose=True),
-        *linear(f"{ours}.ffn.down", f"{theirs}.mlp.c_proj", transpose=True),
-    ]
+    count = config.stacks["decoder"].layers
     return [
         Rule("tokens.weight", "transformer.wte.weight"),
         Rule("inputs.decoder.position.weight", "transformer.wpe.weight"),
-        *each(config.decoder.layers, layer),
+        *layers(count, "decoder.blocks", "transformer.h", NORMS),
+        *layers(count, "decoder.blocks", "transformer.h", MATRICES, transpose=True),
         *linear("decoder.norm", "transformer.ln_f"),
         Drop(r"transformer\.h\.\d+\.attn\.(bias|masked_bias)"),
     ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from trivium.interop.family import Family
 from trivium.interop.keys import ACTIVATION, Entry, key, only, std, unread
-from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
+from trivium.interop.rules import Copy, Drop, Rule, Table, layers, linear
 from trivium.model.config import ModelConfig
 
 SHARED: list[Entry] = [
@@ -43,19 +43,16 @@ LAYER = {
 
 
 def body(
-    config: ModelConfig, root: str = "bert", layers: str = "encoder.layer", layer: Mapping[str, str] = LAYER
+    config: ModelConfig, root: str = "bert", blocks: str = "encoder.layer", parts: Mapping[str, str] = LAYER
 ) -> Table:
-    """Return the names of the weights of a BERT under `root`, its `layers` and the parts of a `layer` so called."""
-    assert config.encoder is not None
-    ours, theirs = "encoder.blocks.{i}", f"{root}.{layers}.{{i}}"
-    parts = [rule for part, word in layer.items() for rule in linear(f"{ours}.{part}", f"{theirs}.{word}")]
+    """Return the names of the weights of a BERT under `root`, with its layers in `blocks`; `parts` names a layer's."""
     tables = {"tokens": "word", "inputs.encoder.position": "position", "inputs.encoder.types": "token_type"}
     if not getattr(config.embed, "types", 0):
         del tables["inputs.encoder.types"]
     return [
         *(Rule(f"{table}.weight", f"{root}.embeddings.{word}_embeddings.weight") for table, word in tables.items()),
         *linear("inputs.encoder.norm", f"{root}.embeddings.LayerNorm"),
-        *each(config.encoder.layers, parts),
+        *layers(config.stacks["encoder"].layers, "encoder.blocks", f"{root}.{blocks}", parts),
         Drop(rf"{root}\.pooler\.dense\.(weight|bias)|{root}\.embeddings\.position_ids|cls\.seq_relationship\..*"),
     ]
 

@@ -28,7 +28,7 @@ LAYER = {
     "ffn.down": "ffn.lin2",
     "residual.norms.1": "output_layer_norm",
 }
-BODY = partial(bert.body, root="distilbert", layers="transformer.layer", layer=LAYER)
+BODY = partial(bert.body, root="distilbert", blocks="transformer.layer", parts=LAYER)
 HEAD = bert.masked("vocab_transform", "vocab_layer_norm", "vocab_projector", "distilbert")
 
 FAMILY = Family("DistilBertForMaskedLM", "distilbert", "distilbert.", KEYS, BODY, lambda _: HEAD)

@@ -4,7 +4,7 @@ import torch
 
 from trivium.interop.family import Family
 from trivium.interop.keys import ACTIVATION, Entry, constants, key, only, std, token, unread
-from trivium.interop.rules import Copy, Given, Rule, Table, each, linear
+from trivium.interop.rules import Copy, Given, Rule, Table, layers, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.embed import Tokens
 from trivium.model.layer.norm import NoNorm
@@ -52,15 +52,11 @@ def body(config: ModelConfig) -> Table:
     """Return the names of the weights of both stacks of BART and its heirs."""
     table: list[Rule | Given] = [Rule("tokens.weight", "model.shared.weight")]
     for name, stack in config.stacks.items():
-        ours, theirs = f"{name}.blocks.{{i}}", f"model.{name}.layers.{{i}}"
         words = {"attention": "self_attn", "cross": "encoder_attn"} if name == "decoder" else {"attention": "self_attn"}
-        layer = {f"{at}.{part}": f"{word}.{key}" for at, word in words.items() for part, key in ATTENTION.items()}
-        layer |= {f"residual.norms.{at}": f"{word}_layer_norm" for at, word in enumerate([*words.values(), "final"])}
-        layer |= {"ffn.up": "fc1", "ffn.down": "fc2"}
-        table += each(
-            stack.layers,
-            [rule for part, word in layer.items() for rule in linear(f"{ours}.{part}", f"{theirs}.{word}")],
-        )
+        parts = {f"{at}.{part}": f"{word}.{key}" for at, word in words.items() for part, key in ATTENTION.items()}
+        parts |= {f"residual.norms.{at}": f"{word}_layer_norm" for at, word in enumerate([*words.values(), "final"])}
+        parts |= {"ffn.up": "fc1", "ffn.down": "fc2"}
+        table += layers(stack.layers, f"{name}.blocks", f"model.{name}.layers", parts)
         table.append(_positions(config, name, stack.position[0]))
         if isinstance(config.embed, Tokens) and not isinstance(config.embed.norm, NoNorm):
             table += linear(f"inputs.{name}.norm", f"model.{name}.layernorm_embedding")

@@ -7,7 +7,7 @@ says `scale_decoder_outputs` besides; we read either and write what versions 4 a
 from trivium.base.errors import ModelError
 from trivium.interop.family import Family
 from trivium.interop.keys import ACTIVATION, Entry, Form, Ours, Tree, key, token, unread
-from trivium.interop.rules import Copy, Drop, Rule, Table, each
+from trivium.interop.rules import Copy, Drop, Rule, Table, layers
 from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import GLU
 
@@ -81,21 +81,15 @@ KEYS = [
 def body(config: ModelConfig) -> Table:
     table: list[Rule] = [Rule("tokens.weight", "shared.weight")]
     for name, stack in config.stacks.items():
-        ours, theirs = f"{name}.blocks.{{i}}", f"{name}.block.{{i}}.layer"
         words = {"attention": "SelfAttention", "cross": "EncDecAttention"}
-        layer: list[Rule] = []
-        attentions = ["attention"] + ["cross"] * (name == "decoder")
-        for at, attention in enumerate(attentions):
-            word = f"{theirs}.{at}.{words[attention]}"
-            layer += [Rule(f"{ours}.{attention}.{part}.weight", f"{word}.{part}.weight") for part in "qkvo"]
-        for at in range(len(attentions) + 1):
-            layer.append(Rule(f"{ours}.residual.norms.{at}.weight", f"{theirs}.{at}.layer_norm.weight"))
-        gated = {"gate": "wi_0", "up": "wi_1", "down": "wo"}
-        parts = gated if isinstance(stack.ffn, GLU) else {"up": "wi", "down": "wo"}
-        for part, word in parts.items():
-            layer.append(Rule(f"{ours}.ffn.{part}.weight", f"{theirs}.{len(attentions)}.DenseReluDense.{word}.weight"))
+        used = list(words.items())[: 2 if name == "decoder" else 1]
+        parts = {f"{ours}.{p}": f"layer.{at}.{word}.{p}" for at, (ours, word) in enumerate(used) for p in "qkvo"}
+        parts |= {f"residual.norms.{at}": f"layer.{at}.layer_norm" for at in range(len(used) + 1)}
+        ffn = {"gate": "wi_0", "up": "wi_1", "down": "wo"} if isinstance(stack.ffn, GLU) else {"up": "wi", "down": "wo"}
+        parts |= {f"ffn.{part}": f"layer.{len(used)}.DenseReluDense.{word}" for part, word in ffn.items()}
+        table += layers(stack.layers, f"{name}.blocks", f"{name}.block", parts, bias=False)
         first = f"{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-        table += [*each(stack.layers, layer), Rule(f"{name}.relative.0.table.weight", first)]
+        table.append(Rule(f"{name}.relative.0.table.weight", first))
         table.append(Rule(f"{name}.norm.weight", f"{name}.final_layer_norm.weight"))
     # The first releases carry a bias for cross-attention that was never used.
     unused = Drop(r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight")
