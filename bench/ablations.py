@@ -32,8 +32,9 @@ from trivium.base.log import say
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
-from trivium.study.ablate import ablate, seconds_per_step
+from trivium.study.ablate import ablate
 from trivium.study.grid import Comparison, lay_out, matched, read_axis, step_tokens
+from trivium.study.trial import seconds_per_step
 from trivium.study.verdict import sentences, spread, table
 from trivium.task.evaluate import score_folder
 

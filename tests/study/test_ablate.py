@@ -12,40 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from trivium.base.errors import NumericsError, TriviumError
-from trivium.corpus.prepare import Preparation, prepare
+from trivium.base.errors import TriviumError
 from trivium.study import ablate as room
-from trivium.study.ablate import Job, ablate, measured, run_jobs, seconds_per_step
+from trivium.study.ablate import Job, ablate, run_jobs
 from trivium.study.grid import read_axis
+from trivium.study.trial import seconds_per_step
 from trivium.train.recipe import read_recipe
 
-RECIPE = """
-batch_tokens = 128
-budget_steps = 6
-save_every_steps = 2
-precision = "fp32"
-[data]
-path = "data"
-length = 32
-[model]
-preset = "llama"
-depth = 1
-context = 64
-tie = true
-"""
 AXES = [read_axis("model.decoder.norm=rms,layer")]
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data folder of bytes and a recipe."""
-    folder = tmp_path_factory.mktemp("ablate")
-    (folder / "text").mkdir()
-    for name in "abcdefgh":
-        (folder / "text" / f"{name}.txt").write_text(f"The {name} fox jumps over the lazy {name} dog.\n" * 40)
-    prepare([folder / "text"], folder / "data", Preparation(tokenizer="bytes", near=None, valid_share=0.3))
-    (folder / "r.toml").write_text(RECIPE.replace('"data"', f'"{folder / "data"}"'))
-    return folder
 
 
 def job(here: Path, folder: Path, **changes: int) -> Job:
@@ -137,17 +111,6 @@ def test_a_stopped_grid_saves_and_goes_on(here: Path, tmp_path: Path) -> None:
     assert json.loads((metrics.parent / "result.json").read_text())["steps"] == stopped + 5
 
 
-def test_a_cell_goes_on_from_its_checkpoint(here: Path, tmp_path: Path) -> None:
-    whole, cut = job(here, tmp_path / "whole"), job(here, tmp_path / "cut", budget_steps=4)
-    expected = measured(whole.recipe, whole.folder)
-    measured(cut.recipe, cut.folder)
-    (cut.folder / "result.json").unlink()
-    again = measured(whole.recipe, cut.folder)
-    first = json.loads((cut.folder / "metrics.jsonl").read_text().splitlines()[0])
-    assert first["step"] < 5 and abs(again["loss"] - expected["loss"]) < 0.2
-    assert again["steps"] == 6
-
-
 def test_a_cell_that_another_holds_is_left_alone(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     mine = job(here, tmp_path / "cell")
     lock = os.open(mine.folder / ".claim", os.O_CREAT | os.O_RDWR)
@@ -166,18 +129,6 @@ def test_a_cell_that_cannot_run_is_told_and_the_others_run(here: Path, tmp_path:
     failed = run_jobs([broken, good], 1, 1)
     assert len(failed) == 1 and "broken" in failed[0] and "nowhere" in failed[0]
     assert good.result.exists()
-
-
-def test_a_run_that_diverges_is_a_result(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = job(here, tmp_path / "cell")
-
-    def lost(recipe, folder, resume):
-        (folder / "metrics.jsonl").write_text('{"step": 1, "loss": NaN, "seconds": 0.1}\n')
-        raise NumericsError("step 10: 10 steps in a row were not finite")
-
-    monkeypatch.setattr(room, "run", lost)
-    result = measured(mine.recipe, mine.folder)
-    assert result["loss"] is None and "step 10" in result["diverged"]
 
 
 def test_seeds_come_in_turns(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

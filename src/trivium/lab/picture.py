@@ -1,6 +1,6 @@
-"""The loss curve of a run as a picture, drawn from its `metrics.jsonl`, and the confusion matrix of a classification.
+"""Pictures: the loss curve of a run, drawn from its `metrics.jsonl`, and the confusion matrix of a classification.
 
-This file reads numbers and writes a PNG; it knows nothing of models, and a run that is still going can be drawn.
+Numbers go in, a PNG comes out. A run that is still going can be drawn.
 """
 
 import io
@@ -17,19 +17,13 @@ from trivium.base.errors import DataError
 from trivium.base.files import writing
 
 FEW = 20
-"""Up to so many labels a confusion matrix shows its counts."""
+"""The most labels for which a confusion matrix shows its counts."""
 SPAN = 0.02
 """The width of the smoothing, as a share of the run."""
 
 _POINTS: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9, "marker": "o", "markersize": 4.5, "mfc": "white"}
-_NOTE: dict[str, Any] = {
-    "xycoords": ("axes fraction", "data"),
-    "textcoords": "offset points",
-    "ha": "right",
-    "va": "bottom",
-    "fontsize": 8,
-    "color": "0.3",
-}
+_NOTE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
+_NOTE |= {"va": "bottom", "fontsize": 8, "color": "0.3"}
 
 
 @dataclass(slots=True)
@@ -44,9 +38,10 @@ class Curve:
 
 
 def read(path: str | Path) -> Curve:
-    """Read a metrics file; a half-written last line and losses that are no numbers are left out.
+    """Read a metrics file, without a half-written last line and without losses that are not finite.
 
-    Steps a resumed run took a second time replace those it took first.
+    Steps that a resumed run took a second time replace the first ones. Raises DataError for a file or line that cannot
+    be read.
     """
     path = Path(path)
     try:
@@ -62,9 +57,8 @@ def read(path: str | Path) -> Curve:
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):
                 break
-            raise DataError(
-                f"{path}: line {number}: expected a JSON object with a step, found {line[:60]!r}"
-            ) from error
+            found = f"expected a JSON object with a step, found {line[:60]!r}"
+            raise DataError(f"{path}: line {number}: {found}") from error
         if _finite(row.get("loss")):
             train[step] = row
         if _finite(row.get("valid_loss")):
@@ -80,7 +74,7 @@ def read(path: str | Path) -> Curve:
 
 
 def smooth(losses: Sequence[float], span: int) -> np.ndarray:
-    """Average each loss with up to `span` neighbours on either side.
+    """Average each loss [N] with up to `span` neighbours on either side.
 
     The first windows shrink on both sides, so the steep beginning is followed; the last ones reach back in full.
     """
@@ -91,98 +85,94 @@ def smooth(losses: Sequence[float], span: int) -> np.ndarray:
     return (total[index + ahead + 1] - total[index - back]) / (back + ahead + 1)
 
 
+def smoothed(curve: Curve) -> np.ndarray:
+    """Return the training losses of a curve, smoothed over `SPAN` of the run."""
+    return smooth(curve.losses, max(1, round(SPAN * len(curve.losses))))
+
+
 def loss_curve(
     metrics: str | Path | Sequence[str | Path],
     out: str | Path,
     floors: Mapping[str, float] | None = None,
     title: str = "",
 ) -> None:
-    """Draw the training and validation loss of one run or several, and floors as level lines, into a PNG.
+    """Draw the training and validation loss of one or several runs, and floors as level lines, into a PNG.
 
-    `floors` names losses in nats per token, such as that of a trigram model. Several runs are told apart by folder.
+    `floors` names losses in nats per token, such as that of a trigram model. The folders name several runs. Raises
+    DataError if there is no loss to draw yet.
     """
-    from matplotlib.figure import Figure
-
     paths = [Path(metrics)] if isinstance(metrics, str | Path) else [Path(path) for path in metrics]
     curves = [read(path) for path in paths]
     if not any(curve.steps or curve.valid_steps for curve in curves):
         raise DataError(f"{', '.join(map(str, paths))}: no loss to draw yet")
-    figure = Figure(figsize=(8, 4.8), dpi=150, layout="constrained")
+    figure = blank(8, 4.8)
     axes = figure.add_subplot()
     for number, (path, curve) in enumerate(zip(paths, curves, strict=True)):
         name = f"{path.parent.name}: " if len(paths) > 1 else ""
         color = f"C{number}"
         if curve.steps:
-            span = max(1, round(SPAN * len(curve.losses)))
             axes.plot(curve.steps, curve.losses, color=color, alpha=0.25, linewidth=0.7)
-            axes.plot(curve.steps, smooth(curve.losses, span), color=color, linewidth=1.6, label=f"{name}training")
+            axes.plot(curve.steps, smoothed(curve), color=color, linewidth=1.6, label=f"{name}training")
         if curve.valid_steps:
-            last = curve.valid_losses[-1]
-            label = f"{name}validation ({last:.2f} at the end)"
+            label = f"{name}validation ({curve.valid_losses[-1]:.2f} at the end)"
             axes.plot(curve.valid_steps, curve.valid_losses, color=color, label=label, **_POINTS)
     for number, (name, loss) in enumerate(sorted((floors or {}).items(), key=lambda item: item[1])):
         axes.axhline(loss, color="0.45", linewidth=0.9, linestyle=":")
-        # Neighbours stand side by side, so that two floors of nearly the same height can both be read.
+        # Neighbours are written side by side, so that two floors of nearly the same height can be read.
         axes.annotate(f"{name} {loss:.2f}", (1, loss), xytext=(-4 - 110 * (number % 2), 1), **_NOTE)
     axes.set_ylim(*_window(curves, floors or {}))
     axes.set_xlim(left=0)
-    axes.set_xlabel(_steps_label(curves))
-    axes.set_ylabel("loss (nats per token)")
-    axes.set_title(title)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel=_steps_label(curves), ylabel="loss (nats per token)", title=title)
+    finish(axes)
     if len(paths) > 2:  # too many names to stand among the curves
         figure.legend(loc="outside right upper", frameon=False, fontsize="small")
     else:
         axes.legend(frameon=False)
-    with writing(out) as handle:
-        handle.write(png(figure))
+    save(figure, out)
 
 
 def confusion(found: Mapping[str, Any], out: Path) -> Path | None:
-    """Draw the `confusion` of a task's metrics, where they have one: a row is what texts are, a column what was said.
+    """Draw the `confusion` of a task's metrics, if there is one: rows are true labels, columns predicted ones.
 
-    Colours are shares of a row, so rare labels are seen as well; counts stand in small tables alone.
+    Colours are shares of a row, so rare labels are visible too; small tables also show the counts.
     """
     if "confusion" not in found:
         return None
-    from matplotlib.figure import Figure
-
-    counts, names = np.array(found["confusion"]), found["labels"]
+    counts, names = np.array(found["confusion"]), [_brief(name) for name in found["labels"]]
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     many = len(names) > FEW
-    side = min(14.0, 3.2 + (0.09 if many else 0.6) * len(names))
-    figure = Figure(figsize=(side + 1, side), dpi=150, layout="constrained")
+    side, size = min(14.0, 3.2 + (0.09 if many else 0.6) * len(names)), 4 if many else 9
+    figure = blank(side + 1, side)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    size = 4 if many else 9
-    axes.set_xticks(
-        range(len(names)),
-        [_brief(name) for name in names],
-        rotation=90 if many else 35,
-        fontsize=size,
-        ha="center" if many else "right",
-        rotation_mode=None if many else "anchor",
-    )
-    axes.set_yticks(range(len(counts)), [_brief(name) for name in names[: len(counts)]], fontsize=size)
+    slant: dict[str, Any] = {"rotation": 90} if many else {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(names)), names, fontsize=size, **slant)
+    axes.set_yticks(range(len(counts)), names[: len(counts)], fontsize=size)
     if not many:
         for i, j in np.ndindex(counts.shape):
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", color="w" if shares[i, j] > 0.5 else "0.2")
-    axes.set_xlabel("what was said")
-    axes.set_ylabel("what it is")
-    axes.set_title(f"{found['rows']:,} texts, accuracy {found['accuracy']:.3f}")
+    title = f"{found['rows']:,} texts, accuracy {found['accuracy']:.3f}"
+    axes.set(xlabel="predicted label", ylabel="true label", title=title)
     figure.colorbar(image, label="share of the row", shrink=0.8)
-    with writing(out) as handle:
-        handle.write(png(figure))
+    save(figure, out)
     return out
 
 
-def _brief(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:21]}..."
+def blank(width: float, height: float, dpi: int = 150) -> Any:
+    """Return an empty matplotlib figure; sizes are in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+
+
+def finish(axes: Any) -> None:
+    """Give axes a light grid, and no frame at the top and right."""
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def png(figure: Any) -> bytes:
-    """A matplotlib figure as the bytes of a PNG."""
+    """Return a matplotlib figure as the bytes of a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
@@ -190,12 +180,22 @@ def png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
+def save(figure: Any, out: str | Path) -> None:
+    """Write a figure as a PNG file, whole or not at all."""
+    with writing(out) as handle:
+        handle.write(png(figure))
+
+
+def _brief(name: str) -> str:
+    return name if len(name) <= 24 else f"{name[:21]}..."
+
+
 def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _window(curves: Sequence[Curve], floors: Mapping[str, float]) -> tuple[float, float]:
-    """Bounds that show everything but the rarest spikes."""
+    """Return bounds that show everything but the rarest spikes."""
     losses = np.concatenate([np.asarray(part, dtype=float) for c in curves for part in (c.losses, c.valid_losses)])
     low, high = min([losses.min(), *floors.values()]), max([np.quantile(losses, 0.995), *floors.values()])
     margin = 0.04 * (high - low) or 0.1

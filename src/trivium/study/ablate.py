@@ -1,18 +1,14 @@
-"""Claims, measured: runs every cell of a grid for some seeds, each in a process of its own, and reports.
+"""Ablation: run every cell of a grid for some seeds, each in a process of its own, and report.
 
-A cell and seed is an ordinary run folder, `FOLDER/CELL/SEED`, with a `result.json` once it is done. Done ones are
-kept, an interrupted one goes on from its checkpoint. Whoever computes one holds its lock file, so several workers, or
-several machines that share a disk and are given the same command, take different ones.
+A cell and a seed is an ordinary run folder, `FOLDER/CELL/SEED`, with a `result.json` when it is done. Finished runs are
+kept, an interrupted one goes on from its checkpoint. A process that works on one holds its lock file, so several
+workers, or several machines that share a disk and get the same command, take different ones.
 """
 
 import contextlib
 import fcntl
-import json
-import math
 import multiprocessing
 import os
-import resource
-import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -25,42 +21,21 @@ import torch
 
 from trivium.base import plugin
 from trivium.base.config import dump, parse
-from trivium.base.errors import ConfigError, NumericsError, TriviumError
+from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import fingerprint, read_json, write_json
 from trivium.base.log import duration, say
-from trivium.data.loader import Loader
-from trivium.model.device import pick
 from trivium.study import verdict
-from trivium.study.grid import (
-    Axis,
-    Cell,
-    Match,
-    base_steps,
-    budget,
-    config_of,
-    count,
-    lay_out,
-    length_of,
-    matched,
-    step_flops,
-    step_tokens,
-)
-from trivium.task.feed import open_rows
-from trivium.task.run import run
-from trivium.task.start import start_model
-from trivium.train.loop import autocast_dtype, train_step
+from trivium.study.grid import Axis, Cell, Match, base_steps, budget, config_of, count, lay_out, matched
+from trivium.study.trial import measured, seconds_per_step
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted, stopping
 
-TIMED = 5
-"""Steps whose median is a cell's time, after two that are not counted."""
 BUSY, FAILED = 11, 12
-"""How a process ends that found its cell taken, or could not train it."""
-MEGABYTE = 1024 if sys.platform == "linux" else 2**20
+"""Exit codes of a process that found its cell taken, or could not train it."""
 
 
 class Job(NamedTuple):
-    """A cell and a seed, and where it runs."""
+    """A cell with a seed, and its run folder."""
 
     name: str
     seed: int
@@ -69,11 +44,11 @@ class Job(NamedTuple):
 
     @property
     def result(self) -> Path:
-        """The file that says it is done."""
+        """The file that shows that it is done."""
         return self.folder / "result.json"
 
     def made_by(self, recipe: Recipe) -> bool:
-        """Whether a recipe is this one; where the data lies is no part of it."""
+        """Return whether a recipe is this one, wherever the data lies."""
         here = {"path": self.recipe.data.path, "valid": self.recipe.data.valid}
         return recipe.replace(data=recipe.data.replace(**here)) == self.recipe
 
@@ -89,7 +64,11 @@ def ablate(
     workers: int = 1,
     cross: bool = False,
 ) -> dict[str, Any]:
-    """Run what is missing of a grid and give its report, which is also written to `folder` as page, PNG and JSON."""
+    """Run what is missing of a grid; return its report, which is also written to `folder` as page, PNG and JSON.
+
+    `minutes` is the time of one run of the recipe itself, `match` what the cells have equal: see `grid`. Raises
+    TriviumError for a wrong grid, and at the end for runs that failed.
+    """
     if seeds < 1 or workers < 1:
         raise TriviumError(f"ablate: expected at least 1 seed and 1 worker, found {seeds} and {workers}")
     base, cells, comparisons = lay_out(recipe, overrides, axes, cross)
@@ -125,7 +104,7 @@ def ablate(
 
 
 def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
-    """Run what is not done, `workers` at a time; give what went wrong. A signal stops all after their step."""
+    """Run the jobs that are not done, `workers` at a time; return the errors. A signal stops all after their step."""
     waiting = [job for job in jobs if not _done(job)]
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([__name__])
@@ -141,7 +120,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
                 process.start()
                 running[process.sentinel] = job, process, time.monotonic()
             if stop.is_set() and not told:
-                told = True  # once: a second signal would end a run before it has saved
+                told = True  # once: a second signal would end a run before it is saved
                 for _, process, _ in running.values():
                     process.terminate()
             for sentinel in connection.wait(list(running), timeout=1):
@@ -160,8 +139,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
 
 
 def work(folder: Path, tree: dict[str, Any], imports: Sequence[str], threads: int) -> None:
-    """Train one cell and seed and write its result: the whole life of a process."""
-    os.setsid()  # signals of the terminal are for the parent, which passes them on
+    """Train one cell and seed and write its result: the main function of a process."""
+    os.setsid()  # the parent gets the signals of the terminal, and passes them on
     torch.set_num_threads(threads)
     with open(folder / "log.txt", "a", encoding="utf-8", buffering=1) as log, _claimed(folder) as mine:
         if not mine:
@@ -170,62 +149,14 @@ def work(folder: Path, tree: dict[str, Any], imports: Sequence[str], threads: in
             try:
                 plugin.load(imports)
                 if not (folder / "result.json").is_file():
-                    measured(parse(Recipe, tree), folder)
+                    write_json(folder / "result.json", measured(parse(Recipe, tree), folder))
             except TriviumError as error:
                 print(error)
                 sys.exit(error.exit_code if isinstance(error, Interrupted) else FAILED)
 
 
-def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Train a recipe and write what came of it; to diverge is a result too."""
-    before, start, cpu = _peak(), time.monotonic(), time.process_time()
-    diverged = None
-    try:
-        run(recipe, folder, resume=True)
-    except NumericsError as error:
-        diverged = str(error)
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    scores = [row for row in rows if "valid_loss" in row]
-    taken = statistics.median(row["seconds"] for row in rows if "seconds" in row)
-    loss = scores[-1]["valid_loss"] if scores else math.nan
-    if diverged is None and not math.isfinite(loss):
-        diverged = "the held-out loss is not a number" if scores else "there is no held-out text"
-    result = {
-        "parameters": count(recipe),
-        "steps": recipe.budget_steps,
-        "tokens": (recipe.budget_steps or 0) * step_tokens(recipe),
-        "flops": (recipe.budget_steps or 0) * step_flops(recipe),
-        "loss": None if diverged else loss,
-        "diverged": diverged,
-        "step_seconds": taken,
-        "tokens_per_second": round(step_tokens(recipe) / taken),
-        "peak_mb": round(_peak() - before, 1),
-        "seconds": round(time.monotonic() - start, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
-        "threads": torch.get_num_threads(),
-    }
-    write_json(folder / "result.json", result)
-    return result
-
-
-def seconds_per_step(recipe: Recipe) -> float:
-    """Time a few training steps of a recipe, in seconds; the median."""
-    model = start_model(recipe)
-    length, device = length_of(recipe), pick()
-    rows, _ = open_rows(recipe, model, length)
-    transformer = model.transformer.to(device).train()
-    loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, model.tokenizer.vocabulary.pad, recipe.seed)
-    optimizer, precision = recipe.optim.build(transformer), autocast_dtype(recipe, device)
-    taken = []
-    for step, batches in enumerate(loader.stream(0, 2 + TIMED)):
-        began = time.perf_counter()
-        train_step(transformer, transformer, optimizer, batches, 0.0, recipe, step, precision)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[2:])
-
-
 def _timed(cell: Cell, folder: Path, threads: int) -> float:
-    """Seconds of a step of a cell: timed once, so that every later call plans the same."""
+    """Return the seconds of a step of a cell, timed once, so that every later call makes the same plan."""
     path = folder / "timing.json"
     known = read_json(path) if path.is_file() else {}
     key = f"{cell.name} {fingerprint(dump(config_of(cell.recipe)))}"
@@ -240,7 +171,10 @@ def _timed(cell: Cell, folder: Path, threads: int) -> float:
 
 
 def _done(job: Job) -> bool:
-    """Whether its result is there. The old recipe is read as of today: a field that came later is no difference."""
+    """Return whether a job is done. A field that the old recipe does not have yet makes no difference.
+
+    Raises TriviumError if its folder holds a run of another recipe.
+    """
     if not job.result.is_file():
         return False
     with contextlib.suppress(ConfigError):
@@ -251,7 +185,7 @@ def _done(job: Job) -> bool:
 
 @contextlib.contextmanager
 def _claimed(folder: Path) -> Iterator[bool]:
-    """Whether this process is the one that works here; the lock ends with the process, however that ends."""
+    """Yield whether this process may work here; the lock ends with the process."""
     lock = os.open(folder / ".claim", os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -263,16 +197,9 @@ def _claimed(folder: Path) -> Iterator[bool]:
 
 
 def _threads(workers: int) -> int:
-    """Threads for each worker: what the environment asks for, else an equal part of the cores."""
+    """Return the threads of each worker: `OMP_NUM_THREADS`, else an equal part of the cores."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     return int(given) if given.isdecimal() and int(given) else max(1, torch.get_num_threads() // workers)
-
-
-def _peak() -> float:
-    """The most memory this process has had, in MB: of the accelerator where there is one."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
 
 
 def _tell(job: Job, done: int, all_of: int, seconds: float) -> None:
@@ -286,4 +213,4 @@ def _tell(job: Job, done: int, all_of: int, seconds: float) -> None:
 
 def _last_line(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").strip().splitlines() if path.is_file() else []
-    return f"{lines[-1] if lines else 'ended without a word'} (all of it in {path.name})"
+    return f"{lines[-1] if lines else 'ended without output'} (see {path.name})"

@@ -1,14 +1,14 @@
-"""One question that every family can answer: which of ten tokens stands in the blank?
+"""Cloze: a question that every family can answer. Which of ten tokens fills the blank?
 
-A blank is one token of held-out text with text on both sides. Nine other candidates are drawn from the held-out text
-itself, so frequent tokens are frequent among them too. Each family scores a candidate in its own way:
+A blank is one token of held-out text with text on both sides. Nine other candidates are drawn from the held-out text,
+so frequent tokens are frequent among them too. Each family scores a candidate in its own way:
 
     decoder           the log-probability of the whole text from the blank on, with the candidate in it
-    encoder           the log-probability of the candidate where a mask stands
-    encoder_decoder   the log-probability of the candidate after the sentinel that stands for the blank
+    encoder           the log-probability of the candidate at a mask
+    encoder_decoder   the log-probability of the candidate after the sentinel of the blank
 
-Chance is 10 %. An encoder reads both sides at once, a decoder weighs the right side through the likelihood of the
-text that follows; that is the nearest the three come to one task.
+Chance is 10 %. An encoder reads both sides at once; a decoder uses the right side through the likelihood of the text
+that follows. No task is closer to the same for all three.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ BATCH = 50
 
 @dataclass(frozen=True)
 class Blank:
-    """Text around a gap, and the candidates for it; the first is what stood there."""
+    """The ids around a blank, and its candidates; the first one is right."""
 
     left: np.ndarray
     right: np.ndarray
@@ -42,10 +42,10 @@ class Blank:
 
 
 def blanks(documents: Iterable[np.ndarray], count: int, seed: int) -> list[Blank]:
-    """Draw `count` blanks from documents of content ids."""
+    """Draw `count` blanks from documents of content ids; a DataError if all documents are too short."""
     texts = [ids for ids in documents if len(ids) > 2 * SIDE]
     if not texts:
-        raise DataError(f"no held-out document is longer than {2 * SIDE} tokens: there is nothing to blank out")
+        raise DataError(f"no held-out document is longer than {2 * SIDE} tokens: no blank can be made")
     rng = generator(seed)
     pool = np.concatenate(texts)
     lengths = np.array([len(ids) for ids in texts], dtype=np.float64)
@@ -63,7 +63,7 @@ def blanks(documents: Iterable[np.ndarray], count: int, seed: int) -> list[Blank
 
 
 def accuracy(model: api.Model, asked: Sequence[Blank]) -> float:
-    """The share of blanks whose right candidate scores highest."""
+    """Return the share of blanks whose right candidate scores highest."""
     score = {"decoder": _decoder, "encoder": _encoder, "encoder_decoder": _both}[model.config.family]
     right = 0
     with evaluating(model.transformer):
@@ -74,7 +74,7 @@ def accuracy(model: api.Model, asked: Sequence[Blank]) -> float:
 
 
 def frequency_accuracy(documents: Iterable[np.ndarray], asked: Sequence[Blank], vocab_size: int) -> float:
-    """What always taking the candidate that is most frequent in the training text would reach."""
+    """Return the accuracy of always taking the candidate that is most frequent in the training text."""
     counts = np.zeros(vocab_size, dtype=np.int64)
     for ids in documents:
         counts += np.bincount(ids, minlength=vocab_size)

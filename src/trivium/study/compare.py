@@ -1,14 +1,12 @@
-"""One corpus, three families, one table: the same block, shards, tokenizer and compute, three topologies.
+"""Compare three families on one corpus: the same block, shards, tokenizer and compute, three topologies.
 
-Each family learns its own objective: a decoder predicts the next token, an encoder masked tokens, an encoder-decoder
-the spans that were cut out. Their losses are means over different targets and cannot be compared; what can are
-parameters, FLOPs, tokens, speed, and the cloze of `study/cloze`, which all of them answer on the same blanks.
+Each family has its own objective: a decoder predicts the next token, an encoder masked tokens, an encoder-decoder
+removed spans. Their losses are means over different targets and cannot be compared. Parameters, FLOPs, tokens, speed
+can, and the accuracy on the same blanks (`cloze`).
 """
 
-import json
 import math
 import statistics
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,29 +15,29 @@ from trivium import api
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import read_json, write_json
-from trivium.base.log import say
+from trivium.base.log import columns, say
 from trivium.data.shards import Corpus
 from trivium.lab import page
 from trivium.lab.picture import loss_curve
 from trivium.model.config import ModelConfig
 from trivium.model.presets import PRESETS
-from trivium.model.size import parameters, row_flops
+from trivium.model.size import row_flops
 from trivium.objective.causal import CausalLM
 from trivium.objective.denoise import SpanCorruption
 from trivium.objective.masked import MaskedLM
 from trivium.objective.objective import Objective
 from trivium.study import cloze
+from trivium.study.trial import measured
 from trivium.study.verdict import spread
-from trivium.task.run import run
 from trivium.train.recipe import Recipe
 
 FAMILIES = ("decoder", "encoder", "encoder_decoder")
 LENGTH = 256
 STEP_TOKENS = 2048
-"""Small steps, because what an encoder or an encoder-decoder is short of at a small budget is steps."""
+"""Small steps: at a small budget, encoders and encoder-decoders need many steps."""
 BLANKS = 500
 MASKED, DENOISE = MaskedLM(rate=0.3), SpanCorruption()
-"""Twice BERT's share is masked: at a small budget targets are what is short (Wettig et al. 2022, arXiv:2202.08005)."""
+"""Twice BERT's share is masked: at a small budget targets are scarce (Wettig et al. 2022, arXiv:2202.08005)."""
 OBJECTIVES: dict[str, Objective] = {"decoder": CausalLM(), "encoder": MASKED, "encoder_decoder": DENOISE}
 
 
@@ -52,7 +50,10 @@ def compare(
     layers: int = 4,
     hidden_size: int = 256,
 ) -> list[dict[str, Any]]:
-    """Train each family on `budget_flops`, `seeds` times, and write a table and a page; done runs are kept."""
+    """Train each family with `budget_flops`, `seeds` times; write a table and a page. Finished runs are kept.
+
+    Returns one result for each run. Raises ConfigError for an unknown family.
+    """
     if unknown := [name for name in families if name not in FAMILIES]:
         raise ConfigError(f"--families: unknown family {unknown[0]!r}; known: {', '.join(FAMILIES)}")
     train, valid = Corpus(data, "train"), Corpus(data, "valid")
@@ -66,17 +67,15 @@ def compare(
             say(f"{family}, seed {seed}: {recipe.budget_steps} steps of {flops / 1e9:.1f} GFLOP")
             result = where / "result.json"
             if not result.is_file():
-                start = time.monotonic()
-                model = api.load(run(recipe, where, resume=True))
-                found = {"seconds": round(time.monotonic() - start, 1), "cloze": cloze.accuracy(model, asked)}
-                write_json(result, {**found, **measured(recipe, where, flops)})
+                found = {**measured(recipe, where), "flops": flops * (recipe.budget_steps or 0)}
+                write_json(result, {**found, "cloze": cloze.accuracy(api.load(where / "model"), asked)})
             results.append({"family": family, "seed": seed, **read_json(result)})
     report(folder, results, frequent, budget_flops)
     return results
 
 
 def tree(family: str, vocab_size: int, layers: int, hidden_size: int) -> dict[str, Any]:
-    """The model of a family, from LLaMA's block; an encoder-decoder shares the layers between its stacks."""
+    """Return the model of a family, from LLaMA's block; an encoder-decoder has half of the layers in each stack."""
     block = {**PRESETS["llama"]()["decoder"], "heads": hidden_size // 64}
     half = max(1, layers // 2)
     stacks = {
@@ -94,7 +93,7 @@ def tree(family: str, vocab_size: int, layers: int, hidden_size: int) -> dict[st
 def plan(
     family: str, data: Path, vocab_size: int, budget_flops: float, seed: int, layers: int, hidden_size: int
 ) -> tuple[Recipe, float]:
-    """The recipe of a family whose steps use up the budget, and the FLOPs of one step."""
+    """Return the recipe of a family whose steps use up the budget, and the FLOPs of one step."""
     config = parse(ModelConfig, tree(family, vocab_size, layers, hidden_size), family)
     flops = STEP_TOKENS // LENGTH * row_flops(config, **sizes(family))
     steps = max(1, round(budget_flops / flops))
@@ -115,7 +114,7 @@ def plan(
 
 
 def sizes(family: str) -> dict[str, int]:
-    """Tokens that each stack reads of a full row, and how many are predicted."""
+    """Return the tokens that each stack reads of a full row, and how many are predicted."""
     read, written = DENOISE.sizes(DENOISE.room(LENGTH))
     return {
         "decoder": {"decoder": LENGTH, "targets": LENGTH},
@@ -124,26 +123,8 @@ def sizes(family: str) -> dict[str, int]:
     }[family]
 
 
-def measured(recipe: Recipe, where: Path, flops: float) -> dict[str, Any]:
-    """What a finished run says of itself."""
-    lines = (where / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    last = [row for row in rows if "valid_loss" in row][-1]
-    seconds = statistics.median(row["seconds"] for row in rows if "seconds" in row)
-    assert recipe.model is not None and recipe.budget_steps is not None
-    return {
-        "parameters": sum(parameters(recipe.model).values()),
-        "steps": recipe.budget_steps,
-        "tokens": recipe.budget_steps * STEP_TOKENS,
-        "targets": [row for row in rows if "tokens" in row][-1]["tokens"],
-        "tokens_per_second": round(STEP_TOKENS / seconds),
-        "flops": flops * recipe.budget_steps,
-        "loss": last["valid_loss"],
-    }
-
-
 def report(folder: Path, results: list[dict[str, Any]], frequent: float, budget_flops: float) -> None:
-    """Print the table, and write it with the curves as a page."""
+    """Print the table, and write it with the loss curves as a page."""
     header = ["family", "parameters", "steps", "tokens read", "targets", "tokens/s", "own loss", "cloze"]
     rows = []
     for family in dict.fromkeys(result["family"] for result in results):
@@ -161,19 +142,18 @@ def report(folder: Path, results: list[dict[str, Any]], frequent: float, budget_
                 spread([run["cloze"] for run in runs], "{:.1%}"),
             ]
         )
-    widths = [max(len(str(row[column])) for row in [header, *rows]) for column in range(len(header))]
-    for row in [header, *rows]:
-        say("  ".join(str(cell).rjust(width) for cell, width in zip(row, widths, strict=True)))
+    for line in columns([header, *rows]):
+        say(line)
     error = math.sqrt(0.25 / BLANKS)
     notes = [
         f"Every family had {budget_flops:.3g} FLOPs on the same shards and tokenizer, with the same block; an "
-        "encoder-decoder has half of the layers in each stack. Tokens a second are those of the runs, one after the "
-        "other, on a machine that may have had other work to do.",
+        "encoder-decoder has half of the layers in each stack. Tokens per second were measured in runs one after the "
+        "other, on a machine that may have had other work.",
         "Own loss is the mean over a family's own targets on held-out text: next tokens, masked tokens "
-        f"({MASKED.rate:.0%} of all), or cut spans ({DENOISE.density:.0%}). "
-        "These are different questions; the losses cannot be compared with each other.",
-        f"Cloze is the same for all: {BLANKS} blanks in held-out text, ten candidates each; chance is 10 %, always "
-        f"taking the most frequent candidate reaches {frequent:.1%}; the standard error is at most {error:.1%}.",
+        f"({MASKED.rate:.0%} of all), or removed spans ({DENOISE.density:.0%}). "
+        "These are different targets; the losses cannot be compared with each other.",
+        f"Cloze is the same for all: {BLANKS} blanks in held-out text, ten candidates each. Chance is 10 %, the most "
+        f"frequent candidate is right in {frequent:.1%}; the standard error is at most {error:.1%}.",
     ]
     for note in notes:
         say(note)

@@ -1,7 +1,7 @@
-"""The whole way in one command: text, tokenizer, pretraining, fine-tuning, evaluation, a model that answers.
+"""Demo: the whole way in one command. Text, tokenizer, pretraining, fine-tuning, evaluation, a model that answers.
 
-Each stage leaves its result in the folder and is skipped when it is there, so an interrupted demo goes on where it
-was. The text is what every installation carries (corpus/read/embedded); nothing is downloaded.
+Each stage leaves its result in the folder and is skipped if it is there, so an interrupted demo goes on where it was.
+The text is the embedded corpus; nothing is downloaded.
 """
 
 import json
@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from trivium import api
 from trivium.base.config import parse
@@ -23,19 +21,17 @@ from trivium.corpus.preparation import Preparation
 from trivium.corpus.prepare import identify, prepare
 from trivium.corpus.read import embedded
 from trivium.corpus.report import lines
-from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus
 from trivium.lab.picture import loss_curve
 from trivium.model.device import reuse_memory
-from trivium.model.transformer import Transformer
 from trivium.objective.causal import CausalLM
 from trivium.study import facts, floor
+from trivium.study.trial import seconds_per_step
 from trivium.task.answer import answer_file, summary
 from trivium.task.evaluate import score_folder
 from trivium.task.run import run
 from trivium.token.tokenizer import Tokenizer
-from trivium.train.loop import train_step
 from trivium.train.recipe import Recipe
 
 LENGTH = 256
@@ -43,15 +39,15 @@ STEP_TOKENS = 2048
 VOCAB_SIZE = 8192
 VALID_SHARE = 0.015
 SHAPE = {"hidden_size": 256, "decoder": {"layers": 4, "heads": 4}}
-"""The depth and width that learn fastest in minutes on two cores; `trivium train` defaults to 12 blocks."""
+"""The depth and width that learn fastest in minutes on two cores."""
 TUNE_SHARE = 0.35
-"""The share of the training time that fine-tuning gets."""
+"""The share of the training time for fine-tuning."""
 OVERHEAD_SECONDS = 90.0
-"""What collecting, preparing and evaluating take, about."""
+"""The approximate time of collecting, preparing and evaluating."""
 
 
 def demo(folder: Path, minutes: float) -> dict[str, Any]:
-    """Run every stage that is not done yet; give the report and print it."""
+    """Run every stage that is not done yet; print and return the report."""
     clock = time.monotonic()
     with stage("1  text: the documentation inside the installed Python packages"):
         corpus = collect(folder / "corpus.jsonl")
@@ -81,7 +77,7 @@ def demo(folder: Path, minutes: float) -> dict[str, Any]:
 
 @contextmanager
 def stage(title: str) -> Iterator[None]:
-    """Announce a stage and say how long it took."""
+    """Print the title of a stage, and then how long it took."""
     say(title)
     start = time.monotonic()
     yield
@@ -89,7 +85,7 @@ def stage(title: str) -> Iterator[None]:
 
 
 def collect(path: Path) -> Path:
-    """Write the embedded corpus as rows, once for each set of installed packages."""
+    """Write the embedded corpus as rows, once for each set of installed packages; return the file."""
     stamp = path.with_suffix(".json")
     identity = identify(units(["embedded"]))
     if path.is_file() and stamp.is_file() and read_json(stamp) == identity:
@@ -108,7 +104,10 @@ def collect(path: Path) -> Path:
 
 
 def make_plan(path: Path, minutes: float, folder: Path, rows: int) -> dict[str, Any]:
-    """How many steps the minutes buy, by timing a few; made once, so that a second run is the same run."""
+    """Return the steps for these minutes, by timing a few. The plan is made once, so that a second run is the same.
+
+    Raises ConfigError if the folder holds a plan for other minutes.
+    """
     if path.is_file():
         plan = read_json(path)
         if plan["minutes"] != minutes:
@@ -129,25 +128,14 @@ def make_plan(path: Path, minutes: float, folder: Path, rows: int) -> dict[str, 
 
 
 def tokens_per_second(folder: Path) -> float:
-    """Time a few training steps on this machine."""
+    """Time a few pretraining steps on this machine."""
     reuse_memory()
     recipe, _ = recipes(folder, {"pretrain_steps": 1, "tune_steps": 1})
-    assert recipe.model is not None
-    model = Transformer(recipe.model)
-    vocabulary = Tokenizer.load(folder / "data" / "tokenizer").vocabulary
-    rows = DocumentRows(Corpus(folder / "data", "train"), CausalLM(), vocabulary, LENGTH)
-    loader = Loader(rows, STEP_TOKENS // LENGTH, recipe.micro_rows, vocabulary.pad)
-    optimizer = recipe.optim.build(model)
-    times = []
-    for step in range(4):
-        batches, start = loader.step(step), time.perf_counter()
-        train_step(model, model, optimizer, batches, 1e-4, recipe, step, torch.float32)
-        times.append(time.perf_counter() - start)
-    return STEP_TOKENS / min(times[1:])
+    return STEP_TOKENS / seconds_per_step(recipe)
 
 
 def recipes(folder: Path, plan: dict[str, Any]) -> tuple[Recipe, Recipe]:
-    """The two runs of the demo."""
+    """Return the recipes of pretraining and of fine-tuning."""
     shared = {"batch_tokens": STEP_TOKENS, "micro_rows": 8, "precision": "auto", "log_every_steps": 5}
     steps, tune_steps = plan["pretrain_steps"], plan["tune_steps"]
     vocab_size = Corpus(folder / "data", "train").manifest["vocab_size"]
@@ -180,19 +168,19 @@ def recipes(folder: Path, plan: dict[str, Any]) -> tuple[Recipe, Recipe]:
 
 
 def trained(recipe: Recipe, folder: Path) -> Path:
-    """The model folder of a run: trained now, gone on with, or there already."""
+    """Return the model folder of a run, which is trained or resumed if it is not there."""
     model = folder / "model"
     return model if model.is_dir() else run(recipe, folder, resume=True)
 
 
 def evaluated(folder: Path, base: Path, tuned: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Score the pretrained model beside floors, and the answers before and after fine-tuning."""
+    """Return the scores of the pretrained model beside floors, and of the answers before and after fine-tuning."""
     score = score_folder(base, folder / "data", LENGTH)
     floors = measured_floors(folder)
     heldout = folder / "questions" / "heldout.jsonl"
     before, after = (answer_file(api.load(path), heldout) for path in (base, tuned))
     right = [one for one in after if one.exact]
-    shown = after[:: len(after) // 5][:5]  # evenly spread, whatever they say
+    shown = after[:: len(after) // 5][:5]  # evenly spread, right or wrong
     return {
         "pretrained": score.record(),
         "floors": floors,
@@ -205,7 +193,7 @@ def evaluated(folder: Path, base: Path, tuned: Path, manifest: dict[str, Any]) -
 
 
 def measured_floors(folder: Path) -> dict[str, dict[str, float]]:
-    """What an n-gram model of the same rows and a compressor of the same text reach on the held-out text."""
+    """Return the scores of n-gram models and of a compressor on the held-out text."""
     vocabulary = (tokenizer := Tokenizer.load(folder / "data" / "tokenizer")).vocabulary
     documents, texts = {}, {}
     size = 0
@@ -224,7 +212,7 @@ def measured_floors(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def tell(folder: Path, report: dict[str, Any]) -> None:
-    """Print what came out, draw the curve, and say how to go on."""
+    """Print the report, draw the loss curves, and print the next commands."""
     score, floors = report["pretrained"], report["floors"]
     levels = {name: one["loss"] for name, one in floors.items() if "loss" in one}
     loss_curve(folder / "pretrain" / "metrics.jsonl", folder / "pretrain.png", levels, "Pretraining")

@@ -1,9 +1,8 @@
-"""Questions about well-known callables of the standard library, answered by their own docstrings.
+"""Facts: questions about well-known callables of the standard library, answered by their own docstrings.
 
-The facts are taken by rule from the interpreter that runs, so nothing is downloaded and anyone can check an
-answer with `help()`. What they ask of a model is recall of trained facts under new wording, never
-generalisation: every fact is in the training rows, only some wordings of its question are not. This file makes
-rows as plain dictionaries; tokenizers, templates and models are none of its business.
+Rules take the facts from the running interpreter, so nothing is downloaded; anyone can check an answer with `help()`. They
+test recall of trained facts under new wording, not generalisation: every fact is in the training rows, only some
+wordings of its question are not. Rows are plain dictionaries.
 """
 
 import importlib
@@ -89,7 +88,7 @@ HOMES = {
     "typing": "cast get_type_hints",
     "pprint": "pprint",
 }
-"""Modules and classes people meet first, and which of their callables, where not all of the public ones."""
+"""Modules and classes for beginners, and which of their callables; `ALL` is all public ones."""
 
 TRAIN = (
     "What does {} do?",
@@ -103,7 +102,7 @@ TRAIN = (
     "How would you describe {}?",
 )
 UNSEEN = ("What is {} used for?", "In one sentence, what does {} do?", "Please tell me what {} does.")
-"""Phrasings that no training row of any fact uses."""
+"""Wordings that no training row of any fact uses."""
 
 _SIGNATURE = re.compile(r"[\w.]+\(.*\)(\s*-+>\s*\S+(\s+\S+){0,3})?")
 _RESULT = re.compile(r"^[\w.]+\([^>]*\)\s*-+>\s*(?:(?:None\.|\w,)\s+)?")
@@ -118,7 +117,7 @@ _UNFIT = re.compile(r"^(If|This|Typical|Without)\b|->|--|:\.?$|::|>>>|`|deprecat
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A callable by the name people write, one sentence about it, and the docstring's opening, which begins with it."""
+    """The usual name of a callable, one sentence about it, and the start of its docstring, which begins with it."""
 
     name: str
     answer: str
@@ -126,14 +125,14 @@ class Fact:
 
 
 class Questions(NamedTuple):
-    """Rows to fine-tune on, and rows that ask for the same facts in wordings the former never use."""
+    """Rows to fine-tune on, and rows that ask for the same facts in other wordings."""
 
     train: list[dict[str, Any]]
     heldout: list[dict[str, Any]]
 
 
 def collect(limit: int = LIMIT) -> list[Fact]:
-    """Take the first `limit` facts in the order of `HOMES`; a second callable with the same answer is left out."""
+    """Return the first `limit` facts in the order of `HOMES`, without a second callable with the same answer."""
     facts: dict[str, Fact] = {}
     for name, thing in _callables():
         sentences = _sentences(inspect.getdoc(thing) or "")
@@ -143,9 +142,9 @@ def collect(limit: int = LIMIT) -> list[Fact]:
 
 
 def rows(facts: list[Fact], seed: int) -> Questions:
-    """Ask for every fact once in each training phrasing, in all row formats, and for some in unseen ones.
+    """Return rows that ask for every fact in each training wording, in all row formats, and for some in unseen ones.
 
-    Which phrasing meets which format turns with the fact, so no format can be told by its wording.
+    The pairs of wording and format change with the fact, so a wording does not reveal a format.
     """
     train: list[dict[str, Any]] = []
     for index, fact in enumerate(facts):
@@ -166,7 +165,7 @@ def rows(facts: list[Fact], seed: int) -> Questions:
 
 
 def write(folder: str | Path, facts: list[Fact], seed: int) -> Questions:
-    """Write `train.jsonl` and `heldout.jsonl` into a folder and return their rows."""
+    """Write `train.jsonl` and `heldout.jsonl` into a folder; return their rows."""
     questions = rows(facts, seed)
     for name, part in questions._asdict().items():
         with writing(Path(folder) / f"{name}.jsonl", "w") as handle:
@@ -175,7 +174,7 @@ def write(folder: str | Path, facts: list[Fact], seed: int) -> Questions:
 
 
 def _references(fact: Fact) -> list[str]:
-    """Every phrasing of the answer that training shows, the plain sentence first."""
+    """Return every form of the answer in training, the plain sentence first."""
     return [fact.answer, f"{fact.name}: {fact.answer}"]
 
 
@@ -186,7 +185,7 @@ def _dialogue(before: Iterable[tuple[str, str]], question: str, answer: str) -> 
 
 
 def _callables() -> Iterator[tuple[str, Any]]:
-    """Public callables of the homes by the name people write, shorter names first; exceptions are left out."""
+    """Yield (usual name, callable) of the public callables of `HOMES`, shorter names first, without exceptions."""
     for home, wanted in HOMES.items():
         owner = _resolve(home)
         if inspect.isclass(owner):
@@ -208,14 +207,14 @@ def _resolve(home: str) -> Any:
 
 
 def _owned(thing: Any, module: Any, name: str) -> bool:
-    """Tell whether a module offers a name as its own, not as something it happens to import."""
+    """Return whether a module defines a name itself, or names it in `__all__`."""
     if names := getattr(module, "__all__", None):
         return name in names
     return not name.startswith("_") and (getattr(thing, "__module__", None) or "").strip("_") == module.__name__
 
 
 def _sentences(doc: str) -> list[str]:
-    """The sentences of the first prose paragraphs, on one line each, without signatures and markup."""
+    """Return the sentences of the first prose paragraphs, each on one line, without signatures and markup."""
     found: list[str] = []
     for paragraph in re.split(r"\n\s*\n", doc.strip()):
         lines = paragraph.splitlines()
@@ -238,14 +237,14 @@ def _sentences(doc: str) -> list[str]:
 
 
 def _fits(answer: str) -> bool:
-    """Tell whether a sentence can stand as an answer by itself."""
+    """Return whether a sentence can be an answer by itself."""
     low, high = ANSWER_CHARS
     whole = answer.count("(") == answer.count(")") and answer[:1].isupper() and len(answer.split()) > 2
     return whole and low <= len(answer) <= high and answer.isascii() and not _UNFIT.search(answer)
 
 
 def _opening(sentences: list[str]) -> str:
-    """As many whole sentences as the context may hold."""
+    """Return as many whole sentences as fit `CONTEXT_CHARS`."""
     text = sentences[0]
     for sentence in sentences[1:]:
         if len(text) + 1 + len(sentence) > CONTEXT_CHARS:

@@ -1,8 +1,8 @@
-"""What a language model must beat to have learned anything: n-gram models and a compressor, on the same documents.
+"""Floors that a language model must beat: n-gram models and a compressor, on the same documents.
 
 The n-grams are interpolated Kneser-Ney models (Ney, Essen and Kneser 1994; Chen and Goodman 1999), counted by
-sorting packed integers. They score what a causal model scores: every token but a document's first is a target, and
-no context reaches into another document. Tokenizers and models are unknown here; ids and bytes come in as they are.
+sorting packed integers. They score the targets of a causal model: every token but the first of a document, and no
+context reaches into another document.
 """
 
 import lzma
@@ -17,11 +17,11 @@ import numpy as np
 from trivium.base.errors import DataError
 
 XZ_TRAIN_BYTES = 16_000_000
-"""How much of the training text, from its end, the compressor sees: a core packs about 2 MB a second."""
+"""The bytes of training text, from its end, that the compressor sees: a core packs about 2 MB per second."""
 
 
 class FloorScore(NamedTuple):
-    """Nats a target, nats in all, and how many targets there were."""
+    """Nats per target, nats in all, and the number of targets."""
 
     mean: float
     total: float
@@ -30,7 +30,7 @@ class FloorScore(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The n-grams of one length, sorted, and what is known of each context they begin with."""
+    """The n-grams of one length, sorted, with their counts; and the sums over each context."""
 
     keys: np.ndarray
     counts: np.ndarray
@@ -43,8 +43,8 @@ class Level:
 class Ngram:
     """An interpolated Kneser-Ney model of one order; order 1 is the unigram model, discounted towards uniform.
 
-    An n-gram is one unsigned 64-bit number in base `vocab_size + 1`: the word is the last digit, the token before it
-    the one above, and so on; the extra digit stands for "before the document".
+    An n-gram is one u64 number in base `vocab_size + 1`: the word is the last digit, the token before it the next one,
+    and so on; the extra digit means "before the document".
     """
 
     def __init__(self, documents: Sequence[np.ndarray], vocab_size: int, order: int) -> None:
@@ -54,13 +54,13 @@ class Ngram:
         keys, counts = np.unique(self.grams(documents), return_counts=True)
         levels = [self._level(keys, counts)]
         for length in range(order - 1, 0, -1):
-            # Below the top, an n-gram counts once for every different token seen before it.
+            # Below the highest order, an n-gram counts once for every different token before it.
             keys, counts = np.unique(keys % np.uint64(self.base**length), return_counts=True)
             levels.append(self._level(keys, counts))
         self.levels = levels[::-1]
 
     def grams(self, documents: Sequence[np.ndarray]) -> np.ndarray:
-        """One packed n-gram for every target of the documents."""
+        """Return one packed n-gram (u64 [N]) for every target of the documents."""
         lengths = np.array([len(document) for document in documents], dtype=np.int64)
         ids = np.concatenate([np.zeros(0, dtype=np.int64), *documents]).astype(np.uint64)
         assert not len(ids) or int(ids.max()) < self.base - 1, "an id does not fit the vocabulary"
@@ -72,7 +72,7 @@ class Ngram:
         return keys[place > 0]
 
     def probability(self, grams: np.ndarray) -> np.ndarray:
-        """The probability of each packed n-gram's word after its context: for one context they sum to 1."""
+        """Return the probability [N] of the word of each n-gram after its context; they sum to 1 over the words."""
         result = np.full(len(grams), 1.0 / (self.base - 1))
         for length, level in enumerate(self.levels, start=1):
             keys = grams % np.uint64(self.base**length)
@@ -89,7 +89,7 @@ class Ngram:
         first = np.flatnonzero(np.diff(prefix, prepend=prefix[:1] + np.uint64(1)))
         totals = np.add.reduceat(counts, first) if len(keys) else counts
         once, twice = int((counts == 1).sum()), int((counts == 2).sum())
-        # The usual estimate n1 / (n1 + 2 n2), kept inside (0, 1) where a small text has neither.
+        # The usual estimate n1 / (n1 + 2 n2), smoothed to stay inside (0, 1) for a small text.
         discount = (once + 0.5) / (once + 2 * twice + 1)
         return Level(keys, counts, prefix[first], totals, np.diff(first, append=len(keys)), discount)
 
@@ -97,7 +97,7 @@ class Ngram:
 def ngram(train: Sequence[np.ndarray], valid: Sequence[np.ndarray], vocab_size: int, order: int) -> FloorScore:
     """Score validation documents with an n-gram model of the training documents, in nats.
 
-    A document is its ids as the language model reads them, begin and end marks included.
+    A document is its ids as the language model reads them, BOS and EOS included. Raises DataError without any target.
     """
     model = Ngram(train, vocab_size, order)
     grams = model.grams(valid)
@@ -108,15 +108,15 @@ def ngram(train: Sequence[np.ndarray], valid: Sequence[np.ndarray], vocab_size: 
 
 
 def bits_per_byte(total_nats: float, n_bytes: int) -> float:
-    """Convert nats over a text into bits per byte of its UTF-8."""
+    """Return the bits per byte of UTF-8 for the nats of a text."""
     return total_nats / math.log(2) / n_bytes
 
 
 def xz(train: bytes, valid: bytes) -> float:
-    """Bits per byte that xz needs for `valid` once it has seen `train`: (size(train + valid) - size(train)) per byte.
+    """Return the bits per byte of `valid` for xz after `train`: (size(train + valid) - size(train)) per byte.
 
-    Preset 6 with a dictionary that holds all of both, which takes some twelve times that much memory for each of two
-    runs side by side. Of `train` only the last `XZ_TRAIN_BYTES` are used.
+    Preset 6 with a dictionary for all of both, which takes about twelve times their memory in each of two threads. Only
+    the last `XZ_TRAIN_BYTES` of `train` are used. An empty `valid` is a DataError.
     """
     if not valid:
         raise DataError("the validation text is empty: there is nothing to compress")
@@ -127,13 +127,13 @@ def xz(train: bytes, valid: bytes) -> float:
     def packed(text: bytes) -> int:
         return len(lzma.compress(text, format=lzma.FORMAT_XZ, filters=chain))
 
-    with ThreadPoolExecutor(2) as pool:  # lzma lets go of the interpreter while it works
+    with ThreadPoolExecutor(2) as pool:  # lzma releases the interpreter lock
         before, both = pool.map(packed, (train, train + valid))
     return (both - before) * 8 / len(valid)
 
 
 def _find(table: np.ndarray, wanted: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The value beside each wanted key in a sorted table, 0 where it is missing."""
+    """Return the value of each wanted key in a sorted table, 0 where it is missing."""
     if not len(table):
         return np.zeros(len(wanted), dtype=np.int64)
     place = np.minimum(np.searchsorted(table, wanted), len(table) - 1)

@@ -1,12 +1,12 @@
-"""Which runs an ablation consists of: a recipe, the axes along which it changes, and what is held equal.
+"""Grid: the runs of an ablation. A recipe, the axes along which it changes, and the budget that is held equal.
 
-By default one axis changes at a time against the recipe, so runs add up and each sentence is about one choice; a full
-cross multiplies them and shows whether choices depend on each other. Nothing is trained here.
+By default one axis at a time changes against the recipe, so runs add up and each sentence is about one choice. A full
+cross multiplies the axes and shows whether choices depend on each other.
 
-Equal budget means one of three things, with the recipe itself as the measure:
-    params   as many parameters (within 1 %) and as many steps; the feed-forward width gives way, or the layers
-    flops    as many floating-point operations in all, by `model.size`; the steps give way
-    time     as many seconds of training, by timing a few steps of each cell; the steps give way
+Equal budget means one of three things, measured on the recipe itself:
+    params   equal parameters (within 1 %) and steps; the feed-forward width is adjusted, or the layers
+    flops    equal floating-point operations in all, by `model.size`; the steps are adjusted
+    time     equal seconds of training, by timing a few steps of each cell; the steps are adjusted
 """
 
 import re
@@ -24,17 +24,17 @@ from trivium.train.recipe import Recipe, read_recipe
 
 Match = Literal["params", "flops", "time"]
 NEAR = 0.01
-"""How far apart parameter counts may be, as a share."""
+"""The largest difference of parameter counts, as a share."""
 ROUND = 8
-"""Feed-forward widths are multiples of this where that is near enough: odd ones are slow."""
+"""Feed-forward widths are multiples of this where that is near enough, because odd widths are slow."""
 EVALUATIONS, LINES = 5, 100
-"""How often a run is scored and how many of its steps are logged."""
+"""Evaluations of a run, and logged steps."""
 
 _LABEL = re.compile(r"\s*([\w.+ -]+):(.*)", re.DOTALL)
 
 
 class Axis(NamedTuple):
-    """A key of the recipe and its values, each with a label."""
+    """A key of the recipe, and its values as (label, value)."""
 
     key: str
     values: list[tuple[str, str]]
@@ -46,21 +46,21 @@ class Cell(NamedTuple):
     name: str
     recipe: Recipe
     note: str = ""
-    """What was changed to hold the budget."""
+    """The change that keeps the budget equal."""
 
 
 class Comparison(NamedTuple):
-    """The cells that differ in one axis alone: the first is what the others are measured against."""
+    """The cells that differ in one axis alone; the others are measured against the first."""
 
     axis: str
     beside: str
-    """What the other axes were, where they were crossed."""
+    """The values of the other axes, if they are crossed."""
     cells: list[tuple[str, str]]
     """(label, name of the cell)."""
 
 
 def read_axis(text: str) -> Axis:
-    """Read `key=v1,v2`: each a TOML value or a bare word, with its own label as `label:value`."""
+    """Parse `key=v1,v2`, each a TOML value or a bare word, or `label:value`. Raises ConfigError for anything else."""
     key, equals, given = text.partition("=")
     values = []
     for part in _split(given):
@@ -76,7 +76,7 @@ def read_axis(text: str) -> Axis:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that stand outside of brackets and quotes."""
+    """Split at the commas outside of brackets and quotes."""
     parts, depth, quote = [""], 0, ""
     for char in text:
         if quote:
@@ -95,7 +95,7 @@ def _split(text: str) -> list[str]:
 def lay_out(
     path: Path, overrides: Sequence[str], axes: Sequence[Axis], cross: bool = False
 ) -> tuple[Recipe, list[Cell], list[Comparison]]:
-    """Give the recipe, the cells of its grid and what is compared with what. Equal recipes are one cell."""
+    """Return the recipe, the cells of its grid, and the comparisons. Equal recipes are one cell."""
     if not axes:
         raise ConfigError("ablate: expected at least one --axis key=v1,v2")
     names = [axis.key.rsplit(".", 1)[-1] for axis in axes]
@@ -143,7 +143,10 @@ def matched(
     steps: int,
     seconds: Callable[[Cell], float],
 ) -> list[Cell]:
-    """Give every cell what `steps` of the recipe are worth. `seconds` times a step of a cell."""
+    """Return the cells with a budget equal to `steps` steps of the recipe; `seconds` times a step of a cell.
+
+    Raises ConfigError for an unknown `match`, and for a cell whose parameters cannot be made equal.
+    """
     if match not in ("params", "flops", "time"):
         raise ConfigError(f"--match {match}: expected params, flops or time")
     whole, goal = Cell("base", base), count(base)
@@ -160,7 +163,7 @@ def matched(
 
 
 def base_steps(base: Recipe, minutes: float | None, seconds: Callable[[Cell], float]) -> int:
-    """Steps of the recipe itself: its own budget, or what it does in so many minutes."""
+    """Return the steps of the recipe itself: its budget, or the steps in `minutes`."""
     if minutes is not None:
         return max(1, round(60 * minutes / seconds(Cell("base", base))))
     if base.budget_steps is not None:
@@ -168,12 +171,12 @@ def base_steps(base: Recipe, minutes: float | None, seconds: Callable[[Cell], fl
     if base.budget_tokens is not None:
         return max(1, base.budget_tokens // base.batch_tokens)
     raise ConfigError(
-        "ablate: budget_epochs says nothing of equal budgets; give budget_steps, budget_tokens or --minutes"
+        "ablate: budget_epochs is no budget that cells can share; give budget_steps, budget_tokens or --minutes"
     )
 
 
 def budget(base: Recipe, match: Match, steps: int, seconds: Callable[[Cell], float]) -> str:
-    """Say in words what every run had."""
+    """Return the budget of every run in words."""
     if match == "params":
         tokens = steps * step_tokens(base)
         return f"{count(base):,} parameters within {NEAR:.0%} and {steps:,} steps, {tokens:,} tokens"
@@ -183,7 +186,7 @@ def budget(base: Recipe, match: Match, steps: int, seconds: Callable[[Cell], flo
 
 
 def budgeted(recipe: Recipe, steps: int) -> Recipe:
-    """A recipe of so many steps, scored and logged evenly over them."""
+    """Return the recipe with a budget of `steps`, evaluated and logged evenly over them."""
     return recipe.replace(
         budget_steps=steps,
         budget_tokens=None,
@@ -194,32 +197,32 @@ def budgeted(recipe: Recipe, steps: int) -> Recipe:
 
 
 def config_of(recipe: Recipe) -> ModelConfig:
-    """The model a recipe trains."""
+    """Return the model that a recipe trains."""
     return recipe.model or api.load(str(recipe.init)).config
 
 
 def length_of(recipe: Recipe) -> int:
-    """Tokens in a row."""
+    """Return the tokens in a row."""
     return recipe.data.length or config_of(recipe).context
 
 
 def count(recipe: Recipe) -> int:
-    """Parameters in all."""
+    """Return the number of parameters."""
     return sum(parameters(config_of(recipe)).values())
 
 
 def step_tokens(recipe: Recipe) -> int:
-    """Positions of a step."""
+    """Return the positions in a step."""
     return recipe.step_rows(length_of(recipe)) * length_of(recipe)
 
 
 def step_flops(recipe: Recipe) -> float:
-    """Floating-point operations of a step."""
+    """Return the floating-point operations of a step."""
     return flops(config_of(recipe), length_of(recipe)) * step_tokens(recipe)
 
 
 def _same_size(cell: Cell, goal: int, keys: set[str]) -> tuple[Cell, str]:
-    """Bring the parameters of a cell within 1 % of `goal`, by what no axis sets itself."""
+    """Bring the parameters of a cell within 1 % of `goal` by a number that no axis sets."""
     found = count(cell.recipe)
     if abs(found - goal) <= NEAR * goal:
         return cell, ""
@@ -239,13 +242,13 @@ def _same_size(cell: Cell, goal: int, keys: set[str]) -> tuple[Cell, str]:
 
 
 def _sets(keys: set[str], recipe: Recipe, knob: str) -> bool:
-    """Whether an axis is about this very number."""
+    """Return whether an axis sets this number."""
     assert recipe.model is not None
     return any(f"model.{stack}.{knob}" in keys for stack in recipe.model.stacks)
 
 
 def _turned(cell: Cell, goal: int, knob: str, step: int) -> tuple[Recipe | None, str]:
-    """Set a number of all stacks so that the parameters, which grow with it in proportion, come near the goal."""
+    """Set a number in all stacks so that the parameters, which grow in proportion to it, come near the goal."""
     model = cell.recipe.model
     assert model is not None
     stack = next(iter(model.stacks.values()))

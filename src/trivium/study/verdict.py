@@ -1,8 +1,8 @@
-"""What a grid of runs says: means and spreads, a plain sentence for each difference, curves with bands, one page.
+"""Verdict: what the runs of a grid show. Means, spreads, a sentence for each difference, curves with bands, one page.
 
 The rule: two values differ where Student's two-sided t-test with pooled variance, over their seeds, gives a chance of
-less than 5 %; the difference is of mean held-out losses. One seed decides nothing, and a run without finite loss has
-diverged. Nothing here trains or knows what a recipe means.
+less than 5 %; the difference is of mean held-out losses. One seed decides nothing, and a run without a finite loss has
+diverged.
 """
 
 import math
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from trivium.base.files import write_json, writing
-from trivium.base.log import say
+from trivium.base.files import write_json
+from trivium.base.log import columns, say
 from trivium.lab import page
-from trivium.lab.picture import SPAN, png, read, smooth
+from trivium.lab.picture import blank, finish, read, save, smoothed
 from trivium.study.grid import Comparison
 
 QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -27,49 +27,51 @@ RULE = (
     "less than 5 % to chance. No difference: it gives more, so a difference smaller than the spread may still exist."
 )
 
+Run = Mapping[str, Any]
+
 
 def quantile(freedom: int) -> float:
-    """How many standard errors a difference must have, within 1 % beyond ten degrees of freedom."""
+    """Return the standard errors that a difference must have; within 1 % beyond ten degrees of freedom."""
     return QUANTILES[freedom - 1] if freedom <= len(QUANTILES) else 1.96 + 2.5 / freedom
 
 
 def judge(first: Sequence[float], second: Sequence[float]) -> tuple[str, float]:
-    """Say whether losses are `better`, `worse`, `no difference` or `undecided` against the first; and by how much."""
+    """Return (`better`, `worse`, `no difference` or `undecided`, difference) of losses against the first ones."""
     gap = statistics.mean(second) - statistics.mean(first)
     freedom = len(first) + len(second) - 2
     if min(len(first), len(second)) < 2:
         return "undecided", gap
-    spread = sum((value - statistics.mean(group)) ** 2 for group in (first, second) for value in group) / freedom
-    error = math.sqrt(spread * (1 / len(first) + 1 / len(second)))
+    pooled = sum((value - statistics.mean(group)) ** 2 for group in (first, second) for value in group) / freedom
+    error = math.sqrt(pooled * (1 / len(first) + 1 / len(second)))
     if abs(gap) <= quantile(freedom) * error or gap == 0:
         return "no difference", gap
     return ("better" if gap < 0 else "worse"), gap
 
 
 def spread(values: Sequence[float], form: str = "{:.4f}") -> str:
-    """Mean and standard deviation, as text."""
+    """Return mean and standard deviation as text."""
     mean = form.format(statistics.mean(values))
     return mean if len(values) < 2 else f"{mean} ± {form.format(statistics.stdev(values))}"
 
 
-def sentences(comparison: Comparison, results: Sequence[Mapping[str, Any]], budget: str) -> list[str]:
-    """One sentence for each value against the first."""
-    runs = {name: [result for result in results if result["cell"] == name] for _, name in comparison.cells}
-    losses = {name: [run["loss"] for run in some if run["loss"] is not None] for name, some in runs.items()}
+def sentences(comparison: Comparison, results: Sequence[Run], budget: str) -> list[str]:
+    """Return one sentence for each value against the first."""
+    runs = {name: _runs(results, name) for _, name in comparison.cells}
     (label, first), *others = comparison.cells
     beside = f" ({comparison.beside})" if comparison.beside else ""
     out = []
     for other, name in others:
-        begin = f"{comparison.axis}{beside}: {other} against {label}"
+        begin, pair = f"{comparison.axis}{beside}: {other} against {label}", ((other, name), (label, first))
+        mine, base = _losses(runs[name]), _losses(runs[first])
         lost = [
-            f"{text}: {len(runs[one]) - len(losses[one])} of {len(runs[one])} runs diverged"
-            for text, one in ((other, name), (label, first))
-            if len(losses[one]) < len(runs[one])
+            f"{text}: {count} of {len(runs[one])} runs diverged"
+            for text, one in pair
+            if (count := len(runs[one]) - len(_losses(runs[one])))
         ]
-        if lost or not (losses[name] and losses[first]):
+        if lost or not (mine and base):
             out.append(f"{begin}: {'; '.join(lost) or 'not run yet'}, at {budget}.")
             continue
-        word, gap = judge(losses[first], losses[name])
+        word, gap = judge(base, mine)
         said = {
             "better": f"better by {-gap:.4f} nats",
             "worse": f"worse by {gap:.4f} nats",
@@ -77,35 +79,27 @@ def sentences(comparison: Comparison, results: Sequence[Mapping[str, Any]], budg
             "undecided": f"{gap:+.4f} nats, which one seed cannot tell from chance",
         }[word]
         speed = _median(runs[name], "tokens_per_second") / _median(runs[first], "tokens_per_second")
-        noun = "seed" if len(losses[name]) == len(losses[first]) == 1 else "seeds"
-        counts = "/".join(dict.fromkeys(str(len(losses[one])) for one in (name, first)))
+        noun = "seed" if len(mine) == len(base) == 1 else "seeds"
+        counts = "/".join(dict.fromkeys(str(len(some)) for some in (mine, base)))
         out.append(
-            f"{begin}: {said} ({spread(losses[name])} against {spread(losses[first])}, {counts} {noun}), "
+            f"{begin}: {said} ({spread(mine)} against {spread(base)}, {counts} {noun}), "
             f"{speed:.2f} x the tokens a second; budget: {budget}."
         )
     return out
 
 
-def table(comparison: Comparison, results: Sequence[Mapping[str, Any]], notes: Mapping[str, str]) -> list[list[str]]:
-    """A row for each value: what `HEADER` names."""
+def table(comparison: Comparison, results: Sequence[Run], notes: Mapping[str, str]) -> list[list[str]]:
+    """Return a row for each value, with the columns of `HEADER`."""
     rows = []
     for label, name in comparison.cells:
-        runs = [result for result in results if result["cell"] == name]
-        if not runs:
+        if not (runs := _runs(results, name)):
             continue
-        losses = [run["loss"] for run in runs if run["loss"] is not None]
+        losses = _losses(runs)
         note = f" ({notes[name]})" if notes.get(name) else ""
-        rows.append(
-            [
-                label + note,
-                spread(losses) if len(losses) == len(runs) else f"{len(runs) - len(losses)} diverged",
-                str(len(runs)),
-                f"{_median(runs, 'tokens_per_second'):,.0f}",
-                f"{_median(runs, 'peak_mb'):,.0f}",
-                f"{runs[0]['parameters']:,}",
-                f"{runs[0]['steps']:,}",
-            ]
-        )
+        loss = spread(losses) if len(losses) == len(runs) else f"{len(runs) - len(losses)} diverged"
+        medians = (f"{_median(runs, key):,.0f}" for key in ("tokens_per_second", "peak_mb"))
+        sizes = (f"{runs[0][key]:,}" for key in ("parameters", "steps"))
+        rows.append([label + note, loss, str(len(runs)), *medians, *sizes])
     return rows
 
 
@@ -121,10 +115,7 @@ def report(
     for comparison in comparisons:
         rows, lines = table(comparison, results, notes), sentences(comparison, results, budget)
         title = comparison.axis + (f", {comparison.beside}" if comparison.beside else "")
-        say()
-        for row in [[title, *HEADER[1:]], *rows]:
-            say(f"{row[0]:<40}  {row[1]:>17}  {row[2]:>5}  {row[3]:>9}  {row[4]:>8}  {row[5]:>12}  {row[6]:>7}")
-        for line in lines:
+        for line in ("", *columns([[title, *HEADER[1:]], *rows]), *lines):
             say(line)
         parts += [page.heading(title), *map(page.paragraph, lines), page.table([comparison.axis, *HEADER[1:]], rows)]
         entries.append({**comparison._asdict(), "rows": rows, "sentences": lines})
@@ -133,8 +124,8 @@ def report(
     threads = "/".join(str(count) for count in sorted({result["threads"] for result in results}))
     parts.append(
         page.paragraph(
-            f"{RULE} Speed and memory are medians over seeds, threads a run: {threads}, of machines that "
-            "may have had other work to do; peak memory is what a process took beyond its start."
+            f"{RULE} Speed and memory are medians over seeds, threads per run: {threads}, of machines that "
+            "may have had other work; peak memory is what a process used beyond its start."
         )
     )
     page.write(folder / "ablate.html", "Ablation", parts)
@@ -144,61 +135,65 @@ def report(
     return found
 
 
-def draw(folder: Path, comparisons: Sequence[Comparison], results: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """For each comparison: loss against tokens, mean and range over seeds, and the last held-out losses as dots."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3.4 * len(comparisons)), dpi=130, layout="constrained")
+def draw(folder: Path, comparisons: Sequence[Comparison], results: Sequence[Run], out: Path) -> None:
+    """Draw each comparison: loss against tokens, mean and range over seeds, and the last held-out losses as dots."""
+    figure = blank(10, 3.4 * len(comparisons), dpi=130)
     grid = figure.subplots(len(comparisons), 2, squeeze=False, width_ratios=(3, 2))
     for (curves, dots), comparison in zip(grid, comparisons, strict=True):
-        lows, highs, labels = [], [], []
+        bounds = []
         for number, (label, name) in enumerate(comparison.cells):
-            runs = [result for result in results if result["cell"] == name]
-            labels.append(label)
-            if not runs:
-                continue
-            color, tokens = f"C{number % 10}", runs[0]["tokens"] / runs[0]["steps"] / 1e6
-            read_runs = [read(folder / name / str(run["seed"]) / "metrics.jsonl") for run in runs]
-            steps, lines = _common(
-                [(c.steps, smooth(c.losses, max(1, round(SPAN * len(c.losses))))) for c in read_runs]
-            )
-            _band(curves, steps * tokens, lines, color, linewidth=1.0, label=label)
-            valid, held = _common([(c.valid_steps, np.array(c.valid_losses)) for c in read_runs])
-            curves.plot(valid * tokens, held.mean(0), color=color, linestyle="", marker="o", markersize=4, mfc="white")
-            late = lines[:, len(steps) // 4 :]
-            lows.append(min(float(late.min(initial=np.inf)), float(held.min(initial=np.inf))))
-            highs.append(float(lines[:, len(steps) // 8 :].max(initial=-np.inf)))
-            losses = [run["loss"] for run in runs if run["loss"] is not None]
-            dots.plot([number] * len(losses), losses, linestyle="", marker="o", color=color, alpha=0.6)
-            if losses:
-                dots.plot([number - 0.2, number + 0.2], [statistics.mean(losses)] * 2, color=color, linewidth=2)
-        if lows and math.isfinite(min(lows)) and math.isfinite(max(highs)):
-            margin = 0.05 * (max(highs) - min(lows)) or 0.1
-            curves.set_ylim(min(lows) - margin, max(highs) + margin)
+            if runs := _runs(results, name):
+                color = f"C{number % 10}"
+                bounds.append(_curve(curves, folder / name, runs, color, label))
+                losses = _losses(runs)
+                dots.plot([number] * len(losses), losses, linestyle="", marker="o", color=color, alpha=0.6)
+                if losses:
+                    dots.plot([number - 0.2, number + 0.2], [statistics.mean(losses)] * 2, color=color, linewidth=2)
+        low, high = min((low for low, _ in bounds), default=math.inf), max((high for _, high in bounds), default=0.0)
+        if math.isfinite(low) and math.isfinite(high):
+            margin = 0.05 * (high - low) or 0.1
+            curves.set_ylim(low - margin, high + margin)
         curves.set(xlabel="million tokens", ylabel="loss (nats per token)")
         curves.set_title(comparison.axis + (f" ({comparison.beside})" if comparison.beside else ""), loc="left")
         curves.legend(frameon=False, fontsize="small")
+        labels = [label for label, _ in comparison.cells]
         dots.set_xticks(range(len(labels)), labels, rotation=20 if max(map(len, labels)) > 8 else 0)
         dots.set(xlim=(-0.6, len(labels) - 0.4), ylabel="held-out loss at the end")
-        for axes in (curves, dots):
-            axes.grid(alpha=0.25, linewidth=0.6)
-            axes.spines[["top", "right"]].set_visible(False)
-    with writing(out) as handle:
-        handle.write(png(figure))
+        finish(curves)
+        finish(dots)
+    save(figure, out)
+
+
+def _curve(axes: Any, folder: Path, runs: Sequence[Run], color: str, label: str) -> tuple[float, float]:
+    """Draw the losses of one cell; return bounds that leave out the first part of training."""
+    found, tokens = [read(folder / str(run["seed"]) / "metrics.jsonl") for run in runs], 1e-6 * runs[0]["tokens"]
+    steps, lines = _common([(one.steps, smoothed(one)) for one in found])
+    x = steps * tokens / runs[0]["steps"]
+    axes.plot(x, lines.mean(0), color=color, linewidth=1.0, label=label)
+    if len(lines) > 1:
+        axes.fill_between(x, lines.min(0), lines.max(0), color=color, alpha=0.2, linewidth=0)
+    valid, held = _common([(one.valid_steps, np.array(one.valid_losses)) for one in found])
+    x = valid * tokens / runs[0]["steps"]
+    axes.plot(x, held.mean(0), color=color, linestyle="", marker="o", markersize=4, mfc="white")
+    late = lines[:, len(steps) // 4 :]
+    low = min(float(late.min(initial=np.inf)), float(held.min(initial=np.inf)))
+    return low, float(lines[:, len(steps) // 8 :].max(initial=-np.inf))
 
 
 def _common(curves: Sequence[tuple[Sequence[int], np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """The steps that every run has, and their losses [runs, steps]."""
+    """Return the steps that every run has, and their losses [runs, steps]."""
     steps = sorted(set.intersection(*(set(steps) for steps, _ in curves)))
     rows = [[loss for step, loss in zip(own, losses, strict=True) if step in set(steps)] for own, losses in curves]
     return np.array(steps), np.array(rows).reshape(len(curves), len(steps))
 
 
-def _band(axes: Any, x: np.ndarray, lines: np.ndarray, color: str, **style: Any) -> None:
-    axes.plot(x, lines.mean(0), color=color, **style)
-    if len(lines) > 1:
-        axes.fill_between(x, lines.min(0), lines.max(0), color=color, alpha=0.2, linewidth=0)
+def _runs(results: Sequence[Run], cell: str) -> list[Run]:
+    return [result for result in results if result["cell"] == cell]
 
 
-def _median(runs: Sequence[Mapping[str, Any]], key: str) -> float:
+def _losses(runs: Sequence[Run]) -> list[float]:
+    return [run["loss"] for run in runs if run["loss"] is not None]
+
+
+def _median(runs: Sequence[Run], key: str) -> float:
     return float(statistics.median(run[key] for run in runs))

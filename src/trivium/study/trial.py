@@ -1,0 +1,84 @@
+"""Trial: train one recipe and measure it, or time a few of its steps."""
+
+import json
+import math
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trivium.base.errors import NumericsError
+from trivium.data.loader import Loader
+from trivium.model.device import pick
+from trivium.study.grid import count, length_of, step_flops, step_tokens
+from trivium.task.feed import open_rows
+from trivium.task.run import run
+from trivium.task.start import start_model
+from trivium.train.loop import autocast_dtype, train_step
+from trivium.train.recipe import Recipe
+
+TIMED = 5
+"""Steps whose median is the time of a step, after two that do not count."""
+MEGABYTE = 1024 if sys.platform == "linux" else 2**20
+"""The unit of `ru_maxrss`, to divide by."""
+
+
+def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Train a recipe in a run folder, or go on there, and return what was measured; divergence is a result too.
+
+    `loss` is the last held-out loss in nats per target, memory is in MB beyond what the process had, times in seconds.
+    """
+    before, start, cpu = _peak_mb(), time.monotonic(), time.process_time()
+    diverged = None
+    try:
+        run(recipe, folder, resume=True)
+    except NumericsError as error:
+        diverged = str(error)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    losses = [row["valid_loss"] for row in rows if "valid_loss" in row]
+    seconds = statistics.median(row["seconds"] for row in rows if "seconds" in row)
+    loss, steps = losses[-1] if losses else math.nan, recipe.budget_steps or 0
+    if diverged is None and not math.isfinite(loss):
+        diverged = "the held-out loss is not a number" if losses else "there is no held-out text"
+    return {
+        "parameters": count(recipe),
+        "steps": recipe.budget_steps,
+        "tokens": steps * step_tokens(recipe),
+        "targets": next((row["tokens"] for row in reversed(rows) if "tokens" in row), 0),
+        "flops": steps * step_flops(recipe),
+        "loss": None if diverged else loss,
+        "diverged": diverged,
+        "step_seconds": seconds,
+        "tokens_per_second": round(step_tokens(recipe) / seconds),
+        "peak_mb": round(_peak_mb() - before, 1),
+        "seconds": round(time.monotonic() - start, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def seconds_per_step(recipe: Recipe) -> float:
+    """Return the median seconds of a few training steps of a recipe."""
+    model = start_model(recipe)
+    length, device = length_of(recipe), pick()
+    rows, _ = open_rows(recipe, model, length)
+    transformer = model.transformer.to(device).train()
+    loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, model.tokenizer.vocabulary.pad, recipe.seed)
+    optimizer, precision = recipe.optim.build(transformer), autocast_dtype(recipe, device)
+    taken = []
+    for step, batches in enumerate(loader.stream(0, 2 + TIMED)):
+        began = time.perf_counter()
+        train_step(transformer, transformer, optimizer, batches, 0.0, recipe, step, precision)
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken[2:])
+
+
+def _peak_mb() -> float:
+    """Return the most memory that this process has had: on the accelerator, where there is one."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
