@@ -122,4 +122,4 @@ def test_rows_of_every_task_are_shown(task: str, preset: str, said: str, tmp_pat
     assert examine(recipe, len(ROWS[task]), 0, tmp_path / "p.html") == 0 and (tmp_path / "p.html").is_file()
     assert examine(recipe, len(ROWS[task]), 0) == 0
     found = capsys.readouterr().out
-    assert said in found and ("learned as a whole" in found) == (task not in ("tag",))
+    assert said in found and ("one target as a whole" in found) == (task not in ("tag",))

@@ -1,1 +1,1 @@
-"""From text to packed batches: shards on disk, plans of rows, and the loader. Never torch."""
+"""Examples become batches: shards on disk, plans of rows, mixtures, and the loader. Never torch."""

@@ -1,7 +1,7 @@
-"""Batches in an order that is a pure function of (seed, sample): the loader's whole state is two integers.
+"""Loader: batches in an order that is a pure function of (seed, sample), so its whole state is two integers.
 
-The global order does not know how many ranks there are: a step is a slice of it, and a rank takes its part of
-the slice. One thread prepares the next step while this one is computed.
+The order does not depend on the number of ranks: a step is a slice of it, and a rank takes its part of the slice. A
+thread prepares the next step while the current one is computed.
 """
 
 import queue
@@ -14,7 +14,7 @@ from trivium.data.rows import Rows
 
 
 class Loader:
-    """Gives the micro-batches of each step: `step_rows` rows over all ranks, `micro_rows` at a time."""
+    """The micro-batches of each step: `step_rows` rows over all ranks, `micro_rows` at a time."""
 
     def __init__(
         self,
@@ -30,17 +30,17 @@ class Loader:
         self.rows, self.step_rows, self.micro_rows, self.pad = rows, step_rows, micro_rows, pad
         self.seed, self.rank, self.world = seed, rank, world
         self.samples = samples
-        """How many samples there are in all; None is without end. The last step takes what is left."""
+        """The number of samples in all; None is without end. The last step takes the rest."""
         self.locate = Order(rows.size, seed).locate
-        """The (epoch, row) of a global sample."""
+        """Return the (epoch, row) of a global sample."""
 
     def epochs(self, count: float) -> int:
-        """How many samples that many epochs are."""
+        """Return the number of samples in `count` epochs."""
         whole = int(count)
         return sum(self.rows.size(epoch) for epoch in range(whole)) + int((count - whole) * self.rows.size(whole))
 
     def step(self, step: int) -> list[Batch]:
-        """The micro-batches of a step for this rank; one of padding alone where the rank has no rows."""
+        """Return the micro-batches of a step for this rank; one of padding alone if the rank has no rows."""
         first = step * self.step_rows
         last = first + self.step_rows if self.samples is None else min(first + self.step_rows, self.samples)
         mine = [self.rows.row(*self.locate(sample)) for sample in range(first + self.rank, last, self.world)]
@@ -49,7 +49,7 @@ class Loader:
         return [collate(chunk, self.pad, self.rows.length, multiple=8) for chunk in chunks]
 
     def stream(self, start: int, stop: int) -> Iterator[list[Batch]]:
-        """The steps [start, stop), prepared one ahead in a thread. An error there is raised here."""
+        """Yield the steps [start, stop), prepared ahead by a thread, whose errors are raised here."""
         ready: queue.Queue[list[Batch] | BaseException] = queue.Queue(maxsize=2)
         done = threading.Event()
 
@@ -81,7 +81,7 @@ class Loader:
 
 
 def in_order(rows: Rows, micro_rows: int, pad: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-    """Every row of epoch 0 once, in order: for evaluation. Ranks share them; the last batch may be short."""
+    """Yield every row of epoch 0 once, in order, for evaluation. Ranks share the rows; the last batch may be short."""
     mine = range(rank, rows.size(0), world)
     for at in range(0, len(mine), micro_rows):
         yield collate([rows.row(0, index) for index in mine[at : at + micro_rows]], pad, rows.length)

@@ -1,9 +1,9 @@
-"""Mixture: rows of several sources in the shares asked for, as rows like any other.
+"""Mixture: rows of several sources in given shares.
 
-An epoch has as many rows as all sources together. Each source gets its share of them, exact to a row, and goes on
-there where it stopped in the epoch before: a small source with a large weight is repeated, each time in another order,
-and a large one with a small weight is read to its end over several epochs. Which row stands where depends on (seed,
-epoch, index) alone, so the order is the same for any number of ranks and nothing has to be kept to resume.
+An epoch has as many rows as all sources together. Each source has its share of them, exact to a row, and goes on where
+it stopped in the epoch before: a small source with a large weight repeats, each time in another order, and a large one
+with a small weight is read over several epochs. The row at a place depends on (seed, epoch, index) alone, so the order
+is the same for any number of ranks, and resuming needs no state.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,20 @@ from trivium.data.rows import Rows
 
 
 def shares(weights: Sequence[float], total: int) -> np.ndarray:
-    """Divide `total` rows by weight; what is left after whole rows goes to the largest remainders."""
+    """Divide `total` rows by weight; rows left after rounding down go to the largest remainders."""
     wanted = np.array(weights, dtype=np.float64) / sum(weights) * total
     counts = np.floor(wanted).astype(np.int64)
-    # Equal remainders go by place, so that the answer is the same everywhere.
+    # Equal remainders go by place, so that the result is the same everywhere.
     order = np.argsort(-(wanted - counts).round(9), kind="stable")
     counts[order[: total - int(counts.sum())]] += 1
     return counts
 
 
 class Mixture:
-    """Rows of `sources` by `weights`; without weights every row of each source once an epoch."""
+    """Rows of `sources` by `weights`; without weights, every row of each source once per epoch.
+
+    Raises DataError for weights that do not fit the sources, and for sources with rows of different lengths.
+    """
 
     def __init__(self, sources: Sequence[Rows], weights: Sequence[float] = (), seed: int = 0) -> None:
         sizes = [rows.size(0) for rows in sources]
@@ -48,7 +51,7 @@ class Mixture:
         return int(self._first[-1])
 
     def place(self, epoch: int, index: int) -> tuple[int, int, int]:
-        """(source, its epoch, its row) of a row of the mixture."""
+        """Return (source, its epoch, its row) of a row of the mixture."""
         source = int(np.searchsorted(self._first, index, side="right")) - 1
         sample = epoch * int(self.counts[source]) + index - int(self._first[source])
         return source, *self._orders[source].locate(sample)

@@ -1,7 +1,7 @@
-"""Order: which row stands where, as a pure function of (seed, sample).
+"""Order: the row of each sample, as a pure function of (seed, sample).
 
-Epoch after epoch, each a shuffle of its rows. The shuffle is worked out for a block of neighbours at a time, which
-costs little more than for one, and the last blocks are kept. It refuses to know what a row is.
+Each epoch is a shuffle of its rows. The shuffle is computed for a block of samples at a time, and the last blocks are
+kept.
 """
 
 from bisect import bisect_right
@@ -16,7 +16,7 @@ BLOCK = 1 << 12
 
 
 class Order:
-    """Where samples 0, 1, 2, ... are found; `size(epoch)` says how many rows an epoch has."""
+    """The places of samples 0, 1, 2, ...; `size(epoch)` is the number of rows of an epoch."""
 
     def __init__(self, size: Callable[[int], int], seed: int) -> None:
         self.size, self.seed = size, seed
@@ -24,7 +24,7 @@ class Order:
         self._block = lru_cache(maxsize=8)(self._shuffled)
 
     def locate(self, sample: int) -> tuple[int, int]:
-        """The (epoch, row) of a sample."""
+        """Return the (epoch, row) of a sample."""
         while self._starts[-1] <= sample:
             epoch = len(self._starts) - 1
             self._starts.append(self._starts[-1] + self.size(epoch))

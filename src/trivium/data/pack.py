@@ -1,4 +1,4 @@
-"""Which pieces of which documents share a row: a plan of indices, tokens are never copied.
+"""Packing: which pieces of which documents share a row. A plan holds indices; tokens are never copied.
 
 Best-fit decreasing as in Ding et al. 2024, "Fewer Truncations Improve Language Modeling" (arXiv:2404.10830).
 """
@@ -23,27 +23,27 @@ class RowPlan:
         return len(self.rows) - 1
 
     def pieces(self, first: int, last: int) -> Iterable[tuple[int, int, int]]:
-        """(document, start, length) of the pieces first ... last - 1."""
+        """Yield (document, start, length) of the pieces first ... last - 1."""
         here = slice(first, last)
         return zip(self.document[here].tolist(), self.start[here].tolist(), self.length[here].tolist(), strict=True)
 
     @property
     def tokens(self) -> int:
-        """Tokens that the plan places."""
+        """The number of tokens in the plan."""
         return int(self.length.sum())
 
     @property
     def waste(self) -> float:
-        """The share of all places that stay empty."""
+        """The share of places that stay empty."""
         return 1.0 - self.tokens / max(1, len(self) * self.room)
 
     @property
     def cut(self) -> int:
-        """Documents that are cut into several pieces."""
+        """The number of documents that are cut into several pieces."""
         return int((np.bincount(self.document, minlength=1) > 1).sum()) if len(self.document) else 0
 
     def whole(self) -> "RowPlan":
-        """The same plan without a last row that is not full."""
+        """Return the plan without a last row that is not full."""
         first = int(self.rows[-2]) if len(self) else 0
         if self.length[first:].sum() == self.room or not len(self):
             return self
@@ -51,7 +51,7 @@ class RowPlan:
 
 
 def _split(lengths: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut every document into pieces of at most `room` tokens."""
+    """Return (document, start, length) of pieces of at most `room` tokens, for every document."""
     lengths = np.asarray(lengths, dtype=np.int64)
     pieces = -(-lengths // room)
     document = np.repeat(np.arange(len(lengths)), pieces)
@@ -61,11 +61,11 @@ def _split(lengths: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def concat(lengths: np.ndarray, room: int) -> RowPlan:
-    """Fill rows in the order of the documents, cutting where a row ends. Only the last row may have space left."""
+    """Fill rows of `room` tokens in the order of the documents; cut where a row ends. Only the last may be short."""
     lengths = np.asarray(lengths, dtype=np.int64)
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    # Pieces end where a document ends or a row ends.
+    # Pieces end where a document or a row ends.
     cuts = np.unique(np.concatenate([[0], ends, np.arange(room, total, room)])).astype(np.int64)
     begin, length = cuts[:-1], np.diff(cuts)
     document = np.searchsorted(ends, begin, side="right")
@@ -75,10 +75,10 @@ def concat(lengths: np.ndarray, room: int) -> RowPlan:
 
 
 def best_fit(lengths: np.ndarray, room: int) -> RowPlan:
-    """Put each piece, longest first, into the fullest row that still takes it: next to no space is left.
+    """Put each piece, longest first, into the fullest row with enough room, which leaves almost no space.
 
-    A document is cut only where it is longer than a row. The free spaces there are stand as bits of one
-    integer, so the best fit is its lowest bit above the piece's length.
+    A document is cut only if it is longer than a row. One integer has a bit for each size of free space, so the best
+    fit is its lowest bit from the piece's length on.
     """
     document, start, length = _split(lengths, room)
     order = np.argsort(-length, kind="stable")

@@ -1,7 +1,7 @@
-"""Rows of Examples by index: from the shards of a corpus, or from conversations that were rendered.
+"""Rows of Examples by index: from the shards of a corpus, or from rendered examples.
 
-Both give the same thing, so the loader knows neither: how many rows an epoch has, and the examples of one row as
-a pure function of (seed, epoch, index).
+All have the interface `Rows`: the number of rows of an epoch, and the examples of one row as a pure function of
+(seed, epoch, index).
 """
 
 from collections.abc import Sequence
@@ -22,28 +22,28 @@ Tail = Literal["pad", "drop"]
 
 
 class Rows(Protocol):
-    """What a loader reads."""
+    """The interface that a loader reads."""
 
     @property
     def length(self) -> int | None:
-        """How wide a row is; None is as wide as its longest neighbour."""
+        """The width of a row in tokens; None is the width of the longest row in its batch."""
         ...
 
     def size(self, epoch: int) -> int:
-        """How many rows an epoch has."""
+        """Return the number of rows of an epoch."""
         ...
 
     def row(self, epoch: int, index: int) -> list[Example]:
-        """The examples that share a row."""
+        """Return the examples that share a row."""
         ...
 
 
 class DocumentRows:
     """Rows of running text: pieces of documents by a plan that is made once.
 
-    `isolate=False` is the literal GPT-2 form: a row is one run of text in which EOS predicts the next BOS and
-    attention crosses documents; it needs the `concat` plan. So does `tail="drop"`, which leaves out what does not fill
-    the last row; `dropped` says how many tokens that are.
+    `isolate=False` is the form of GPT-2: a row is one run of text, EOS predicts the next BOS, and attention crosses
+    documents; it needs the `concat` plan. So does `tail="drop"`, which leaves out a last row that is not full;
+    `dropped` is the number of its tokens. Raises DataError for other combinations, and for a corpus without a row.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class DocumentRows:
         return [self.objective.piece(ids, following, self.vocabulary, rng) for ids, following in pieces]
 
     def _pieces(self, first: int, last: int) -> list[tuple[np.ndarray, int | None]]:
-        """The framed ids of each piece [first, last), and the id that follows it in its document."""
+        """Return the framed ids of each piece [first, last), and the id that follows it in its document."""
         places = [*self.plan.pieces(first, last)]
-        # All that is read of a row is copied and checked at once: pieces are many and short.
+        # A row is copied and checked at once, because pieces are many and short.
         parts = [part for document, start, count in places for part in self._parts(document, start, start + count + 1)]
         ids = self.corpus.checked(np.concatenate(parts), self.plan.document[first:last])
         pieces: list[tuple[np.ndarray, int | None]] = []
@@ -105,11 +105,11 @@ class DocumentRows:
         return pieces
 
     def framed(self, document: int, start: int, stop: int) -> np.ndarray:
-        """Ids [start, stop) of a document with its frame around it."""
+        """Return ids [start, stop) of a document together with its frame."""
         return self.corpus.checked(np.concatenate(self._parts(document, start, stop)), [document])
 
     def _parts(self, document: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What there is before, of and after a document in the span [start, stop) of the two and their frame."""
+        """Return the parts of the span [start, stop) that lie before, in and after a document."""
         left = len(self.before)
         right = left + self.corpus.lengths.item(document)
         middle = self.corpus.view(document, max(0, start - left), max(0, stop - left))
@@ -117,9 +117,9 @@ class DocumentRows:
 
 
 class ExampleRows:
-    """Rows of rendered examples. `choices[n]` are the alternatives of item n: one is drawn anew in each epoch.
+    """Rows of rendered examples. `choices[n]` are the alternatives of item n: each epoch draws one of them.
 
-    `packing` pad gives each example a row of its own; bestfit joins those of an epoch, documents isolated.
+    Packing `pad` puts each example into a row of its own; `bestfit` joins the examples of an epoch, isolated.
     """
 
     def __init__(
@@ -174,5 +174,5 @@ class GroupRows:
 
 
 def _size(example: Example) -> int:
-    """The room that an example takes in a row: its longer side, for both sides are rows."""
+    """Return the tokens that an example takes in a row: those of its longer side."""
     return max(len(side) for side in (example.enc, example.dec) if side is not None)

@@ -2,9 +2,9 @@
 
     train-00000.tok     uint16 where the largest id fits, else uint32; content ids only
     train-00000.idx     uint64[documents + 1] offsets into it
-    train-00000.src     where each document comes from: the number of its source in its shard, and its id in there
+    train-00000.src     the origin of each document: the number of its source in its shard, and its id there
 
-The manifest names size and hash of each; it is written last, so a folder with a manifest is whole. Specials (BOS,
+The manifest names size and hash of each; it is written last, so a folder with a manifest is whole. Special tokens (BOS,
 EOS, ...) are not in the shards: the objective adds them, so the same shards serve every family.
 """
 
@@ -22,19 +22,19 @@ from trivium.base.files import read_json, writing, xxh3
 
 FORMAT = 1
 KEYS = ("dtype", "vocab_size", "tokenizer", "splits", "inputs_hash", "dataset_id")
-"""What every reader of a manifest may rely on."""
+"""The keys that every reader of a manifest may rely on."""
 
 
 def dtype_for(vocab_size: int) -> np.dtype:
-    """The smallest type that holds every id of a vocabulary."""
+    """Return the smallest type that holds every id of a vocabulary."""
     return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<u4")
 
 
 class ShardWriter:
-    """Writes a shard as it comes, a batch of documents at a time; a shard without any document leaves no file.
+    """Write a shard, a batch of documents at a time; a shard without documents leaves no file.
 
-    Used as a context: the files appear when it is left, and not at all if it is left by an error. `line` is then what
-    the manifest says of the shard, or None.
+    Use it as a context: the files appear at its end, and not at all after an error. `line` is then the entry of the
+    shard in the manifest, or None.
     """
 
     def __init__(self, folder: Path, name: str, vocab_size: int) -> None:
@@ -54,9 +54,9 @@ class ShardWriter:
     def add(
         self, ids: np.ndarray, offsets: np.ndarray, text_bytes: int, places: Sequence[tuple[int, str]] = ()
     ) -> None:
-        """Write the ids of some documents, of which document i has ids[offsets[i]:offsets[i + 1]].
+        """Write the ids of some documents; document i has ids[offsets[i]:offsets[i + 1]].
 
-        An id outside the vocabulary is refused. `places` names the source and the id of each document.
+        `places` are the source and the id of each document. An id outside the vocabulary is a DataError.
         """
         if len(ids) and int(ids.max()) >= self.vocab_size:
             where = f"{self.folder / self.name}.tok"
@@ -93,19 +93,19 @@ class ShardWriter:
 
 
 def parts(line: dict[str, Any]) -> dict[str, str]:
-    """The files of a shard, each with its hash, by the shard's line of the manifest."""
+    """Return the files of a shard, each with its hash, from the shard's entry in the manifest."""
     named = {".tok": "xxh3_128", ".idx": "idx_xxh3_128", ".src": "src_xxh3_128"}
     return {f"{line['name']}{suffix}": line[key] for suffix, key in named.items() if key in line}
 
 
 def whole(folder: Path, manifest: dict[str, Any]) -> bool:
-    """Whether every shard of a data folder is there, with the content its manifest means."""
+    """Return whether every shard of a data folder exists with the hash of its manifest."""
     files = [item for lines in manifest["splits"].values() for line in lines for item in parts(line).items()]
     return all((folder / name).is_file() and xxh3(folder / name) == wanted for name, wanted in files)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """The manifest of a data folder, checked for its format."""
+    """Return the manifest of a data folder; a DataError if there is none, or of another format."""
     path = Path(folder) / "manifest.json"
     if not path.is_file():
         what = "no manifest.json in it" if path.parent.is_dir() else "no such folder"
@@ -119,7 +119,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
 
 
 class Corpus:
-    """The documents of one split, memory-mapped. Sizes are always checked, hashes on request."""
+    """The documents of one split, memory-mapped. Sizes are always checked, hashes with `verify`; else a DataError."""
 
     def __init__(self, folder: str | Path, split: str, verify: bool = False) -> None:
         self.folder, self.split = Path(folder), split
@@ -148,7 +148,7 @@ class Corpus:
         self._first = np.cumsum([0, *(len(o) - 1 for o in self._offsets)]).tolist()
 
     def address(self, document: int) -> tuple[str, str]:
-        """The source of a document (a file, as it was named when the data were prepared) and its id in there."""
+        """Return the source of a document (a file, by its name when the data were prepared) and its id there."""
         shard, local = self._place(document)
         path = self._paths[shard].with_suffix(".src")
         if "sources" not in self.manifest or not path.is_file():
@@ -161,7 +161,7 @@ class Corpus:
         return self.manifest["sources"][line["shard"]][int(source[local])], name[local].decode()
 
     def _place(self, document: int) -> tuple[int, int]:
-        """The shard of a document, and its number in there."""
+        """Return the shard of a document, and its number there."""
         shard = bisect_right(self._first, document) - 1
         return shard, document - self._first[shard]
 
@@ -180,18 +180,18 @@ class Corpus:
         return len(self.lengths)
 
     def read(self, document: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Ids [start, stop) of a document, as int64; one outside the vocabulary is a DataError."""
+        """Return ids [start, stop) of a document as int64; an id outside the vocabulary is a DataError."""
         return self.checked(self.view(document, start, stop).astype(np.int64), [document])
 
     def view(self, document: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Ids [start, stop) of a document as they are stored: `checked` is left to whoever reads many at once."""
+        """Return ids [start, stop) of a document as they are stored, without `checked`."""
         shard, local = self._place(document)
         begin, end = self._offsets[shard].item(local), self._offsets[shard].item(local + 1)
         stop = end - begin if stop is None else min(stop, end - begin)
         return self._tokens[shard][begin + start : begin + stop]
 
     def checked(self, ids: np.ndarray, documents: Iterable[int]) -> np.ndarray:
-        """These ids, if none that the documents they are from have is outside the vocabulary; else a DataError."""
+        """Return these ids of some documents; a DataError if one is outside the vocabulary."""
         if len(ids) and ids.max() >= self._vocab_size:
             for document in documents:
                 if (top := self.view(document).max(initial=0)) >= self._vocab_size:
@@ -200,5 +200,5 @@ class Corpus:
         return ids
 
     def documents(self) -> Iterable[np.ndarray]:
-        """Every document's ids in order."""
+        """Yield the ids of every document in order."""
         return (self.read(document) for document in range(len(self)))

@@ -1,7 +1,7 @@
-"""What a model looks at in a text: every head's weights, the pattern's mask, how few pairs matter, RoPE's angles.
+"""Attention maps of a text: the weights of every head, the masks, how few pairs matter, the angles of RoPE.
 
-The weights are those of the eager kernel, which takes the place of the model's own for one pass; nothing in the model
-knows that it is watched. Encoder, decoder and cross-attention are shown alike.
+The eager kernel replaces the model's own for one pass and records its weights; no model code knows about it. Encoder,
+decoder and cross-attention are shown alike.
 """
 
 import math
@@ -16,8 +16,9 @@ from pydantic import PrivateAttr
 from torch import Tensor
 
 from trivium import api
+from trivium.base.log import columns
 from trivium.lab import page
-from trivium.lab.picture import png
+from trivium.lab.picture import blank, png
 from trivium.model.attention.attention import Attention
 from trivium.model.attention.kernel import Case, Eager
 from trivium.model.attention.view import View
@@ -26,11 +27,11 @@ from trivium.model.transformer import Transformer
 HELD = 0.9
 """The share of the weight whose pairs are counted."""
 LONGEST, LABELLED = 64, 32
-"""Tokens that are shown at most, and up to how many of them heat maps name each."""
+"""The most tokens that are shown, and the most that heat maps name."""
 
 
 class Recorder(Eager):
-    """The eager kernel, remembering what it was asked and what it made of it."""
+    """The eager kernel, which records its views and weights."""
 
     _seen: list[tuple[Tensor, View]] = PrivateAttr(default_factory=list)
 
@@ -55,12 +56,17 @@ class AttentionMap(NamedTuple):
     mask: Bool[Tensor, "T S"]
     pattern: str
     angle: Float[Tensor, "T P"] | None
-    """The angle that each position turns each of P pairs of dimensions by, between -pi and pi; None without RoPE."""
+    """The rotation of P pairs of dimensions at each position, between -pi and pi; None without RoPE."""
+
+    @property
+    def shares(self) -> list[str]:
+        """For each head, the share of the allowed pairs that hold `HELD` of its weight; last, of an even head."""
+        return [f"{held(head, self.mask):.0%}" for head in (*self.weight, even(self.mask))]
 
 
 @contextmanager
 def watched(transformer: Transformer) -> Iterator[dict[str, Recorder]]:
-    """Let every attention sublayer record, by its module's name; the kernels come back afterwards."""
+    """Let every attention sublayer record, by the name of its module; afterwards the kernels come back."""
     found = {name: part for name, part in transformer.named_modules() if isinstance(part, Attention)}
     own = {name: part.kernel for name, part in found.items()}
     recorders = {name: Recorder() for name in found}
@@ -74,7 +80,7 @@ def watched(transformer: Transformer) -> Iterator[dict[str, Recorder]]:
 
 
 def look(model: api.Model, text: str) -> list[AttentionMap]:
-    """Give what every attention sublayer does with a text; a decoder beside an encoder reads what it would write."""
+    """Return the map of every attention sublayer on a text; a decoder beside an encoder reads its own output."""
     tokenizer, config = model.tokenizer, model.config
     ids = model.encode(text)[: min(LONGEST, config.limit or LONGEST)]
     written: list[int] = []
@@ -93,139 +99,117 @@ def look(model: api.Model, text: str) -> list[AttentionMap]:
         if not cross and view.rotation is not None:
             cos, sin = (table[0, 0, :, : table.shape[-1] // 2].cpu() for table in view.rotation)  # T P
             angle = torch.atan2(sin, cos)
-        layers.append(
-            AttentionMap(
-                f"{stack}, layer {int(number) + 1}" + (", to the encoder" if cross else ""),
-                names[stack],
-                names["encoder" if cross else stack],
-                weight[0],
-                view.mask[0, 0].cpu(),
-                view.pattern.kind,
-                angle,
-            )
-        )
+        title = f"{stack}, layer {int(number) + 1}" + (", to the encoder" if cross else "")
+        keys, mask = names["encoder" if cross else stack], view.mask[0, 0].cpu()
+        layers.append(AttentionMap(title, names[stack], keys, weight[0], mask, view.pattern.kind, angle))
     return layers
 
 
 def held(weight: Float[Tensor, "T S"], mask: Bool[Tensor, "T S"], share: float = HELD) -> float:
-    """The smallest share of the allowed pairs that holds this share of all weight."""
+    """Return the smallest share of the allowed pairs that holds `share` of all weight."""
     values = weight[mask].double().sort(descending=True).values
     enough = values.cumsum(0) >= share * values.sum() - 1e-12
     return (int(enough.int().argmax()) + 1) / len(values)
 
 
 def even(mask: Bool[Tensor, "T S"]) -> Float[Tensor, "T S"]:
-    """The weights of a head that looks at all it may see alike."""
+    """Return the weights of a head that gives equal weight to all allowed keys."""
     return mask.float() / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
 def lines(layers: Sequence[AttentionMap]) -> Iterator[str]:
-    """How sparse each head is, as text."""
-    yield f"share of the allowed pairs that hold {HELD:.0%} of the weight, head by head; in brackets, of an even head"
-    for layer in layers:
-        shares = " ".join(f"{held(head, layer.mask):>4.0%}" for head in layer.weight)
-        yield f"{layer.name:<28} {layer.pattern:<8} {shares}  ({held(even(layer.mask), layer.mask):.0%})"
+    """Yield the sparsity of each head as text."""
+    yield f"share of the allowed pairs that hold {HELD:.0%} of the weight, by head; last, of a head with equal weights"
+    for layer, line in zip(layers, columns(_shares(layers)), strict=True):
+        yield f"{line}  {layer.pattern}"
+
+
+def _shares(layers: Sequence[AttentionMap]) -> list[list[str]]:
+    """Return a row for each layer: its name, the share of each head, that of an even head."""
+    heads = max(len(layer.weight) for layer in layers)
+    return [[layer.name, *layer.shares[:-1], *[""] * (heads - len(layer.weight)), layer.shares[-1]] for layer in layers]
 
 
 def write(layers: Sequence[AttentionMap], title: str, out: Path) -> None:
-    """Write the page: tokens, masks, how sparse each head is, heat maps, angles."""
-    parts = [page.heading("Tokens")]
+    """Write the page: tokens, masks, the sparsity of each head, heat maps, angles."""
+    page.write(out, title, [*_tokens(layers), *_masks(layers), *_sparsity(layers), *_weights(layers), *_angles(layers)])
+
+
+def _tokens(layers: Sequence[AttentionMap]) -> Iterator[str]:
+    yield page.heading("Tokens")
     for stack, tokens in {layer.name.split(",")[0]: layer.queries for layer in layers}.items():
-        parts += [page.paragraph(f"{stack}:"), page.pieces([_plain(name) for name in tokens])]
-    parts += [page.heading("Who may see whom"), page.paragraph("A row for each query, dark where it sees the key.")]
+        yield page.paragraph(f"{stack}:")
+        yield page.pieces([_plain(name) for name in tokens])
+
+
+def _masks(layers: Sequence[AttentionMap]) -> Iterator[str]:
+    yield page.heading("Attention masks")
+    yield page.paragraph("A row for each query, dark at the keys that it sees.")
     masks: dict[Any, AttentionMap] = {}
     for layer in layers:
         masks.setdefault((layer.pattern, layer.mask.shape, layer.mask.numpy().tobytes()), layer)
-    parts.append(
-        page.image(
-            _maps(
-                [
-                    (
-                        f"{layer.name.split(',')[0]}: {layer.pattern}, {layer.mask.float().mean():.0%} of pairs",
-                        layer.mask.float(),
-                        layer,
-                    )
-                    for layer in masks.values()
-                ],
-                "Greys",
-            ),
-            "masks",
-        )
-    )
-    parts += [
-        page.heading("How sparse the weights are"),
-        page.paragraph(
-            f"The smallest share of the allowed pairs that holds {HELD:.0%} of all weight. The last column is a head "
-            "that gives equal weight to all it may see: a share far below it comes from training, not from the mask."
-        ),
+    maps = [
+        (f"{one.name.split(',')[0]}: {one.pattern}, {one.mask.float().mean():.0%} of pairs", one.mask.float(), one)
+        for one in masks.values()
     ]
+    yield page.image(_maps(maps, "Greys"), "masks")
+
+
+def _sparsity(layers: Sequence[AttentionMap]) -> Iterator[str]:
+    yield page.heading("Sparsity of the weights")
+    yield page.paragraph(
+        f"The smallest share of the allowed pairs that holds {HELD:.0%} of all weight. The last column is a head with "
+        "equal weights: a share far below it comes from training, not from the mask."
+    )
     heads = max(len(layer.weight) for layer in layers)
-    rows = [
-        [
-            layer.name,
-            *(f"{held(head, layer.mask):.0%}" for head in layer.weight),
-            *[""] * (heads - len(layer.weight)),
-            f"{held(even(layer.mask), layer.mask):.0%}",
-        ]
-        for layer in layers
-    ]
-    parts.append(page.table(["layer, by head", *(str(head + 1) for head in range(heads)), "even"], rows))
-    parts.append(
-        page.paragraph(
-            "Rows are queries, columns are keys. Brighter means more weight; each map has its own scale. White pairs "
-            "are masked."
-        )
+    yield page.table(["layer, by head", *(str(head + 1) for head in range(heads)), "even"], _shares(layers))
+    yield page.paragraph(
+        "Rows are queries, columns keys. Brighter is more weight; each map has its own scale. White pairs are masked."
     )
+
+
+def _weights(layers: Sequence[AttentionMap]) -> Iterator[str]:
     for layer in layers:
-        parts += [
-            page.heading(layer.name),
-            page.image(
-                _maps(
-                    [
-                        (
-                            f"head {number + 1}: {held(head, layer.mask):.0%} of pairs hold {HELD:.0%}",
-                            head.masked_fill(~layer.mask, math.nan),
-                            layer,
-                        )
-                        for number, head in enumerate(layer.weight)
-                    ],
-                    "viridis",
-                ),
-                f"attention of {layer.name}",
-            ),
+        maps = [
+            (
+                f"head {number + 1}: {layer.shares[number]} of pairs hold {HELD:.0%}",
+                head.masked_fill(~layer.mask, math.nan),
+                layer,
+            )
+            for number, head in enumerate(layer.weight)
         ]
-    parts.append(page.heading("What RoPE turns"))
+        yield page.heading(layer.name)
+        yield page.image(_maps(maps, "viridis"), f"attention of {layer.name}")
+
+
+def _angles(layers: Sequence[AttentionMap]) -> Iterator[str]:
+    yield page.heading("Rotations of RoPE")
     angles: dict[bytes, list[AttentionMap]] = {}
     for layer in layers:
         if layer.angle is not None:
             angles.setdefault(layer.angle.numpy().tobytes(), []).append(layer)
     if not angles:
-        parts.append(page.paragraph("No layer of this model turns queries and keys."))
+        yield page.paragraph("No layer of this model rotates queries and keys.")
     for same in angles.values():
-        parts.append(
-            page.paragraph(
-                f"In {'; '.join(layer.name for layer in same)}: the angle by which each position turns each pair of "
-                "dimensions, in turns of a circle. The first pairs turn fastest and tell neighbours apart; the last "
-                "hardly turn in a text of this length."
-            )
+        yield page.paragraph(
+            f"In {'; '.join(layer.name for layer in same)}: the rotation of each pair of dimensions at each position, "
+            "in turns of a circle. The first pairs rotate fastest and distinguish neighbours; the last ones hardly "
+            "rotate in a text of this length."
         )
-        parts.append(page.image(_angles(same[0]), "angles"))
-    page.write(out, title, parts)
+        yield page.image(_rotations(same[0]), "angles")
 
 
 def _maps(maps: Sequence[tuple[str, Tensor, AttentionMap]], colours: str) -> bytes:
-    """Heat maps side by side, with the tokens on their axes where there is room."""
-    from matplotlib.figure import Figure
-
+    """Draw heat maps side by side, with tokens on their axes where there is room."""
     labelled = max(len(layer.keys) for _, _, layer in maps) <= LABELLED
-    columns = 2 if labelled else 4  # names need room
-    rows, size = math.ceil(len(maps) / columns), 10 / columns
-    figure = Figure(figsize=(10, size * rows), dpi=110, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    across = 2 if labelled else 4  # names need room
+    rows, size = math.ceil(len(maps) / across), 10 / across
+    figure = blank(10, size * rows, dpi=110)
+    grid = figure.subplots(rows, across, squeeze=False).flatten()
     for axes in grid[len(maps) :]:
         axes.set_axis_off()
     for axes, (title, values, layer) in zip(grid, maps, strict=False):
-        darkest = 2.5 if colours == "Greys" else None  # a mask that shows everything is no black square
+        darkest = 2.5 if colours == "Greys" else None  # a mask of all pairs is not drawn black
         axes.imshow(values.numpy(), cmap=colours, vmin=0, vmax=darkest, aspect="auto", interpolation="nearest")
         axes.set_title(title, fontsize=8 if labelled else 6)
         for axis, names in ((axes.xaxis, layer.keys), (axes.yaxis, layer.queries)):
@@ -236,21 +220,13 @@ def _maps(maps: Sequence[tuple[str, Tensor, AttentionMap]], colours: str) -> byt
     return png(figure)
 
 
-def _angles(layer: AttentionMap) -> bytes:
-    from matplotlib.figure import Figure
+def _rotations(layer: AttentionMap) -> bytes:
     from matplotlib.ticker import MaxNLocator
 
     assert layer.angle is not None
-    figure = Figure(figsize=(8, 3.4), dpi=130, layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(
-        (layer.angle / (2 * math.pi)).numpy(),
-        cmap="twilight",
-        vmin=-0.5,
-        vmax=0.5,
-        aspect="auto",
-        interpolation="nearest",
-    )
+    figure = blank(8, 3.4, dpi=130)
+    axes, turns = figure.subplots(), (layer.angle / (2 * math.pi)).numpy()
+    image = axes.imshow(turns, cmap="twilight", vmin=-0.5, vmax=0.5, aspect="auto", interpolation="nearest")
     axes.set(xlabel="pair of dimensions", ylabel="position")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
@@ -259,6 +235,6 @@ def _angles(layer: AttentionMap) -> bytes:
 
 
 def _plain(token: str) -> str:
-    """A token as matplotlib and a reader can show it: no mathematics, white space visible."""
+    """Return a token for matplotlib and for readers: no mathematics, white space visible."""
     shown = token.replace("$", "\\$").replace("\n", "\u21b5").replace(" ", "\u00b7").replace("\t", "\u21e5")
     return shown if shown.isprintable() else repr(token)[1:-1]

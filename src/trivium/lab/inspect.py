@@ -1,8 +1,8 @@
-"""Exactly what a run is trained on: every position of a row with its token and the token it must predict.
+"""Inspect the training data of a run: every position of a row with its token and its target.
 
-Rows come from the same code that training reads, in its order, so what is shown is what is learned. Red flags (a
-document with two BOS, a row or an answer without any loss, an answer whose end is not trained) are looked for in the
-first `LOOKED` rows of the first epoch, and set the exit code.
+Rows come from the same code and in the same order as in training. Red flags (a document with two BOS, a row or an
+answer without any loss, an answer whose end is not trained) are searched in the first `LOOKED` rows of the first epoch,
+and set the exit code.
 """
 
 from collections import Counter
@@ -26,12 +26,12 @@ from trivium.train.recipe import Recipe
 
 RED_FLAG = 1
 LOOKED = 1000
-"""Rows of the first epoch that are looked at for shares and red flags."""
+"""Rows of the first epoch that shares and red flags are counted in."""
 
 
 @dataclass
 class Survey:
-    """What the rows of an epoch are made of."""
+    """Counts over the rows of an epoch."""
 
     rows: int = 0
     packed: int = 0
@@ -40,14 +40,14 @@ class Survey:
     tokens: int = 0
     trained: int = 0
     whole: int = 0
-    """Examples that are learned as a whole, by a label or beside others."""
+    """Examples with one target for the whole text, such as a label."""
     flags: Counter[str] = field(default_factory=Counter)
     first: dict[str, int] = field(default_factory=dict)
-    """The first sample that each red flag was seen in."""
+    """The first sample with each red flag."""
 
     def lines(self, shortened: str) -> list[tuple[str, str]]:
-        """The shares by name."""
-        whole = f"; {self.whole:,} texts are learned as a whole" if self.whole else ""
+        """Return the shares as (name, text)."""
+        whole = f"; {self.whole:,} texts have one target as a whole" if self.whole else ""
         return [
             ("looked at", f"{self.rows:,} rows, {self.documents:,} documents, {self.tokens:,} tokens"),
             ("masked", f"{1 - self.trained / max(1, self.tokens):.1%} of the tokens carry no loss{whole}"),
@@ -62,7 +62,7 @@ class Survey:
 
 
 def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> int:
-    """Print `count` samples of a recipe from sample `start` on, or write them as a page; give the exit code."""
+    """Print `count` samples of a recipe from sample `start` on, or write them as a page; return the exit code."""
     model = start_model(recipe)
     tokenizer = model.tokenizer
     length, notes = row_length(recipe, model), Counter[str]()
@@ -90,14 +90,8 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
                 say(line)
             say()
     else:
-        sheet.write(
-            out,
-            [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown],
-            tokenizer,
-            found.lines(cut),
-            flags,
-            labels,
-        )
+        drawn = [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown]
+        sheet.write(out, drawn, tokenizer, found.lines(cut), flags, labels)
         say(f"the page is {out}")
     for name, value in found.lines(cut):
         say(f"{name:<10} {value}")
@@ -107,7 +101,7 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
 
 
 def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
-    """Look at the first epoch's rows as the batches that they are trained in."""
+    """Count over the first rows of the first epoch, in their training batches."""
     found, size = Survey(), min(loader.rows.size(0), LOOKED)
     for step in range(-(-size // loader.step_rows)):
         for batch in loader.step(step):
@@ -132,10 +126,7 @@ def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
 
 
 def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Iterator[str]:
-    """One line for each position of the batch's first row, padding in one line, and a line of facts.
-
-    `labels` are the names of what a task's head tells apart.
-    """
+    """Yield a line for each position of the batch's first row, and a line of facts; `labels` name a task's classes."""
     stream, targets = batch.stream, position_targets(batch)
     ids, documents = stream.ids[0], stream.documents[0]
     used = int((documents > 0).sum())
@@ -165,13 +156,13 @@ def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Ite
 
 
 def position_targets(batch: Batch, row: int = 0) -> np.ndarray:
-    """What each position of a row must predict; IGNORE where texts are learned as a whole."""
+    """Return the target of each position of a row [T]; IGNORE where there is none."""
     found = next((batch.targets[name] for name in ALIGNED if name in batch.targets), None)
     return np.full(batch.stream.ids.shape[1], IGNORE) if found is None else found[row]  # type: ignore[no-any-return]
 
 
 def spoken(ids: np.ndarray, documents: np.ndarray, tokenizer: Tokenizer) -> list[str]:
-    """The role at each position. Control ids cannot be forged by text, so the markers tell it exactly."""
+    """Return the role at each position. Text cannot forge special ids, so the markers are exact."""
     markers = {tokenizer.id_of(name): role for role, name in MARKERS.items() if name in tokenizer}
     end = tokenizer.id_of(END) if END in tokenizer else None
     found, role, document = [], "", 0
@@ -185,18 +176,17 @@ def spoken(ids: np.ndarray, documents: np.ndarray, tokenizer: Tokenizer) -> list
 
 
 def roles(batch: Batch, tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
-    """The role of each token of the first row that is read first; without markers, what is trained is an answer."""
+    """Return the role of each token of the first row, encoder first; without markers, targets are answers."""
     side = batch.enc if batch.enc is not None else batch.dec
     assert side is not None
     found = spoken(side.ids[0], side.documents[0], tokenizer)
     if recipe.objective.reads == "conversations" and batch.enc is None and not any(found):
-        learned = sheet.learned(batch)
-        return ["assistant" if one else "" for one in learned]
+        return ["assistant" if one else "" for one in sheet.learned(batch)]
     return found
 
 
 def red_flags(batch: Batch, tokenizer: Tokenizer, recipe: Recipe, row: int = 0) -> list[str]:
-    """What is wrong with a row of a batch."""
+    """Return the red flags of a row of a batch."""
     stream, targets, vocabulary = batch.stream, position_targets(batch, row), tokenizer.vocabulary
     documents = stream.documents[row]
     flags = []
@@ -213,13 +203,13 @@ def red_flags(batch: Batch, tokenizer: Tokenizer, recipe: Recipe, row: int = 0) 
             if begins > 1:
                 flags.append(f"a document has {begins} BOS tokens")
         if talk and not len(trained):
-            flags.append("a conversation has nothing that is trained")
+            flags.append("a conversation has no trained token")
         if talk and len(trained) and end is not None and end not in trained:
             flags.append("a document trains an answer but not its end")
     return flags
 
 
 def show(tokenizer: Tokenizer, token: int) -> str:
-    """A token as a word of one line."""
+    """Return a token on one line, white space visible."""
     text = tokenizer.token(token)
     return text if token in tokenizer.vocabulary.special else repr(text)[1:-1].replace(" ", "\u00b7")

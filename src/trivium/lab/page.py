@@ -1,4 +1,4 @@
-"""A page of one file: text, tables and pictures in HTML, without scripts and without anything from elsewhere."""
+"""A page in one HTML file: text, tables and pictures, without scripts and without links to other places."""
 
 import base64
 import html
@@ -18,44 +18,41 @@ img { max-width: 100% } code { background: #f4f4f4; padding: .1rem .3rem }
 
 
 def heading(text: str) -> str:
-    """A heading."""
+    """Return a heading."""
     return f"<h2>{html.escape(text)}</h2>"
 
 
 def paragraph(text: str) -> str:
-    """A paragraph of plain text."""
+    """Return a paragraph of plain text."""
     return f"<p>{html.escape(text)}</p>"
 
 
 def pieces(names: Sequence[str]) -> str:
-    """Short texts in a row, each with its number and in a box of its own."""
-    return (
-        "<p>"
-        + " ".join(f"<small>{at}</small><code>{html.escape(name)}</code>" for at, name in enumerate(names))
-        + "</p>"
-    )
+    """Return short texts in a row, each with its number, in boxes."""
+    boxes = (f"<small>{at}</small><code>{html.escape(name)}</code>" for at, name in enumerate(names))
+    return f"<p>{' '.join(boxes)}</p>"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; the first column is text, the others numbers."""
+    """Return a table; the first column is text, the others are numbers."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def picture(path: Path, caption: str) -> str:
-    """A PNG file, inside the page."""
+    """Return a PNG file, embedded."""
     return image(path.read_bytes(), caption)
 
 
 def image(png: bytes, caption: str) -> str:
-    """A PNG, inside the page."""
+    """Return a PNG, embedded."""
     data = base64.b64encode(png).decode()
     return f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"></figure>'
 
 
 def write(path: Path, title: str, parts: Sequence[str]) -> None:
-    """Write the page, whole or not at all."""
+    """Write the page from its HTML parts, whole or not at all."""
     name = html.escape(title)
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>'
     write_text(path, f"{head}<h1>{name}</h1>" + "\n".join(parts) + "</html>\n")

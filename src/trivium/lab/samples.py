@@ -1,4 +1,4 @@
-"""The first rows as a model will be trained on them: what it is told in grey, what it learns to say in colour."""
+"""Samples: the first rows as a model is trained on them, the prompt in grey, the trained answer in colour."""
 
 from itertools import islice
 from typing import Any
@@ -19,14 +19,14 @@ from trivium.train.recipe import Recipe
 
 ROWS = 3
 LONGEST = 400
-"""Characters of a segment or value that are shown."""
+"""The most characters of a segment or value that are shown."""
 
 
 def show_samples(model: api.Model, recipe: Recipe, console: Console | None = None) -> None:
-    """Print what the rows of each file are taken for, and the first of them."""
+    """Print the format of the rows of each file, and the first rows."""
     console, tokenizer = console or Console(highlight=False), model.tokenizer
     talk = isinstance(recipe.objective, Instruct)
-    legend = "[dim]what the model is told[/], [bold green]what it learns to say[/]"
+    legend = "[dim]the prompt[/], [bold green]what is trained[/]"
     for path in recipe.data.path:
         if talk:
             console.print(f"{path}: rows are read as {_format(path, recipe)}; {legend}", soft_wrap=True)
@@ -43,7 +43,7 @@ def show_samples(model: api.Model, recipe: Recipe, console: Console | None = Non
 
 
 def painted(segments: list[Segment], tokenizer: Tokenizer) -> Text:
-    """A rendered conversation; the trained parts stand out."""
+    """Return a rendered conversation; the trained parts are coloured."""
     text = Text()
     for segment in segments:
         said = tokenizer.decode(segment.ids)
@@ -53,18 +53,18 @@ def painted(segments: list[Segment], tokenizer: Tokenizer) -> Text:
 
 
 def _format(path: str, recipe: Recipe) -> str:
-    """The format of the first row; a wrong row is left to who reads them all."""
+    """Return the format of the first row; errors in rows are left to the training."""
     reading = recipe.data.rows
     if reading.format is not None:
         return reading.format
     first = next(rows(path, reading.columns, Record.columns), None)
     if first is None:
-        return "nothing: there are none"
+        return "no format: there are no rows"
     return read_row(first[1], first[0], lambda one: one.kind, None)
 
 
 def _record(row: dict[str, Any], kind: type[Record]) -> Text:
-    """Return the keys of a record as text; its answer stands out."""
+    """Return the keys of a record as text; its answer is coloured."""
     text, learned = Text(), kind.keys(row).get(kind.answer_field)
     for key, value in row.items():
         text.append(f"{'; ' if text else ''}{key}: ", "dim")

@@ -1,7 +1,4 @@
-"""Rows of a run as a page: tokens in their order, what is learned in colour, all else where a token is pointed at.
-
-It is given batches and draws them; where rows come from it does not know.
-"""
+"""Sheet: batches as a page. Tokens in order, trained ones in colour, all facts of a token where the mouse points."""
 
 import html
 from collections.abc import Sequence
@@ -23,7 +20,7 @@ STYLE = """
 .facts td { text-align: left }
 """
 LEGEND = """\
-<p><span class="t">read only</span> · <span class="t on">learned</span> · <span class="t user">user</span> ·
+<p><span class="t">read only</span> · <span class="t on">trained</span> · <span class="t user">user</span> ·
 <span class="t assistant">assistant</span> · <span class="t system">system</span> ·
 <span class="t control">control</span> · <span class="t new">a document begins</span>;
 point at a token for its column, document, position, id and loss</p>
@@ -38,17 +35,17 @@ def write(
     flags: Sequence[str],
     labels: Sequence[str] = (),
 ) -> None:
-    """Write the page: shares, red flags, and each row by title with the roles of what is read first."""
+    """Write the page: shares, red flags, and each row (title, batch, roles of the tokens that are read first)."""
     lines = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in facts)
     warnings = [f'<p class="flag">RED FLAG: {html.escape(flag)}</p>' for flag in flags] or ["<p>No red flag.</p>"]
     parts = [f"<style>{STYLE}</style>", f'<table class="facts">{lines}</table>', *warnings, LEGEND]
     for title, batch, roles in rows:
         parts += [page.heading(title), *_row(batch, roles, tokenizer, labels)]
-    page.write(out, "What is trained on", parts)
+    page.write(out, "Training data", parts)
 
 
 def learned(batch: Batch) -> np.ndarray:
-    """Which tokens of the first row some position must predict: an encoder's own, a decoder's next one."""
+    """Return which tokens of the first row are targets (bool [T]): an encoder's own, a decoder's next one."""
     targets = next((batch.targets[name][0] for name in ALIGNED if name in batch.targets), None)
     if targets is None:
         return np.zeros(batch.stream.ids.shape[1], dtype=bool)
@@ -57,7 +54,7 @@ def learned(batch: Batch) -> np.ndarray:
 
 
 def told(name: str, value: np.ndarray, labels: Sequence[str]) -> str:
-    """A target of a whole text as a word: the label that it is the number of, or all that hold, or the number."""
+    """Return a target of a whole text in words: its label, all of its labels, or the number."""
     if name != "label":
         return str(value.tolist())
     found = np.flatnonzero(value).tolist() if value.ndim else [int(value)]
@@ -70,13 +67,10 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Seque
     plain = np.zeros(0, dtype=bool)
     if batch.enc is not None and batch.dec is not None:
         parts = [page.paragraph("The encoder reads"), _flow(batch.enc, roles, plain, None, None, tokenizer)]
-        if targets is not None:  # what is written is the targets: what the decoder reads is the same, one place later
-            written = Stream(
-                np.where(targets == IGNORE, tokenizer.vocabulary.pad, targets),
-                batch.dec.positions,
-                np.where(targets == IGNORE, 0, batch.dec.documents[0])[None],
-            )
-            written = Stream(written.ids[None], written.positions, written.documents)
+        if targets is not None:  # the targets; the decoder reads the same ids one place later
+            ids = np.where(targets == IGNORE, tokenizer.vocabulary.pad, targets)
+            documents = np.where(targets == IGNORE, 0, batch.dec.documents[0])
+            written = Stream(ids[None], batch.dec.positions, documents[None])
             parts += [
                 page.paragraph("The decoder writes"),
                 _flow(written, [""] * len(targets), targets != IGNORE, targets, weights, tokenizer),
@@ -113,15 +107,7 @@ def _flow(
             target = int(targets[column])
             about += ", loss off" if target == IGNORE else f", loss on: must predict {target}"
             about += f", weight {weight:.3g}" if weight != 1 and target != IGNORE else ""
-        spans.append(
-            f'<span class="{" ".join(names)}" title="{html.escape(about)}">'
-            f"{html.escape(_text(tokenizer, token))}</span>"
-        )
+        text = html.escape(tokenizer.token(token).replace("\ufffd", "\u25ab"))  # half a character is a small square
+        spans.append(f'<span class="{" ".join(names)}" title="{html.escape(about)}">{text}</span>')
     padding = int((documents == 0).sum())
     return f'<div class="row">{"".join(spans)}{f" <small>+ {padding} padding</small>" if padding else ""}</div>'
-
-
-def _text(tokenizer: Tokenizer, token: int) -> str:
-    """A token's text; half a character as a small square."""
-    text = tokenizer.token(token)
-    return text.replace("\ufffd", "\u25ab")

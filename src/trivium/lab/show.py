@@ -1,4 +1,4 @@
-"""What a recipe, a model folder or a data folder comes to: its resolved tree, its size and its costs, as lines."""
+"""Show a recipe, a model folder or a data folder as lines: its resolved tree, its size and its costs."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ TOML_OF = {True: "true", False: "false"}
 
 
 def describe(what: Path, overrides: list[str]) -> Iterator[str]:
-    """Lines about a recipe, a model folder or a data folder."""
+    """Yield lines about a recipe, a model folder or a data folder; `overrides` apply to a recipe."""
     if what.is_dir() and (what / "manifest.json").is_file():
         yield from report_lines(read_manifest(what))
     elif what.is_dir():
@@ -40,7 +40,7 @@ def describe(what: Path, overrides: list[str]) -> Iterator[str]:
 
 
 def list_keys(path: str) -> Iterator[str]:
-    """Every field below a dotted path with its type and default."""
+    """Yield every field below a dotted path with its type and default."""
     for name, kind, default in fields(Recipe, path):
         yield f"{name:<44} {kind:<36} {default}"
 

@@ -1,7 +1,7 @@
 """Facts: questions about well-known callables of the standard library, answered by their own docstrings.
 
-Rules take the facts from the running interpreter, so nothing is downloaded; anyone can check an answer with `help()`. They
-test recall of trained facts under new wording, not generalisation: every fact is in the training rows, only some
+Rules take the facts from the running interpreter, so nothing is downloaded; anyone can check an answer with `help()`.
+They test recall of trained facts under new wording, not generalisation: every fact is in the training rows, only some
 wordings of its question are not. Rows are plain dictionaries.
 """
 
