@@ -97,7 +97,7 @@ def test_the_page_shows_tokens_masks_heads_and_angles(tmp_path: Path) -> None:
     shown = list(lines(layers))
     assert len(shown) == 3 and "window" in shown[2]
     write(look(model("bert"), TEXT), "b", tmp_path / "b.html")
-    assert "No layer of this model turns" in (tmp_path / "b.html").read_text()
+    assert "No layer of this model rotates" in (tmp_path / "b.html").read_text()
 
 
 def test_long_texts_are_cut_and_a_tokenizer_is_needed() -> None:
