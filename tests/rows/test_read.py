@@ -128,6 +128,22 @@ def test_a_format_is_recognised_by_its_keys(keys, kind):
     assert recognise(keys.split()).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("keys", "kind"),
+    [
+        ("question context", "question"),
+        ("id question context", "question"),
+        ("question context answers", "squad"),
+        ("text source", "pair"),
+        ("text document", "summary"),
+        ("text", "label"),
+        ("prompt", "completion"),
+    ],
+)
+def test_a_row_that_only_asks_is_recognised_without_its_answer(keys, kind):
+    assert recognise(keys.split(), asking=True).kind == kind
+
+
 def test_keys_of_several_formats_are_an_error_that_the_option_settles():
     row = {"source": "a", "target": "b", "document": "c", "summary": "d"}
     with pytest.raises(

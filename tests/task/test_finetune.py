@@ -22,10 +22,13 @@ def test_a_low_rank_run_learns_the_head_too(tmp_path):
 
 def test_a_recipe_goes_before_the_defaults_and_words_before_both(tmp_path):
     folder, file = small.folder(tmp_path, "bert"), str(small.rows(tmp_path / "r.jsonl", small.labelled()))
-    (tmp_path / "r.toml").write_text("budget_steps = 3\n[optim]\nlr = 1e-2\n[data]\nlength = 32\n")
+    (tmp_path / "r.toml").write_text(
+        'budget_steps = 3\ninit = "other"\n[optim]\nlr = 1e-2\n[data]\nlength = 32\npath = "other"\n'
+    )
     made = recipe_for("classify", folder, [file], overrides=["optim.lr=1e-3"], recipe=tmp_path / "r.toml")
     assert (made.budget_steps, made.budget_epochs, made.optim.lr, made.data.length) == (3, None, 1e-3, 32)
     assert made.objective.kind == "label"
+    assert (made.init, made.data.path) == (str(folder), (file,)), "a recipe's files are replaced"
 
 
 def test_mistakes_are_one_clear_line(tmp_path):

@@ -48,7 +48,9 @@ def recognise(names: Iterable[str], asking: bool = False) -> type[Record]:
     """
     names = [str(name) for name in names]
     known = [kind for kind in Record.kinds.values() if kind.chats()]
-    fitting = {kind: len(kind.keys(names)) for kind in known if kind.keys(names).keys() >= {*kind.required(asking)}}
+    found = {kind: kind.keys(names).keys() for kind in known}
+    # An id says nothing of a row: many corpora number their rows.
+    fitting = {kind: len(keys - {"id"}) for kind, keys in found.items() if keys >= {*kind.required(asking)}}
     best = [kind for kind, count in fitting.items() if count == max(fitting.values())]
     if len(best) == 1 or (best and asking):
         return best[0]

@@ -42,10 +42,9 @@ def recipe_for(
         "objective": {"kind": kind},
         "schedule": {"kind": "wsd", "warmup_steps": 10, "decay": 0.6},
         **task.defaults,
-        "init": str(model),
-        "data": {"path": list(data), "valid": list(valid)},
     }
-    for layer in (given, override({}, overrides)):
+    files = {"init": str(model), "data": {"path": list(data), "valid": list(valid)}}
+    for layer in (given, files, override({}, overrides)):
         if any(key.startswith("budget_") for key in layer):
             tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
         tree = merge(tree, layer)

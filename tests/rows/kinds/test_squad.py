@@ -20,6 +20,8 @@ def test_squad_takes_its_texts_and_says_what_it_is():
     row = {"id": "1", "question": "q", "context": "c", "answers": {"text": ["a", "b", "a"], "answer_start": [0, 1, 0]}}
     assert parse(row, "f:1").references == ("a", "b")
     assert asked(row) == "answer from the text: c\n\nq" and asked(row, prefix="") == "c\n\nq"
+    assert asked({**row, "id": 7}) == asked(row), "in words nobody needs where an answer begins, or an id"
+    assert asked({**row, "answers": {"text": ["a"], "answer_start": ["?"]}}) == asked(row)
     row["answers"] = {"text": [], "answer_start": []}
     assert parse(row, "f:1").references == (UNANSWERABLE,)
 
@@ -58,6 +60,7 @@ def test_windows_cover_the_context_with_a_stride():
     ("answers", "message"),
     [
         ({"text": ("c",), "answer_start": (0,)}, "answers: expected 'c' at 0 of the context, found 'a'"),
+        ({"text": ("c",), "answer_start": ("2",)}, "answers: expected 'c' at '2' of the context, found None"),
         ({"text": ("c",)}, "answers.answer_start: expected one for each of 1 texts, found 0"),
         ({}, "answers: expected at least one, found none; .*unanswerable=true"),
     ],

@@ -28,7 +28,7 @@ class SquadAnswers(Config):
 
     model_config = ConfigDict(extra="ignore")
     text: Seq[str] = ()
-    answer_start: Seq[int] = ()
+    answer_start: Seq[Any] = ()
 
 
 class ContextWindow(NamedTuple):
@@ -55,7 +55,7 @@ class Squad(Record, kind="squad"):
     question: str
     context: str
     answers: SquadAnswers | None = None
-    id: str = ""
+    id: str | int = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -100,8 +100,9 @@ class Squad(Record, kind="squad"):
                 f"answers.answer_start: expected one for each of {len(self.texts)} texts, found {len(starts)}"
             )
         for text, at in zip(self.texts, starts, strict=True):
-            if (found := self.context[at : at + len(text)]) != text:
-                raise ValueError(f"answers: expected {text!r:.60} at {at} of the context, found {found!r:.60}")
+            found = self.context[at : at + len(text)] if isinstance(at, int) else None
+            if found != text:
+                raise ValueError(f"answers: expected {text!r:.60} at {at!r:.20} of the context, found {found!r:.60}")
         if not self.texts and not unanswerable:
             raise ValueError(
                 "answers: expected at least one, found none; if questions may have no answer in their context, "

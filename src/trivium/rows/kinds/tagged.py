@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from trivium.base.config import Seq
 from trivium.base.types import IGNORE, Example
-from trivium.rows.kinds.label import number
+from trivium.rows.kinds.text import number
 from trivium.rows.record import CUT, Record
 from trivium.token.layout import Layout, spans
 

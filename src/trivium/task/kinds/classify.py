@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from trivium import api
 from trivium.base.errors import DataError
 from trivium.model.layer.score import SequenceClassification
-from trivium.rows.kinds.label import LabelledText, in_order
+from trivium.rows.kinds.text import LabelledText, in_order
 from trivium.task.metric.label import label_metrics
 from trivium.task.task import RecordTask
 from trivium.train.recipe import Recipe

@@ -13,7 +13,7 @@ from trivium.model.layer.head import Head
 from trivium.model.layer.score import SentenceEmbedding
 from trivium.model.transformer import Transformer
 from trivium.rows.kinds.group import TextGroup
-from trivium.rows.kinds.label import LabelledText
+from trivium.rows.kinds.text import LabelledText
 from trivium.rows.read import RowReading, read
 from trivium.task.metric.ranking import ranking_metrics
 from trivium.task.task import Paths, RecordTask

@@ -9,7 +9,7 @@ import pytest
 from layouts import layout
 from talk import parse, record
 from trivium.base.errors import DataError
-from trivium.rows.kinds.label import LabelledText, in_order
+from trivium.rows.kinds.text import LabelledText, in_order
 from trivium.rows.read import RowReading, read
 from trivium.rows.record import CUT
 
