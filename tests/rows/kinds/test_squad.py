@@ -62,7 +62,7 @@ def test_windows_cover_the_context_with_a_stride():
         ({"text": ("c",), "answer_start": (0,)}, "answers: expected 'c' at 0 of the context, found 'a'"),
         ({"text": ("c",), "answer_start": ("2",)}, "answers: expected 'c' at '2' of the context, found None"),
         ({"text": ("c",)}, "answers.answer_start: expected one for each of 1 texts, found 0"),
-        ({}, "answers: expected at least one, found none; .*unanswerable=true"),
+        ({"text": ()}, "answers: expected at least one, found none; .*unanswerable=true"),
     ],
 )
 def test_what_cannot_be_learned_is_told(answers, message):

@@ -27,7 +27,7 @@ class SquadAnswers(Config):
     """The texts of the answers, and where each begins in the context, in characters."""
 
     model_config = ConfigDict(extra="ignore")
-    text: Seq[str] = ()
+    text: Seq[str]
     answer_start: Seq[Any] = ()
 
 
