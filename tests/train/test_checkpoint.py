@@ -268,7 +268,10 @@ def test_kill_at_a_random_moment_leaves_a_whole_checkpoint(tmp_path, state, kill
                     Path(tmp_path, "published").write_text(str(step))
             finally:
                 os._exit(1)
-        time.sleep(0.15 + 0.2 * rng.random())
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and max(checkpoints(tmp_path), default=0) <= last:
+            time.sleep(0.01)
+        time.sleep(0.2 * rng.random())
         os.kill(child, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         found = state.load(latest(tmp_path))
