@@ -30,7 +30,9 @@ from trivium.model.attention.view import View
 from trivium.model.layer import embed, ffn, head, norm, position, residual
 from trivium.model.transformer import Transformer
 from trivium.objective import objective
+from trivium.rows.record import Record
 from trivium.task.run import run
+from trivium.task.task import Task
 from trivium.token import template
 from trivium.token.tokenizer import Tokenizer
 from trivium.train import optim, schedule
@@ -102,8 +104,8 @@ TREE = {
 
 
 def test_no_axis_is_missing_here():
-    rooms = ("model", "objective", "train", "token", "corpus")
-    mine = {cls for cls in tiny.families() if cls.__module__.startswith(tuple(f"trivium.{room}." for room in rooms))}
+    mine = {cls for cls in tiny.families() if cls.__module__.startswith("trivium.")}
+    mine -= {Record, Task}  # these are in test_one_task
     assert mine == set(FAMILIES.values())
 
 

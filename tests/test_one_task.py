@@ -8,31 +8,21 @@ from pathlib import Path
 import pytest
 
 import small
+import tiny
 import trivium
-from trivium.base import plugin
-from trivium.base.errors import ConfigError, DataError
-from trivium.model.layer.head import Head
-from trivium.objective.objective import Objective
-from trivium.rows.record import Record
+from trivium.base.errors import ConfigError, DataError, ModelError
+from trivium.base.files import sha256
 from trivium.task.predict import evaluate_files, predict_file
-from trivium.task.task import Task
-from trivium.train.loss.loss import Loss
 
 FILE = Path(__file__).parent / "regression.py"
-FAMILIES = (Record, Head, Loss, Objective, Task)
 ROWS = [{"text": "x" * n, "number": n / 4} for n in range(1, 9)]
 
 
 @pytest.fixture(autouse=True)
 def families():
     """The families are as before for all other files."""
-    before, known = [dict(family.kinds) for family in FAMILIES], set(plugin.IMPORTED)
-    yield
-    for family, kinds in zip(FAMILIES, before, strict=True):
-        family.kinds.clear()
-        family.kinds.update(kinds)
-    for name in set(plugin.IMPORTED) - known:
-        del plugin.IMPORTED[name], sys.modules[name]
+    with tiny.forgetting():
+        yield
 
 
 def tuned(tmp_path, made, *words):
@@ -67,3 +57,17 @@ def test_rows_without_what_the_task_needs_are_named(tmp_path):
     with pytest.raises(DataError, match=r"number\.jsonl:1: expected the keys {text} of score rows, found {txt}"):
         (tmp_path / "two").mkdir()
         tuned(tmp_path / "two", [{"txt": "x"}])
+
+
+def test_a_folder_names_the_file_of_a_task_that_adds_no_weights(tmp_path):
+    (tmp_path / "poem.py").write_text(
+        "from trivium.task.kinds.chat import ChatTask\n\nclass Poem(ChatTask, kind='poem'):\n    'A chat in verse.'\n"
+    )
+    words = [f"imports={json.dumps([str(tmp_path / 'poem.py')])}", "budget_epochs=1"]
+    folder, _ = small.tuned(tmp_path, "poem", "llama", [{"question": "a", "answer": "b"}] * 4, words)
+    told = [{"file": "poem.py", "sha256": sha256(tmp_path / "poem.py")}]
+    again = trivium.load(folder).save(tmp_path / "again")
+    for saved in (folder, again):
+        assert json.loads((saved / "trivium.json").read_text())["imports"] == told
+    with tiny.forgetting(), pytest.raises(ModelError, match=r"needs the kinds of 'poem\.py'"):
+        trivium.load(again)

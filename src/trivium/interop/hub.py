@@ -99,7 +99,8 @@ def save(
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
     about: dict[str, Any] = {**(record or {}), "format": FORMAT, "model": dump(config), "parameters": parameters}
     about["stock"] = tree["architectures"][0] if family else None
-    about["imports"] = plugin.needed(classes(config))
+    own = [*about.get("imports", []), *plugin.needed(classes(config))]
+    about["imports"] = list({source["file"]: source for source in own}.values())
     if about.get("recipe", {}).get("imports"):  # a folder names the files of own kinds, and never says where they lie
         about["recipe"] = {**about["recipe"], "imports": [Path(path).name for path in about["recipe"]["imports"]]}
     if reasons:
@@ -169,9 +170,7 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     except ModelError as wrong:
         raise ModelError(f"{folder}: {wrong}") from wrong
     record = {
-        key: value
-        for key, value in about.items()
-        if key not in ("format", "model", "stock", "reasons", "parameters", "imports")
+        key: value for key, value in about.items() if key not in ("format", "model", "stock", "reasons", "parameters")
     }
     if (file := folder / "1_Pooling" / "config.json").is_file() and "pool" not in record:
         told = files.read_json(file, ModelError)

@@ -58,7 +58,7 @@ def finetune(
     name: str, recipe: Recipe, out: Path, resume: bool = False, begin: Callable[[api.Model, Recipe], None] | None = None
 ) -> tuple[Path, dict[str, Any]]:
     """Train a model for a task into a run folder; return its model folder and the metrics on `data.valid`."""
-    folder = run(recipe, out, resume, {"task": name}, begin)
+    folder = run(recipe, out, resume, {"task": name, "imports": plugin.needed([type(task_of(name))])}, begin)
     if not recipe.data.valid or not FIRST:
         return folder, {}
     trained = api.load(folder, device=pick())
