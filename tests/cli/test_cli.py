@@ -111,7 +111,8 @@ def test_preparing_again_does_nothing(here: Path) -> None:
         (["show", "r.toml", "--html"], "expected --attention"),
         (["prepare", "nowhere", "-o", "new"], "no such file or folder"),
         (["prepare", "text", "-o", "text"], "not a data folder"),
-        (["prepare", "text", "-o", "new", "--vocab-size", "100"], "multiple of 64"),
+        (["prepare", "nowhere", "-o", "new", "--vocab-size", "100"], "multiple of 64"),
+        (["prepare", "text", "-o", "new", "--as-text", "rst,gz"], "expected kinds of text files"),
         (["generate", "text", "--prompt", "x"], "config.json"),
         (
             ["generate", "run/model", "--prompt", "x", "--num-beams", "2", "--temperature", "0.5"],

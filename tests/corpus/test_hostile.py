@@ -27,11 +27,11 @@ from trivium.token.tokenizer import Tokenizer
 LONGEST = 4096
 READING = Reading(broken="drop", longest_bytes=LONGEST)
 LEFT_OUT = (
-    f"line over {LONGEST} bytes",
-    f"row over {LONGEST} bytes",
-    "row that is no JSON object, dropped",
-    "row without text, dropped",
-    "invalid UTF-8, drop",
+    f"not read: line over {LONGEST} bytes",
+    f"not read: row over {LONGEST} bytes",
+    "not read: row that is no JSON object",
+    "not read: row without text",
+    "not read: invalid UTF-8",
 )
 PIECES = [
     "the quick brown fox. ",
@@ -188,4 +188,4 @@ def test_a_line_of_64_megabytes_needs_the_memory_of_a_document(tmp_path: Path, n
         assert len(found) == 66 and max(size for _, size in found) <= 1 << 20
     else:
         small = [("1", 17)] if name == "a.csv" else [("1", 5), ("3", 5)]
-        assert found == small and counts == {f"line over {1 << 20} bytes": 1}
+        assert found == small and counts == {f"not read: line over {1 << 20} bytes": 1}

@@ -18,6 +18,16 @@ def test_what_cannot_be_is_refused(wrong):
         parse(Preparation, wrong, "prepare")
 
 
+@pytest.mark.parametrize(("size", "near"), [(1000, 1024), (8000, 8000), (100, 384), (383, 384)])
+def test_a_vocabulary_that_cannot_be_trained_is_refused(size, near):
+    if size == near:
+        assert Preparation(vocab_size=size).vocab_size == size
+        return
+    with pytest.raises(ConfigError, match=f"prepare: vocab_size: .*multiple of 64, .* found {size}; try {near}"):
+        parse(Preparation, {"vocab_size": size}, "prepare")
+    assert parse(Preparation, {"tokenizer": "bytes", "vocab_size": size}, "prepare").tokenizer == "bytes"
+
+
 def test_a_larger_vocabulary_learns_from_more_text():
     assert (
         Preparation(vocab_size=8192).sample_bytes == 16_384_000

@@ -13,6 +13,7 @@ from trivium.base.errors import DataError, TriviumError
 from trivium.corpus import prepare as module
 from trivium.corpus.plan import units
 from trivium.corpus.prepare import Preparation, prepare
+from trivium.corpus.report import lines
 from trivium.data.shards import Corpus, read_manifest
 from trivium.token.template import CHAT_TEMPLATE
 from trivium.token.tokenizer import Tokenizer
@@ -350,6 +351,32 @@ def test_what_is_dropped_is_kept_apart_on_request(source, tmp_path):
     (tmp_path / "out" / "dropped.jsonl").unlink()
     assert prepare([source], tmp_path / "data", BYTES, tmp_path / "out")["fresh"]
     assert tree(tmp_path / "data") == before
+
+
+def test_files_of_other_kinds_are_told_and_listed_and_read_where_asked(source, tmp_path):
+    for name in ("a.py", "b.py", "c.rst", "LICENSE"):
+        (source / name).write_text(text(100 + len(name) + ord(name[0])))
+    manifest = prepare([source], tmp_path / "data", BYTES, tmp_path / "out")
+    assert manifest["report"]["not_read"] == {".py file": 2, ".rst file": 1, "file without a suffix": 1}
+    assert not manifest["report"]["mended"] and not manifest["report"]["dropped"]
+    rows = [json.loads(line) for line in (tmp_path / "out" / "dropped.jsonl").read_text().splitlines()]
+    assert {row["source"]: row["reason"] for row in rows} == {
+        str(source / "LICENSE"): "not read: file without a suffix",
+        **{str(source / name): "not read: .py file" for name in ("a.py", "b.py")},
+        str(source / "c.rst"): "not read: .rst file",
+    }
+    told = "\n".join(lines(manifest))
+    assert "warning: files of 2 kinds were not read; --as-text py,rst reads them as text" in told
+    reading = {"as_text": ["py", "rst", "license"]}
+    read = prepare([source], tmp_path / "all", parse(Preparation, {**dump(BYTES), "reading": reading}, "prepare"))
+    assert "not_read" in read["report"] and not read["report"]["not_read"]
+    assert len(decoded(tmp_path / "all", "train")) + len(decoded(tmp_path / "all", "valid")) == 34
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.0001, True), (0.5, False), (0.0, False)])
+def test_nothing_held_out_is_a_warning(source, tmp_path, share, warned):
+    manifest = prepare([source], tmp_path / "data", BYTES.replace(valid_share=share))
+    assert any("warning: no document is held out (30 in all" in line for line in lines(manifest)) == warned
 
 
 def test_pages_are_trimmed_and_judged_by_the_rules_of_the_web(source, tmp_path):

@@ -19,7 +19,11 @@ TaskOverrides = Annotated[
 TaskName = Annotated[str | None, typer.Option("--task", help="The task [the one the model was tuned for].")]
 Format = Annotated[str | None, typer.Option("--format", help="The format of the rows [found from their keys].")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count rows that do not fit instead of stopping.")]
-TextKey = Annotated[str | None, typer.Option("--text-key", help="The key of the text in rows [text or content].")]
+TextKey = Annotated[
+    str | None, typer.Option("--text-key", help="The key of the text in rows, or several: title,body [text,content].")
+]
+Encoding = Annotated[str | None, typer.Option(help="The encoding of the files: utf-16, gb18030 ... [UTF-8].")]
+AsText = Annotated[str | None, typer.Option(help="More kinds of files to read as plain text: rst,py,json ...")]
 VocabSize = Annotated[
     int, typer.Option("--vocab-size", help="Tokens of the new tokenizer, special tokens included; a multiple of 64.")
 ]

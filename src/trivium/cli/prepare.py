@@ -8,7 +8,7 @@ import typer
 from trivium.cli import options as o
 
 FIELDS = ("tokenizer", "vocab_size", "valid_share", "filter", "paragraphs", "sentence_lines", "shards")
-READING = ("text_key", "encoding", "invalid")
+READING = ("text_key", "encoding", "invalid", "as_text")
 SOURCES = (
     "Folders, files (.txt .md .html .jsonl .csv .tsv .parquet, also .gz .zst .xz), data sets as "
     "hf:NAME[:SPLIT][:COLUMN] (hf:Skylion007/openwebtext), or the word `embedded`."
@@ -29,9 +29,9 @@ def prepare(
     paragraphs: Annotated[bool, typer.Option(help="Drop long paragraphs that another document has too.")] = False,
     sentence_lines: Annotated[bool, typer.Option(help="Write each sentence on its own line.")] = False,
     text_key: o.TextKey = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="The encoding of the files: utf-16, gb18030 ... [UTF-8].")
-    ] = None,
+    as_text: o.AsText = None,
+    skip_bad: o.SkipBad = False,
+    encoding: o.Encoding = None,
     invalid: Annotated[str, typer.Option(help="Invalid UTF-8: replace, strict or drop.")] = "replace",
     keep_dropped: Annotated[Path | None, typer.Option(help="Write dropped documents and reasons here.")] = None,
     shards: Annotated[int | None, typer.Option(help="The number of shards of the work [by size].")] = None,
@@ -62,7 +62,8 @@ def prepare(
         raise ConfigError("prepare: expected SOURCE: folders, files or the word `embedded`")
     if workers is not None and engine != "local":
         raise ConfigError(f"--workers: only the local engine has workers, found --engine {engine}; leave one out")
-    tree: dict[str, Any] = {**o.given(context, FIELDS), "languages": language, "reading": o.given(context, READING)}
+    reading = o.given(context, READING) | ({"broken": "drop"} if skip_bad else {})
+    tree: dict[str, Any] = {**o.given(context, FIELDS), "languages": language, "reading": reading}
     tree |= ({"contamination": {"against": decontaminate}} if decontaminate else {}) | ({} if near else {"near": None})
     tree["engine"] = {"kind": engine} if workers is None else {"kind": engine, "workers": workers}
     tree = override(tree, overrides or ())

@@ -1,5 +1,6 @@
 """`trivium tokenizer`: train a tokenizer, or measure one on text."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -17,13 +18,16 @@ def train(
     vocab_size: o.VocabSize = 8192,
 ) -> None:
     """Train byte-level BPE."""
-    from trivium.base.log import say
+    from trivium.base.log import say, warn
     from trivium.corpus.clean.clean import clean
     from trivium.corpus.read.sources import read
     from trivium.token.template import CHAT_TEMPLATE
     from trivium.token.tokenizer import Tokenizer
 
-    made = Tokenizer.train((clean(document.text) for document in read(sources)), vocab_size)
+    counts: Counter[str] = Counter()
+    made = Tokenizer.train((clean(document.text) for document in read(sources, counts=counts)), vocab_size)
+    for reason, count in counts.items():
+        warn(f"{reason}: {count:,}")
     made.save(out, chat_template=CHAT_TEMPLATE)
     say(f"{made.size:,} tokens in {out}")
 

@@ -6,7 +6,7 @@ A key is the hash of everything that a result depends on. Reading, writing and d
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from trivium.base.files import fingerprint, xxh3
 from trivium.corpus.preparation import LATER, Preparation
 from trivium.corpus.read import sources as reader
+from trivium.corpus.read.reading import Reading
 from trivium.corpus.read.unpack import PACKED
 
 SHARD_BYTES = 8 << 20
@@ -71,9 +72,14 @@ def assign(files: Sequence[Unit], count: int, before: Sequence[Sequence[Unit]] =
     return [sorted(units, key=lambda unit: (unit.path, unit.part)) for units in shards]
 
 
-def units(sources: Sequence[str | Path], counts: Counter[str] | None = None) -> list[Unit]:
-    """Return every file of the sources as a unit, by path; a source that is no file is a unit known by its version."""
-    found = [Unit(str(path), size, xxh3(path)) for path, size in reader.files(sources, counts)]
+def units(
+    sources: Sequence[str | Path], reading: Reading | None = None, passed: list[Path] | None = None
+) -> list[Unit]:
+    """Return every file of the sources as a unit, by path; a source that is no file is a unit known by its version.
+
+    `passed` takes the files that are not read.
+    """
+    found = [Unit(str(path), size, xxh3(path)) for path, size in reader.files(sources, reading, passed)]
     found += [Unit(name, 0, version) for name, version in reader.remote(sources)]
     return sorted(found, key=lambda unit: unit.path)
 
@@ -96,10 +102,12 @@ class Plan:
     """All that the data depend on, as the manifest states it."""
     code: str
     counts: Counter[str]
-    """Files that were not read, by reason."""
+    """Files that are not read, by reason."""
     keep_dropped: str | None = None
     """The file that takes dropped documents."""
     keep_work: bool = True
+    passed: list[str] = field(default_factory=list)
+    """The files that are not read, if the dropped documents are written."""
 
     @cached_property
     def key(self) -> str:

@@ -1,6 +1,6 @@
 """Preparation: all options on the way from text to ids."""
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from trivium.base.config import Config, Seq
 from trivium.corpus.clean.clean import Cleaning
@@ -8,6 +8,7 @@ from trivium.corpus.clean.filter import Filter, Light
 from trivium.corpus.duplicates.cluster import Near
 from trivium.corpus.duplicates.contaminate import Contamination
 from trivium.corpus.read.reading import Reading
+from trivium.token.bpe import ROUND, SMALLEST
 
 SAMPLE_BYTES = 2000
 """Bytes of text per token of a vocabulary. With 2.4 times as much, prose has 0.8 % fewer tokens, for twice the time."""
@@ -38,6 +39,14 @@ class Preparation(Config):
     """The share of documents that is held out."""
     shards: int | None = Field(None, ge=1)
     """The number of shards of the work; None chooses it by size, or keeps that of an existing data folder."""
+
+    @field_validator("vocab_size")
+    @classmethod
+    def _possible(cls, size: int, known: ValidationInfo) -> int:
+        if known.data.get("tokenizer") is None and (size % ROUND or size < SMALLEST):
+            near = max(SMALLEST, round(size / ROUND) * ROUND)
+            raise ValueError(f"expected a multiple of {ROUND}, at least {SMALLEST}, found {size}; try {near}")
+        return size
 
     @property
     def sample_bytes(self) -> int:

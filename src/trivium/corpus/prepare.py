@@ -5,7 +5,6 @@ change only the dependent results are made again, and an interrupted preparation
 that is left out is counted under a reason. Memory is bounded by a shard, except for the table that finds duplicates.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +20,7 @@ from trivium.corpus.dropped import place
 from trivium.corpus.engine import Engine, Local
 from trivium.corpus.plan import Plan, Unit, assign, shard_count, units
 from trivium.corpus.preparation import Preparation
+from trivium.corpus.read.reading import not_read
 from trivium.corpus.stage.publish import publish
 from trivium.corpus.stages import attempt, named
 from trivium.corpus.work import Work
@@ -44,8 +44,8 @@ def prepare(
     work on returns {"submitted": key}. Raises DataError for sources, options or a folder that cannot be used.
     """
     preparation, work = preparation or Preparation(), Work(folder)
-    counts: Counter[str] = Counter()
-    files = units(sources, counts)
+    passed: list[Path] = []
+    files = units(sources, preparation.reading, passed)
     inputs = _inputs(files, preparation)
     wanted = None if keep_dropped is None else place(keep_dropped)
 
@@ -72,7 +72,8 @@ def prepare(
             shards=assign(files, preparation.shards or known or shard_count(files), before),
             inputs=inputs,
             code=fingerprint([code(), inputs["imports"]]) if "imports" in inputs else code(),
-            counts=counts,
+            counts=not_read(passed),
+            passed=[] if wanted is None else [str(path) for path in passed],
             keep_dropped=None if wanted is None else str(wanted.absolute()),
             keep_work=keep_work,
         )
@@ -120,7 +121,7 @@ def _inputs(files: list[Unit], preparation: Preparation) -> dict[str, Any]:
     if preparation.tokenizer not in (None, "bytes"):
         inputs["tokenizer"] = Tokenizer.load(preparation.tokenizer).identity
     if against := preparation.contamination.against:
-        options["contamination"]["against"] = identify(units(against))
+        options["contamination"]["against"] = identify(units(against, preparation.reading))
     if own := plugin.needed(classes(preparation)):
         inputs["imports"] = own
     if preparation.languages is not None:

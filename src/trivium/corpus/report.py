@@ -16,6 +16,7 @@ from trivium.corpus.clean import language
 from trivium.corpus.dropped import EXAMPLES
 from trivium.corpus.plan import Plan
 from trivium.corpus.preparation import Preparation
+from trivium.corpus.read.reading import NOT_READ
 from trivium.corpus.stage.read import STEPS
 from trivium.data.pack import PLANNERS
 
@@ -50,6 +51,7 @@ def report(plan: Plan, facts: Facts, vocab_size: int, folder: Path, splits: Spli
             languages.setdefault(code, Counter()).update(found)
     mended.update(facts.read[0].get("evaluation", {}).get("mended", {}))
     mended.update(facts.tokenizer["counts"])
+    lost = {reason: mended.pop(reason) for reason in list(mended) if reason.startswith(NOT_READ)}
     by_size = sorted(languages.items(), key=lambda item: (-item[1]["bytes"], item[0]))
     lengths = {split: _lengths(folder, lines) for split, lines in splits.items()}
     start = time.process_time()
@@ -60,10 +62,12 @@ def report(plan: Plan, facts: Facts, vocab_size: int, folder: Path, splits: Spli
         "steps": [*steps, {"step": "pack (tried)", **packed}],
         "dropped": dict(dropped),
         "mended": dict(mended),
+        "not_read": {reason.removeprefix(NOT_READ): count for reason, count in lost.items()},
         "examples": examples,
         "languages": {code: dict(found) for code, found in by_size},
         "language_by": language.method(),
         "split": facts.dedup["split"],
+        "valid_share": plan.preparation.valid_share,
         "packing": packing,
         "lengths": {split: _histogram(found) for split, found in lengths.items()},
     }
@@ -148,6 +152,7 @@ def sections(manifest: dict[str, Any]) -> Iterator[Section]:
     tables = [
         Section("Step by step", flow, [_flow(step) for step in report["steps"]], rates),
         Section("Dropped", ("reason", "documents"), _by_count(report["dropped"])),
+        Section("Not read", ("what", "times"), _by_count(report.get("not_read", {}))),
         Section("Repaired", ("what", "times"), _by_count(report["mended"])),
         Section(
             "Languages",
@@ -184,6 +189,21 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
         yield section.title
         yield from (f"  {line}" for line in columns([section.header, *section.rows]))
         yield ""
+    yield from (f"warning: {text}" for text in warnings(manifest))
+
+
+def warnings(manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield what a person should know about a data folder before training."""
+    kinds = [what.removesuffix(" file") for what in manifest["report"].get("not_read", {}) if what.endswith(" file")]
+    if kinds:
+        named = ",".join(kind.removeprefix(".") for kind in sorted(kinds)[:8])
+        yield f"files of {len(kinds)} kinds were not read; --as-text {named} reads them as text"
+    documents = {split: sum(line["documents"] for line in lines) for split, lines in manifest["splits"].items()}
+    if (share := manifest["report"].get("valid_share")) and not documents["valid"]:
+        yield (
+            f"no document is held out ({documents['train']:,} in all, each drawn with a chance of {share:g}), so there "
+            "is no held-out loss; raise --valid-share, or prepare long files as several documents"
+        )
 
 
 def facts_of(step: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trivium.corpus.report import facts_of, sections
+from trivium.corpus.report import facts_of, sections, warnings
 from trivium.data.shards import read_manifest
 from trivium.lab import page
 
@@ -27,6 +27,7 @@ def write_page(folder: Path) -> Path:
 def _parts(manifest: dict[str, Any]) -> Iterator[str]:
     report = manifest["report"]
     *tables, data = sections(manifest)
+    yield from (page.paragraph(f"Warning: {text}.") for text in warnings(manifest))
     for section in (data, *tables):
         yield page.heading(section.title)
         if section.title.startswith("Tokens per document"):

@@ -68,8 +68,16 @@ def test_three_alike_keep_the_smallest_and_short_or_wordless_texts_are_no_troubl
 
 def test_chains_join_one_cluster():
     words = document(5)
-    chain = {("s", str(i)): " ".join(words := near(words, 3, i)) for i in range(6)}
-    assert duplicates(chain.items(), Near()) == {("s", str(i)): "near duplicate of s:0" for i in range(1, 6)}
+    chain = {("s", str(i)): " ".join(words := near(words, 4, i)) for i in range(9)}
+    found = duplicates(chain.items(), Near())
+    assert found.keys() == {("s", str(i)) for i in range(1, 9)}
+    for (_, at), told in found.items():
+        near_to, _, kept = told.removeprefix("near duplicate of ").partition(", and both of ")
+        assert kept in ("", "s:0, which is kept") and (near_to == "s:0") == (not kept)
+        assert duplicates([(("s", i), chain["s", i]) for i in (at, near_to[2:])], Near()), (
+            "these two are near by themselves"
+        )
+    assert any("which is kept" in told for told in found.values())
 
 
 def test_the_first_of_equal_hashes_stays():
@@ -81,9 +89,11 @@ def test_the_first_of_equal_hashes_stays():
 def test_a_cluster_holds_what_meets_through_others():
     bands = [np.array([7, 1, 7, 2, 0], np.uint64), np.array([5, 6, 8, 8, 0], np.uint64)]
     signed = np.array([True, True, True, True, False])
-    assert clusters(signed, iter(bands)).tolist() == [-1, -1, 0, 0, -1]
+    assert [column.tolist() for column in clusters(signed, iter(bands))] == [[-1, -1, 0, 0, -1], [-1, -1, 0, 2, -1]]
     bands[1][4] = 6  # what has no words meets nobody
-    assert clusters(signed, iter(bands)).tolist() == [-1, -1, 0, 0, -1]
+    assert clusters(signed, iter(bands))[0].tolist() == [-1, -1, 0, 0, -1]
+    bands = [np.array([7, 1, 7], np.uint64), np.array([8, 3, 3], np.uint64)]
+    assert [column.tolist() for column in clusters(signed[:3], iter(bands))] == [[-1, 0, 0], [-1, 2, 0]]
 
 
 def test_the_first_of_equal_paragraphs_stays_among_documents_that_are_kept():

@@ -109,7 +109,7 @@ def test_what_cannot_be_decoded_follows_the_policy(tmp_path: Path) -> None:
     counts: Counter[str] = Counter()
     (text,) = texts(bad, counts, encoding="gb18030")
     assert text.startswith(CHINESE) and text.endswith(CHINESE) and "\ufffd" in text
-    assert counts["invalid UTF-8, replace"] == 1
+    assert counts["invalid UTF-8, replaced"] == 1
     assert texts(bad, encoding="gb18030", invalid="drop") == []
     at = len(CHINESE.encode("gb18030"))
     with pytest.raises(DataError, match=rf"a\.txt: byte {at}: expected gb18030, found 0xff"):

@@ -39,7 +39,7 @@ def test_long_and_textless_rows_follow_the_policy(tmp_path: Path) -> None:
     counts: Counter[str] = Counter()
     found = list(read([file], Reading(longest_bytes=100, broken="drop"), counts))
     assert [(row.id, row.text) for row in found] == [("1", "a")]
-    assert counts == {"row without text, dropped": 1, "row over 100 bytes": 1}
+    assert counts == {"not read: row without text": 1, "not read: row over 100 bytes": 1}
     with pytest.raises(DataError, match=r'a\.parquet:2: "text": expected a string, found None'):
         list(read([file]))
 

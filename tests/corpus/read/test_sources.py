@@ -5,12 +5,14 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import zstandard
 
 from texts import texts, write
 from trivium.base.errors import DataError
+from trivium.corpus.read.reading import Reading
 from trivium.corpus.read.sources import files, read
 
 PACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstandard.compress, ".xz": lzma.compress}
@@ -29,7 +31,7 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
         (str(tmp_path / "c.csv"), "1", "one, two\nlines"),
         (str(tmp_path / "d.tsv"), "1", "v"),
     ]
-    assert counts == {"file of another type, not read": 1}
+    assert counts == {"not read: .png file": 1}
 
 
 def test_files_are_listed_once_with_their_sizes(tmp_path):
@@ -73,7 +75,11 @@ def test_a_bomb_is_stopped(tmp_path, suffix):
         ("a.csv", "", "found an empty file"),
         ("a.csv", "text,b\n1\n", r"a\.csv:1: expected 2 columns, found 1"),
         ("a.csv", 'text\n"open', r"a\.csv: line 2: not CSV"),
-        ("a.csv", "body\nx\n", 'expected the key "text"'),
+        (
+            "a.csv",
+            "n,body\nx,yz\n",
+            r"found 'n', 'body'; name .* \(--text-key text,content,body\), or .* \(--skip-bad\)",
+        ),
         ("a.parquet", "no", "a.parquet: cannot be read as parquet"),
         ("a.bin", "x", r"a\.bin: unknown type of file: expected \.txt"),
         ("a.parquet.gz", "x", "unknown type of file"),
@@ -88,11 +94,35 @@ def test_what_cannot_be_used_is_one_clear_line(tmp_path, name, content, message)
     assert "\n" not in str(error.value) and str(path) in str(error.value)
 
 
+def test_a_table_without_text_costs_only_itself(tmp_path):
+    write(tmp_path / "a.txt", "a text")
+    write(tmp_path / "b.csv", "name,place\nPeru,Americas\nChad,Africa\n")
+    write(tmp_path / "c.jsonl", '{"text": "a row"}\n')
+    with pytest.raises(DataError, match=r"b\.csv:1: .*--text-key text,content,place.*--skip-bad"):
+        texts(tmp_path)
+    assert texts(tmp_path, text_key="text,content,place") == ["a text", "Americas", "Africa", "a row"]
+    counts: Counter[str] = Counter()
+    assert [one.text for one in read([tmp_path], Reading(broken="drop"), counts)] == ["a text", "a row"]
+    assert counts == {"not read: row without text": 2}
+
+
+def test_other_kinds_are_read_where_asked(tmp_path):
+    for name in ("a.txt", "b.py", "c.json", "d.csv"):
+        write(tmp_path / name, f"[{name}]")
+    passed: list[Path] = []
+    assert [path.name for path, _ in files([tmp_path], Reading(as_text=("py",)), passed)] == ["a.txt", "b.py", "d.csv"]
+    assert passed == [tmp_path / "c.json"]
+    assert texts(tmp_path, as_text="py,json,csv") == ["[a.txt]", "[b.py]", "[c.json]", "[d.csv]"]
+    assert texts(tmp_path / "c.json", as_text=["json"]) == ["[c.json]"]
+    with pytest.raises(DataError, match=r"c\.json: unknown type of file: .*--as-text json"):
+        texts(tmp_path / "c.json")
+
+
 def test_empty_folders_and_missing_paths_are_errors(tmp_path):
     with pytest.raises(DataError, match=r"expected files of text .*, found an empty folder"):
         list(read([tmp_path]))
     write(tmp_path / "x.png", "x")
-    with pytest.raises(DataError, match="found 1 files, none of them readable"):
+    with pytest.raises(DataError, match=r"found none among 1 files; --as-text png for files of text \(png 1\)"):
         list(read([tmp_path]))
     with pytest.raises(DataError, match="nowhere: no such file or folder"):
         list(read([tmp_path / "nowhere"]))

@@ -35,10 +35,10 @@ def test_invalid_utf8_follows_the_policy(tmp_path):
         "fine",
         "\ufffdt\ufffd",
     ]
-    assert counts == {"invalid UTF-8, replace": 2}
+    assert counts == {"invalid UTF-8, replaced": 2}
     counts.clear()
     assert [document.text for document in read([text, rows], Reading(invalid="drop"), counts)] == ["fine"]
-    assert counts == {"invalid UTF-8, drop": 2}
+    assert counts == {"not read: invalid UTF-8": 2}
     with pytest.raises(DataError, match=r"a\.txt: byte 3: expected UTF-8, found 0xff"):
         texts(text, invalid="strict")
     with pytest.raises(DataError, match=r"b\.jsonl: byte 27: expected UTF-8, found 0xe9"):
@@ -62,12 +62,12 @@ def test_long_text_is_cut_at_line_ends_and_long_rows_are_left_out(tmp_path):
     assert [part.id for part in parts] == [str(i + 1) for i in range(len(parts))]
     assert all(len(part.text.encode()) <= 101 for part in parts) and all(part.text[-1] == "\n" for part in parts[:5])
     assert counts["text file cut: longer than one document may be"] == len(parts) - 1
-    assert "invalid UTF-8, replace" not in counts
+    assert "invalid UTF-8, replaced" not in counts
     counts.clear()
     rows = write(tmp_path / "b.jsonl", '{"text": "a"}\n{"text": "' + "b" * 200 + '"}\n{"text": "c"}')
     found = list(read([rows], Reading(longest_bytes=101), counts))
     assert [(row.id, row.text) for row in found] == [("1", "a"), ("3", "c")]
-    assert counts == {"line over 101 bytes": 1}
+    assert counts == {"not read: line over 101 bytes": 1}
 
 
 def test_a_file_exactly_as_long_as_the_limit_is_one_document(tmp_path):

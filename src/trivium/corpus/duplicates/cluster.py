@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 
 def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -> dict[Key, str]:
-    """Return why each duplicate is dropped: "exact duplicate of X", or with `near` also "near duplicate of X".
+    """Return why each duplicate is dropped: see `why`; near duplicates only with `near`.
 
     Memory: the key and about 200 bytes for each document.
     """
@@ -40,13 +40,21 @@ def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -
     if near:
         signed.append(signatures(held, near))
         bands, known = (np.concatenate(column)[order] for column in zip(*signed, strict=True))
-        first, is_near = alike(pairs(digests)[order], known, iter(bands.T))
+        first, neighbour = alike(pairs(digests)[order], known, iter(bands.T))
     else:
-        first, is_near = alike(pairs(digests)[order])
+        first, neighbour = alike(pairs(digests)[order])
+    names = [name(keys[i]) for i in order]
     return {
-        keys[order[i]]: f"{'near' if is_near[i] else 'exact'} duplicate of {name(keys[order[first[i]]])}"
+        keys[order[i]]: why(names[first[i]], names[neighbour[i]] if neighbour[i] >= 0 else None)
         for i in np.flatnonzero(first >= 0).tolist()
     }
+
+
+def why(first: str, neighbour: str | None) -> str:
+    """Return why a duplicate is dropped: the document it is near to if not equal, and the one that is kept for it."""
+    if neighbour is None:
+        return f"exact duplicate of {first}"
+    return f"near duplicate of {neighbour}" + ("" if neighbour == first else f", and both of {first}, which is kept")
 
 
 def digest(text: str) -> bytes:
@@ -67,15 +75,15 @@ def name(key: Key) -> str:
 def alike(
     digest: np.ndarray, signed: np.ndarray | None = None, bands: Iterable[np.ndarray] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each document [N] the document that it duplicates, or -1; and whether it is a near duplicate.
+    """Return for each document [N] the document that is kept for it, or -1; and the one that it is near to, or -1.
 
     Near duplicates are looked for where `signed` [N] tells which documents have `bands`, columns [N] each.
     """
     first = exact(digest)
     if signed is None:
-        return first, np.zeros(len(first), bool)
-    near = clusters(signed & (first < 0), iter(bands))
-    return np.where(near >= 0, near, first), near >= 0
+        return first, np.full(len(first), -1)
+    near, neighbour = clusters(signed & (first < 0), iter(bands))
+    return np.where(near >= 0, near, first), neighbour
 
 
 def exact(digest: np.ndarray) -> np.ndarray:
@@ -87,8 +95,11 @@ def exact(digest: np.ndarray) -> np.ndarray:
     return found
 
 
-def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> np.ndarray:
-    """Return for each document [N] the first one that it shares a band with, directly or through others, or -1."""
+def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each document [N] the first that it shares a band with, directly or through others, or -1.
+
+    The second array holds the first that it shares a band with directly.
+    """
     parent: dict[int, int] = {}  # only of documents with a parent: most have none
 
     def root(i: int) -> int:
@@ -97,18 +108,24 @@ def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> np.ndarray:
         return i
 
     index = np.flatnonzero(signed)
+    before: dict[int, int] = {}
+    behind: dict[int, int] = {}
     for column in bands:
         band = column[index]
         order = np.argsort(band, kind="stable")
         same = np.flatnonzero(band[order[1:]] == band[order[:-1]])
+        head = last = -1
         for a, b in zip(index[order[same]].tolist(), index[order[same + 1]].tolist(), strict=True):
+            head, last = head if a == last else a, b  # the first of all that have this band
+            before[b] = min(before.get(b, head), head)
+            behind.setdefault(a, b)
             low, high = sorted((root(a), root(b)))
             if low != high:
                 parent[high] = low
-    found = np.full(len(signed), -1)
+    found, neighbour = np.full(len(signed), -1), np.full(len(signed), -1)
     for i in list(parent):
-        found[i] = root(i)
-    return found
+        found[i], neighbour[i] = root(i), before[i] if i in before else behind[i]
+    return found, neighbour
 
 
 def repeated(document: np.ndarray, number: np.ndarray, digest: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -65,8 +65,8 @@ class Known:
 
 def evaluation(sources: Sequence[str], reading: Reading, counts: Counts) -> Iterator[str]:
     """Yield every text of evaluation files: whole files of text, and each string in a row, at any depth."""
-    for path, _ in files(sources):
-        if kind(path) in TABLES:
+    for path, _ in files(sources, reading):
+        if kind(path, reading.as_text) in TABLES:
             for _, row in records(path, reading, counts):
                 yield from _strings(row)
         else:

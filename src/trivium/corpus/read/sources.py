@@ -19,7 +19,7 @@ from trivium.base.errors import DataError
 from trivium.base.types import Document
 from trivium.corpus.read import embedded, encoding, hub
 from trivium.corpus.read.markup import main_content
-from trivium.corpus.read.reading import KNOWN, PAGES, PLAIN, Counts, Reading, kind
+from trivium.corpus.read.reading import KNOWN, NOT_READ, PAGES, PLAIN, Counts, Reading, advice, kind, not_read
 from trivium.corpus.read.records import rows
 from trivium.corpus.read.text import TextFile
 
@@ -37,7 +37,10 @@ def read(
     `counts` takes the reasons of repairs and of rows left out; `progress` follows the embedded corpus.
     """
     reading, counts = reading or Reading(), Counts() if counts is None else counts
-    for path, _ in files(sources, counts):
+    passed: list[Path] = []
+    found = files(sources, reading, passed)
+    counts.update(not_read(passed))
+    for path, _ in found:
         yield from _documents(path, reading, counts)
     for name in filter(hub.is_hub, map(str, sources)):
         yield from _hub_documents(name, reading, counts)
@@ -53,8 +56,14 @@ def remote(sources: Sequence[str | Path]) -> list[tuple[str, str]]:
     return found
 
 
-def files(sources: Sequence[str | Path], counts: Counts | None = None) -> list[tuple[Path, int]]:
-    """List the files that `read` would read, each once, with sizes in bytes; folders in the order of names."""
+def files(
+    sources: Sequence[str | Path], reading: Reading | None = None, passed: list[Path] | None = None
+) -> list[tuple[Path, int]]:
+    """List the files that `read` would read, each once, with sizes in bytes; folders in the order of names.
+
+    `passed` takes the files of folders that are of another kind.
+    """
+    as_text = (reading or Reading()).as_text
     found: dict[Path, tuple[Path, int]] = {}
     for source in sources:
         root = Path(source)
@@ -62,16 +71,17 @@ def files(sources: Sequence[str | Path], counts: Counts | None = None) -> list[t
             continue
         if root.is_dir():
             inside = sorted(path for path in _walk(root) if path.is_file())
-            paths = [path for path in inside if kind(path)]
+            paths = [path for path in inside if kind(path, as_text)]
+            others = [path for path in inside if not kind(path, as_text)]
             if not paths:
-                what = f"{len(inside)} files, none of them readable" if inside else "an empty folder"
+                what = f"none among {len(inside)} files; {advice(others)}" if inside else "an empty folder"
                 raise DataError(f"{root}: expected files of text ({KNOWN}), found {what}")
-            if counts is not None and len(paths) < len(inside):
-                counts["file of another type, not read"] += len(inside) - len(paths)
+            if passed is not None:
+                passed += others
         elif not root.exists():
             raise DataError(f"{root}: no such file or folder")
-        elif not kind(root):
-            raise DataError(f"{root}: unknown type of file: expected {KNOWN}")
+        elif not kind(root, as_text):
+            raise DataError(f"{root}: unknown type of file: expected {KNOWN}, or {advice([root])}")
         else:
             paths = [root]
         for path in paths:
@@ -91,7 +101,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _documents(path: Path, reading: Reading, counts: Counts) -> Iterator[Document]:
-    if (suffix := kind(path)) in PLAIN:
+    if (suffix := kind(path, reading.as_text)) in PLAIN:
         for number, text in enumerate(TextFile(path, reading, counts).parts(), start=1):
             yield Document(main_content(text, str(path)) if suffix in PAGES else text, str(number), str(path))
         return
@@ -119,10 +129,14 @@ def _text(row: dict[str, Any], where: str, reading: Reading, counts: Counts) -> 
         if key is None:
             wanted = " or ".join(f'"{key}"' for key in reading.keys)
             problem = f"expected the key {wanted}, found {', '.join(map(repr, row)) or 'none':.200}"
-        reading.reject(f"{where}: {problem}", "row without text", counts)
+        texts = [key for key, value in row.items() if isinstance(value, str) and key not in reading.keys]
+        if key is None and texts:  # the longest is the best guess; the keys that count now stay for other files
+            guess = max(texts, key=lambda key: len(row[key]))
+            problem += f"; name the key of the text (--text-key {','.join((*reading.keys, guess))}),"
+        reading.reject(f"{where}: {problem} or go on without such rows (--skip-bad)", "row without text", counts)
         return None
     if len(text) > reading.longest_bytes:
-        counts[f"row over {reading.longest_bytes} bytes"] += 1
+        counts[f"{NOT_READ}row over {reading.longest_bytes} bytes"] += 1
         return None
     text = encoding.tidy(text, counts)
     return main_content(text, where) if reading.html_rows else text

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from trivium.base.errors import DataError
 from trivium.corpus.read import encoding, unpack
-from trivium.corpus.read.reading import PAGES, Counts, Reading, kind
+from trivium.corpus.read.reading import NOT_READ, PAGES, Counts, Reading, kind
 
 
 @dataclass
@@ -31,7 +31,7 @@ class TextFile:
         with unpack.opening(self.path, self.reading.unpack_ratio, self.reading.unpack_bytes) as handle:
             head = handle.peek(4096)  # type: ignore[attr-defined]
             name = encoding.marked(head) or self.reading.encoding
-            if name is None and kind(self.path) in PAGES:
+            if name is None and kind(self.path, self.reading.as_text) in PAGES:
                 name = encoding.of_page(head)
             if name is None or codecs.lookup(name).name == "utf-8":
                 yield handle, name is not None
@@ -72,7 +72,7 @@ class TextFile:
                     while raw and not raw.endswith(b"\n"):
                         raw = handle.readline(1 << 20)
                         offset += len(raw)
-                    self.counts[f"line over {longest} bytes"] += 1
+                    self.counts[f"{NOT_READ}line over {longest} bytes"] += 1
                 elif (line := self._decode(raw, start)) is not None:
                     yield number, line.removeprefix("\ufeff") if number == 1 else line
 
@@ -96,8 +96,11 @@ class TextFile:
                 f"{self.path}: byte {offset + wrong.start}: expected UTF-8, found 0x{raw[wrong.start]:02x} "
                 f"({wrong.reason}); convert the file, name its encoding, or read it with invalid = 'replace'"
             ) from None
-        self.counts[f"invalid UTF-8, {self.reading.invalid}"] += 1
-        return raw.decode("utf-8", "replace") if self.reading.invalid == "replace" else None
+        if self.reading.invalid == "drop":
+            self.counts[f"{NOT_READ}invalid UTF-8"] += 1
+            return None
+        self.counts["invalid UTF-8, replaced"] += 1
+        return raw.decode("utf-8", "replace")
 
 
 def _character(part: bytes) -> int:

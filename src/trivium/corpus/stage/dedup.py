@@ -17,12 +17,11 @@ from trivium.base.files import fingerprint
 from trivium.base.types import Document
 from trivium.corpus.arrays import Arrays, save
 from trivium.corpus.dropped import Dropped
-from trivium.corpus.duplicates.cluster import alike, name, repeated
+from trivium.corpus.duplicates.cluster import alike, name, repeated, why
 from trivium.corpus.table import documents, source_names, split_paragraphs
 from trivium.corpus.work import Work
 
-KEPT, EXACT, NEAR, REPEATED = range(4)
-WHY = {EXACT: "exact duplicate of", NEAR: "near duplicate of", REPEATED: "all paragraphs repeated"}
+KEPT, DUPLICATE, REPEATED = range(3)
 
 
 class Tables:
@@ -68,25 +67,26 @@ def find_duplicates(work: Work, shard: int = 0) -> None:
     tables = Tables(work)
     if options.near:
         bands = (tables.column(f"band{i}") for i in range(options.near.bands))
-        kept_for, near = alike(tables.column("digest"), tables.column("signed"), bands)
+        kept_for, near_to = alike(tables.column("digest"), tables.column("signed"), bands)
     else:
-        kept_for, near = alike(tables.column("digest"))
-    reason = np.where(kept_for < 0, KEPT, np.where(near, NEAR, EXACT)).astype(np.uint8)
+        kept_for, near_to = alike(tables.column("digest"))
+    reason = np.where(kept_for < 0, KEPT, DUPLICATE).astype(np.uint8)
     cut = np.empty((0, 2), np.int64)
     if options.paragraphs:
         cut = repeated(*tables.paragraphs(), reason == KEPT)
         gone = np.bincount(cut[:, 0], minlength=len(tables)) == tables.column("paragraphs")
         reason[gone & (reason == KEPT)] = REPEATED
-    _write(work, tables, reason, kept_for, cut, start)
+    _write(work, tables, reason, np.stack([kept_for, near_to]), cut, start)
 
 
-def _write(work: Work, tables: Tables, reason: np.ndarray, kept_for: np.ndarray, cut: np.ndarray, start: float) -> None:
+def _write(work: Work, tables: Tables, reason: np.ndarray, like: np.ndarray, cut: np.ndarray, start: float) -> None:
     """Save the decisions by shard, each with its hash, so that one can be encoded without the others."""
 
-    def why(document: int) -> bytes:
-        words = [WHY[int(reason[document])]]
-        words += [] if reason[document] == REPEATED else [tables.name(kept_for[document])]
-        return " ".join(words).encode("utf-8", "replace")
+    def told(document: int) -> bytes:
+        if reason[document] == REPEATED:
+            return b"all paragraphs repeated"
+        first, near_to = like[:, document].tolist()
+        return why(tables.name(first), tables.name(near_to) if near_to >= 0 else None).encode("utf-8", "replace")
 
     arrays: dict[str, np.ndarray] = {}
     hashes = []
@@ -94,14 +94,14 @@ def _write(work: Work, tables: Tables, reason: np.ndarray, kept_for: np.ndarray,
         low, high = tables.first[shard], tables.first[shard + 1]
         place = tables.rank[low:high]
         local = np.flatnonzero(reason[place] != KEPT)
-        reasons = [why(i) for i in place[local].tolist()]
+        reasons = [told(i) for i in place[local].tolist()]
         arrays[f"drop{shard}"] = local
         arrays[f"why{shard}"] = np.array(reasons, "S")
         at = tables.order[cut[:, 0]] - low
         mine = np.stack([at, cut[:, 1]], axis=1)[(at >= 0) & (at < high - low)]
         arrays[f"cut{shard}"] = mine[np.lexsort((mine[:, 1], mine[:, 0]))]
-        told = [text.decode() for text in reasons]
-        hashes.append(fingerprint([local.tolist(), told, arrays[f"cut{shard}"].tolist()]))
+        texts = [text.decode() for text in reasons]
+        hashes.append(fingerprint([local.tolist(), texts, arrays[f"cut{shard}"].tolist()]))
     facts = {"hashes": hashes, "documents_in": len(tables), **_split(work, tables, reason == KEPT)}
     facts["seconds"] = round(time.process_time() - start, 2)
     save(work.dedup_file(), facts, **arrays)
@@ -144,8 +144,8 @@ def kept(work: Work, shard: int, dropped: Dropped) -> Iterator[tuple[str, int, D
     held = held_out(Arrays(work.read_file(shard))["address"], share).tolist()
     for at, document in enumerate(documents(work, shard)):
         if (found := drop.get(at)) is not None:
-            why = found.decode("utf-8", "replace")
-            dropped.add(document, why.split(" of ")[0], why)
+            detail = found.decode("utf-8", "replace")
+            dropped.add(document, detail.split(" of ")[0], detail)
             continue
         if at in cut:
             left = [text for i, text in enumerate(split_paragraphs(document.text)) if i not in cut[at]]

@@ -4,6 +4,7 @@ Token shards are linked, not copied, so the work folder takes no second disk spa
 facts of the stages.
 """
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from trivium.base.files import fingerprint, publishing, read_json, write_json, writing
 from trivium.corpus.arrays import Arrays
+from trivium.corpus.read.reading import not_read
 from trivium.corpus.report import Facts, report
 from trivium.corpus.stage.encode import encode_file
 from trivium.corpus.stage.tokenizer import load_tokenizer
@@ -65,8 +67,12 @@ def _make_folder(work: Work) -> None:
 
 
 def _write_dropped(work: Work, path: Path) -> None:
-    """Write every dropped document with its reason, in the order of the shards."""
+    """Write the files that were not read, and every dropped document in the order of the shards, with the reasons."""
     with writing(path) as handle:
+        for name in work.plan.passed:
+            (reason,) = not_read([Path(name)])
+            line = json.dumps({"reason": reason, "source": name}, ensure_ascii=False)
+            handle.write(line.encode("utf-8", "replace") + b"\n")
         for shard in range(len(work.plan.shards)):
             for file in (
                 work.read_file(shard, ".jsonl.zst", "dropped"),
