@@ -36,7 +36,7 @@ BELOW["cli"] = set(BELOW)
 BELOW[""] = {"api", "cli"}  # the package itself: `trivium.load` and `python -m trivium`, both lazily
 """Which rooms a room may import, besides itself."""
 
-LONGEST, LONGEST_CLI = 360, 80
+LONGEST, LONGEST_CLI = 300, 80
 VAGUE = re.compile(r"^(utils?|helpers?|common|manager|misc)$|_v\d+$|(^|_)(utils?|helpers?|manager)($|_)")
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 DANGERS = {

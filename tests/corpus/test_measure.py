@@ -7,7 +7,7 @@ import pytest
 import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 
-from trivium.corpus.measure import compare, lines, measure
+from trivium.corpus.measure import TokenCount, compare, lines
 from trivium.token.tokenizer import Tokenizer
 
 CONTROL = ["<unk>", "<s>", "</s>"]
@@ -63,7 +63,8 @@ def test_bytes_have_one_token_each_and_come_back(tmp_path: Path) -> None:
     Tokenizer.bytes().save(tmp_path / "t")
     (tmp_path / "a.txt").write_text("abc")
     (tmp_path / "b.txt").write_text("猫 <s>")
-    assert measure(tmp_path / "t", [tmp_path / "a.txt", tmp_path / "b.txt"]) == (2, 10, 10, 0)
+    found = compare([tmp_path / "t"], [tmp_path / "a.txt", tmp_path / "b.txt"])
+    assert found["all", ""] == TokenCount(2, 10, [10], [0])
 
 
 def test_tokenizers_stand_side_by_side_by_language_and_source(tmp_path: Path, foreign: dict[str, Path]) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from trivium.base.log import columns
 from trivium.base.types import Document
@@ -17,15 +16,6 @@ from trivium.corpus.read.sources import read
 from trivium.token.tokenizer import Tokenizer
 
 BATCH_DOCUMENTS = 128
-
-
-class Measure(NamedTuple):
-    """Sums over documents; `changed` counts those that decoding does not restore."""
-
-    documents: int
-    bytes: int
-    tokens: int
-    changed: int
 
 
 @dataclass
@@ -40,12 +30,6 @@ class TokenCount:
 
 Table = dict[tuple[str, str], TokenCount]
 """Groups by ("all", ""), ("language", code) and ("source", name)."""
-
-
-def measure(folder: str | Path, sources: Sequence[str | Path]) -> Measure:
-    """Measure one tokenizer on every document of the sources."""
-    whole = compare([folder], sources)["all", ""]
-    return Measure(whole.documents, whole.bytes, whole.tokens[0], whole.changed[0])
 
 
 def compare(folders: Sequence[str | Path], sources: Sequence[str | Path], reading: Reading | None = None) -> Table:
