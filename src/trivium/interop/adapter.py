@@ -2,7 +2,7 @@
 
 The names come from the families' rule tables. Where a stock class keeps several of our matrices in one (GPT-2's
 c_attn, ModernBERT's Wqkv), their changes become one of the summed rank, with the second factor in blocks; read back,
-each of ours takes the whole first factor and its rows of the second. Weights that are learned beside the adapters (a
+each of ours takes the whole first factor and its rows of the second. Weights that are trained beside the adapters (a
 task's head) are stored as peft's `modules_to_save`. Knows no training.
 """
 
@@ -32,7 +32,7 @@ TASKS = {
     "ForTokenClassification": "TOKEN_CLS",
     "ForQuestionAnswering": "QUESTION_ANS",
 }
-"""What peft calls the use of a stock class, by the end of the class's name."""
+"""The end of a stock class's name -> the task type of peft."""
 PLAIN = {
     "use_dora": False,
     "use_rslora": False,
@@ -43,11 +43,11 @@ PLAIN = {
     "target_parameters": None,
     "alora_invocation_tokens": None,
 }
-"""Settings of peft under which a change is more than (alpha / rank) B A x, at the values under which it is not."""
+"""The settings of peft with which the change is (alpha / rank) B A x and no more; other values are refused."""
 
 
 def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Path:
-    """Write the adapters of a model, and what else is learned, beside the `base` folder they belong to."""
+    """Write the adapters of a model, and the weights trained beside them, for its model folder `base`."""
     folder, layers = Path(folder), adapted(model)
     family, reasons = stock(model.config)
     if not layers:
@@ -57,7 +57,6 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
             f"{folder}: no stock class computes this model, and peft's files are in its names: "
             + "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:1])
         )
-    tree = families.write(family, model.config, None)
     state: dict[str, Tensor] = {}
     ranks: dict[str, int] = {}
     alphas: dict[str, float] = {}
@@ -68,23 +67,17 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
             continue
         a, b, scale = change
         state[f"{ROOT}{theirs}.lora_A.weight"], state[f"{ROOT}{theirs}.lora_B.weight"] = a, b
-        ranks[theirs], alphas[theirs] = len(a), scale * len(a)
-        flipped = transposed
-    learned = {
-        name: parameter
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad and not name.endswith((".lora_a", ".lora_b"))
-    }
-    own = [entry for entry in table if isinstance(entry, Rule) and set(entry.parts) <= set(learned)]
-    extra = rules.to_theirs({name: value.detach().cpu() for name, value in learned.items()}, own)
-    modules = sorted({name.rsplit(".", 1)[0] for name in extra})
+        ranks[theirs], alphas[theirs], flipped = len(a), scale * len(a), transposed
+    extra = _learned(model, table)
+    state |= {f"{ROOT}{name}": tensor for name, tensor in extra.items()}
     first = next(iter(ranks))
+    architecture = families.write(family, model.config, None)["architectures"][0]
     config = {
         "peft_type": "LORA",
         "base_model_name_or_path": str(base),
         "inference_mode": True,
         **PLAIN,
-        "task_type": next((task for end, task in TASKS.items() if tree["architectures"][0].endswith(end)), None),
+        "task_type": next((task for end, task in TASKS.items() if architecture.endswith(end)), None),
         "r": ranks[first],
         "lora_alpha": alphas[first],
         "lora_dropout": next(iter(layers.values())).dropout,
@@ -92,22 +85,31 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
         "rank_pattern": ranks,
         "alpha_pattern": alphas,
         "fan_in_fan_out": flipped,
-        "modules_to_save": modules or None,
+        "modules_to_save": sorted({name.rsplit(".", 1)[0] for name in extra}) or None,
     }
     with files.publishing(folder) as new:
-        state |= {f"{ROOT}{name}": tensor for name, tensor in extra.items()}
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, new / WEIGHTS, {"format": "pt"})
         files.write_json(new / CONFIG, config)
     return folder
 
 
+def _learned(model: Transformer, table: rules.Table) -> dict[str, Tensor]:
+    """Return, in their names, the weights that are trained beside the adapters."""
+    own = {
+        name: parameter.detach().cpu()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and not name.endswith((".lora_a", ".lora_b"))
+    }
+    return rules.to_theirs(own, [entry for entry in table if isinstance(entry, Rule) and set(entry.parts) <= set(own)])
+
+
 def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
-    """Put the adapters of a folder, ours or peft's, on the model they were made for."""
+    """Put the adapters of a folder, ours or peft's, on the model that they were trained on; return the model."""
     folder = Path(folder)
     config = files.read_json(folder / CONFIG, ModelError)
     family, _ = stock(model.config)
     if family is None:
-        raise ModelError(f"{folder}: no stock class computes the model, so an adapter's names mean nothing to it")
+        raise ModelError(f"{folder}: no stock class computes the model, and peft's files are in the names of one")
     for key, value in PLAIN.items():
         if config.get(key, value) not in (value, None):
             raise ModelError(f"{folder / CONFIG}: {key} = {config[key]!r} is not supported, expected {value!r}")
@@ -145,7 +147,7 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
 
 
 def base(folder: Path) -> Path:
-    """The model folder that an adapter belongs to: as it is written, or beside the adapter's own folder."""
+    """Return the model folder of an adapter: where it says, or of that name beside the adapter's folder."""
     name = files.read_json(folder / CONFIG, ModelError).get("base_model_name_or_path")
     places = [Path(str(name)), folder.parent / Path(str(name)).name]
     for place in places:
@@ -158,7 +160,7 @@ def base(folder: Path) -> Path:
 
 
 def _matrices(table: rules.Table) -> list[tuple[str, list[str], bool]]:
-    """(their module, our modules, whether theirs is transposed) of every matrix."""
+    """Return (their module, our modules, whether theirs is transposed) for each matrix."""
     return [
         (entry.theirs.removesuffix(".weight"), [part.removesuffix(".weight") for part in entry.parts], entry.transpose)
         for entry in table
@@ -171,7 +173,7 @@ def _layer(model: Transformer, name: str) -> Any:
 
 
 def _join(found: list[LoraLinear | None], layers: list[Any]) -> tuple[Tensor, Tensor, float] | None:
-    """One change of several: A's on top of each other, B's in blocks; a scale that differs goes into B."""
+    """Return one change of several: A's on top of each other, B's in blocks; a scale that differs goes into B."""
     present = [layer for layer in found if layer is not None]
     if not present:
         return None
@@ -188,6 +190,6 @@ def _join(found: list[LoraLinear | None], layers: list[Any]) -> tuple[Tensor, Te
 
 
 def _pattern(config: Mapping[str, Any], key: str, name: str, default: Any) -> Any:
-    """What a peft pattern says of a module: keys are names or the ends of names."""
+    """Return the value of a peft pattern for a module; its keys are names or ends of names."""
     found = [value for end, value in (config.get(key) or {}).items() if name == end or name.endswith(f".{end}")]
     return found[0] if found else default

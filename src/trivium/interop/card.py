@@ -1,4 +1,4 @@
-"""The README.md of a model folder: what the model is, measured how, and how to use it."""
+"""The README.md of a model folder: what the model is, its scores, how to use it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from trivium.model.config import ModelConfig
 
 PURPOSES = {"classify": "text-classification", "tag": "token-classification", "span": "question-answering"}
-"""What heads of tasks are for, in the hub's words."""
+"""The pipeline tag of each head of a task."""
 
 
 def purpose(config: ModelConfig, record: Mapping[str, Any]) -> str:
-    """What the model is for, in the hub's words."""
+    """Return the pipeline tag of a model."""
     if config.head.kind in PURPOSES:
         return PURPOSES[config.head.kind]
     if record.get("pool"):
@@ -19,7 +19,7 @@ def purpose(config: ModelConfig, record: Mapping[str, Any]) -> str:
 
 
 def card(config: ModelConfig, architecture: str | None, parameters: int, record: Mapping[str, Any]) -> str:
-    """Write the model card; `architecture` is the stock class that loads the folder, if one does."""
+    """Return the text of a model card; `architecture` is the stock class that loads the folder, or None."""
     header = {
         "library_name": "transformers" if architecture else "trivium",
         "pipeline_tag": purpose(config, record),

@@ -1,4 +1,4 @@
-"""A model gets the head of a task: the one that the stock class of its family has, else the same in our own format."""
+"""Give a model the head of a task: that of its family's stock class, else one in our own format."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from trivium.model.layer.score import SentenceEmbedding
 from trivium.model.transformer import Transformer
 
 MODES = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}
-"""What sentence-transformers calls the states that become a vector."""
+"""Our pooling -> the key of sentence-transformers."""
 
 
 def head(
     config: ModelConfig, vocabulary: Vocabulary | None, kind: str, labels: tuple[str, ...] = (), **choices: Any
 ) -> Head:
-    """The head of a task for a model of this config; `choices` are fields of it that are to differ."""
+    """Return the head of a task for a model of this config; `choices` replace fields of it."""
     labels = labels or getattr(Head.kinds[kind].model_fields.get("labels"), "default", ())
     if kind == "embed":
         return SentenceEmbedding(pool=choices.get("pool") or ("mean" if config.family == "encoder" else "last"))
@@ -33,7 +33,7 @@ def head(
 
 
 def equip(transformer: Transformer, new: Head) -> Transformer:
-    """The same model with another head, whose fresh weights the global seed decides; an equal one stays as it is."""
+    """Return the same model with another head, whose weights the global seed draws; an equal head stays as it is."""
     old = transformer.config
     if old.head == new:
         return transformer
@@ -45,7 +45,7 @@ def equip(transformer: Transformer, new: Head) -> Transformer:
 
 
 def sentence_files(pool: str, config: ModelConfig) -> dict[str, Any]:
-    """The files by which sentence-transformers reads a model folder: states, one vector of them, of length 1."""
+    """Return the files of sentence-transformers by name: hidden states, pooled to one vector, divided by its length."""
     steps = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
     return {
         "modules.json": [
@@ -59,13 +59,13 @@ def sentence_files(pool: str, config: ModelConfig) -> dict[str, Any]:
 
 
 def pool_of(tree: dict[str, Any]) -> str | None:
-    """What a `1_Pooling/config.json` makes one vector of, where it is something that is done here."""
+    """Return our pooling of a `1_Pooling/config.json`, or None if we do not have it."""
     on = {name for name, value in tree.items() if name.startswith("pooling_mode_") and value is True}
     return next((name for name, mode in MODES.items() if on == {mode}), None)
 
 
 def pooling(pool: str, config: ModelConfig) -> dict[str, Any]:
-    """The `1_Pooling/config.json` of sentence-transformers."""
+    """Return the `1_Pooling/config.json` of sentence-transformers."""
     return {
         "word_embedding_dimension": config.hidden_size,
         **{mode: name == pool for name, mode in MODES.items()},

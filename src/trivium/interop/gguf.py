@@ -1,4 +1,4 @@
-"""A model as one GGUF file, for llama.cpp and what is built on it; written only, never read.
+"""Write a model as one GGUF file, for llama.cpp and the programs built on it.
 
 llama.cpp computes fixed architectures and knows tokenizers by the name of their split. What it would compute in
 another way is an error here, with the field that is to blame. Names of weights come from the family's own table and
@@ -31,9 +31,9 @@ from trivium.token.bpe import SPLIT
 from trivium.token.tokenizer import Tokenizer
 
 ACTIVATIONS = {"llama": "silu", "qwen3": "silu", "gpt2": "gelu_tanh"}
-"""The architectures written here, by the names of our families, and the activation that llama.cpp has in each."""
+"""The architectures that we write -> the activation that llama.cpp has in each."""
 TYPES = {None: "F32", "q8_0": "Q8_0"}
-"""What matrices may be stored as; everything else is float32."""
+"""The types of stored matrices; all other tensors are float32."""
 BLOCK = 32
 """Numbers that share a scale in Q8_0."""
 CL100K = (
@@ -48,7 +48,7 @@ SPLITS = {
     (CL100K, True): "llama-bpe",
     (CL100K.replace("{1,3}", ""), False): "qwen2",
 }
-"""(Pattern, whether whole words skip merges) -> what llama.cpp calls a tokenizer that splits so; None is GPT-2's."""
+"""(Pattern, whether whole words skip merges) -> the name that llama.cpp has for this split; None is GPT-2's."""
 
 
 def write(
@@ -106,7 +106,7 @@ def _package() -> ModuleType:
 
 
 def architecture(config: ModelConfig) -> str:
-    """The architecture of llama.cpp that computes what a model computes; a ModelError says why none does."""
+    """Return the architecture of llama.cpp that computes the same; a ModelError says why none does."""
     reasons = {name: obstacle(by_type(name), config) for name in ACTIVATIONS}
     name = next((name for name, reason in reasons.items() if reason is None), None)
     if name is None:
@@ -158,7 +158,7 @@ def _sizes(writer: Any, config: ModelConfig) -> None:
 
 
 def _state(gguf: ModuleType, arch: str, config: ModelConfig, ours: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights under llama.cpp's names, every matrix as [out, in]."""
+    """Return the weights in llama.cpp's names, every matrix as [out, in]."""
     stack, rope = _parts(config)
     table = [
         replace(rule, transpose=False) if isinstance(rule, Rule) else rule
@@ -222,7 +222,7 @@ def _tokenizer(gguf: ModuleType, writer: Any, tokenizer: Tokenizer, stop_ids: Se
 
 
 def _split(tree: dict[str, Any]) -> str:
-    """What llama.cpp calls a tokenizer that cuts text as this one does."""
+    """Return the name that llama.cpp has for the split of a tokenizer."""
     model, before = tree["model"], tree.get("pre_tokenizer") or {}
     parts = before.get("pretokenizers") or [before]
     last, pattern = parts[-1], None

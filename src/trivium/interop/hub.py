@@ -1,4 +1,4 @@
-"""The only writer and reader of model folders.
+"""Read and write model folders; nothing else does.
 
 A model folder is a Hugging Face folder plus trivium.json. Where a stock class computes what the model computes, the
 folder is that class's, name for name, and stock tools load it as it is. Where none does, the weights keep our names
@@ -29,17 +29,19 @@ from trivium.token.template import stop_ids
 from trivium.token.tokenizer import Tokenizer
 
 FORMAT = 1
+OURS = ("format", "model", "stock", "reasons", "parameters")
+"""The keys of trivium.json that `save` makes anew; the others are a record."""
 OWN = "trivium"
 """The model_type of a folder that no stock class can load."""
 GENERATION, START = "generation_config.json", "decoder_start_token_id"
 FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
-"""What generation_config.json calls the ids that are forced."""
+"""Our names of the forced ids -> their keys of generation_config.json."""
 WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
     r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|1_Pooling|2_Normalize"
 )
-"""The files of a model folder; one that holds others is never replaced."""
+"""The files of a model folder. `save` never replaces a folder that holds any other."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,15 @@ class Folder:
     stop_ids: tuple[int, ...] = ()
     """The ids that end a generated text."""
     start: int | None = None
-    """The id that a decoder beside an encoder begins with, where a file says so."""
+    """The first id of a decoder beside an encoder, if a file gives it."""
     forced: dict[str, int] = field(default_factory=dict)
-    """The ids that stand at the ends of what is generated, where a file says so: `first`, `last`."""
+    """The ids that generation must write first and last, if a file gives them: `first`, `last`."""
     record: dict[str, Any] = field(default_factory=dict)
-    """What trivium.json says besides the model: recipe, data, evaluation."""
+    """The keys of trivium.json besides the model: recipe, data, evaluation."""
 
     @property
     def config(self) -> ModelConfig:
-        """The model's config."""
+        """Return the config of the model."""
         return self.transformer.config
 
 
@@ -145,54 +147,54 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         found = load(adapter.base(folder), dtype)
         merge(adapter.load_adapter(folder, found.transformer))
         return found
-    tree = files.read_json(folder / "config.json", ModelError)
-    if not isinstance(tree, dict):
-        raise ModelError(f"{folder / 'config.json'}: expected an object, found {type(tree).__name__}")
-    about = files.read_json(folder / "trivium.json", ModelError) if (folder / "trivium.json").is_file() else {}
-    config, family = _describe(folder, tree, about)
+    tree, about = _object(folder / "config.json"), _object(folder / "trivium.json", optional=True)
+    config, family = _describe(folder, tree or {}, about or {})
     tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
     if tokenizer and tokenizer.size > config.vocab_size:
-        raise ModelError(
-            f"{folder / 'tokenizer.json'}: has {tokenizer.size} tokens, config.json says {config.vocab_size}"
-        )
-    transformer = empty(config)
-    state, wanted = (
-        tensors.read(folder, dtype),
-        {name: tensor.shape for name, (tensor, _) in slots(transformer).items()},
-    )
-    table: rules.Table = [rules.Rule(name, name) for name in wanted]
+        place = folder / "tokenizer.json"
+        raise ModelError(f"{place}: has {tokenizer.size} tokens, config.json says {config.vocab_size}")
+    transformer, state = empty(config), tensors.read(folder, dtype)
+    shapes = {name: tensor.shape for name, (tensor, _) in slots(transformer).items()}
+    table: rules.Table = [rules.Rule(name, name) for name in shapes]
     if family:
         table = families.rules(family, config)
         if not any(key.startswith(family.prefix) for key in state):
             state = {family.prefix + key: tensor for key, tensor in state.items()}
     try:
-        fill(transformer, rules.to_ours(state, table, wanted), str(folder))
+        state = rules.to_ours(state, table, shapes)
     except ModelError as wrong:
         raise ModelError(f"{folder}: {wrong}") from wrong
-    record = {
-        key: value for key, value in about.items() if key not in ("format", "model", "stock", "reasons", "parameters")
-    }
-    if (file := folder / "1_Pooling" / "config.json").is_file() and "pool" not in record:
-        told = files.read_json(file, ModelError)
-        if (pool := equip.pool_of(told) if isinstance(told, dict) else None) is not None:
-            record["pool"] = pool
-    file = folder / GENERATION
-    said = files.read_json(file, ModelError) if file.is_file() else None
-    if not isinstance(said, dict | None):
-        raise ModelError(f"{file}: expected an object, found {type(said).__name__}")
-    start, forced = _ends(tree, said, folder / "config.json" if said is None else file, config.vocab_size)
-    return Folder(transformer.eval(), tokenizer, _stops(tree, said or {}, tokenizer), start, forced, record)
+    fill(transformer, state, str(folder))
+    record = {key: value for key, value in (about or {}).items() if key not in OURS}
+    pooling = _object(folder / "1_Pooling" / "config.json", optional=True)
+    if pooling and "pool" not in record and (pool := equip.pool_of(pooling)) is not None:
+        record["pool"] = pool
+    said = _object(folder / GENERATION, optional=True)
+    place = folder / ("config.json" if said is None else GENERATION)
+    start, forced = _ends(tree or {}, said, place, config.vocab_size)
+    return Folder(transformer.eval(), tokenizer, _stops(tree or {}, said or {}, tokenizer), start, forced, record)
+
+
+def _object(file: Path, optional: bool = False) -> dict[str, Any] | None:
+    """Return what a JSON file holds, which must be an object; None for an optional file that is not there."""
+    if optional and not file.is_file():
+        return None
+    found = files.read_json(file, ModelError)
+    if not isinstance(found, dict):
+        raise ModelError(f"{file}: expected an object, found {type(found).__name__}")
+    return found
 
 
 def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tuple[ModelConfig, Family | None]:
-    """The config of a folder. trivium.json says more than config.json (dropout, kernel), and must not say otherwise."""
+    """Return the config of a folder and its family.
+
+    trivium.json says more than config.json (dropout, kernel); where both say something, they must agree.
+    """
     ours, theirs = folder / "trivium.json", folder / "config.json"
     own = tree.get("model_type") == OWN
     if own and not about:
         raise ModelError(f"{ours}: no such file, and config.json says the model is described there")
-    if about and (
-        not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("model"), dict)
-    ):
+    if about and (about.get("format") != FORMAT or not isinstance(about.get("model"), dict)):
         raise ModelError(f"{ours}: expected format {FORMAT} with a model; this file is damaged or from another version")
     try:
         for text in plugin.match(about.get("imports", [])):
@@ -216,7 +218,10 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
 def _ends(
     tree: dict[str, Any], generation: dict[str, Any] | None, file: Path, size: int
 ) -> tuple[int | None, dict[str, int]]:
-    """The start and the forced ids; as in the stock classes, config.json is asked for these only where it is alone."""
+    """Return the start and the forced ids.
+
+    As in the stock classes, config.json counts for forced ids only where there is no generation_config.json.
+    """
     start = (generation or {}).get(START, tree.get(START))
     forced: dict[str, int] = {}
     for place, key in FORCED.items():
@@ -231,7 +236,7 @@ def _ends(
 
 
 def _stops(tree: dict[str, Any], generation: dict[str, Any], tokenizer: Tokenizer | None) -> tuple[int, ...]:
-    """Every id that some file of the folder calls an end."""
+    """Return each id that some file of the folder calls an end of text."""
     found: list[Any] = []
     for source in (generation.get("eos_token_id"), tree.get("eos_token_id")):
         found += source if isinstance(source, list) else [source]
@@ -240,7 +245,7 @@ def _stops(tree: dict[str, Any], generation: dict[str, Any], tokenizer: Tokenize
 
 
 def unwrap(transformer: torch.nn.Module) -> Transformer:
-    """The Transformer inside compilation and data-parallel wrappers."""
+    """Return the Transformer inside compilation and data-parallel wrappers."""
     while not isinstance(transformer, Transformer):
         inner = next((getattr(transformer, name) for name in WRAPPERS if hasattr(transformer, name)), None)
         assert inner is not None, f"expected a Transformer, found {type(transformer).__name__}"

@@ -1,4 +1,4 @@
-"""One table per family that says what each weight is called on either side; it is read both ways, and it is total.
+"""One table for each family: the name of each weight on both sides. It is read both ways, and it is total.
 
     Rule    our weight is theirs: transposed, or several of ours stacked into one of theirs, if it says so
     Copy    a second name under which some files store the same weight; must be equal, is never written
@@ -22,33 +22,33 @@ from trivium.model.weights import State
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Stack `ours` along the first axis, transpose, and it is `theirs`; a vector may be a matrix of one `row` there."""
+    """`theirs` is `ours`, stacked along the first axis and transposed; `row`: our vector is their matrix of one row."""
 
     ours: str | tuple[str, ...]
     theirs: str
     transpose: bool = False
     row: bool = False
     optional: bool = False
-    """Whether a file may leave it out, which means zeros."""
+    """Whether a file may leave it out; it is then zeros."""
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The names on our side, in order."""
+        """Return our names in order."""
         return (self.ours,) if isinstance(self.ours, str) else self.ours
 
     def at(self, layer: int) -> "Rule":
-        """The rule of one layer: `{i}` in every name becomes its number."""
+        """Return the rule of one layer: `{i}` in each name becomes its number."""
         parts = tuple(part.replace("{i}", str(layer)) for part in self.parts)
         return replace(self, ours=parts, theirs=self.theirs.replace("{i}", str(layer)))
 
     def join(self, tensors: Sequence[Tensor]) -> Tensor:
-        """Make theirs of ours."""
+        """Return theirs, made of ours."""
         tensor = torch.cat(list(tensors)) if len(tensors) > 1 else tensors[0]
         tensor = tensor[None] if self.row else tensor
         return tensor.t().contiguous() if self.transpose else tensor
 
     def split(self, tensor: Tensor, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Make ours of theirs, each in its own memory."""
+        """Return ours, made of theirs, each in its own memory."""
         tensor = tensor.t() if self.transpose else tensor
         tensor = tensor[0] if self.row else tensor
         if len(shapes) == 1:
@@ -60,7 +60,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """`theirs` is stored again what `of` (their name too) holds."""
+    """`theirs` is a copy of `of`, both in their names."""
 
     theirs: str
     of: str
@@ -68,7 +68,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """`theirs` is stored there and computed here, as `value`."""
+    """`theirs` is a table that we compute: `value`."""
 
     theirs: str
     value: Tensor
@@ -76,7 +76,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Keys that match this pattern wholly carry nothing."""
+    """Keys that match this pattern as a whole are not read."""
 
     theirs: str
 
@@ -84,14 +84,14 @@ class Drop:
 Table = Sequence[Rule | Copy | Given | Drop]
 
 GIVEN = 1e-3
-"""How far a stored table may be from ours: its angles are large, and float32."""
+"""The largest difference between a stored table and ours: float32 sines of large angles."""
 OLD = re.compile(r"(?<=LayerNorm\.)(gamma|beta)$")
 NEW = {"gamma": "weight", "beta": "bias"}
-"""What files of 2018, the first BERTs among them, call the weight and bias of a norm."""
+"""The names of the weight and bias of a norm in files of 2018, such as the first BERTs."""
 
 
 def each(layers: int, rules: Iterable[Rule]) -> list[Rule]:
-    """The rules of every layer of a stack."""
+    """Return the rules of every layer of a stack."""
     rules = list(rules)
     return [rule.at(layer) for layer in range(layers) for rule in rules]
 
@@ -108,14 +108,14 @@ def layers(
 
 
 def linear(ours: str | tuple[str, ...], theirs: str, bias: bool = True, transpose: bool = False) -> list[Rule]:
-    """The weight of a linear layer or norm and, if it has one, its bias."""
+    """Return the rules of the weight of a linear layer or norm and, if it has one, of its bias."""
     parts = (ours,) if isinstance(ours, str) else ours
     rules = [Rule(tuple(f"{part}.weight" for part in parts), f"{theirs}.weight", transpose)]
     return [*rules, Rule(tuple(f"{part}.bias" for part in parts), f"{theirs}.bias")] if bias else rules
 
 
 def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequence[int]]) -> State:
-    """Give every weight of `shapes` (our names) from what a file holds (their names)."""
+    """Return each weight of `shapes` (our names) from the `state` of a file (their names); errors name the weight."""
     rules = [entry for entry in table if isinstance(entry, Rule)]
     state = {OLD.sub(lambda old: NEW[old[0]], key): tensor for key, tensor in state.items()}
     left = dict(state)
@@ -152,7 +152,7 @@ def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequ
 
 
 def to_theirs(state: Mapping[str, Tensor], table: Table) -> State:
-    """Give every weight under the name that a file of this family stores it by."""
+    """Return each weight of `state` (our names) as a file of the family stores it."""
     rules = [entry for entry in table if isinstance(entry, Rule)]
     taken = [part for rule in rules for part in rule.parts]
     _complain("missing", [part for part in taken if part not in state])

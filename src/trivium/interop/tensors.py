@@ -50,7 +50,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def write(folder: Path, state: State, shard_bytes: int) -> None:
-    """Write a state as one file, or as several of at most `shard_bytes` (a tensor is never cut) and their index."""
+    """Write a state as one file, or as several of at most `shard_bytes` and their index; a tensor is never cut."""
     groups: list[State] = [{}]
     size = 0
     for name, tensor in state.items():
