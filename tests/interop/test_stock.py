@@ -303,6 +303,29 @@ def test_ours_to_stock(stock_model, tmp_path: Path) -> None:
     assert (tied[0] == tied[1]) == config.tie
 
 
+BARE = [name for name, (family, _, _) in CASES.items() if by_type(family).bare]
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_an_encoder_without_a_head(name: str, tmp_path: Path) -> None:
+    """The bare class of every encoder, both ways: its hidden states, and no key but the pooler's that is not there."""
+    family, base, changes = CASES[name]
+    config = transformers.AutoConfig.for_model(family, **{**base, **changes})
+    reference = transformers.AutoModel.from_config(config, attn_implementation="eager").eval()
+    randomise(reference)
+    reference.save_pretrained(tmp_path / "theirs")
+    ours = trivium.load(tmp_path / "theirs")
+    ids = torch.randint(3, 101, (2, 9), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        wanted = reference(input_ids=ids).last_hidden_state
+    assert ours.config.head.kind == "none" and close(ours.hidden(ids), wanted)
+    ours.save(tmp_path / "ours")
+    again, info = transformers.AutoModel.from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert not [key for keys in info.values() for key in keys if "pooler" not in key]
+    with torch.no_grad():
+        assert close(again.eval()(input_ids=ids).last_hidden_state, wanted)
+
+
 def test_every_family_is_compared_somewhere() -> None:
     assert {family for family, _, _ in CASES.values()} | {"llama", "gpt2"} == set(families())
 
