@@ -22,7 +22,7 @@ CASES = [
     ("chat", "none.jsonl", None, "none.jsonl: cannot read: No such file"),
     ("chat", "r.jsonl", b"", "no rows to train on"),
     ("chat", "r.jsonl", b'{"question": "q", "answer": "a"}\n{"question": \n', "r.jsonl:2: not JSON"),
-    ("chat", "r.jsonl", b'["a"]\n', "r.jsonl:1: expected a JSON object"),
+    ("chat", "r.jsonl", b'["a"]\n', "r.jsonl:1: expected an object, found str"),
     ("chat", "r.jsonl", lines({"ask": "q"}), "r.jsonl:1: expected the keys of one of the formats"),
     ("chat", "r.jsonl", lines({"question": "q", "answer": " "}), "r.jsonl:1: answer: expected some text"),
     ("chat", "r.jsonl", lines({"instruction": "i", "outputs": "o"}), "r.jsonl:1: outputs: input should be a"),
@@ -31,7 +31,7 @@ CASES = [
     ("chat", "r.jsonl", lines({"messages": TURN[:1]}), "r.jsonl:1: messages: expected the assistant's answer"),
     ("chat", "r.jsonl", lines({"prompt": "p", "chosen": "a", "rejected": "b"}), "are for the task prefer"),
     ("chat", "r.json", b"[1]", "r.json:1: expected an object"),
-    ("chat", "r.json", b'{"rows": []}', 'expected a list of rows, or one under "data"'),
+    ("chat", "r.json", b"3", "expected a list of rows, or one under a key, found int"),
     ("classify", "r.jsonl", lines(GOOD, {"txt": "b"}), "r.jsonl:2: expected the keys {text}"),
     ("classify", "r.jsonl", lines(GOOD, {"text": "b", "label": "y"}, {"text": "c"}), "r.jsonl:3: label: expected one"),
     ("classify", "r.jsonl", lines(GOOD, GOOD), "r.jsonl: expected at least two labels, found x"),
@@ -44,11 +44,11 @@ CASES = [
         "r.csv:1: expected the keys {text} of label rows, found {sentense, label}",
     ),
     ("classify", "r.tsv", b"text\tlabel\nb\ta\tx\n", "r.tsv:1: "),
-    ("classify", "r.txt", b"a\tx\n", "choose two columns by `columns`"),
+    ("classify", "r.txt", b"a\tx\n", "choose its columns by number, such as `--columns 1,2`"),
     ("tag", "r.jsonl", lines({"tokens": ["a", "b"], "tags": ["O"]}), "r.jsonl:1: tags: expected one for each of 2"),
     ("tag", "r.conll", b"Ann O\n\nran\n", "r.conll:3: expected a word and its tag, found 'ran'"),
     ("tag", "r.jsonl", lines({"tokens": ["a", "b"], "tags": ["O", "X"]}, {"tokens": ["a"]}), "r.jsonl:2: tags: "),
-    ("extract", "r.json", json.dumps(SQUAD).encode(), "r.json:1: paragraphs[0].qas[0]: expected SQuAD's keys"),
+    ("extract", "r.json", json.dumps(SQUAD).encode(), "r.json:1.1: answers: expected the answers of a row"),
     (
         "extract",
         "r.jsonl",
@@ -61,7 +61,7 @@ CASES = [
         lines({"question": "q", "context": "abc", "answers": {"text": ["c"]}}),
         "r.jsonl:1: answers.answer_start: expected one for each of 1 texts, found 0",
     ),
-    ("extract", "r.jsonl", lines({"question": "q", "context": "abc"}), "set objective.unanswerable=true"),
+    ("extract", "r.jsonl", lines({"question": "q", "context": "abc", "answer": ""}), "set objective.unanswerable=true"),
     (
         "embed",
         "r.jsonl",
@@ -73,7 +73,12 @@ CASES = [
     ("summarize", "r.jsonl", lines({"document": "d", "summary": ["s", ""]}), "r.jsonl:1: summary[1]: expected"),
     ("prefer", "r.jsonl", lines({"prompt": "p", "chosen": "a"}), "r.jsonl:1: expected the keys {chosen, rejected}"),
     ("prefer", "r.jsonl", lines({"prompt": "p", "chosen": " ", "rejected": "b"}), "r.jsonl:1: chosen: expected an"),
-    ("prefer", "r.jsonl", lines({"prompt": [{"role": 1}], "chosen": "a", "rejected": "b"}), "r.jsonl:1: prompt[0]: "),
+    (
+        "prefer",
+        "r.jsonl",
+        lines({"prompt": [{"role": 1}], "chosen": "a", "rejected": "b"}),
+        "r.jsonl:1: prompt[0].role: field required",
+    ),
 ]
 
 

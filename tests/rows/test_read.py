@@ -64,7 +64,7 @@ def test_turns_in_a_row_by_one_speaker_are_joined():
         (dialogue(("user", "")), "dialogue[0].text: expected some text, found ''"),
         ({**QUESTION, "answer": ""}, "answer: expected some text"),
         ({**QUESTION, "question": "\t"}, "question: expected some text"),
-        ({**QUESTION, "answer": 3}, "answer: input should be a valid string, found 3"),
+        ({**QUESTION, "answer": 3}, "answer: expected a text, or a list of them, found 3"),
         ({**QUESTION, "context": 3}, "context: input should be a valid string, found 3"),
         ({**INSTRUCTION, "outputs": []}, "outputs: expected at least one, found none"),
         ({**INSTRUCTION, "outputs": "three"}, "outputs: input should be a valid list, found 'three'"),
@@ -72,9 +72,12 @@ def test_turns_in_a_row_by_one_speaker_are_joined():
         ({**INSTRUCTION, "outputs": ["a", ""]}, "outputs[1]: expected some text"),
         ({"dialogue": "hi", "response": "x"}, "dialogue: input should be a valid list"),
         ({"dialogue": [{"speaker": "user"}], "response": "x"}, "dialogue[0].text: field required"),
-        ({"dialogue": ["hi"], "response": "x"}, "dialogue[0]: input should be a valid dictionary"),
+        ({"dialogue": [3], "response": "x"}, "dialogue[0]: expected a turn with speaker and text, found 3"),
         ({"question": "q"}, "expected the keys of one of the formats dialogue {dialogue}; messages {messages}; "),
-        ({"prompt": "x", "chosen": "y", "rejected": "z"}, "found {prompt, chosen, rejected}; rows of chosen"),
+        (
+            {"prompt": "x", "chosen": "y", "rejected": "z"},
+            "rows of chosen and rejected answers are for the task prefer",
+        ),
         ({}, "found {}"),
     ],
 )
@@ -147,7 +150,7 @@ def test_a_row_that_only_asks_is_recognised_without_its_answer(keys, kind):
 def test_keys_of_several_formats_are_an_error_that_the_option_settles():
     row = {"source": "a", "target": "b", "document": "c", "summary": "d"}
     with pytest.raises(
-        DataError, match=r"f:1: the keys .* fit several formats: pair .*; summary .*; choose one by `format`"
+        DataError, match=r"f:1: the keys .* fit several formats: pair .*; summary .*; choose one by `--format`"
     ):
         parse(row, "f:1")
     assert parse(row, "f:1", RowReading(format="summary")).references == ("d",)
@@ -167,7 +170,10 @@ def test_rows_that_do_not_fit_are_counted_on_request(tmp_path):
     )
     counts = Counter()
     found = list(read_conversations([file], RowReading(skip_bad=True), counts))
-    assert [where[-1] for where, _ in found] == ["1", "4"] and counts == {BAD: 2}
+    assert [where[-1] for where, _ in found] == ["1", "4"] and counts == {
+        f"{BAD}: its keys fit no format": 1,
+        f"{BAD}: answer: expected some text": 1,
+    }
     with pytest.raises(DataError, match=r"rows\.jsonl:2: "):
         list(read_conversations([file]))
 

@@ -4,6 +4,8 @@ import pytest
 import zstandard
 
 from trivium.base.errors import ConfigError, DataError
+from trivium.rows.read import RowReading, chosen
+from trivium.rows.record import Record
 from trivium.rows.table import rows
 
 SQUAD = {
@@ -65,6 +67,10 @@ def test_instances_become_rows(tmp_path):
     assert [(where[-3:], row["output"]) for where, row in rows(file)] == [("1.1", "b"), ("1.2", "d")]
 
 
+def picked(file, columns):
+    return [(where, row) for where, row, _ in chosen(file, RowReading(columns=columns), Record)]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "columns", "found"),
     [
@@ -78,33 +84,34 @@ def test_instances_become_rows(tmp_path):
 def test_columns_are_source_and_target(tmp_path, name, text, columns, found):
     file = write(tmp_path / name, text)
     wanted = [(f"{file}:{n}", {"source": source, "target": target}) for n, source, target in found]
-    assert list(rows(file, columns)) == wanted
+    assert picked(file, columns) == wanted
 
 
 @pytest.mark.parametrize(
     ("name", "text", "columns", "error", "message"),
     [
-        ("a.txt", "x\ty", (), DataError, "choose two columns by `columns`"),
+        ("a.txt", "x\ty", (), DataError, "choose its columns by number, such as `--columns 1,2`"),
         ("a.txt", "x", ("1", "2"), DataError, r"a.txt:1: expected at least 2 columns, found 1"),
         ("a.csv", "a,b\n1,2\n", ("a", "c"), DataError, "a.csv:1: expected the column 'c', found a, b"),
-        ("a.csv", "a,b\n1,2\n", ("a",), ConfigError, "columns: expected two"),
+        ("a.csv", "a,b\n1,2\n", ("a", "b", "c"), ConfigError, "columns: expected two, source and target, found"),
         ("a.txt", "x\ty", ("0", "1"), ConfigError, "numbers from 1"),
         ("a.jsonl", '{"a": 1}', ("1", "2"), ConfigError, "name the columns"),
+        ("a.json", '{"a": 1}\n{"a": 2', (), DataError, "a.json: line 2: not JSON: "),
+        ("a.json", "3", (), DataError, "expected a list of rows"),
         (
             "a.json",
-            '{"a": 1}\n{"a": 2}',
+            '{"train": [{"a": 1}], "test": [{"a": 2}]}',
             (),
             DataError,
-            "a.json: line 2: not JSON: .*name a file with one object per line .jsonl",
+            "lists of rows: train, test; .*key=train",
         ),
-        ("a.json", '{"a": 1}', (), DataError, "expected a list of rows"),
         ("a.json", "[1]", (), DataError, "a.json:1: expected an object, found int"),
         ("a.bin", "x", (), DataError, "expected a file of rows"),
     ],
 )
 def test_what_cannot_be_read_is_told(tmp_path, name, text, columns, error, message):
     with pytest.raises(error, match=message):
-        list(rows(write(tmp_path / name, text), columns))
+        picked(write(tmp_path / name, text), columns)
     with pytest.raises(DataError, match=r"[Nn]o such file"):
         list(rows(tmp_path / "nowhere.json"))
 

@@ -33,6 +33,8 @@ class Message:
     role: str
     content: str
     train: bool | None = None
+    reasoning: str | None = None
+    """What the assistant thinks before the content; only some chat templates write it."""
 
 
 @dataclass(frozen=True, slots=True)

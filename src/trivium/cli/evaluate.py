@@ -14,6 +14,7 @@ def evaluate(
     data: Annotated[list[Path] | None, typer.Option("--data", "-d", help="A data folder, or files of rows.")] = None,
     task: o.TaskName = None,
     format: o.Format = None,
+    columns: o.Columns = None,
     skip_bad: o.SkipBad = False,
     length: Annotated[int | None, typer.Option(help="Tokens in a row of a data folder [the model's context].")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the confusion matrix of a classification here.")] = None,
@@ -50,7 +51,7 @@ def evaluate(
         from trivium.task.predict import evaluate_files, parted, rows_as
 
         own, rows = parted(overrides or [])
-        found = evaluate_files(model, data, task, rows_as(rows, format, skip_bad), own)
+        found = evaluate_files(model, data, task, rows_as(rows, format, skip_bad, columns), own)
         tell(found)
         if picture is not None and confusion(found, picture):
             say(f"the confusion matrix is {picture}")

@@ -16,10 +16,11 @@ def finetune(
     valid: Annotated[list[str] | None, typer.Option(help="Held-out rows, on which the metrics are measured.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A recipe whose fields replace the task's defaults.")] = None,
     format: o.Format = None,
+    columns: o.Columns = None,
     skip_bad: o.SkipBad = False,
     train: Annotated[str | None, typer.Option(help="Train on which answers of a dialogue: all or last [all].")] = None,
     references: Annotated[str | None, typer.Option(help="Of several answers: sample, all or best [sample].")] = None,
-    too_long: Annotated[str | None, typer.Option(help="drop, truncate-context or truncate-left [drop].")] = None,
+    too_long: o.TooLong = None,
     lora: Annotated[int | None, typer.Option(help="Train only low-rank adapters (LoRA) of this rank.")] = None,
     head: Annotated[bool, typer.Option(help="classify, extract: use a head on an encoder-decoder model too.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
@@ -33,11 +34,9 @@ def finetune(
 
     folder = out or Path("runs") / task
     options = {
-        "data.rows.format": format,
-        "data.rows.skip_bad": "true" if skip_bad else None,
+        **o.reading(format, skip_bad, columns, too_long),
         "objective.train": train,
         "objective.references": references,
-        "data.too_long": too_long,
         "lora.rank": lora,
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
@@ -55,10 +54,12 @@ def predict(
     overrides: o.TaskOverrides = None,
     task: o.TaskName = None,
     format: o.Format = None,
+    columns: o.Columns = None,
+    skip_bad: o.SkipBad = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file [the console].")] = None,
 ) -> None:
     """Write the model's prediction for each row of a file, one JSON object per line."""
     from trivium.task.predict import parted, predict_file, rows_as
 
     own, rows = parted(overrides or [])
-    predict_file(model, source, out, task, rows_as(rows, format), own)
+    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns), own)

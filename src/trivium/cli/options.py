@@ -1,5 +1,6 @@
 """The arguments and options that several commands share: each has one spelling and one help text."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,10 @@ TaskOverrides = Annotated[
 TaskName = Annotated[str | None, typer.Option("--task", help="The task [the one the model was tuned for].")]
 Format = Annotated[str | None, typer.Option("--format", help="The format of the rows [found from their keys].")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count rows that do not fit instead of stopping.")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", help="The columns of input and answer: text,category; by number: 1,2.")
+]
+TooLong = Annotated[str | None, typer.Option(help="drop, truncate-context or truncate-left [drop].")]
 TextKey = Annotated[
     str | None, typer.Option("--text-key", help="The key of the text in rows, or several: title,body [text,content].")
 ]
@@ -40,6 +45,18 @@ MinP = Annotated[float, typer.Option(help="Sample from tokens at least min_p tim
 RepetitionPenalty = Annotated[float, typer.Option(help="Above 1, tokens that already occur become less likely.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same text.")]
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
+
+
+def reading(
+    format: str | None, skip_bad: bool, columns: str | None, too_long: str | None = None
+) -> dict[str, str | None]:
+    """Return what these options set in a recipe."""
+    return {
+        "data.rows.format": format,
+        "data.rows.skip_bad": "true" if skip_bad else None,
+        "data.rows.columns": json.dumps(columns.split(",")) if columns else None,
+        "data.too_long": too_long,
+    }
 
 
 def given(context: typer.Context, names: Iterable[str]) -> dict[str, Any]:

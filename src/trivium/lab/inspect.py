@@ -18,6 +18,7 @@ from trivium.base.types import ALIGNED, IGNORE
 from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows
 from trivium.lab import sheet
+from trivium.rows.notes import Notes
 from trivium.task.feed import open_rows, supervised_rows
 from trivium.task.start import row_length, start_model
 from trivium.token.template import END, MARKERS, end_id
@@ -65,7 +66,7 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
     """Print `count` samples of a recipe from sample `start` on, or write them as a page; return the exit code."""
     model = start_model(recipe)
     tokenizer = model.tokenizer
-    length, notes = row_length(recipe, model), Counter[str]()
+    length, notes = row_length(recipe, model), Notes()
     if recipe.objective.reads == "documents":
         rows, _ = open_rows(recipe, model, length)
     else:
@@ -76,13 +77,19 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
     if isinstance(rows, DocumentRows):
         cut = f"{rows.plan.cut:,} documents are cut"
     else:
-        cut = "; ".join(f"{number:,} rows {reason}" for reason, number in notes.items()) or "no row is cut or left out"
+        cut = (
+            "; ".join(f"{number:,} rows {reason}" for reason, number in notes.counts.items())
+            or "no row is cut or left out"
+        )
     shown = []
     for sample in range(start, start + count):
         epoch, index = loader.locate(sample)
         batch = collate([rows.row(epoch, index)], pad, rows.length)
         shown.append((f"sample {sample}: epoch {epoch}, row {index}", batch))
     flags = [f"{flag}: {number:,} times, first in sample {found.first[flag]}" for flag, number in found.flags.items()]
+    flags += notes.flags()
+    for line in (*notes.formats(), *notes.lines()):
+        say(line)
     if out is None:
         for title, batch in shown:
             say(title)

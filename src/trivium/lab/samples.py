@@ -9,9 +9,8 @@ from rich.text import Text
 from trivium import api
 from trivium.base.types import Segment
 from trivium.objective.instruct import Instruct
-from trivium.rows.read import read_conversations, read_row
+from trivium.rows.read import chosen, read_conversations, read_row
 from trivium.rows.record import Record
-from trivium.rows.table import rows
 from trivium.task.task import by_objective
 from trivium.token.template import differences, render
 from trivium.token.tokenizer import Tokenizer
@@ -36,7 +35,7 @@ def show_samples(model: api.Model, recipe: Recipe, console: Console | None = Non
         else:
             task = by_objective(recipe.objective)
             console.print(f"{path}: rows are read as records of the task {task.kind}; {legend}", soft_wrap=True)
-            for where, row in islice(rows(path, recipe.data.rows.columns, task.record.columns), ROWS):
+            for where, row, _ in islice(chosen(path, recipe.data.rows, task.record), ROWS):
                 console.print(Text(f"{where}: ", "cyan") + _record(row, task.record), soft_wrap=True)
     for line in differences(tokenizer) if talk else ():
         console.print(Text(f"the chat template: {line}", "yellow"), soft_wrap=True)
@@ -57,7 +56,7 @@ def _format(path: str, recipe: Recipe) -> str:
     reading = recipe.data.rows
     if reading.format is not None:
         return reading.format
-    first = next(rows(path, reading.columns, Record.columns), None)
+    first = next(chosen(path, reading, Record), None)
     if first is None:
         return "no format: there are no rows"
     return read_row(first[1], first[0], lambda one: one.kind, None)

@@ -1,10 +1,12 @@
 """Files of rows become Records and conversations; every error names the file and the row.
 
-The keys of a row decide its kind; other keys are ignored. Where the keys fit several kinds, the kind with more of them
-is taken (a `prompt` beside `messages` is a note). If two kinds have as many, that is an error, and the option `format`
-decides. Only kinds with a form in words are candidates: a task with a head reads rows of its own kind.
+The keys of a row decide its kind; other keys are named once for each file (see `notes`). Where the keys fit several
+kinds, the kind with more of them is taken (a `prompt` beside `messages` is a note), then the kind that has more of them
+under its own names. If two kinds have as many, that is an error, and the option `format` decides. Only kinds with a
+form in words are candidates: a task with a head reads rows of its own kind.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -18,7 +20,8 @@ from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
 from trivium.rows import table
-from trivium.rows.record import Conversation, Record
+from trivium.rows.notes import Notes
+from trivium.rows.record import TAIL, Conversation, Record
 
 BAD = "row that does not fit"
 """The reason under which `skip_bad` counts."""
@@ -31,8 +34,12 @@ class RowReading(Config):
     format: str | None = None
     """The kind of every row, in place of what its keys say."""
     columns: Seq[str] = ()
-    """Two columns of a table, the input and the answer (source and target, text and label): names of its header, or
-    numbers from 1 for a table without a header."""
+    """The columns of a table that are read, in the order input and answer (source and target, text and label), or one
+    more between them where the kind has one: names of its header, or numbers from 1 for a table without a header."""
+    key: str | None = None
+    """The key of the list of rows in a .json file that has several."""
+    without: Seq[str] = ()
+    """Rows with one of these labels are left out and counted."""
     speakers: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {}
     """The roles of speakers that a corpus names differently: `{clerk = "assistant"}`."""
     prefix: str | None = None
@@ -44,20 +51,28 @@ class RowReading(Config):
 def recognise(names: Iterable[str], asking: bool = False) -> type[Record]:
     """Return the kind of a row with these keys; a ValueError names the keys and the kinds.
 
-    A row that is `asking` needs no answer; of several kinds that fit it, the first is taken.
+    Of several kinds that fit, the one with more of the keys is taken, then the one that has more of them under its own
+    names. A row that is `asking` needs no answer; of kinds that fit it alike, the first is taken.
     """
-    names = [str(name) for name in names]
+    row = names if isinstance(names, Mapping) else [str(name) for name in names]
     known = [kind for kind in Record.kinds.values() if kind.chats()]
-    found = {kind: kind.keys(names).keys() for kind in known}
-    # An id says nothing of a row: many corpora number their rows.
-    fitting = {kind: len(keys - {"id"}) for kind, keys in found.items() if keys >= {*kind.required(asking)}}
-    best = [kind for kind, count in fitting.items() if count == max(fitting.values())]
+    keys = {kind: kind.keys(row) for kind in known}
+    ranks = {
+        kind: (len(found.keys() - {"id"}), sum(field == key != "id" for field, key in found.items()))
+        for kind, found in keys.items()
+        if found.keys() >= {*kind.required(asking)}
+    }
+    best = [kind for kind, rank in ranks.items() if rank == max(ranks.values())]
     if len(best) == 1 or (best and asking):
         return best[0]
     formats = "; ".join(f"{kind.kind} {{{', '.join(kind.required(asking))}}}" for kind in (best or known))
+    found = ", ".join(map(str, row))
     if best:
-        raise ValueError(f"the keys {{{', '.join(names)}}} fit several formats: {formats}; choose one by `format`")
-    raise ValueError(f"expected the keys of one of the formats {formats}; found {{{', '.join(names)}}}")
+        raise ValueError(f"the keys {{{found}}} fit several formats: {formats}; choose one by `--format`")
+    raise ValueError(
+        f"expected the keys of one of the formats {formats}; found {{{found}}}; "
+        "`--columns INPUT,ANSWER` chooses two of them"
+    )
 
 
 def format_of(reading: RowReading, kind: type[Record] | None = None) -> type[Record] | None:
@@ -89,19 +104,41 @@ def parse(row: Mapping[str, Any], kind: type[Record], asking: bool = False) -> R
         raise ValueError(explain(wrong, keys)) from None
 
 
-def conversation(record: Record, reading: RowReading = RowReading(), asking: bool = False) -> Conversation:
-    """Return a record in words, with its prefix; a record without an answer that is not `asking` is a ValueError."""
-    made = record.chat(reading.speakers)
+def conversation(
+    record: Record, reading: RowReading = RowReading(), asking: bool = False, notes: Notes | None = None
+) -> Conversation:
+    """Return a record in words, with its prefix; what it guesses or leaves out goes to `notes`.
+
+    What stands behind the last answer is left out, unless the record is `asking`. Without an answer it is a ValueError.
+    """
+    made = record.words(reading.speakers)
     if not (made.references or asking):
-        raise ValueError(
-            f"{record.required()[0]}: expected the assistant's answer at the end, "
-            f"found a turn of the {made.messages[-1].role}"
-        )
+        made = _answered(made, record.required()[0])
+    if notes is not None:
+        notes.remark(made.remarks)
     prefix = made.prefix if reading.prefix is None else reading.prefix
     if not prefix:
         return replace(made, prefix="")
     *before, last = made.messages or (Message("user", ""),)
     return replace(made, messages=(*before, replace(last, content=prefix + last.content)), prefix="")
+
+
+def _answered(made: Conversation, key: str) -> Conversation:
+    """Return a conversation that ends with its last answer."""
+    answers = [i for i, message in enumerate(made.messages) if message.role == "assistant"]
+    if not answers:
+        raise ValueError(
+            f"{key}: expected the assistant's answer at the end, found a turn of the {made.messages[-1].role}"
+        )
+    last = made.messages[answers[-1]]
+    return replace(
+        made,
+        messages=made.messages[: answers[-1]],
+        references=(last.content,),
+        train=last.train,
+        reasoning=last.reasoning,
+        remarks=(*made.remarks, TAIL),
+    )
 
 
 def read(
@@ -111,24 +148,57 @@ def read(
     counts: Counter[str] | None = None,
     kind: type[Record] | None = None,
     asking: bool = False,
+    notes: Notes | None = None,
 ) -> Iterator[tuple[str, Made]]:
     """Read files as (where, make(record)); all records are of one `kind`, or each is of the kind of its keys.
 
     A row that does not fit, or that `make` refuses by a ValueError, is a DataError; with `skip_bad` it is left out and
-    counted in `counts`. Rows that are `asking`, or of a given `kind`, may lack their answer.
+    counted in `counts`, else in `notes`. Rows that are `asking`, or of a given `kind`, may lack their answer. What the
+    rows have beside what is used goes to `notes`.
     """
-    wanted = format_of(reading, kind)
+    wanted, notes = format_of(reading, kind), Notes() if notes is None else notes
+    drop = notes.remark if counts is None else counts.update
     for path in paths:
-        for where, row in table.rows(path, reading.columns, (wanted or Record).columns):
+        notes.open(path)
+        for where, row, others in chosen(path, reading, wanted or Record):
             try:
-                made = read_row(row, where, make, wanted, asking or kind is not None)
-            except DataError:
+                made = _made(row, make, wanted, asking or kind is not None, reading, notes, others)
+            except (ValueError, DataError) as wrong:
+                text = explain(wrong, {}) if isinstance(wrong, ValidationError) else str(wrong)
                 if not reading.skip_bad:
-                    raise
-                if counts is not None:
-                    counts[BAD] += 1
+                    raise DataError(f"{where}: {text}{_hint(row, path, reading, notes, wanted)}") from None
+                drop([f"{BAD}: {_reason(text)}"])
             else:
-                yield where, made
+                if made is None:
+                    drop([f"left out by its label: {', '.join(reading.without)}"])
+                else:
+                    yield where, made[0]
+
+
+def _made(
+    row: Mapping[str, Any],
+    make: Callable[[Any], Made],
+    wanted: type[Record] | None,
+    asking: bool,
+    reading: RowReading,
+    notes: Notes,
+    others: Iterable[str] = (),
+) -> tuple[Made] | None:
+    """Return make(record) of one row, in a tuple; None for a row whose label is left out."""
+    kind = wanted or recognise(row, asking)
+    try:
+        record = parse(row, kind, asking)
+        if reading.without and {*getattr(record, "labels", ())} & {*reading.without}:
+            return None
+        made = make(record)
+    except ValidationError:
+        raise
+    except ValueError as wrong:  # people know a field by the name that it has in their file
+        text, names = str(wrong), {field: key for field, key in kind.keys(row).items() if field != key}
+        field = re.match(r"\w*", text)[0]  # type: ignore[index]
+        raise ValueError(names.get(field, field) + text[len(field) :]) from None
+    notes.add(kind.kind, kind.left(row, notes.words), others, record.remarks)
+    return (made,)
 
 
 def read_row(
@@ -136,11 +206,38 @@ def read_row(
 ) -> Made:
     """Return make(record) for one row; `where` (file and row number) stands before every error, a DataError."""
     try:
-        return make(parse(row, kind or recognise(row, asking), asking))
+        made = _made(row, make, kind, asking, RowReading(), Notes())
     except ValidationError as wrong:
         raise DataError(f"{where}: {explain(wrong, {})}") from None
     except (ValueError, DataError) as wrong:
-        raise DataError(f"{where}: {wrong}{_preferred(row)}") from None
+        raise DataError(f"{where}: {wrong}{'' if kind else _preferred(row)}") from None
+    assert made is not None
+    return made[0]
+
+
+def chosen(
+    path: str | Path, reading: RowReading, kind: type[Record]
+) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
+    """Yield the rows of a file, with their chosen columns alone, and the names of the others."""
+    columns = reading.columns if table.suffix(Path(path)) not in table.CONLL else ()
+    names = kind.columns if len(columns) < 3 else kind.wide
+    if len(columns) > max(2, len(names)) or (len(columns) == 3 and not names):
+        raise ConfigError(f"columns: expected two, {' and '.join(kind.columns)}, found {', '.join(columns)}")
+    if len(columns) == 1 and kind.answer_field:
+        names = tuple(name for name in names if name != kind.answer_field)
+    numbered = bool(columns) and all(name.isdigit() for name in columns)
+    if "0" in columns:
+        raise ConfigError("columns: expected numbers from 1")
+    for where, row in table.rows(path, numbered, reading.key):
+        if missing := next((name for name in columns if name not in row), None):
+            found = f"{len(row)}" if numbered else ", ".join(map(str, row))
+            wanted = f"at least {max(map(int, columns))} columns" if numbered else f"the column {missing!r}"
+            raise DataError(f"{where}: expected {wanted}, found {found}")
+        if not columns:
+            yield where, row, []
+            continue
+        picked = dict(zip(names, (row[name] for name in columns), strict=False))
+        yield where, picked, [f"column {name}" if numbered else name for name in row if name not in columns]
 
 
 def read_conversations(
@@ -148,9 +245,31 @@ def read_conversations(
     reading: RowReading = RowReading(),
     counts: Counter[str] | None = None,
     asking: bool = False,
+    notes: Notes | None = None,
 ) -> Iterator[tuple[str, Conversation]]:
     """Read files of rows as (where, conversation)."""
-    return read(partial(conversation, reading=reading, asking=asking), paths, reading, counts, asking=asking)
+    notes = Notes() if notes is None else notes
+    make = partial(conversation, reading=reading, asking=asking, notes=notes)
+    return read(make, paths, reading, counts, asking=asking, notes=notes)
+
+
+def _hint(
+    row: Mapping[str, Any], path: str | Path, reading: RowReading, notes: Notes, wanted: type[Record] | None
+) -> str:
+    """Return what may mend the first row that does not fit."""
+    table_of = table.suffix(Path(path)) in (".csv", ".tsv")
+    if table_of and not (reading.columns or notes.rows):
+        line = ", ".join(map(str, row))
+        return f"; the first line ({line:.60}) may be no header: `--columns 1,2` takes columns by number"
+    return "" if wanted else _preferred(row)
+
+
+def _reason(text: str) -> str:
+    """Return an error of one row without what is special about the row."""
+    if text.startswith("expected the keys of one of"):
+        return "its keys fit no format"
+    text = re.sub(r"; (found|`--).*|, found .*", "", text)
+    return re.sub(r"\[\d+\]", "[]", text)
 
 
 def _preferred(names: Iterable[str]) -> str:

@@ -5,16 +5,26 @@ A kind has up to two forms: in words, as a conversation (`chat`), and before the
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from trivium.base.config import Choice
 from trivium.base.types import Example, Message
+from trivium.rows.turns import history_of, merge, said, unread, with_tools
 from trivium.token.layout import Layout
 
 CUT = "cut to the model's context"
 """The reason under which shortened rows are counted. Reasons that begin with "cut" are of rows that stay."""
+STRADDLED = "a token straddles the border of the answer, so that no span of tokens is the answer exactly"
+KEPT = (STRADDLED,)
+"""The reasons under which rows are counted that stay as they are."""
+TAIL = "what stands behind the last answer is left out"
+MEANINGFUL = frozenset(
+    {"system", "system_prompt", "history", "tools", "functions", "tool_calls", "function_call", "weight"}
+    | {"reasoning_content", "reasoning", "thinking", "image", "images", "audio", "audios", "video", "videos"}
+)
+"""Keys of rows, and of turns, that mean something for training wherever they stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +37,55 @@ class Conversation:
     """Whether the answer is trained; None leaves it to the recipe."""
     prefix: str = ""
     """The text before the last message that tells a model of many tasks the task of the row."""
+    reasoning: str | None = None
+    """What the assistant thinks before the answer."""
+    remarks: tuple[str, ...] = ()
+    """What was guessed or left out."""
 
     def complete(self, reference: int = 0) -> tuple[Message, ...]:
         """Return the messages with one of the references as the last turn of the assistant."""
-        return merge((*self.messages, Message("assistant", self.references[reference], self.train)))
+        return merge((*self.messages, Message("assistant", self.references[reference], self.train, self.reasoning)))
 
 
 class Record(Choice):
-    """A row. The fields of a kind are the keys of its rows; a field without a default is required."""
+    """A row. The fields of a kind are the keys of its rows; a field without a default is required.
+
+    The fields here stand in front of a conversation; every kind with a form in words takes them.
+    """
 
     kinds: ClassVar[dict[str, type["Record"]]]
     also: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Other common names of a field."""
-    columns: ClassVar[tuple[str, str]] = ("source", "target")
-    """The fields that two chosen columns of a table fill."""
+    columns: ClassVar[tuple[str, ...]] = ("source", "target")
+    """The fields that one or two chosen columns of a table fill."""
+    wide: ClassVar[tuple[str, ...]] = ()
+    """The fields that three chosen columns fill."""
     answer_field: ClassVar[str] = ""
     """The field that a model learns to say. A row that only asks may lack it."""
+    meaningful: ClassVar[frozenset[str]] = MEANINGFUL
+    """Keys that mean something for this kind; where one is not used, that is a red flag."""
+    turn_fields: ClassVar[tuple[str, ...]] = ()
+    """The fields that are lists of turns."""
+    before: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "system": ("system_prompt", "system_message"),
+        "history": (),
+        "tools": ("functions",),
+        "reasoning": ("reasoning_content", "thinking"),
+    }
+    """The fields that only the form in words has, and their other names."""
+
+    system: str | None = None
+    history: Any = None
+    tools: Any = None
+    reasoning: str | None = None
 
     @classmethod
     def keys(cls, names: Iterable[str]) -> dict[str, str]:
-        """Return, for each field that a row with these keys has, the key in the row."""
-        names = set(names)
+        """Return, for each field that a row with these keys has, the key in the row; capitals do not matter."""
+        known = {name.strip().lower(): name for name in reversed([*names]) if isinstance(name, str)}
+        also = {**Record.before, **cls.also}
         found = {
-            field: next((key for key in (field, *cls.also.get(field, ())) if key in names), None)
+            field: next((known[key] for key in (field, *also.get(field, ())) if key in known), None)
             for field in cls.model_fields
         }
         return {field: key for field, key in found.items() if key is not None}
@@ -64,14 +100,45 @@ class Record(Choice):
         ]
 
     @classmethod
+    def left(cls, row: Mapping[str, Any], words: bool) -> Iterator[tuple[str, bool]]:
+        """Yield the keys of a row that are not used, and whether each of them means something.
+
+        `words` says whether the row is read in words; before a head nothing stands in front of it.
+        """
+        keys = cls.keys(row)
+        used = {key for field, key in keys.items() if words or field not in cls.before}
+        for key, value in row.items():
+            if key not in used and not (value is None or (isinstance(value, str | list | dict | tuple) and not value)):
+                yield key, str(key).strip().lower() in cls.meaningful
+        for field in cls.turn_fields:
+            for name in unread(row.get(keys.get(field, field))):
+                yield f"{keys[field]}[].{name}", name in cls.meaningful
+
+    @classmethod
     def chats(cls) -> bool:
         """Return whether this kind has a form in words."""
         return cls.chat is not Record.chat
 
-    def chat(self, speakers: Mapping[str, str]) -> Conversation:
-        """Return the row as a conversation, without references if it has no answer.
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was guessed about the row, in any form."""
+        return ()
 
-        `speakers` maps names of speakers to user, assistant or system. A row that cannot be one is a ValueError.
+    def opening(self) -> tuple[Message, ...]:
+        """Return what stands in front of the row's own turns: its system message and its history."""
+        start = [Message("system", self.system)] if self.system and self.system.strip() else []
+        return (*start, *(history_of(self.history) if self.history else ()))
+
+    def words(self, speakers: Mapping[str, str]) -> Conversation:
+        """Return the row as a conversation, with its system message, history, tools and reasoning."""
+        made = self.chat(speakers)
+        messages = with_tools(merge((*self.opening(), *made.messages)), self.tools)
+        return replace(made, messages=messages, reasoning=made.reasoning or self.reasoning)
+
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
+        """Return the row's own turns as a conversation, without references if it has no answer.
+
+        `speakers` maps names of speakers to roles. A row that cannot be a conversation is a ValueError.
         """
         raise NotImplementedError(f"{self.kind} has no form in words")
 
@@ -97,13 +164,6 @@ def single(prompt: str, answers: Iterable[str], prefix: str = "") -> Conversatio
     return Conversation((Message("user", prompt),), tuple(dict.fromkeys(answers)), prefix=prefix)
 
 
-def said(text: str, key: str) -> str:
-    """Return a text; a blank one is a ValueError that names its key."""
-    if not text.strip():
-        raise ValueError(f"{key}: expected some text, found {text!r}")
-    return text
-
-
 def answers_of(texts: str | Iterable[str] | None, key: str) -> list[str]:
     """Return one answer or a list of them, none of them blank; None gives no answers, an empty list is a ValueError."""
     if texts is None or isinstance(texts, str):
@@ -114,16 +174,6 @@ def answers_of(texts: str | Iterable[str] | None, key: str) -> list[str]:
     return found
 
 
-def merge(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Join successive turns of one speaker by a newline, unless one of them is trained and the other is not."""
-    merged: list[Message] = []
-    for message in messages:
-        if merged and (merged[-1].role, merged[-1].train) == (message.role, message.train):
-            message = Message(message.role, f"{merged.pop().content}\n{message.content}", message.train)
-        merged.append(message)
-    return tuple(merged)
-
-
 def ended(turns: Iterable[Message], key: str) -> Conversation:
     """Return a conversation whose last turn is the answer; it has none if the last speaker is not the assistant."""
     messages = merge(turns)
@@ -132,4 +182,4 @@ def ended(turns: Iterable[Message], key: str) -> Conversation:
     last = messages[-1]
     if last.role != "assistant":
         return Conversation(messages, ())
-    return Conversation(messages[:-1], (last.content,), last.train)
+    return Conversation(messages[:-1], (last.content,), last.train, reasoning=last.reasoning)

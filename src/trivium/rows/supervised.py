@@ -12,6 +12,7 @@ from trivium.base.errors import DataError
 from trivium.base.types import Example, Message, Segment
 from trivium.data.rows import ExampleRows, Packing
 from trivium.objective.instruct import Instruct
+from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, conversation, read
 from trivium.rows.record import Conversation, Record
 from trivium.rows.shorten import Policy, shorten
@@ -31,18 +32,19 @@ def conversation_rows(
     start: int | None = None,
     reading: RowReading = RowReading(),
     too_long: Policy = "drop",
+    notes: Notes | None = None,
 ) -> tuple[ExampleRows, Counter[str]]:
     """Return the rows of files as Examples, and how many were dropped or cut, by reason.
 
     `start` is the first id of the decoder beside an encoder; None is a model without an encoder. No answer is ever cut,
-    so no end token is trained in a wrong place.
+    so no end token is trained in a wrong place. What is not used of the rows goes to `notes`.
     """
     maker = ExampleMaker(tokenizer, objective, length, start, too_long)
 
     def make(record: Record) -> list[list[Example]]:
-        return maker.items(conversation(record, reading))
+        return maker.items(conversation(record, reading, notes=notes))
 
-    choices = [item for _, items in read(make, paths, reading, maker.counts) for item in items]
+    choices = [item for _, items in read(make, paths, reading, maker.counts, notes=notes) for item in items]
     if not choices and maker.counts:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in maker.counts.items())
         raise DataError(f"no rows to train on: every one was dropped ({reasons})")

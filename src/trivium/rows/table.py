@@ -1,16 +1,16 @@
 """Files of rows as plain tables: each row is a dictionary with its address.
 
-Formats: .jsonl, .csv, .tsv and .parquet as `corpus.read` reads them; .json (a list of rows, or a list under
-"data"); CoNLL (.conll, .bio, .iob, .iob2) as tokens and tags; with `columns` any table, .txt included. Nested rows
-become flat: SQuAD's articles and paragraphs become one row a question, an instruction with several `instances` one row
-an instance (`file:3.2` is the second of the third row).
+Formats: .jsonl, .csv, .tsv and .parquet as `corpus.read` reads them; .json; CoNLL (.conll, .bio, .iob, .iob2) as tokens
+and tags; .txt, .csv and .tsv without a header, whose columns have numbers from 1. A .json file is a list of rows, a
+list under a key, an object with a row for each id, or a row on each line; a .jsonl file may hold a list too. Nested
+rows become flat: SQuAD's articles and paragraphs become one row a question, an instruction with several `instances`
+one row an instance (`file:3.2` is the second of the third row).
 
 A table does not know what a row means.
 """
 
-import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +24,35 @@ Row = tuple[str, dict[str, Any]]
 CONLL = (".conll", ".bio", ".iob", ".iob2")
 LARGEST_JSON = 1 << 30
 """The largest .json file in bytes, for it is read whole; larger data belong in .jsonl."""
+SPEAKERS = {"role", "from", "speaker"}
+"""Keys of a turn: a list of turns is part of a row, not a list of rows."""
 
 
-def rows(path: str | Path, columns: Sequence[str] = (), names: tuple[str, str] = ("source", "target")) -> Iterator[Row]:
+def rows(path: str | Path, numbered: bool = False, key: str | None = None) -> Iterator[Row]:
     """Stream the rows of a file as (file:row, row); rows count from 1.
 
-    `columns` are two of a table, by the names of its header or by number if it has none; they are renamed to `names`.
+    The columns of a `numbered` table have the keys "1", "2", ...; it has no header. `key` is that of the list of rows
+    in a .json file with several lists.
     """
     path = Path(path)
     kind = suffix(path)
     if kind in CONLL:
         yield from _conll(path)
-    elif columns:
-        for where, values in _chosen(path, kind, columns):
-            yield where, dict(zip(names, values, strict=True))
-    elif kind == ".json":
-        yield from _flat(_listed(path))
+    elif numbered:
+        yield from _numbered(path, kind)
+    elif kind == ".json" or (kind == ".jsonl" and _first(path) == "["):
+        yield from _flat(_listed(path, key))
     elif kind == ".txt":
         raise DataError(
-            f"{path}: a .txt file of rows is a table: choose two columns by `columns`, "
-            'such as data.rows.columns=["1","2"]'
+            f"{path}: a .txt file of rows is a table: choose its columns by number, such as `--columns 1,2`"
         )
     else:
         yield from _flat(tables.records(path))
+
+
+def _first(path: Path) -> str:
+    """Return the first character of a file that is no white space."""
+    return next((line.strip()[0] for _, line in TextFile(path).lines() if line.strip()), "")
 
 
 def suffix(path: Path) -> str:
@@ -54,29 +60,68 @@ def suffix(path: Path) -> str:
     return Path(unpack.inner_name(path)).suffix
 
 
-def _listed(path: Path) -> Iterator[Row]:
+def _listed(path: Path, key: str | None) -> Iterator[Row]:
     reading = Reading()
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     with unpack.opening(path, reading.unpack_ratio, LARGEST_JSON) as handle:
         try:
-            tree = json.loads(handle.read().decode("utf-8-sig"))
+            text = handle.read().decode("utf-8-sig")
         except UnicodeDecodeError as wrong:
             raise DataError(f"{path}: byte {wrong.start}: expected UTF-8") from None
-        except json.JSONDecodeError as broken:
-            raise DataError(
-                f"{path}: line {broken.lineno}: not JSON: {broken.msg} at column {broken.colno}; "
-                "name a file with one object per line .jsonl"
-            ) from None
-        except RecursionError:
-            raise DataError(f"{path}: not readable JSON: nested too deeply") from None
-    rows = tree.get("data") if isinstance(tree, dict) else tree
-    if not isinstance(rows, list):
-        raise DataError(f'{path}: expected a list of rows, or one under "data", found {type(tree).__name__}')
-    for number, row in enumerate(rows, start=1):
+    try:
+        tree = json.loads(text)
+    except json.JSONDecodeError as broken:
+        problem = f"line {broken.lineno}: not JSON: {broken.msg} at column {broken.colno}"
+        if broken.msg != "Extra data" or broken.lineno == 1:
+            raise DataError(f"{path}: {problem}") from None
+        yield from _lines(path, text)
+        return
+    except RecursionError:
+        raise DataError(f"{path}: not readable JSON: nested too deeply") from None
+    for number, row in enumerate(_rows(path, tree, key), start=1):
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number}: expected an object, found {type(row).__name__}")
         yield f"{path}:{number}", row
+
+
+def _lines(path: Path, text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            row = json.loads(line) if line.strip() else None
+        except ValueError as broken:
+            raise DataError(f"{path}: line {number}: not JSON: {broken}") from None
+        if isinstance(row, dict):
+            yield f"{path}:{number}", row
+        elif row is not None:
+            raise DataError(f"{path}:{number}: expected an object, found {type(row).__name__}")
+
+
+def _rows(path: Path, tree: Any, key: str | None) -> list[Any]:
+    """Return the rows of a .json file: a list, a list under a key, an object of rows by id, or a single row."""
+    if isinstance(tree, list):
+        return tree
+    if not isinstance(tree, dict):
+        raise DataError(f"{path}: expected a list of rows, or one under a key, found {type(tree).__name__}")
+    if key is not None and not isinstance(tree.get(key), list):
+        raise DataError(f"{path}: key: expected a list under one of {', '.join(tree)}, found {key!r}")
+    lists = {name: rows for name, rows in tree.items() if isinstance(rows, list) and _are_rows(rows)}
+    name = key or (
+        "data" if isinstance(tree.get("data"), list) else next(iter(lists), None) if len(lists) == 1 else None
+    )
+    if name is not None:
+        return tree[name]  # type: ignore[no-any-return]
+    if lists:
+        raise DataError(
+            f"{path}: found several lists of rows: {', '.join(lists)}; choose one by data.rows.key={next(iter(lists))}"
+        )
+    if tree and all(isinstance(row, dict) for row in tree.values()):
+        return [{"id": name, **row} for name, row in tree.items()]
+    return [tree]
+
+
+def _are_rows(rows: list[Any]) -> bool:
+    return bool(rows) and all(isinstance(row, dict) for row in rows) and not SPEAKERS & rows[0].keys()
 
 
 def _flat(rows: Iterable[Row]) -> Iterator[Row]:
@@ -95,56 +140,41 @@ def _flat(rows: Iterable[Row]) -> Iterator[Row]:
 
 def _questions(where: str, article: dict[str, Any]) -> Iterator[Row]:
     """Yield the questions of one article of SQuAD, each with its paragraph."""
-    number = 0
+    number, title = 0, {"title": article["title"]} if "title" in article else {}
     for i, paragraph in enumerate(article["paragraphs"]):
         key = f"paragraphs[{i}]"
         try:
             for j, asked in enumerate(paragraph["qas"]):
                 number, key = number + 1, f"paragraphs[{i}].qas[{j}]"
+                given = asked.get("answers")  # a row that only asks has none
                 row = {
-                    "id": asked.get("id", f"{where}.{number}"),
-                    "title": article.get("title", ""),
+                    "id": f"{where}.{number}",
+                    **asked,
+                    **title,
                     "context": paragraph["context"],
                     "question": asked["question"],
-                    "answers": {name: [one[name] for one in asked["answers"]] for name in ("text", "answer_start")},
+                    "answers": given
+                    if given is None
+                    else {name: [one[name] for one in given] for name in ("text", "answer_start")},
                 }
                 yield f"{where}.{number}", row
-        except (KeyError, TypeError) as wrong:
+        except (KeyError, TypeError, AttributeError) as wrong:
             raise DataError(
                 f"{where}: {key}: expected SQuAD's keys context, qas, question and answers: "
                 f"{type(wrong).__name__} {wrong}"
             ) from None
 
 
-def _chosen(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield two columns of a table."""
-    if len(columns) != 2:
-        raise ConfigError(f"columns: expected two, source and target, found {', '.join(columns)}")
-    source, target = columns
-    if not (source.isdigit() and target.isdigit()):
-        for where, row in tables.records(path) if kind != ".json" else _listed(path):
-            if missing := next((name for name in columns if name not in row), None):
-                raise DataError(f"{where}: expected the column {missing!r}, found {', '.join(map(str, row))}")
-            yield where, (row[source], row[target])
-        return
+def _numbered(path: Path, kind: str) -> Iterator[Row]:
+    """Yield the lines of a table without a header: cells are parted by tabs, in .csv as `records` finds out."""
     if kind not in (".txt", ".tsv", ".csv"):
         raise ConfigError(f"columns: {path}: numbers are for .txt, .tsv and .csv; name the columns instead")
-    last = max(int(source), int(target))
-    if min(int(source), int(target)) < 1:
-        raise ConfigError("columns: expected numbers from 1")
-    for number, cells in _cells(path, kind):
-        if len(cells) < last:
-            raise DataError(f"{path}:{number}: expected at least {last} columns, found {len(cells)}")
-        yield f"{path}:{number}", (cells[int(source) - 1], cells[int(target) - 1])
-
-
-def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of each line of a table without a header, separated by tabs, in .csv by commas."""
-    lines = ((number, line) for number, line in TextFile(path).lines() if line.strip())
-    if kind != ".csv":
-        yield from ((number, line.rstrip("\r\n").split("\t")) for number, line in lines)
-        return
-    yield from enumerate(csv.reader(line for _, line in lines), start=1)
+    if kind == ".csv":
+        lines: Iterable[tuple[int, list[str]]] = tables.cells(TextFile(path))
+    else:
+        lines = ((number, line.rstrip("\r\n").split("\t")) for number, line in TextFile(path).lines() if line.strip())
+    for number, cells in lines:
+        yield f"{path}:{number}", {str(i): cell for i, cell in enumerate(cells, start=1)}
 
 
 def _conll(path: Path) -> Iterator[Row]:

@@ -1,6 +1,5 @@
 """The rows of a run: documents of data folders, conversations, or the records of a task."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,8 @@ from trivium.data.mixture import Mixture
 from trivium.data.rows import DocumentRows, Rows
 from trivium.data.shards import Corpus, read_manifest
 from trivium.objective.instruct import Instruct
+from trivium.rows.notes import Notes
+from trivium.rows.record import KEPT
 from trivium.rows.supervised import conversation_rows
 from trivium.task.task import by_objective
 from trivium.token.tokenizer import Tokenizer
@@ -69,25 +70,31 @@ def blend(corpora: Sequence[Corpus], make: Callable[..., Rows], seed: int, weigh
 
 
 def supervised_rows(
-    recipe: Recipe, model: api.Model, paths: Sequence[str], length: int, notes: Counter[str] | None = None
+    recipe: Recipe, model: api.Model, paths: Sequence[str], length: int, notes: Notes | None = None
 ) -> Rows:
     """Return the rows of files, as conversations or as the records of a task.
 
-    What was left out or cut is told, and counted in `notes`.
+    What was left out or cut is told. What else there is to tell stands in `notes`, and is told where none are given.
     """
     data, objective = recipe.data, recipe.objective
+    kept = Notes() if notes is None else notes
+    kept.words = isinstance(objective, Instruct)
     rows: Rows
     if isinstance(objective, Instruct):
         start = model.layout().start if model.config.family == "encoder_decoder" else None
         given = (length, recipe.seed, data.packing, start, data.rows, data.too_long)
-        rows, counts = conversation_rows(paths, model.tokenizer, objective, *given)
+        rows, counts = conversation_rows(paths, model.tokenizer, objective, *given, kept)
     else:
-        rows, counts = by_objective(objective).open(model, paths, recipe, length)
+        rows, counts = by_objective(objective).open(model, paths, recipe, length, kept)
     for reason, count in sorted(counts.items(), key=lambda item: item[0].startswith("cut")):
+        if reason in KEPT:
+            kept.told[reason] += count
+            continue
         what = "shortened" if reason.startswith("cut") else "dropped"
         say(f"{what} {count:,} rows: {reason}")
-        if notes is not None:
-            notes[f"{what}: {reason}"] += count
+        kept.counts[f"{what}: {reason}"] += count
+    if notes is None:
+        kept.tell()
     return rows
 
 

@@ -49,7 +49,8 @@ def recipe_for(
             tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
         tree = merge(tree, layer)
     columns = tree["data"].get("rows", {}).get("columns")
-    if columns and spoken and kind == "instruct" and spoken.columns != Record.columns:
+    own = task.objective != "instruct" or (columns and spoken and spoken.columns != Record.columns)
+    if spoken and kind == "instruct" and own:  # the rows are those of the task, whatever else their keys fit
         tree = merge({"data": {"rows": {"format": spoken.kind}}}, tree)
     return parse(Recipe, tree, str(recipe or f"finetune {task.kind}"))
 

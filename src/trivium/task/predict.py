@@ -44,19 +44,25 @@ def reading_of(model: api.Model, given: RowReading = RowReading()) -> RowReading
     data = model.record.get("recipe", {}).get("data", {})
     trained = parse(RowReading, data.get("rows", {}) if isinstance(data, dict) else {}, "trivium.json")
     return given.replace(
-        speakers=given.speakers or trained.speakers, prefix=trained.prefix if given.prefix is None else given.prefix
+        speakers=given.speakers or trained.speakers,
+        without=given.without or trained.without,
+        prefix=trained.prefix if given.prefix is None else given.prefix,
     )
 
 
 def parted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split overrides into those of the task (`task.max_new_tokens=64`) and those of its rows."""
     own = [one for one in overrides if one.startswith("task.")]
-    return [one.removeprefix("task.") for one in own], [one for one in overrides if one not in own]
+    return [one.removeprefix("task.") for one in own], [
+        one.removeprefix("data.rows.") for one in overrides if one not in own
+    ]
 
 
-def rows_as(overrides: Sequence[str] = (), format: str | None = None, skip_bad: bool = False) -> RowReading:
+def rows_as(
+    overrides: Sequence[str] = (), format: str | None = None, skip_bad: bool = False, columns: str | None = None
+) -> RowReading:
     """Return how rows are read, by overrides such as `prefix=...` and `columns=["1","2"]`."""
-    tree = {"format": format, "skip_bad": skip_bad}
+    tree = {"format": format, "skip_bad": skip_bad, "columns": columns.split(",") if columns else []}
     return parse(RowReading, override(tree, overrides), "rows")
 
 

@@ -18,6 +18,7 @@ from trivium.data.rows import ExampleRows, Rows
 from trivium.model.layer.head import LM, Head
 from trivium.model.transformer import Transformer
 from trivium.objective.objective import Objective
+from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, conversation, read
 from trivium.rows.record import Record
 from trivium.task.answer import answer
@@ -90,7 +91,9 @@ class RecordTask(Task):
         if not (isinstance(old, self.head) and all(getattr(old, name) == value for name, value in fields.items())):
             model.equip(self.head.kind, **fields)
 
-    def open(self, model: api.Model, paths: Paths, recipe: Recipe, length: int) -> tuple[Rows, Counter[str]]:
+    def open(
+        self, model: api.Model, paths: Paths, recipe: Recipe, length: int, notes: Notes | None = None
+    ) -> tuple[Rows, Counter[str]]:
         """Return rows of Examples, and how many were dropped or cut, by reason."""
         layout, head, objective = model.layout(length), self.head_of(model), recipe.objective
         counts: Counter[str] = Counter()
@@ -98,7 +101,7 @@ class RecordTask(Task):
         def make(record: Record) -> list[Example]:
             return record.examples(layout, head, objective, counts)
 
-        groups = [group for _, group in read(make, paths, recipe.data.rows, counts, self.record) if group]
+        groups = [group for _, group in read(make, paths, recipe.data.rows, counts, self.record, notes=notes) if group]
         return self.rows(model, groups, recipe, length), counts
 
     def rows(self, model: api.Model, groups: Sequence[Sequence[Example]], recipe: Recipe, length: int) -> Rows:
@@ -137,16 +140,18 @@ class RecordTask(Task):
     ) -> tuple[list[Any], list[Any]]:
         """Read records, and return them with the answers of the model."""
         words = self.in_words(model)
+        notes = Notes(words)
         if not words:
             self.head_of(model)
 
         def make(record: Record) -> tuple[Record, Any]:
             if words:
-                return record, conversation(record, reading, asking=True)
+                return record, conversation(record, reading, asking=True, notes=notes)
             check(model, record)
             return record, None
 
-        made = [both for _, both in read(make, paths, reading, kind=self.record)]
+        made = [both for _, both in read(make, paths, reading, kind=self.record, notes=notes)]
+        notes.tell()
         records = [record for record, _ in made]
         if not words:
             return records, self.answers(model, records)

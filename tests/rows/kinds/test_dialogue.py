@@ -46,7 +46,7 @@ def test_anywhere_else_system_sets_the_scene(names):
 
 def test_speakers_may_be_named():
     row = dialogue("user", "system", "user", "clerk")
-    with pytest.raises(DataError, match=r"dialogue\[3\].speaker: expected one of user, .*, found 'clerk'; `speakers`"):
+    with pytest.raises(DataError, match=r"turns\[3\].speaker: expected one of user, .*, found 'clerk'; `speakers`"):
         roles(row)
     assert roles(row, speakers={"Clerk": "assistant"}) == ["user", "system", "user", "assistant"]
     taking = {**dialogue("user", "system", "user"), "response": "x"}

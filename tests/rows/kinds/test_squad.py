@@ -72,5 +72,5 @@ def test_what_cannot_be_learned_is_told(answers, message):
 
 def test_where_questions_may_have_no_answer_the_first_token_is_the_target():
     objective = SpanObjective(unanswerable=True)
-    (made,) = Squad(question="q", context="abc").examples(layout(), None, objective, Counter())
+    (made,) = Squad(question="q", context="abc", answers={"text": ()}).examples(layout(), None, objective, Counter())
     assert made.targets["start"] == made.targets["end"] == 0

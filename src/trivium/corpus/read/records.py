@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from trivium.corpus.read import parquet
 from trivium.corpus.read.reading import TABLES, Counts, Reading, kind
 from trivium.corpus.read.text import TextFile
 
+SNIFFED = 100
+"""The first lines that tell how the cells of a CSV file are parted."""
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
@@ -34,7 +37,7 @@ def rows(path: Path, reading: Reading, counts: Counts, wanted: Sequence[str] = (
         case ".jsonl":
             return _json(file)
         case ".csv":
-            return _csv(file, ",")
+            return _csv(file)
         case ".tsv":
             return _csv(file, "\t")
         case ".parquet":
@@ -63,20 +66,43 @@ def _json(file: TextFile) -> Rows:
             yield number, row
 
 
-def _csv(file: TextFile, delimiter: str) -> Rows:
-    path = file.path
+def cells(file: TextFile, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
+    """Yield (number, cells) of each line of a CSV file that has any; the delimiter is found out unless it is given."""
     csv.field_size_limit(file.reading.longest_bytes)
     # NUL is removed here, because versions of the CSV reader treat it differently.
-    without = (line.replace("\0", "") for _, line in file.lines())
-    table = csv.reader(without, delimiter=delimiter, strict=True)
+    lines = (line.replace("\0", "") for _, line in file.lines())
+    head = list(islice(lines, SNIFFED))
+    table = csv.reader(chain(head, lines), delimiter=delimiter or delimiter_of(head), strict=True)
     try:
-        header = next(table, None)
-        if header is None:
-            raise DataError(f"{path}: expected a first line that names the columns, found an empty file")
-        for number, cells in enumerate(table, start=1):
-            if cells and len(cells) != len(header):
-                raise DataError(f"{path}:{number}: expected {len(header)} columns, found {len(cells)}")
-            if cells:
-                yield number, dict(zip(header, cells, strict=True))
+        yield from ((number, found) for number, found in enumerate(table, start=1) if found)
     except csv.Error as broken:
-        raise DataError(f"{path}: line {table.line_num}: not CSV: {broken}") from None
+        raise DataError(f"{file.path}: line {table.line_num}: not CSV: {broken}") from None
+
+
+def delimiter_of(lines: Sequence[str]) -> str:
+    """Return what parts the cells of these first lines: what gives each the same number of cells, more than one.
+
+    The comma goes first, then the delimiter that gives most cells; without any it is the comma.
+    """
+
+    def columns(delimiter: str) -> int:
+        try:
+            found = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        except csv.Error:
+            return 0
+        found = found[:-1] if len(lines) >= SNIFFED else found  # the last one may be cut within quotes
+        return found[0] if len({*found}) == 1 else 0
+
+    best = {delimiter: columns(delimiter) for delimiter in ",;\t|"}
+    return "," if best[","] > 1 or max(best.values()) < 2 else max(best, key=lambda one: best[one])
+
+
+def _csv(file: TextFile, delimiter: str = "") -> Rows:
+    path, table = file.path, cells(file, delimiter)
+    _, header = next(table, (0, None))
+    if header is None:
+        raise DataError(f"{path}: expected a first line that names the columns, found an empty file")
+    for line, row in table:
+        if len(row) != len(header):
+            raise DataError(f"{path}:{line - 1}: expected {len(header)} columns, found {len(row)}")
+        yield line - 1, dict(zip(header, row, strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 
 from trivium.base.config import Seq
 from trivium.base.types import Example
-from trivium.rows.record import Record, lay
+from trivium.rows.record import MEANINGFUL, Record, lay
 from trivium.token.layout import Layout
 
 
@@ -21,6 +21,8 @@ class TextGroup(Record, kind="group"):
         "negative": ("neg", "negatives"),
     }
     columns: ClassVar = ("anchor", "positive")
+    wide: ClassVar = ("anchor", "positive", "negative")
+    meaningful: ClassVar = MEANINGFUL | {"score", "similarity", "relevance"}
     answer_field: ClassVar = "positive"
     anchor: str
     positive: str

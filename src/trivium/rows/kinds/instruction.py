@@ -3,6 +3,7 @@
     {"question": "...", "context": "...", "answer": "..."}                       context may be "" or missing
     {"instruction": "...", "input": "...", "outputs": ["...", ...]}              input may be "" or missing
     {"instruction": "...", "input": "...", "output": "..."}                      Alpaca: one answer, or a list
+    {"instruction": "...", "context": "...", "response": "..."}                  Dolly: the same by other names
     {"prompt": "...", "completion": "..."}                                       texts, or both lists of messages
 
 A blank line separates a context from its question, and an instruction from its input; an empty one adds nothing. A
@@ -11,21 +12,25 @@ count once.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from trivium.base.config import Seq
-from trivium.rows.kinds.dialogue import Messages, OpenAIMessage
-from trivium.rows.record import Conversation, Record, answers_of, said, single
+from trivium.base.types import Message
+from trivium.rows.record import Conversation, Record, answers_of, ended, said, single
+from trivium.rows.turns import turns_of
 
 
 class Question(Record, kind="question"):
     """One question about a context, one answer."""
 
+    also: ClassVar = {"question": ("query",), "answer": ("answers", "response", "output")}
     columns: ClassVar = ("question", "answer")
+    wide: ClassVar = ("question", "context", "answer")
     answer_field: ClassVar = "answer"
     question: str
     context: str = ""
-    answer: str | None = None
+    answer: str | Seq[str] | None = None
 
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         return single(about(self.context, self.question), answers_of(self.answer, "answer"))
@@ -34,6 +39,7 @@ class Question(Record, kind="question"):
 class Instruction(Record, kind="instruction"):
     """An instruction, its input, and one or more right outputs."""
 
+    columns: ClassVar = ("instruction", "outputs")
     answer_field: ClassVar = "outputs"
     instruction: str
     input: str = ""
@@ -46,6 +52,9 @@ class Instruction(Record, kind="instruction"):
 class Alpaca(Record, kind="alpaca"):
     """An instruction, its input and its output."""
 
+    also: ClassVar = {"input": ("context",), "output": ("response", "answer")}
+    columns: ClassVar = ("instruction", "output")
+    wide: ClassVar = ("instruction", "input", "output")
     answer_field: ClassVar = "output"
     instruction: str
     input: str = ""
@@ -58,7 +67,9 @@ class Alpaca(Record, kind="alpaca"):
 class PromptCompletion(Record, kind="completion"):
     """A prompt and its completion: texts, or lists of messages whose last is the answer."""
 
-    also: ClassVar = {"completion": ("response",)}
+    also: ClassVar = {"prompt": ("input",), "completion": ("response", "output")}
+    columns: ClassVar = ("prompt", "completion")
+    turn_fields: ClassVar = ("prompt", "completion")
     answer_field: ClassVar = "completion"
     prompt: str | Seq[dict[str, Any]]
     completion: str | Seq[str] | Seq[dict[str, Any]] | None = None
@@ -69,16 +80,16 @@ class PromptCompletion(Record, kind="completion"):
             if isinstance(given, tuple) and not all(isinstance(one, str) for one in given):
                 raise ValueError("completion: expected a text, as the prompt is one")
             return single(said(self.prompt, "prompt"), answers_of(given, "completion"))  # type: ignore[arg-type]
-        turns = [OpenAIMessage.model_validate(turn) for turn in self.prompt]
+        turns, remarks = turns_of(self.prompt, "prompt", speakers)
         if isinstance(given, str):
-            turns.append(OpenAIMessage(role="assistant", content=given))
+            turns.append(Message("assistant", said(given, "completion")))
         elif given is not None:
             if not all(isinstance(one, dict) for one in given):
                 raise ValueError("completion: expected messages, as the prompt has them")
             # Only the completion is trained, not what the prompt repeats of the assistant.
-            turns = [turn.replace(train=False) if turn.train is None else turn for turn in turns]
-            turns += [OpenAIMessage.model_validate(turn) for turn in given]
-        return Messages(messages=tuple(turns)).chat(speakers)
+            turns = [replace(turn, train=False) if turn.train is None else turn for turn in turns]
+            turns += turns_of(given, "completion", speakers)[0]
+        return replace(ended(turns, "prompt"), remarks=tuple(remarks))
 
 
 def about(context: str, question: str) -> str:

@@ -3,14 +3,14 @@
     {"source": "...", "target": "...", "source_lang": "en", "target_lang": "zh"}    target may be a list of right ones,
                                                                                     source a list of sentences
     {"translation": {"en": "...", "zh": "..."}}                                     from the first to the second
-    {"document": "...", "summary": "..."}                                           also article, highlights, summaries
+    {"document": "...", "summary": "..."}                                           also article, dialogue, highlights
 
 A model of many tasks needs to be told the task of a row, so these rows have a prefix, as in T5 (Raffel et al. 2019,
 arXiv:1910.10683): `translate en to zh: `, `summarize: `. A `source` and `target` without languages have none.
 The option `prefix` overrides it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from trivium.base.config import Seq
@@ -20,6 +20,7 @@ from trivium.rows.record import Conversation, Record, answers_of, said, single
 class Pair(Record, kind="pair"):
     """A source and its right targets."""
 
+    also: ClassVar = {"source": ("src", "source_text", "input_text"), "target": ("tgt", "target_text")}
     answer_field: ClassVar = "target"
     source: str | Seq[str]
     target: str | Seq[str] | None = None
@@ -33,16 +34,21 @@ class Pair(Record, kind="pair"):
 
 
 class Translation(Record, kind="translation"):
-    """One text in two languages, by the name of each language."""
+    """One text in two languages, by the name of each language. A language without a text is left out."""
 
-    translation: dict[str, str]
+    translation: dict[str, str | None]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        empty = [name for name, text in self.translation.items() if text is None]
+        return tuple(f"translation.{name} is null: read without this language" for name in empty)
 
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
-        if len(self.translation) != 2:
-            raise ValueError(f"translation: expected two languages, found {', '.join(self.translation) or 'none'}")
-        source, target = self.translation
-        text, answer = (said(self.translation[language], f"translation.{language}") for language in (source, target))
-        return single(text, [answer], f"translate {source} to {target}: ")
+        found = {name: text for name, text in self.translation.items() if text is not None}
+        if len(found) != 2:
+            raise ValueError(f"translation: expected two languages, found {', '.join(found) or 'none'}")
+        asked, answer = (said(text, f"translation.{name}") for name, text in found.items())
+        return single(asked, [answer], f"translate {' to '.join(found)}: ")
 
 
 class Summary(Record, kind="summary"):
@@ -50,9 +56,15 @@ class Summary(Record, kind="summary"):
 
     columns: ClassVar = ("document", "summary")
     answer_field: ClassVar = "summary"
-    also: ClassVar = {"document": ("article",), "summary": ("summaries", "highlights")}
+    also: ClassVar = {"document": ("article", "text", "dialogue"), "summary": ("summaries", "highlights", "abstract")}
     document: str | Seq[str]
     summary: str | Seq[str] | None = None
+
+    @classmethod
+    def keys(cls, names: Iterable[str]) -> dict[str, str]:
+        """Return the keys of the fields; a `dialogue` is a document only where it is a text."""
+        row = names if isinstance(names, Mapping) else {}
+        return super().keys(name for name in names if name != "dialogue" or isinstance(row.get(name, ""), str))
 
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         return single(_joined(self.document, "document"), answers_of(self.summary, "summary"), "summarize: ")

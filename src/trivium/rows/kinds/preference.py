@@ -1,9 +1,14 @@
 """Rows of a prompt and two answers, of which one is better.
 
-{"prompt": "...", "chosen": "...", "rejected": "..."}    each a text, or a list of messages with role and content
+    {"prompt": "...", "chosen": "...", "rejected": "..."}    each a text, or a list of messages with role and content
+
+Without a prompt the two sides are whole conversations, as messages or as texts (`Human: ...`, `Assistant: ...`); what
+they share at their beginning is the prompt.
 """
 
+import re
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -11,26 +16,49 @@ import numpy as np
 from pydantic import model_validator
 
 from trivium.base.types import IGNORE, Example, Message
-from trivium.rows.kinds.dialogue import role_in
 from trivium.rows.record import Record
+from trivium.rows.turns import THOUGHT, merge, turns_of, with_tools
 from trivium.token.layout import Layout
 from trivium.token.template import ids, render
+
+SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|User|Assistant|System)[:\uff1a][ \t]?")
+"""The beginning of a turn in a text that is a whole conversation."""
+TRANSCRIPT = "texts that are whole conversations (Human: ..., Assistant: ...) are parted into turns"
+Side = str | dict[str, Any] | list[dict[str, Any]]
 
 
 class Preference(Record, kind="preference"):
     """A prompt and two answers; the chosen one is better."""
 
-    also: ClassVar = {"prompt": ("question", "instruction")}
+    also: ClassVar = {"prompt": ("question", "instruction", "query", "messages", "conversations")}
+    columns: ClassVar = ("prompt", "chosen")
+    wide: ClassVar = ("prompt", "chosen", "rejected")
+    turn_fields: ClassVar = ("prompt", "chosen", "rejected")
+    before: ClassVar = {"reasoning": ()}
     answer_field: ClassVar = "chosen"
     prompt: str | list[dict[str, Any]] = ""
     input: str = ""
-    chosen: str | list[dict[str, Any]]
-    rejected: str | list[dict[str, Any]]
+    chosen: Side
+    rejected: Side
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
         assert self.messages
         return self
+
+    @classmethod
+    def left(cls, row: Mapping[str, Any], words: bool) -> Iterator[tuple[str, bool]]:
+        """Yield the keys that are not used; the reasoning of a turn is one of them."""
+        yield from super().left(row, words)
+        for field, key in cls.keys(row).items():
+            if field in cls.turn_fields and isinstance(row[key], list):
+                thoughts = [one for turn in row[key] if isinstance(turn, dict) for one in THOUGHT if turn.get(one)]
+                yield from ((f"{key}[].{one}", True) for one in thoughts)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        texts = [one for one in (self.prompt, self.chosen, self.rejected) if isinstance(one, str)]
+        return (TRANSCRIPT,) if any(_parted(text) for text in texts) else ()
 
     @property
     def messages(self) -> tuple[tuple[Message, ...], str, str]:
@@ -48,6 +76,7 @@ class Preference(Record, kind="preference"):
         for key, turns in (("chosen", chosen), ("rejected", rejected)):
             if turns[-1].role != "assistant" or not turns[-1].content.strip():
                 raise ValueError(f"{key}: expected an answer of the assistant, found {turns[-1].content!r:.60}")
+        before = with_tools(merge((*self.opening(), *before)), self.tools)
         return before, chosen[-1].content, rejected[-1].content
 
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
@@ -67,11 +96,20 @@ class Preference(Record, kind="preference"):
         return made
 
 
-def _turns(given: str | list[dict[str, Any]], key: str, role: str) -> tuple[Message, ...]:
+def _turns(given: Side, key: str, role: str) -> tuple[Message, ...]:
+    """Return the turns of a prompt or of a side; a text is one turn of this role, or a whole conversation."""
     if isinstance(given, str):
-        return (Message(role, given),) if given else ()
-    for i, turn in enumerate(given):
-        if not isinstance(turn.get("role"), str) or not isinstance(turn.get("content"), str):
-            raise ValueError(f"{key}[{i}]: expected role and content, found {turn!r:.60}")
-    roles = [role_in(turn["role"], {}, f"{key}[{i}].role") for i, turn in enumerate(given)]
-    return tuple(Message(role, turn["content"]) for role, turn in zip(roles, given, strict=True))
+        turns = _parted(given)
+        if not turns:
+            return (Message(role, given),) if given else ()
+        given = turns
+    return tuple(turns_of(given if isinstance(given, list) else [given], key, {})[0])
+
+
+def _parted(text: str) -> list[dict[str, Any]]:
+    """Return the turns of a text that is a whole conversation, without an empty last one; none for another text."""
+    first, *parts = SPEAKER.split(text)
+    turns = [{"role": name, "content": said.strip("\n")} for name, said in zip(parts[::2], parts[1::2], strict=True)]
+    if first.strip() or not {"Human", "User"} & {turn["role"] for turn in turns} or len(turns) < 2:
+        return []
+    return turns if turns[-1]["content"].strip() else turns[:-1]

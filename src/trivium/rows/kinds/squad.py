@@ -1,6 +1,7 @@
 """Questions about a context, answered by spans of it (SQuAD).
 
     {"question": "...", "context": "...", "answers": {"text": ["..."], "answer_start": [0]}}    one question a row
+    {"question": "...", "context": "...", "answer": "..."}        before a head: the place is found in the context
 
 In words the prefix is `answer from the text: `, and a question without an answer is answered `unanswerable`. Before a
 head the context is read in windows where it is too long.
@@ -17,10 +18,14 @@ from pydantic import ConfigDict
 from trivium.base.config import Config, Seq
 from trivium.base.types import Example
 from trivium.rows.kinds.instruction import about
-from trivium.rows.record import Conversation, Record, answers_of, single
+from trivium.rows.record import STRADDLED, Conversation, Record, answers_of, single
 from trivium.token.layout import Layout, spans
 
 UNANSWERABLE = "unanswerable"
+FOUND = "the place of the answer is found in the context"
+SEVERAL = "the answer stands more than once in the context: the first place is taken"
+SOME = "one of the answers does not stand in the context"
+ABSENT = "the answer does not stand in the context"
 
 
 class SquadAnswers(Config):
@@ -51,19 +56,36 @@ class ContextWindow(NamedTuple):
 class Squad(Record, kind="squad"):
     """One question about a context, and the spans of it that answer it."""
 
+    also: ClassVar = {"answers": ("answer",)}
+    columns: ClassVar = ("question", "answers")
+    wide: ClassVar = ("question", "context", "answers")
     answer_field: ClassVar = "answers"
     question: str
     context: str
-    answers: SquadAnswers | None = None
+    answers: SquadAnswers | str | Seq[str] | None = None
     id: str | int = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The answers; none where the context does not answer the question."""
-        return self.answers.text if self.answers else ()
+        if isinstance(self.answers, SquadAnswers):
+            return self.answers.text
+        given = (self.answers,) if isinstance(self.answers, str) else self.answers or ()
+        return tuple(text for text in given if text.strip())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        if self.answers is None or isinstance(self.answers, SquadAnswers):
+            return ()
+        found = [self.context.count(text) for text in self.texts]
+        return (
+            FOUND,
+            *([SEVERAL] if max(found, default=0) > 1 else []),
+            *([SOME] if any(found) and 0 in found else []),
+        )
 
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
-        found = answers_of(self.texts or UNANSWERABLE, "answers.text") if self.answers else []
+        found = [] if self.answers is None else answers_of(self.texts or UNANSWERABLE, "answers.text")
         return single(about(self.context, self.question), found, "answer from the text: ")
 
     def windows(self, layout: Layout, stride: int) -> Iterator[ContextWindow]:
@@ -83,18 +105,32 @@ class Squad(Record, kind="squad"):
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
         """Return one Example a window; its targets are the first and last token of an answer, else the first token."""
         answers = self._located(objective.unanswerable)
-        made = []
+        if self.texts and not answers:
+            counts[ABSENT] += 1
+            return []
+        made, straddles = [], False
         for window in self.windows(layout, objective.stride):
-            start, end = next((found for answer in answers if (found := window.span(*answer)) is not None), (0, 0))
+            answer = next((one for one in answers if window.span(*one) is not None), (0, 0))
+            start, end = window.span(*answer) or (0, 0)
+            if end:
+                begins, ends = window.places[start - window.first, 0], window.places[end - window.first, 1]
+                straddles |= self.context[begins:ends].strip() != self.context[slice(*answer)].strip()
             made.append(replace(window.example, targets={"start": np.array(start), "end": np.array(end)}))
         if answers and not any(int(example.targets["end"]) for example in made):
             counts["its answer is in no window"] += 1
             return []
+        if straddles:
+            counts[STRADDLED] += 1
         return made
 
     def _located(self, unanswerable: bool) -> list[tuple[int, int]]:
         """Return where each answer begins and ends, in characters; answers that do not fit are a ValueError."""
-        starts = self.answers.answer_start if self.answers else ()
+        if self.answers is None:
+            raise ValueError("answers: expected the answers of a row to learn from, found none")
+        if not isinstance(self.answers, SquadAnswers):
+            places = [(self.context.find(text), text) for text in self.texts]
+            return [(at, at + len(text)) for at, text in places if at >= 0] or self._none(unanswerable)
+        starts = self.answers.answer_start
         if len(self.texts) != len(starts):
             raise ValueError(
                 f"answers.answer_start: expected one for each of {len(self.texts)} texts, found {len(starts)}"
@@ -103,9 +139,12 @@ class Squad(Record, kind="squad"):
             found = self.context[at : at + len(text)] if isinstance(at, int) else None
             if found != text:
                 raise ValueError(f"answers: expected {text!r:.60} at {at!r:.20} of the context, found {found!r:.60}")
+        return [(at, at + len(text)) for text, at in zip(self.texts, starts, strict=True)] or self._none(unanswerable)
+
+    def _none(self, unanswerable: bool) -> list[tuple[int, int]]:
         if not self.texts and not unanswerable:
             raise ValueError(
                 "answers: expected at least one, found none; if questions may have no answer in their context, "
                 "set objective.unanswerable=true"
             )
-        return [(at, at + len(text)) for text, at in zip(self.texts, starts, strict=True)]
+        return []

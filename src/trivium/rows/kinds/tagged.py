@@ -18,6 +18,7 @@ class TaggedWords(Record, kind="tagged"):
     """Words, and a tag for each."""
 
     also: ClassVar = {"tokens": ("words",), "tags": ("labels", "ner_tags", "pos_tags")}
+    columns: ClassVar = ("tokens", "tags")
     answer_field: ClassVar = "tags"
     tokens: Seq[str]
     tags: Seq[str | int] = ()

@@ -18,16 +18,32 @@ from trivium.base.types import Example
 from trivium.rows.record import Conversation, Record, lay, said, single
 from trivium.token.layout import Layout
 
+MINUS_ONE = (
+    "label -1 is learned like any other; in many data sets it marks a row without a right label: "
+    "data.rows.without='[\"-1\"]' leaves such rows out"
+)
+
 
 class LabelledText(Record, kind="label"):
     """A text, or two, and its label or list of labels."""
 
     columns: ClassVar = ("text", "label")
+    wide: ClassVar = ("text", "text_pair", "label")
     answer_field: ClassVar = "label"
     also: ClassVar = {
-        "text": ("sentence", "sentence1", "premise", "question1"),
+        "text": (
+            "sentence",
+            "sentence1",
+            "premise",
+            "question1",
+            "utterance",
+            "review",
+            "content",
+            "tweet",
+            "headline",
+        ),
         "text_pair": ("sentence2", "hypothesis", "question2"),
-        "label": ("labels",),
+        "label": ("labels", "category", "intent", "class", "sentiment", "topic", "emotion", "is_duplicate"),
     }
     text: str
     text_pair: str | None = None
@@ -43,6 +59,10 @@ class LabelledText(Record, kind="label"):
     def texts(self) -> list[str]:
         """The one text, or both."""
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return (MINUS_ONE,) if "-1" in self.labels else ()
 
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         said(self.text, "text")

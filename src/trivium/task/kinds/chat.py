@@ -8,6 +8,7 @@ from trivium.data.loader import in_order
 from trivium.infer.beam import Beam
 from trivium.objective.instruct import Instruct
 from trivium.rows.kinds.pair import Summary
+from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, read_conversations
 from trivium.rows.supervised import conversation_rows
 from trivium.task.answer import answer, summary
@@ -30,12 +31,16 @@ class ChatTask(Task, kind="chat"):
     """How an answer is searched for; one beam takes the likeliest token at each step."""
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
-        rows = [one for _, one in read_conversations(paths, reading)]
+        notes = Notes()
+        rows = [one for _, one in read_conversations(paths, reading, notes=notes)]
+        notes.tell()
         found = summary(answer(model, rows, self.max_new_tokens, self.beam), available(self.metrics))
         return {**found, "loss": answer_loss(model, paths, reading)}
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
-        rows = [one for _, one in read_conversations(paths, reading, asking=True)]
+        notes = Notes()
+        rows = [one for _, one in read_conversations(paths, reading, asking=True, notes=notes)]
+        notes.tell()
         for said in answer(model, rows, self.max_new_tokens, self.beam):
             yield {"asked": said.question, "answer": said.answer}
 

@@ -14,6 +14,7 @@ from trivium.model.layer.score import SentenceEmbedding
 from trivium.model.transformer import Transformer
 from trivium.rows.kinds.group import TextGroup
 from trivium.rows.kinds.text import LabelledText
+from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, read
 from trivium.task.metric.ranking import ranking_metrics
 from trivium.task.task import Paths, RecordTask
@@ -56,6 +57,8 @@ class EmbedTask(RecordTask, kind="embed"):
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
         """Yield the vector of each text."""
-        texts = [text for _, text in read(lambda one: one.text, paths, reading, kind=LabelledText)]
+        notes = Notes(words=False)
+        texts = [text for _, text in read(lambda one: one.text, paths, reading, kind=LabelledText, notes=notes)]
+        notes.tell()
         for text, vector in zip(texts, model.embed(texts), strict=True):
             yield {"text": text, "vector": [round(value, 6) for value in vector.tolist()]}
