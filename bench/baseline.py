@@ -71,7 +71,8 @@ def retrieve(train: Rows, test: Rows) -> dict[str, float]:
     features = Features([row["query"] for row in train])
     same = np.array(asked)[:, None] == np.array(sought)
     near = (features(asked) @ features(sought).T).toarray()
-    return ranking_metrics(near, [row["label"] for row in test], same)
+    labels = np.array([row["label"] for row in test])
+    return ranking_metrics(near, labels[:, None] == labels, same)
 
 
 def nearest(

@@ -8,7 +8,9 @@ import torch
 
 import small
 import trivium
+from talk import record
 from tolerance import close
+from trivium.rows.kinds.group import TextGroup
 from trivium.task.metric.ranking import ranking_metrics
 from trivium.task.task import task_of
 
@@ -18,7 +20,24 @@ def test_a_text_does_not_find_itself(tmp_path):
     file = small.rows(tmp_path / "r.jsonl", made)
     assert task_of("embed").measure(small.model("bert"), [file])["recall@1"] == 1
     same = np.array([[False, True], [True, False]])
-    assert ranking_metrics(np.eye(2)[::-1], ["k", "k"], same)["recall@1"] == 1
+    assert ranking_metrics(np.eye(2)[::-1], np.ones((2, 2), dtype=bool), same)["recall@1"] == 1
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        [{"anchor": f"{p} {i}", "positive": p} for p in "AB" for i in range(2)],
+        [{"anchor": a, "positive": f"{a} {i}"} for a in "AB" for i in range(2)],
+        [{"anchor": f"q {p} {i}", "positive": f"{p} {i}", "label": 0 if p == "A" else 1} for p in "AB" for i in "12"],
+    ],
+)
+def test_a_perfect_retriever_over_equal_texts_or_labels_finds_all(made):
+    records = [record(TextGroup, row) for row in made]
+    sides = [
+        torch.tensor([[1.0, 0] if "A" in row[key] else [0, 1.0] for row in made]) for key in ("anchor", "positive")
+    ]
+    found = task_of("embed").metrics(small.model("bert"), records, list(zip(*sides, strict=True)))
+    assert found["rows"] == 4 and found["recall@1"] == found["mrr@10"] == found["ndcg@10"] == 1
 
 
 @pytest.mark.parametrize("preset", ["bert", "llama"])

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from trivium.base.config import Seq
+from trivium.base.files import fingerprint
 from trivium.base.types import Example
 from trivium.rows.record import MEANINGFUL, Record, lay
 from trivium.token.layout import Layout
@@ -30,7 +31,8 @@ class TextGroup(Record, kind="group"):
     label: str | int | None = None
 
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
-        """Return one Example a text; the target of the first is how many follow it."""
+        """Return one Example a text; the targets of the first are how many follow it, and a number for its label."""
         negatives = (self.negative,) if isinstance(self.negative, str) else self.negative
         first, *others = (lay([text], layout, counts) for text in (self.anchor, self.positive, *negatives))
-        return [replace(first, targets={"group": np.array(len(others))}), *others]
+        label = -1 if self.label is None else int(fingerprint(str(self.label))[:15], 16)
+        return [replace(first, targets={"group": np.array(len(others)), "group_label": np.array(label)}), *others]

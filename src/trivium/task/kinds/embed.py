@@ -50,10 +50,11 @@ class EmbedTask(RecordTask, kind="embed"):
 
     def metrics(self, model: api.Model, records: Sequence[TextGroup], answers: Sequence[Any]) -> dict[str, Any]:
         anchors, positives = (torch.stack(side) for side in zip(*answers, strict=True))
-        # Without a label only its own positive belongs to an anchor.
-        kinds = [str(i) if one.label is None else str(one.label) for i, one in enumerate(records)]
-        same = np.array([one.anchor for one in records])[:, None] == np.array([one.positive for one in records])
-        return ranking_metrics((anchors @ positives.T).numpy(), kinds, same)
+        asked, found = np.array([one.anchor for one in records]), np.array([one.positive for one in records])
+        # The row number stands for a label that is missing, for it is equal to no other.
+        labels = np.array([f"row {i}" if one.label is None else f"label {one.label}" for i, one in enumerate(records)])
+        right = np.logical_or.reduce([key[:, None] == key for key in (asked, found, labels)])
+        return ranking_metrics((anchors @ positives.T).numpy(), right, asked[:, None] == found)
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
         """Yield the vector of each text."""

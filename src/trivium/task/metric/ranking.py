@@ -1,21 +1,18 @@
 """Ranking metrics: recall, MRR, nDCG."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 CUTS = (1, 5, 10)
 
 
 def ranking_metrics(
-    scores: np.ndarray, kinds: Sequence[str], same: np.ndarray | None = None, cut: int = 10
+    scores: np.ndarray, right: np.ndarray, same: np.ndarray | None = None, cut: int = 10
 ) -> dict[str, float]:
-    """Return the metrics of N queries over N documents, from scores [N, N].
+    """Return the metrics of N queries over M documents, from scores [N, M].
 
-    A document is right if it has the kind of the query; one that is the `same` text is left out. recall@k is the share
-    of queries with a right document among the first k; MRR and nDCG count the first `cut` documents.
+    `right` [N, M] tells the right documents of each query; those that are the `same` text [N, M] are left out. recall@k
+    is the share of queries with a right document among the first k; MRR and nDCG count the first `cut` documents.
     """
-    right = np.array(kinds)[:, None] == np.array(kinds)
     scores = np.where(same, -np.inf, scores) if same is not None else scores
     right = right & ~same if same is not None else right
     asked = right.any(axis=1)
