@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,7 @@ BELOW["cli"] = set(BELOW)
 BELOW[""] = {"api", "cli"}  # the package itself: `trivium.load` and `python -m trivium`, both lazily
 """Which rooms a room may import, besides itself."""
 
-LONGEST, LONGEST_CLI = 300, 80
+LONGEST, LONGEST_CLI, MOST_FILES = 300, 80, 16
 VAGUE = re.compile(r"^(utils?|helpers?|common|manager|misc)$|_v\d+$|(^|_)(utils?|helpers?|manager)($|_)")
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 DANGERS = {
@@ -297,6 +298,13 @@ def test_files_are_small():
         if lines > limit:
             problems.append(f"{path.relative_to(ROOT)}: {lines} lines, {limit} is the end")
     report(problems)
+
+
+def test_folders_hold_few_files():
+    flat = Counter(path.parent.relative_to(ROOT) for path in SOURCES)
+    report(
+        [f"{folder}: {count} files, {MOST_FILES} is the limit" for folder, count in flat.items() if count > MOST_FILES]
+    )
 
 
 def test_every_module_says_what_it_is_for():

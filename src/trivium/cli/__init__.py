@@ -12,12 +12,11 @@ from trivium.cli.compare import compare
 from trivium.cli.demo import demo
 from trivium.cli.encode import embed, fill
 from trivium.cli.evaluate import evaluate
-from trivium.cli.export import export
 from trivium.cli.finetune import finetune, predict
 from trivium.cli.generate import generate
-from trivium.cli.hub import import_
-from trivium.cli.imports import importing
+from trivium.cli.hub import export, import_
 from trivium.cli.inspect import inspect
+from trivium.cli.options import importing
 from trivium.cli.prepare import prepare
 from trivium.cli.show import show
 from trivium.cli.tokenizer import tokenizer

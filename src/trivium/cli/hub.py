@@ -1,9 +1,11 @@
-"""`trivium import`: check a Hugging Face folder, key by key, and write it as a Trivium model folder."""
+"""`trivium import` and `trivium export`: model folders in from Hugging Face and out to other programs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from trivium.cli import options as o
 
 
 def import_(
@@ -18,3 +20,21 @@ def import_(
     model.save(out)
     count = sum(parameter.numel() for parameter in model.transformer.parameters())
     say(f"{model.config.family} model with {count:,} parameters in {out}")
+
+
+def export(
+    model: o.ModelFolder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp).")] = "gguf",
+    quantize: Annotated[str | None, typer.Option(help="Store matrices in 8 bits: q8_0.")] = None,
+) -> None:
+    """Write a model folder as one file for llama.cpp."""
+    from trivium.base.errors import ConfigError
+    from trivium.base.log import say
+    from trivium.interop import gguf, hub
+
+    if to != "gguf":
+        raise ConfigError(f"--to: expected gguf, found {to!r}")
+    found = hub.load(model)
+    gguf.write(out, found.transformer, found.tokenizer, found.stop_ids, quantize, name=model.resolve().name)
+    say(f"{out}: {out.stat().st_size:,} bytes for llama.cpp")

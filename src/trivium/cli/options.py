@@ -1,11 +1,15 @@
 """The arguments and options that several commands share: each has one spelling and one help text."""
 
+import inspect
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from trivium.base import plugin
 
 ModelFolder = Annotated[Path, typer.Argument(help="A model folder.")]
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe (TOML file).")]
@@ -62,3 +66,18 @@ def reading(
 def given(context: typer.Context, names: Iterable[str]) -> dict[str, Any]:
     """Return the values of options by name."""
     return {name: context.params[name] for name in names}
+
+
+def importing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option `--imports`: run those files before it, so that it knows their kinds."""
+
+    @wraps(command)
+    def run(imports: list[str] | None = None, **options: Any) -> None:
+        plugin.load(imports or (), "--imports")
+        command(**options)
+
+    signature = inspect.signature(command)
+    option = inspect.Parameter("imports", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Imports)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "imports": Imports}
+    return run
