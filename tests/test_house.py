@@ -37,7 +37,7 @@ BELOW["cli"] = set(BELOW)
 BELOW[""] = {"api", "cli"}  # the package itself: `trivium.load` and `python -m trivium`, both lazily
 """Which rooms a room may import, besides itself."""
 
-LONGEST, LONGEST_CLI, MOST_FILES = 300, 80, 16
+LONGEST, LONGEST_CLI, MOST_FILES = 300, 90, 16
 VAGUE = re.compile(r"^(utils?|helpers?|common|manager|misc)$|_v\d+$|(^|_)(utils?|helpers?|manager)($|_)")
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 DANGERS = {
