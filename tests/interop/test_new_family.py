@@ -7,6 +7,7 @@ import torch
 
 import trivium
 from tolerance import close
+from trivium.base.config import merge
 from trivium.interop import families as package
 from trivium.interop.families import decoder as folder
 from trivium.model.presets import PRESETS
@@ -34,8 +35,7 @@ FAMILY = heir(
 '''
 
 
-def preset() -> dict:
-    return {**PRESETS["llama"](), "decoder": {**PRESETS["llama"]()["decoder"], "bias": True, "output_bias": False}}
+PRESET = merge(PRESETS["llama"], {"decoder": {"bias": True, "output_bias": False}})
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def seed_oss(tmp_path, monkeypatch):
     """The family and its preset, for one test."""
     (tmp_path / "seed_oss.py").write_text(FAMILY)
     monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
-    monkeypatch.setitem(PRESETS, "seed_oss", preset)
+    monkeypatch.setitem(PRESETS, "seed_oss", PRESET)
     package.families.cache_clear()
     yield
     package.families.cache_clear()

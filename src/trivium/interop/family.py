@@ -42,7 +42,7 @@ class Family:
     @cached_property
     def stacks(self) -> list[str]:
         """The stacks of the class."""
-        return [name for name in ("encoder", "decoder") if name in PRESETS[self.model_type]()]
+        return [name for name in ("encoder", "decoder") if name in PRESETS[self.model_type]]
 
     @property
     def stem(self) -> str:

@@ -147,6 +147,6 @@ def configure(preset: str, **overrides: Any) -> ModelConfig:
         else:
             raise ConfigError(f"build: {key}: unknown keyword{closest(key, [*sorted(top | stack), 'ffn_size'])}")
     for name in ("encoder", "decoder"):
-        if flat and (name in tree or (preset in PRESETS and name in PRESETS[preset]())):
+        if flat and (name in tree or (preset in PRESETS and name in PRESETS[preset])):
             tree[name] = merge(tree.get(name), flat)
     return parse(ModelConfig, tree, "build")

@@ -4,7 +4,6 @@
 derived from another field (a feed-forward width, a head's width) follows the field that was given.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -13,267 +12,134 @@ from trivium.base.config import merge
 
 Tree = dict[str, Any]
 
-PRESETS: dict[str, Callable[[], Tree]] = {}
+PRESETS: dict[str, Tree] = {}
 DEFAULT_DEPTH = 12
 
 
-def preset(name: str) -> Callable[[Callable[[], Tree]], Callable[[], Tree]]:
-    """Register a function that returns a preset's tree."""
-    return lambda build: PRESETS.setdefault(name, build)
+def tree(below: str = "", **fields: Any) -> Tree:
+    """Return a tree of these fields, over those of the preset `below`, if there is one."""
+    return merge(PRESETS[below], fields) if below else fields  # type: ignore[no-any-return]
 
 
-@preset("gpt2")
-def gpt2() -> Tree:
-    """GPT-2: pre-LayerNorm, learned positions, GELU, causal, biases, tied (Radford et al. 2019)."""
-    return {
-        "vocab_size": 50257,
-        "context": 1024,
-        "tie": True,
-        "decoder": {
-            "norm": {"kind": "layer", "eps": 1e-5},
-            "ffn": {"kind": "mlp", "activation": "gelu_tanh"},
-            "position": [{"kind": "learned"}],
-            "pattern": ["causal"],
-            "residual": "pre",
-            "bias": True,
-        },
-    }
+def rope(theta: float, **fields: Any) -> Tree:
+    """Return rotary positions of another theta."""
+    return {"kind": "rope", "theta": theta, **fields}
 
 
-@preset("llama")
-def llama() -> Tree:
-    """LLaMA: pre-RMSNorm, RoPE, SwiGLU, causal, no bias, no dropout (Touvron et al. 2023, arXiv:2302.13971)."""
-    return {
-        "vocab_size": 32000,
-        "context": 2048,
-        "tie": False,
-        "decoder": {
-            "norm": {"kind": "rms", "eps": 1e-6},
-            "ffn": {"kind": "glu", "activation": "silu"},
-            "position": [{"kind": "rope"}],
-            "pattern": ["causal"],
-            "residual": "pre",
-            "bias": False,
-        },
-    }
+# GPT-2: pre-LayerNorm, learned positions, GELU, causal, biases, tied (Radford et al. 2019).
+GELU_TANH = {"kind": "mlp", "activation": "gelu_tanh"}
+GPT = tree(norm="layer", ffn=GELU_TANH, position=["learned"], pattern=["causal"], residual="pre", bias=True)
+PRESETS["gpt2"] = tree(vocab_size=50257, context=1024, tie=True, decoder=GPT)
 
+# LLaMA: pre-RMSNorm, RoPE, SwiGLU, causal, no bias, no dropout (Touvron et al. 2023, arXiv:2302.13971).
+LLAMA = tree(norm="rms", ffn="glu", position=["rope"], pattern=["causal"], residual="pre", bias=False)
+PRESETS["llama"] = tree(vocab_size=32000, context=2048, tie=False, decoder=LLAMA)
 
-@preset("llama3")
-def llama3() -> Tree:
-    """Llama 3.1: LLaMA with slow rotations that are stretched to a long context (arXiv:2407.21783)."""
-    rope = {"kind": "rope", "theta": 500000.0, "scaling": "llama3"}
-    decoder = {"norm": {"eps": 1e-5}, "position": [rope]}
-    return merge(llama(), {"vocab_size": 128256, "context": 131072, "decoder": decoder})
+# Llama 3.1: LLaMA with slow rotations that are stretched to a long context (arXiv:2407.21783).
+LLAMA3 = {"norm": {"eps": 1e-5}, "position": [rope(5e5, scaling="llama3")]}
+PRESETS["llama3"] = tree("llama", vocab_size=128256, context=131072, decoder=LLAMA3)
 
+# Mistral: LLaMA with a window (Jiang et al. 2023, arXiv:2310.06825).
+WINDOW = {"kind": "window", "size": 4096}
+PRESETS["mistral"] = tree("llama", context=32768, decoder={"pattern": [WINDOW]})
 
-@preset("mistral")
-def mistral() -> Tree:
-    """Mistral: LLaMA with a window (Jiang et al. 2023, arXiv:2310.06825)."""
-    return merge(llama(), {"context": 32768, "decoder": {"pattern": [{"kind": "window", "size": 4096}]}})
+# Qwen2 and 2.5: LLaMA with biases on queries, keys and values (Yang et al. 2024, arXiv:2407.10671).
+QWEN2 = {"position": [rope(1e6)], "bias": True, "output_bias": False}
+PRESETS["qwen2"] = tree("llama", vocab_size=151936, context=32768, tie=True, decoder=QWEN2)
 
+# Qwen3: LLaMA with normalised queries and keys (Yang et al. 2025, arXiv:2505.09388).
+QWEN3 = {"position": [rope(1e6)], "qk_norm": "rms"}
+PRESETS["qwen3"] = tree("llama", vocab_size=151936, context=32768, tie=True, decoder=QWEN3)
 
-@preset("qwen2")
-def qwen2() -> Tree:
-    """Qwen2 and 2.5: LLaMA with biases on queries, keys and values (Yang et al. 2024, arXiv:2407.10671)."""
-    decoder = {"position": [{"kind": "rope", "theta": 1e6}], "bias": True, "output_bias": False}
-    return merge(llama(), {"vocab_size": 151936, "context": 32768, "tie": True, "decoder": decoder})
+# Phi-3: LLaMA whose stock class fuses matrices (Abdin et al. 2024, arXiv:2404.14219).
+PRESETS["phi3"] = tree("llama", vocab_size=32064, context=4096, decoder={"norm": {"eps": 1e-5}})
 
+# SmolLM3: LLaMA without positions in every fourth layer (Yang et al. 2025, arXiv:2501.18795).
+SMOLLM3 = {"position": [rope(2e6)] * 3 + ["none"]}
+PRESETS["smollm3"] = tree("llama", vocab_size=128256, context=32768, tie=True, decoder=SMOLLM3)
 
-@preset("qwen3")
-def qwen3() -> Tree:
-    """Qwen3: LLaMA with normalised queries and keys (Yang et al. 2025, arXiv:2505.09388)."""
-    decoder = {"position": [{"kind": "rope", "theta": 1e6}], "qk_norm": {"kind": "rms", "eps": 1e-6}}
-    return merge(llama(), {"vocab_size": 151936, "context": 32768, "tie": True, "decoder": decoder})
+# OLMo 2: LLaMA with norms after its sublayers and over all heads (Walsh et al. 2025, arXiv:2501.00656).
+OLMO2: Tree = {"norm": {"eps": 1e-5}, "qk_norm": {"kind": "rms_joint", "eps": 1e-5}}
+OLMO2 |= {"residual": {"kind": "sandwich", "before": False}}
+PRESETS["olmo2"] = tree("llama", vocab_size=50304, decoder=OLMO2)
 
+# Gemma 2: norms on both sides, capped scores, a window in every other layer (arXiv:2408.00118).
+GEMMA2: Tree = {"norm": {"offset": 1.0}, "ffn": {"activation": "gelu_tanh"}, "residual": "sandwich", "softcap": 50.0}
+PRESETS["gemma2"] = tree(
+    "llama",
+    vocab_size=256000,
+    context=8192,
+    tie=True,
+    embed={"kind": "tokens", "scale": True},
+    decoder={**GEMMA2, "pattern": [WINDOW, "causal"]},
+    head={"kind": "lm", "softcap": 30.0},
+)
 
-@preset("phi3")
-def phi3() -> Tree:
-    """Phi-3: LLaMA whose stock class fuses matrices (Abdin et al. 2024, arXiv:2404.14219)."""
-    return merge(llama(), {"vocab_size": 32064, "context": 4096, "decoder": {"norm": {"eps": 1e-5}}})
+# Gemma 3: Gemma 2 with normalised queries and keys in place of caps, five windows to a full layer (arXiv:2503.19786).
+GEMMA3: Tree = {"position": [rope(1e4)] * 5 + [rope(1e6)], "pattern": [WINDOW] * 5 + ["causal"], "softcap": None}
+GEMMA3 |= {"qk_norm": {"kind": "rms", "offset": 1.0}}
+PRESETS["gemma3_text"] = tree("gemma2", vocab_size=262208, context=131072, decoder=GEMMA3, head={"softcap": None})
 
+# BERT: post-LayerNorm, learned positions, token types, GELU (Devlin et al. 2018, arXiv:1810.04805).
+BERT_NORM = {"kind": "layer", "eps": 1e-12}
+BERT = tree(norm=BERT_NORM, ffn="mlp", position=["learned"], pattern=["full"], residual="post", bias=True)
+PRESETS["bert"] = tree(vocab_size=30522, context=512, tie=True, encoder=BERT)
+PRESETS["bert"] |= {
+    "embed": {"kind": "tokens", "types": 2, "norm": BERT_NORM},
+    "head": {"kind": "mlm", "norm": BERT_NORM},
+}
 
-@preset("smollm3")
-def smollm3() -> Tree:
-    """SmolLM3: LLaMA without positions in every fourth layer (Yang et al. 2025, arXiv:2501.18795)."""
-    rope = {"kind": "rope", "theta": 2e6}
-    decoder = {"position": [rope, rope, rope, "none"]}
-    return merge(llama(), {"vocab_size": 128256, "context": 32768, "tie": True, "decoder": decoder})
+# RoBERTa: BERT with one token type, its position table after the padding id (Liu et al. 2019, arXiv:1907.11692).
+# The stock class counts positions from the padding id + 1: with the 0 of our tokenizers that is 1.
+EPS = {"norm": {"eps": 1e-5}}
+ROBERTA = {**EPS, "position": [{"kind": "learned", "offset": 1}]}
+PRESETS["roberta"] = tree("bert", vocab_size=50265, embed={"types": 1, **EPS}, encoder=ROBERTA, head=EPS)
 
+# DistilBERT: BERT without token types (Sanh et al. 2019, arXiv:1910.01108).
+PRESETS["distilbert"] = tree("bert", embed={"types": 0})
 
-@preset("olmo2")
-def olmo2() -> Tree:
-    """OLMo 2: LLaMA with norms after its sublayers and over all heads (Walsh et al. 2025, arXiv:2501.00656)."""
-    residual = {"kind": "sandwich", "before": False}
-    decoder = {"norm": {"eps": 1e-5}, "qk_norm": {"kind": "rms_joint", "eps": 1e-5}, "residual": residual}
-    return merge(llama(), {"vocab_size": 50304, "decoder": decoder})
+# EuroBERT: LLaMA that looks both ways, with its head (Boizard et al. 2025, arXiv:2503.05500).
+EUROBERT = merge(LLAMA, {"norm": {"eps": 1e-5}, "pattern": ["full"]})
+PRESETS["eurobert"] = tree(vocab_size=128256, context=8192, tie=False, encoder=EUROBERT, head="lm")
 
+# ModernBERT: pre-norm, RoPE, GEGLU, no biases, two windows to a global layer (arXiv:2412.13663).
+PLAIN_NORM = {"kind": "layer", "bias": False}
+NEAR = {"kind": "window", "size": 65, "both": True}  # 64 to each side and oneself
+MODERN: Tree = {"norm": PLAIN_NORM, "ffn": "geglu", "residual": {"kind": "pre", "first": False}, "bias": False}
+MODERN |= {"position": [rope(160000.0), "rope", "rope"], "pattern": ["full", NEAR, NEAR]}
+PRESETS["modernbert"] = tree(vocab_size=50368, context=8192, tie=True, encoder=MODERN)
+PRESETS["modernbert"] |= {"embed": {"kind": "tokens", "norm": PLAIN_NORM}}
+PRESETS["modernbert"] |= {"head": {"kind": "mlm", "norm": PLAIN_NORM, "dense_bias": False}}
 
-@preset("gemma2")
-def gemma2() -> Tree:
-    """Gemma 2: norms on both sides, capped scores, a window in every other layer (arXiv:2408.00118)."""
-    decoder = {
-        "norm": {"offset": 1.0},
-        "ffn": {"activation": "gelu_tanh"},
-        "pattern": [{"kind": "window", "size": 4096}, "causal"],
-        "residual": "sandwich",
-        "softcap": 50.0,
-    }
-    above = {"vocab_size": 256000, "context": 8192, "tie": True, "embed": {"kind": "tokens", "scale": True}}
-    return merge(llama(), {**above, "decoder": decoder, "head": {"kind": "lm", "softcap": 30.0}})
+# T5: pre-RMSNorm, distances in buckets, unscaled scores, ReLU, tied (Raffel et al. 2019, arXiv:1910.10683).
+RELU = {"kind": "mlp", "activation": "relu", "bias": False}
+T5 = tree(norm="rms", ffn=RELU, residual="pre", bias=False, score_scale=1.0)
+PRESETS["t5"] = tree(vocab_size=32128, context=512, tie=True, head={"kind": "lm", "scale": True}, init="fan_in")
+PRESETS["t5"] |= {
+    "encoder": {**T5, "position": [{"kind": "bucket", "bidirectional": True}], "pattern": ["full"]},
+    "decoder": {**T5, "position": ["bucket"], "pattern": ["causal"]},
+}
 
+# T5 v1.1 and FLAN-T5: GEGLU and a head of its own (Shazeer 2020, arXiv:2002.05202).
+GATED = {"ffn": {"kind": "glu", "activation": "gelu_tanh"}}
+PRESETS["t5-v1.1"] = tree("t5", tie=False, encoder=GATED, decoder=GATED, head={"scale": False})
 
-@preset("gemma3_text")
-def gemma3_text() -> Tree:
-    """Gemma 3: Gemma 2 with normalised queries and keys in place of caps, five windows to a full layer
-    (arXiv:2503.19786)."""
-    near, far = {"kind": "rope", "theta": 1e4}, {"kind": "rope", "theta": 1e6}
-    decoder = {
-        "position": [near] * 5 + [far],
-        "pattern": [{"kind": "window", "size": 4096}] * 5 + ["causal"],
-        "qk_norm": {"kind": "rms", "eps": 1e-6, "offset": 1.0},
-        "softcap": None,
-    }
-    return merge(gemma2(), {"vocab_size": 262208, "context": 131072, "decoder": decoder, "head": {"softcap": None}})
+# BART: post-LayerNorm, learned positions, GELU, tied (Lewis et al. 2019, arXiv:1910.13461).
+BART = tree(norm="layer", ffn="mlp", position=[{"kind": "learned", "offset": 2}], residual="post", bias=True)
+PRESETS["bart"] = tree(vocab_size=50265, context=1024, tie=True, head={"kind": "lm", "bias": True})
+PRESETS["bart"] |= {"embed": {"kind": "tokens", "norm": "layer"}}
+PRESETS["bart"] |= {"encoder": {**BART, "pattern": ["full"]}, "decoder": {**BART, "pattern": ["causal"]}}
 
+# mBART: BART with pre-norm and scaled embeddings (Liu et al. 2020, arXiv:2001.08210).
+PRE = {"residual": "pre"}
+PRESETS["mbart"] = tree("bart", vocab_size=250027, embed={"scale": True}, encoder=PRE, decoder=PRE)
 
-@preset("bert")
-def bert() -> Tree:
-    """BERT: post-LayerNorm, learned positions, token types, GELU (Devlin et al. 2018, arXiv:1810.04805)."""
-    norm = {"kind": "layer", "eps": 1e-12}
-    return {
-        "vocab_size": 30522,
-        "context": 512,
-        "tie": True,
-        "embed": {"kind": "tokens", "types": 2, "norm": norm},
-        "encoder": {
-            "norm": norm,
-            "ffn": {"kind": "mlp", "activation": "gelu"},
-            "position": [{"kind": "learned"}],
-            "pattern": ["full"],
-            "residual": "post",
-            "bias": True,
-        },
-        "head": {"kind": "mlm", "activation": "gelu", "norm": norm},
-    }
+# Marian: BART with sinusoids and no norm of embeddings (Junczys-Dowmunt et al. 2018, arXiv:1804.00344).
+FIXED = {"position": [{"kind": "sinusoid", "paper": True}]}
+PRESETS["marian"] = tree("bart", vocab_size=58101, embed={"scale": True, "norm": "none"}, encoder=FIXED, decoder=FIXED)
 
-
-@preset("roberta")
-def roberta() -> Tree:
-    """RoBERTa: BERT with one token type, its position table after the padding id (Liu et al. 2019, arXiv:1907.11692).
-
-    The stock class counts positions from the padding id + 1: with the 0 of our tokenizers that is 1.
-    """
-    norm = {"norm": {"eps": 1e-5}}
-    encoder = {**norm, "position": [{"kind": "learned", "offset": 1}]}
-    return merge(bert(), {"vocab_size": 50265, "embed": {"types": 1, **norm}, "encoder": encoder, "head": norm})
-
-
-@preset("distilbert")
-def distilbert() -> Tree:
-    """DistilBERT: BERT without token types (Sanh et al. 2019, arXiv:1910.01108)."""
-    return merge(bert(), {"embed": {"types": 0}})
-
-
-@preset("eurobert")
-def eurobert() -> Tree:
-    """EuroBERT: LLaMA that looks both ways, with its head (Boizard et al. 2025, arXiv:2503.05500)."""
-    encoder = {**llama()["decoder"], "norm": {"kind": "rms", "eps": 1e-5}, "pattern": ["full"]}
-    return {"vocab_size": 128256, "context": 8192, "tie": False, "encoder": encoder, "head": "lm"}
-
-
-@preset("modernbert")
-def modernbert() -> Tree:
-    """ModernBERT: pre-norm, RoPE, GEGLU, no biases, two windows to a global layer (arXiv:2412.13663)."""
-    norm = {"kind": "layer", "eps": 1e-5, "bias": False}
-    near, far = {"kind": "rope", "theta": 10000.0}, {"kind": "rope", "theta": 160000.0}
-    window = {"kind": "window", "size": 65, "both": True}  # 64 to each side and oneself
-    return {
-        "vocab_size": 50368,
-        "context": 8192,
-        "tie": True,
-        "embed": {"kind": "tokens", "norm": norm},
-        "encoder": {
-            "norm": norm,
-            "ffn": {"kind": "glu", "activation": "gelu"},
-            "position": [far, near, near],
-            "pattern": ["full", window, window],
-            "residual": {"kind": "pre", "first": False},
-            "bias": False,
-        },
-        "head": {"kind": "mlm", "activation": "gelu", "norm": norm, "dense_bias": False},
-    }
-
-
-@preset("t5")
-def t5() -> Tree:
-    """T5: pre-RMSNorm, distances in buckets, unscaled scores, ReLU, tied (Raffel et al. 2019, arXiv:1910.10683)."""
-    stack = {
-        "norm": {"kind": "rms", "eps": 1e-6},
-        "ffn": {"kind": "mlp", "activation": "relu", "bias": False},
-        "residual": "pre",
-        "bias": False,
-        "score_scale": 1.0,
-    }
-    return {
-        "vocab_size": 32128,
-        "context": 512,
-        "tie": True,
-        "encoder": {**stack, "position": [{"kind": "bucket", "bidirectional": True}], "pattern": ["full"]},
-        "decoder": {**stack, "position": [{"kind": "bucket"}], "pattern": ["causal"]},
-        "head": {"kind": "lm", "scale": True},
-        "init": "fan_in",
-    }
-
-
-@preset("t5-v1.1")
-def t5_gated() -> Tree:
-    """T5 v1.1 and FLAN-T5: GEGLU and a head of its own (Shazeer 2020, arXiv:2002.05202)."""
-    gated = {"ffn": {"kind": "glu", "activation": "gelu_tanh", "bias": False}}
-    return merge(t5(), {"tie": False, "encoder": gated, "decoder": gated, "head": {"scale": False}})
-
-
-@preset("bart")
-def bart() -> Tree:
-    """BART: post-LayerNorm, learned positions, GELU, tied (Lewis et al. 2019, arXiv:1910.13461)."""
-    norm = {"kind": "layer", "eps": 1e-5}
-    stack = {
-        "norm": norm,
-        "ffn": {"kind": "mlp", "activation": "gelu"},
-        "position": [{"kind": "learned", "offset": 2}],
-        "residual": "post",
-        "bias": True,
-    }
-    return {
-        "vocab_size": 50265,
-        "context": 1024,
-        "tie": True,
-        "embed": {"kind": "tokens", "norm": norm},
-        "encoder": {**stack, "pattern": ["full"]},
-        "decoder": {**stack, "pattern": ["causal"]},
-        "head": {"kind": "lm", "bias": True},
-    }
-
-
-@preset("mbart")
-def mbart() -> Tree:
-    """mBART: BART with pre-norm and scaled embeddings (Liu et al. 2020, arXiv:2001.08210)."""
-    pre = {"residual": "pre"}
-    return merge(bart(), {"vocab_size": 250027, "embed": {"scale": True}, "encoder": pre, "decoder": pre})
-
-
-@preset("marian")
-def marian() -> Tree:
-    """Marian: BART with sinusoids and no norm of embeddings (Junczys-Dowmunt et al. 2018, arXiv:1804.00344)."""
-    fixed = {"position": [{"kind": "sinusoid", "paper": True}]}
-    embed = {"scale": True, "norm": "none"}
-    return merge(bart(), {"vocab_size": 58101, "embed": embed, "encoder": fixed, "decoder": fixed})
-
-
-@preset("pegasus")
-def pegasus() -> Tree:
-    """PEGASUS: Marian with pre-norm (Zhang et al. 2019, arXiv:1912.08777)."""
-    pre = {"residual": "pre"}
-    return merge(marian(), {"vocab_size": 96103, "encoder": pre, "decoder": pre})
+# PEGASUS: Marian with pre-norm (Zhang et al. 2019, arXiv:1912.08777).
+PRESETS["pegasus"] = tree("marian", vocab_size=96103, encoder=PRE, decoder=PRE)
 
 
 def expand(data: Tree) -> tuple[Tree, Tree]:
@@ -287,9 +153,8 @@ def expand(data: Tree) -> tuple[Tree, Tree]:
     if not isinstance(depth, int) or depth < 1:
         found = {"found": repr(depth)}
         raise PydanticCustomError("kind", "depth: expected a whole number above 0, found {found}", found)
-    below = PRESETS[name]()
-    below["hidden_size"] = 64 * depth
-    for stack in ("encoder", "decoder"):
-        if stack in below:
-            below[stack] = {"layers": depth, "heads": depth, **below[stack]}
-    return below, above
+    below = {**PRESETS[name], "hidden_size": 64 * depth}
+    stacks = {
+        name: {"layers": depth, "heads": depth, **below[name]} for name in ("encoder", "decoder") if name in below
+    }
+    return {**below, **stacks}, above

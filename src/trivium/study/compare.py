@@ -76,7 +76,7 @@ def compare(
 
 def tree(family: str, vocab_size: int, layers: int, hidden_size: int) -> dict[str, Any]:
     """Return the model of a family, from LLaMA's block; an encoder-decoder has half of the layers in each stack."""
-    block = {**PRESETS["llama"]()["decoder"], "heads": hidden_size // 64}
+    block = {**PRESETS["llama"]["decoder"], "heads": hidden_size // 64}
     half = max(1, layers // 2)
     stacks = {
         "decoder": {"decoder": {**block, "layers": layers}},
