@@ -1,6 +1,7 @@
 """Measuring tokenizers: sums over documents, by language and source, side by side; foreign models work like ours."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 
 from trivium.corpus.measure import TokenCount, compare, lines
+from trivium.corpus.read.reading import Reading
 from trivium.token.tokenizer import Tokenizer
 
 CONTROL = ["<unk>", "<s>", "</s>"]
@@ -118,3 +120,14 @@ def test_foreign_models_make_data_folders(tmp_path: Path, foreign: dict[str, Pat
     assert made["tokenizer"] == tokenizer.identity == Tokenizer.load(foreign[name]).identity
     (ids,) = Corpus(tmp_path / "d", "train").documents()
     assert ids.tolist() == tokenizer.encode(("hello worlds ab hello 猫\n" * 3).strip())
+
+
+def test_files_that_are_not_read_are_counted(tmp_path):
+    (tmp_path / "a.txt").write_text("a text")
+    (tmp_path / "b.py").write_text("code")
+    Tokenizer.bytes().save(tmp_path / "bytes.d")
+    counts: Counter[str] = Counter()
+    table = compare([tmp_path / "bytes.d"], [tmp_path / "a.txt"], counts=counts)
+    assert not counts and table["all", ""].documents == 1
+    compare([tmp_path / "bytes.d"], [tmp_path], Reading(broken="drop"), counts)
+    assert counts["not read: .py file"] == 1 and counts["not read: .json file"] == 3

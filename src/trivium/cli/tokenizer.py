@@ -18,7 +18,7 @@ def train(
     vocab_size: o.VocabSize = 8192,
 ) -> None:
     """Train byte-level BPE."""
-    from trivium.base.log import say, warn
+    from trivium.base.log import say
     from trivium.corpus.clean.clean import clean
     from trivium.corpus.read.sources import read
     from trivium.token.template import CHAT_TEMPLATE
@@ -26,8 +26,7 @@ def train(
 
     counts: Counter[str] = Counter()
     made = Tokenizer.train((clean(document.text) for document in read(sources, counts=counts)), vocab_size)
-    for reason, count in counts.items():
-        warn(f"{reason}: {count:,}")
+    _tell(counts)
     made.save(out, chat_template=CHAT_TEMPLATE)
     say(f"{made.size:,} tokens in {out}")
 
@@ -47,5 +46,14 @@ def evaluate(
     from trivium.corpus.read.reading import Reading
 
     folders = [folder, *(beside or ())]
-    for line in lines(list(map(str, folders)), compare(folders, sources, Reading(text_key=text_key))):
+    counts: Counter[str] = Counter()
+    for line in lines(list(map(str, folders)), compare(folders, sources, Reading(text_key=text_key), counts)):
         say(line)
+    _tell(counts)
+
+
+def _tell(counts: Counter[str]) -> None:
+    from trivium.base.log import warn
+
+    for reason, count in counts.items():
+        warn(f"{reason}: {count:,}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from trivium.base.log import columns
 from trivium.base.types import Document
 from trivium.corpus.clean.language import identify
-from trivium.corpus.read.reading import PLAIN, Reading, kind
+from trivium.corpus.read.reading import PLAIN, Counts, Reading, kind
 from trivium.corpus.read.sources import read
 from trivium.token.tokenizer import Tokenizer
 
@@ -32,11 +32,19 @@ Table = dict[tuple[str, str], TokenCount]
 """Groups by ("all", ""), ("language", code) and ("source", name)."""
 
 
-def compare(folders: Sequence[str | Path], sources: Sequence[str | Path], reading: Reading | None = None) -> Table:
-    """Measure several tokenizers on every document of the sources; the largest groups come first."""
+def compare(
+    folders: Sequence[str | Path],
+    sources: Sequence[str | Path],
+    reading: Reading | None = None,
+    counts: Counts | None = None,
+) -> Table:
+    """Measure several tokenizers on every document of the sources; the largest groups come first.
+
+    `counts` takes the reasons of repairs, and of files and rows left out.
+    """
     tokenizers = [Tokenizer.load(folder) for folder in folders]
     table: Table = {("all", ""): _empty(len(tokenizers))}
-    documents = read(sources, reading)
+    documents = read(sources, reading, counts)
     while batch := list(islice(documents, BATCH_DOCUMENTS)):
         texts = [document.text for document in batch]
         found = [list(_encoded(tokenizer, texts)) for tokenizer in tokenizers]

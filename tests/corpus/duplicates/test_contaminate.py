@@ -80,3 +80,12 @@ def test_it_counts_as_one_would_by_hand(texts, document):
     runs = {tuple(text[i : i + 4]) for text in texts for i in range(max(1, len(text) - 3))}
     wanted = sum(any(tuple(document[i : i + len(run)]) == run for i in range(len(document))) for run in runs)
     assert known(*map(" ".join, texts), run=4, shortest=2).shared(" ".join(document)) == wanted
+
+
+def test_evaluation_files_that_are_not_read_are_counted(tmp_path):
+    (tmp_path / "a.txt").write_text(QUESTION)
+    (tmp_path / "b.rst").write_text(CHINESE)
+    counts: Counter[str] = Counter()
+    assert list(evaluation([tmp_path], Reading(), counts)) == [QUESTION] and counts == {"not read: .rst file": 1}
+    counts.clear()
+    assert list(evaluation([tmp_path], Reading(as_text=("rst",)), counts)) == [QUESTION, CHINESE] and not counts

@@ -7,6 +7,7 @@ Memory: 8 bytes for each word of the evaluation texts, and as much again while t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pydantic import Field
 from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
 from trivium.corpus.duplicates.shingle import WIDE, grow, mix, normal, runs, words
-from trivium.corpus.read.reading import TABLES, Counts, Reading, kind
+from trivium.corpus.read.reading import TABLES, Counts, Reading, kind, not_read
 from trivium.corpus.read.records import records
 from trivium.corpus.read.sources import files, read
 
@@ -65,7 +66,10 @@ class Known:
 
 def evaluation(sources: Sequence[str], reading: Reading, counts: Counts) -> Iterator[str]:
     """Yield every text of evaluation files: whole files of text, and each string in a row, at any depth."""
-    for path, _ in files(sources, reading):
+    passed: list[Path] = []
+    found = files(sources, reading, passed)
+    counts.update(not_read(passed))
+    for path, _ in found:
         if kind(path, reading.as_text) in TABLES:
             for _, row in records(path, reading, counts):
                 yield from _strings(row)
