@@ -99,14 +99,7 @@ def save(
     generation = _generation(tokenizer, tree, start, forced or {})
     tree |= {key: generation[key] for key in (START, *FORCED.values()) if key in tree and key in generation}
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
-    about: dict[str, Any] = {**(record or {}), "format": FORMAT, "model": dump(config), "parameters": parameters}
-    about["stock"] = tree["architectures"][0] if family else None
-    own = [*about.get("imports", []), *plugin.needed(classes(config))]
-    about["imports"] = list({source["file"]: source for source in own}.values())
-    if about.get("recipe", {}).get("imports"):  # a folder names the files of own kinds, and never says where they lie
-        about["recipe"] = {**about["recipe"], "imports": [Path(path).name for path in about["recipe"]["imports"]]}
-    if reasons:
-        about["reasons"] = reasons
+    about = _about(record or {}, config, parameters, tree["architectures"][0] if family else None, reasons)
     with files.publishing(folder) as new:
         tensors.write(new, state, shard_bytes)
         files.write_json(new / "config.json", {**tree, "dtype": dtype, "torch_dtype": dtype})
@@ -120,6 +113,24 @@ def save(
                 files.write_json(new / name, content)
         files.write_json(new / "trivium.json", about)
     return folder
+
+
+def _about(
+    record: Mapping[str, Any],
+    config: ModelConfig,
+    parameters: int,
+    architecture: str | None,
+    reasons: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return what trivium.json holds. It names the files of own kinds, and never says where they lie."""
+    about: dict[str, Any] = {**record, "format": FORMAT, "model": dump(config), "parameters": parameters}
+    own = [*record.get("imports", []), *plugin.needed(classes(config))]
+    about["stock"] = architecture
+    if own:
+        about["imports"] = list({source["file"]: source for source in own}.values())
+    if paths := record.get("recipe", {}).get("imports"):
+        about["recipe"] = {**record["recipe"], "imports": [Path(path).name for path in paths]}
+    return {**about, "reasons": dict(reasons)} if reasons else about
 
 
 def _generation(
