@@ -37,6 +37,8 @@ class Conversation:
     """Whether the answer is trained; None leaves it to the recipe."""
     prefix: str = ""
     """The text before the last message that tells a model of many tasks the task of the row."""
+    language: str = ""
+    """The language of the answer, if the row names it."""
     reasoning: str | None = None
     """What the assistant thinks before the answer."""
     remarks: tuple[str, ...] = ()
@@ -159,9 +161,9 @@ def lay(texts: Sequence[str], layout: Layout, counts: Counter[str] | None = None
     return layout.example(fitting)
 
 
-def single(prompt: str, answers: Iterable[str], prefix: str = "") -> Conversation:
+def single(prompt: str, answers: Iterable[str], prefix: str = "", language: str = "") -> Conversation:
     """Return one prompt and its answers; equal answers count once."""
-    return Conversation((Message("user", prompt),), tuple(dict.fromkeys(answers)), prefix=prefix)
+    return Conversation((Message("user", prompt),), tuple(dict.fromkeys(answers)), None, prefix, language)
 
 
 def answers_of(texts: str | Iterable[str] | None, key: str) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trivium import api
 from trivium.base.config import dump
@@ -26,6 +27,8 @@ class Answered:
     question: str
     answer: str
     references: tuple[str, ...]
+    language: str = ""
+    """The language of the right answers, if the row names it."""
 
     @property
     def exact(self) -> bool:
@@ -50,7 +53,9 @@ def answer(
         request = model.request([asked[i] for i in part], max_new_tokens, num_beams=beam.beams, **options)
         for i, found in zip(part, generate(model.transformer, request), strict=True):
             said[i] = model.tokenizer.decode(found.ids, skip_special=True)
-    return [Answered(one.messages[-1].content, said[i], one.references) for i, one in enumerate(conversations)]
+    return [
+        Answered(one.messages[-1].content, said[i], one.references, one.language) for i, one in enumerate(conversations)
+    ]
 
 
 def prompts_of(model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int) -> list[list[int]]:
@@ -76,7 +81,8 @@ def answer_file(model: api.Model, path: str | Path, max_new_tokens: int = 64) ->
     return answer(model, [one for _, one in read_conversations([path])], max_new_tokens)
 
 
-def summary(answered: Sequence[Answered], names: Sequence[str] = ("exact_match", "rouge_l")) -> dict[str, float]:
+def summary(answered: Sequence[Answered], names: Sequence[str] = ("exact_match", "rouge_l")) -> dict[str, Any]:
     """Return the mean of each metric over the rows; a row takes its best reference."""
-    found = measure(names, [one.answer for one in answered], [one.references for one in answered])
+    right, languages = [one.references for one in answered], [one.language for one in answered]
+    found = measure(names, [one.answer for one in answered], right, languages)
     return {"rows": len(answered), **found}

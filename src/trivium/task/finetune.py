@@ -70,11 +70,12 @@ def finetune(
 
 
 def plain(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the metrics that are single numbers."""
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+    """Return the metrics that are single numbers or texts."""
+    return {name: value for name, value in found.items() if isinstance(value, int | float | str)}
 
 
 def tell(found: dict[str, Any]) -> None:
     """Print metrics, one per line."""
     for name, value in plain(found).items():
-        say(f"{name:<12} {value:,}" if isinstance(value, int) else f"{name:<12} {value:.4f}")
+        shown = f"{value:.4f}" if isinstance(value, float) else value if isinstance(value, str) else f"{value:,}"
+        say(f"{name:<12} {shown}")

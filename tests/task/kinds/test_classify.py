@@ -7,7 +7,10 @@ import torch
 
 import small
 import trivium
+from talk import record
 from tolerance import close
+from trivium.rows.kinds.text import LabelledText, parted
+from trivium.task.kinds.classify import ClassifyTask
 
 
 @pytest.mark.parametrize("preset", ["bert", "modernbert", "llama", "bart"])
@@ -58,3 +61,14 @@ def test_the_same_seed_gives_the_same_head(tmp_path):
         folder, _ = small.tuned(tmp_path / str(number), "classify", "bert", small.labelled(), ["budget_epochs=1"])
         scores.append(trivium.load(folder).classify(["ice 3"]))
     assert scores[0] == scores[1]
+
+
+def test_labels_in_words_survive_commas_and_quotation_marks():
+    made = [["Food, Drink"], ["Sport"], ["Food, Drink", "Sport"], ['"A", B', "a,b", 'c "d"'], ['"']]
+    task, records = ClassifyTask(), [record(LabelledText, {"text": "t", "label": label}) for label in made]
+    said = [task.heard(one, one.chat({}).references[0]) for one in records]
+    assert [one["label"] for one in said] == made
+    assert task.metrics(small.model("bart"), records, said)["accuracy"] == 1
+    assert parted("a, b") == ["a", "b"] and parted(" a,  b ") == ["a", "b"] and parted("") == []
+    alone = record(LabelledText, {"text": "t", "label": "Food, Drink"})
+    assert alone.chat({}).references == ("Food, Drink",) and task.heard(alone, "Food, Drink")["label"] == "Food, Drink"

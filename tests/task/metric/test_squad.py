@@ -47,3 +47,11 @@ def test_english_answers_score_as_by_the_official_script():
         official = {name: float(value) / 100 for name, value in squad(said, right).items()}
         ours = squad_metrics(answers, references)
         assert {name: ours[name] for name in official} == pytest.approx(official, abs=1e-6), (answers, references)
+
+
+def test_each_row_has_the_rules_of_its_language():
+    answers, right = ["a  Cat", "在北京市", "2008年"], [["the cat"], ["北京"], ["2008"]]
+    alone = [squad_metrics([answer], [row])["f1"] for answer, row in zip(answers[:2], right, strict=False)]
+    assert squad_metrics(answers[:2], right[:2])["f1"] == pytest.approx(sum(alone) / 2) and alone[0] == 1
+    found = squad_metrics(answers, right, ["The cat sleeps.", "他在北京市读书", "北京 2008年8月"])
+    assert found["f1"] == pytest.approx((1 + 2 * 2 / 6 + 2 * 1 / 3) / 3), "a number alone does not tell its language"

@@ -30,7 +30,7 @@ class Pair(Record, kind="pair"):
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         known = self.source_lang and self.target_lang
         prefix = f"translate {self.source_lang} to {self.target_lang}: " if known else ""
-        return single(_joined(self.source, "source"), answers_of(self.target, "target"), prefix)
+        return single(_joined(self.source, "source"), answers_of(self.target, "target"), prefix, self.target_lang or "")
 
 
 class Translation(Record, kind="translation"):
@@ -48,7 +48,7 @@ class Translation(Record, kind="translation"):
         if len(found) != 2:
             raise ValueError(f"translation: expected two languages, found {', '.join(found) or 'none'}")
         asked, answer = (said(text, f"translation.{name}") for name, text in found.items())
-        return single(asked, [answer], f"translate {' to '.join(found)}: ")
+        return single(asked, [answer], f"translate {' to '.join(found)}: ", [*found][1])
 
 
 class Summary(Record, kind="summary"):

@@ -3,9 +3,11 @@
     {"text": "...", "label": "..."}
     {"text": "...", "text_pair": "...", "label": ["...", ...]}    a list where a text has any number of labels
 
-In words the prefix is `classify: ` and the answer is the labels, separated by ", ".
+In words the prefix is `classify: ` and the answer is the labels, separated by ", "; one of a list that has this in
+itself stands in quotation marks.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -55,6 +57,10 @@ class LabelledText(Record, kind="label"):
         found = self.label if isinstance(self.label, tuple) else () if self.label is None else (self.label,)
         return tuple(str(label) for label in found)
 
+    def _in_words(self) -> str:
+        """Return the labels in words: one as it is, a list as `joined`."""
+        return joined(self.labels) if isinstance(self.label, tuple) else str(self.label)
+
     @property
     def texts(self) -> list[str]:
         """The one text, or both."""
@@ -66,7 +72,7 @@ class LabelledText(Record, kind="label"):
 
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         said(self.text, "text")
-        answer = [] if self.label is None else [said(", ".join(self.labels), "label")]
+        answer = [] if self.label is None else [said(self._in_words(), "label")]
         return single("\n\n".join(text for text in self.texts if text.strip()), answer, "classify: ")
 
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
@@ -82,6 +88,21 @@ class LabelledText(Record, kind="label"):
         made = np.zeros(len(labels), dtype=np.int64)
         made[[number(name, labels) for name in self.labels]] = 1
         return made
+
+
+_LABEL = re.compile(r'\s*(?:"((?:[^"]|"")*)"|(.*?))\s*(?:, |$)')
+
+
+def joined(labels: Iterable[str]) -> str:
+    """Return a list of labels as a text that `parted` reads."""
+    quoted = ('"' + label.replace('"', '""') + '"' if ", " in label or label[:1] == '"' else label for label in labels)
+    return ", ".join(quoted)
+
+
+def parted(text: str) -> list[str]:
+    """Return the labels in a text that has them separated by ", "."""
+    found = (one[1].replace('""', '"') if one[1] is not None else one[2] for one in _LABEL.finditer(text.strip()))
+    return [label for label in found if label]
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:

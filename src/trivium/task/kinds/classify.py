@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from trivium import api
 from trivium.base.errors import DataError
 from trivium.model.layer.score import SequenceClassification
-from trivium.rows.kinds.text import LabelledText, in_order
+from trivium.rows.kinds.text import LabelledText, in_order, parted
 from trivium.task.metric.label import label_metrics
 from trivium.task.task import RecordTask
 from trivium.train.recipe import Recipe
@@ -46,7 +46,7 @@ class ClassifyTask(RecordTask, kind="classify"):
     def heard(self, record: LabelledText, text: str) -> Any:
         if not isinstance(record.label, tuple):
             return {"label": text.strip()}
-        return {"label": [part.strip() for part in text.split(", ") if part.strip()]}
+        return {"label": parted(text)}
 
     def metrics(self, model: api.Model, records: Sequence[LabelledText], answers: Sequence[Any]) -> dict[str, Any]:
         right = [one.labels for one in records]

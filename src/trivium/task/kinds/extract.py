@@ -45,7 +45,8 @@ class ExtractTask(RecordTask, kind="extract"):
         return {"answer": "" if text.strip() == UNANSWERABLE else text.strip()}
 
     def metrics(self, model: api.Model, records: Sequence[Squad], answers: Sequence[Any]) -> dict[str, Any]:
-        return squad_metrics([one["answer"] for one in answers], [one.texts for one in records])
+        said, contexts = [one["answer"] for one in answers], [one.context for one in records]
+        return squad_metrics(said, [one.texts for one in records], contexts)
 
     def line(self, record: Squad, answer: Any) -> dict[str, Any]:
         return {"id": record.id, "question": record.question, **answer}

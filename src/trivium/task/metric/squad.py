@@ -7,22 +7,27 @@ words that both answers share. An empty answer has F1 1 if both are empty, else 
 
 import re
 import string
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from trivium.task.metric.overlap import chinese
+from trivium.corpus.clean.language import UNSPACED, guess
+from trivium.task.metric.overlap import words
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PARTS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 
 
-def squad_metrics(answers: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Return exact match and F1, the best over the references of each answer; no references mean no answer."""
-    words, shared = (parts, longest_run) if chinese(references) else (normal, overlap)
+def squad_metrics(
+    answers: Sequence[str], references: Sequence[Sequence[str]], contexts: Sequence[str] = ()
+) -> dict[str, float]:
+    """Return exact match and F1, the best over the references of each answer; no references mean no answer.
+
+    Each row is compared by the rules of the language of its context; without contexts, of its references.
+    """
     exact = near = 0.0
-    for answer, row in zip(answers, references, strict=True):
-        said, rights = words(answer), [words(right) for right in row or ("",)]
+    for i, (answer, row) in enumerate(zip(answers, references, strict=True)):
+        chinese = guess(contexts[i] if contexts else " ".join(row) or answer) in UNSPACED
+        split, shared = (words, longest_run) if chinese else (normal, overlap)
+        said, rights = split(answer), [split(right) for right in row or ("",)]
         exact += max(said == right for right in rights)
         near += max(
             2 * shared(said, right) / (len(said) + len(right)) if said and right else float(said == right)
@@ -41,12 +46,6 @@ def normal(text: str) -> list[str]:
 def overlap(said: list[str], right: list[str]) -> int:
     """Return how many words two texts share."""
     return (Counter(said) & Counter(right)).total()
-
-
-def parts(text: str) -> list[str]:
-    """Return the characters of a Chinese text, and whole words of other scripts, without punctuation."""
-    kept = "".join(" " if unicodedata.category(char)[0] in "PS" else char for char in text.lower())
-    return _PARTS.findall(kept)
 
 
 def longest_run(said: list[str], right: list[str]) -> int:
