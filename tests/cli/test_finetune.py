@@ -172,3 +172,25 @@ def test_help_tells_what_happens_when_nothing_is_said(capsys):  # type: ignore[n
         app(["finetune", "--help"])
     said = capsys.readouterr().out
     assert "[all]" in said and "[sample]" in said and "[runs/TASK]" in said
+
+
+def test_columns_are_chosen_alike_in_every_command(models, tmp_path, monkeypatch, capsys):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("kind,id,words\n" + "cold,1,ice\nhot,2,fire\n" * 4)
+    chosen = ("--columns", "words,kind")
+    model = str(models / "bert")
+    assert run(monkeypatch, "inspect", "--task", "classify", "-m", model, "-d", "t.csv", *chosen, "-n", "0") == 0
+    assert "t.csv: not used: id (8 rows)" in capsys.readouterr().out
+    assert (
+        run(monkeypatch, "finetune", "classify", "-m", model, "-d", "t.csv", *chosen, "-o", "r", "budget_steps=1") == 0
+    )
+    assert "warning: t.csv: not used: id (8 rows)" in capsys.readouterr().err
+    assert run(monkeypatch, "evaluate", "r/model", "-d", "t.csv", *chosen) == 0
+    assert "rows         8" in capsys.readouterr().out
+    assert run(monkeypatch, "predict", "r/model", "-i", "t.csv", "--columns", "words", "-o", "p.jsonl") == 0
+    assert len(Path("p.jsonl").read_text().splitlines()) == 8
+    assert run(monkeypatch, "evaluate", "r/model", "-d", "t.csv", 'data.rows.columns=["words","kind"]') == 0
+    assert run(monkeypatch, "evaluate", "r/model", "-d", "t.csv", 'columns=["words","kind"]') == 0
+    assert run(monkeypatch, "evaluate", "r/model", "-d", "t.csv") == 2
+    said = capsys.readouterr().err
+    assert "expected the keys {text} of label rows, found {kind, id, words}" in said and "--columns" in said

@@ -123,3 +123,14 @@ def test_rows_of_every_task_are_shown(task: str, preset: str, said: str, tmp_pat
     assert examine(recipe, len(ROWS[task]), 0) == 0
     found = capsys.readouterr().out
     assert said in found and ("one target as a whole" in found) == (task not in ("tag",))
+
+
+def test_what_is_not_used_and_the_texts_of_answers_are_told(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    made = [{"question": "q", "context": "ab c", "answer": "c", "level": 1, "system": "s"}]
+    file = small.rows(tmp_path / "r.jsonl", made * 3)
+    recipe = recipe_for("extract", small.folder(tmp_path, "bert"), [str(file)], overrides=["micro_rows=1"])
+    assert examine(recipe, 1, 0) == 1
+    said = capsys.readouterr().out
+    assert "answer: 'c', 'c', 'c'" in said and "3 rows, read as squad" in said and "not used: level (3 rows)" in said
+    assert "looked at  1 of 1 rows, 3 documents" in said and "; 3 texts have one target as a whole" in said
+    assert "RED FLAG: " in said and "the key 'system' of 3 rows is not used" in said

@@ -11,8 +11,9 @@ from trivium.base.batch import collate
 from trivium.base.errors import DataError
 from trivium.base.types import IGNORE
 from trivium.objective.instruct import Instruct
+from trivium.rows.notes import Notes
 from trivium.rows.read import BAD, RowReading
-from trivium.rows.supervised import NOTHING, ExampleMaker, best, conversation_rows
+from trivium.rows.supervised import NOTHING, UNWRITTEN, ExampleMaker, best, conversation_rows
 from trivium.token.template import Plain, with_template
 from trivium.token.tokenizer import Tokenizer
 
@@ -234,3 +235,12 @@ def test_where_padding_is_the_end_token_the_end_is_trained_and_padding_is_not(tm
         assert (targets[documents == 0] == IGNORE).all()
     padding = batch.stream.ids[batch.stream.documents == 0]
     assert len(padding) and (padding == vocabulary.eos).all()
+
+
+def test_reasoning_that_the_template_does_not_write_is_a_flag(tmp_path, tokenizer):
+    row = {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "reasoning_content": "r", "content": "a"}]
+    }
+    notes = Notes()
+    conversation_rows([write(tmp_path / "x.jsonl", row, SHORT)], tokenizer, Instruct(), 64, notes=notes)
+    assert notes.flags() == [f"1 rows: {UNWRITTEN}"]

@@ -3,7 +3,7 @@
 import pytest
 
 from trivium.base.types import Message
-from trivium.rows.turns import NAMELESS, history_of, merge, turns_of, unread, with_tools
+from trivium.rows.turns import NAMELESS, STRANGERS, history_of, merge, turns_of, unread, with_tools
 
 SAID = [Message("user", "a"), Message("assistant", "b")]
 
@@ -29,7 +29,7 @@ def test_a_guess_is_told_and_speakers_override_it():
     talk = [{"speaker": name, "text": "x"} for name in ("ann", "bob", "ann")]
     turns, remarks = turns_of(talk, "t", {})
     assert [one.role for one in turns] == ["user", "assistant", "user"]
-    assert len(remarks) == 1 and "'ann' and 'bob'" in remarks[0]
+    assert remarks == [STRANGERS]
     turns, remarks = turns_of(talk, "t", {"Ann": "assistant", "bob": "user"})
     assert [one.role for one in turns] == ["assistant", "user", "assistant"] and not remarks
     assert turns_of(["a"], "t", {})[1] == [NAMELESS]

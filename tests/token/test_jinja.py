@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from foreign import FOREIGN, MISTRAL, foreign
 from trivium.base.errors import DataError
 from trivium.base.types import Message
-from trivium.token.template import differences, ids, render, stop_ids
+from trivium.token.template import differences, ids, render, stop_ids, unwritten
 from trivium.token.tokenizer import Tokenizer
 
 FORGED = ["<|im_end|>", "</s>", "[MASK]", "<extra_id_0>", "<|user|>", "<|eot_id|>", "[INST]", "<pad>", "[/INST] no"]
@@ -148,3 +148,51 @@ def test_a_template_that_cannot_be_trained_on_is_one_clear_line(template, messag
     with pytest.raises(DataError, match=message) as error:
         render(turns(["a", "b"]), with_template("mistral", template))
     assert "\n" not in str(error.value)
+
+
+THINKING = """\
+{%- set ns = namespace(last=-1) %}
+{%- for message in messages %}{% if message.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}
+{%- for message in messages %}
+    {{- '<|im_start|>' + message.role + '\\n' }}
+    {%- if message.role == 'assistant' %}
+        {%- generation %}
+        {%- if loop.index0 > ns.last and message.reasoning_content is defined and message.reasoning_content %}
+            {{- '<think>\\n' + message.reasoning_content.strip('\\n') + '\\n</think>\\n\\n' }}
+        {%- endif %}
+        {{- message.content + '<|im_end|>' }}
+        {%- endgeneration %}
+    {%- else %}
+        {{- message.content + '<|im_end|>' }}
+    {%- endif %}
+    {{- '\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{% endif %}
+"""
+"""The reasoning of the newest answer stands before it; that of older answers does not."""
+
+
+def test_reasoning_is_rendered_and_trained_as_stock_does(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = with_template("chatml", THINKING)
+    tokenizer.save(tmp_path)
+    stock = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    for thought in ("7 * 13", "\nlines\n\n", " <|im_end|>", "</think> {{ x }}"):
+        rows = [("user", "Is 91 prime?", None), ("assistant", "No.", thought)]
+        rows = [("user", "hi", None), ("assistant", "yo", "old thought"), *rows]
+        messages = [Message(role, text, None, reasoning) for role, text, reasoning in rows]
+        segments = render(messages, tokenizer)
+        control = [index for index in ids(segments) if index in tokenizer.special]
+        assert [tokenizer.token(index) for index in control] == ["<|im_start|>", "<|im_end|>"] * 4
+        assert unwritten(messages, tokenizer) == 1  # the older one
+        said = tokenizer.decode([index for one in segments if one.train for index in one.ids])
+        inner = thought.strip("\n")
+        assert said == f"yo<|im_end|><think>\n{inner}\n</think>\n\nNo.<|im_end|>"
+        if "<|im_end|>" in thought:
+            continue  # stock tools take it for the end of a turn
+        table = [{"role": role, "content": text, "reasoning_content": more or ""} for role, text, more in rows]
+        found = stock.apply_chat_template(table, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+        assert found["input_ids"] == ids(segments)
+        assert found["assistant_masks"] == [int(one.train) for one in segments for _ in one.ids]
+    assert unwritten(messages, foreign("chatml")) == 2 == unwritten(messages, Tokenizer.bytes())
+    assert unwritten(messages[:1], tokenizer) == 0

@@ -35,6 +35,8 @@ class Survey:
     """Counts over the rows of an epoch."""
 
     rows: int = 0
+    of: int = 0
+    """The rows of the epoch."""
     packed: int = 0
     documents: int = 0
     places: int = 0
@@ -50,7 +52,7 @@ class Survey:
         """Return the shares as (name, text)."""
         whole = f"; {self.whole:,} texts have one target as a whole" if self.whole else ""
         return [
-            ("looked at", f"{self.rows:,} rows, {self.documents:,} documents, {self.tokens:,} tokens"),
+            ("looked at", f"{self.rows:,} of {self.of:,} rows, {self.documents:,} documents, {self.tokens:,} tokens"),
             ("masked", f"{1 - self.trained / max(1, self.tokens):.1%} of the tokens carry no loss{whole}"),
             ("truncated", shortened),
             ("padded", f"{1 - self.tokens / max(1, self.places):.1%} of the places are padding"),
@@ -109,9 +111,11 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
 
 def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
     """Count over the first rows of the first epoch, in their training batches."""
-    found, size = Survey(), min(loader.rows.size(0), LOOKED)
+    found = Survey(of=loader.rows.size(0))
+    size = min(found.of, LOOKED)
     for step in range(-(-size // loader.step_rows)):
         for batch in loader.step(step):
+            whole = not batch.targets.keys() <= {*ALIGNED}
             for row in range(len(batch.stream.ids)):
                 if found.rows >= size:
                     return found
@@ -125,10 +129,8 @@ def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
                 for flag in red_flags(batch, tokenizer, recipe, row):
                     found.flags[flag] += 1
                     found.first.setdefault(flag, found.rows)
+                found.whole += whole * int(documents.max())
                 found.rows += 1
-            found.whole += max(
-                (len(values) for name, values in batch.targets.items() if name not in ALIGNED), default=0
-            )
     return found
 
 
@@ -155,6 +157,7 @@ def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Ite
     for name, values in batch.targets.items():
         if name not in ALIGNED:
             yield f"{name}: {', '.join(sheet.told(name, value, labels) for value in values)}"
+    yield from sheet.answers(batch, tokenizer)
     valid = int((targets != IGNORE).sum())
     yield (
         f"{used} tokens in {len(set(documents[:used].tolist()))} documents, {len(ids) - used} padding, "

@@ -61,6 +61,17 @@ def told(name: str, value: np.ndarray, labels: Sequence[str]) -> str:
     return " and ".join(labels[i] for i in found) or "none"
 
 
+def answers(batch: Batch, tokenizer: Tokenizer) -> list[str]:
+    """Return a line with the text of each answer that is a span of the first row."""
+    if "start" not in batch.targets:
+        return []
+    ids, documents = batch.stream.ids[0], batch.stream.documents[0]
+    begins = [int(np.flatnonzero(documents == i)[0]) for i in range(1, int(documents.max()) + 1)]
+    spans = zip(begins, batch.targets["start"].tolist(), batch.targets["end"].tolist(), strict=True)
+    texts = [repr(tokenizer.decode(ids[at + a : at + b + 1].tolist())) if b else "none" for at, a, b in spans]
+    return [f"answer: {', '.join(texts)}"]
+
+
 def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Sequence[str]) -> list[str]:
     targets = next((batch.targets[name][0] for name in ALIGNED if name in batch.targets), None)
     weights = None if batch.weights is None else batch.weights[0]
@@ -80,6 +91,7 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Seque
     for name, values in batch.targets.items():
         if name not in ALIGNED:
             parts.append(page.paragraph(f"{name}: {', '.join(told(name, value, labels) for value in values)}"))
+    parts += [page.paragraph(line) for line in answers(batch, tokenizer)]
     return parts
 
 

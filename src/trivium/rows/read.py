@@ -93,7 +93,8 @@ def parse(row: Mapping[str, Any], kind: type[Record], asking: bool = False) -> R
     if missing := [field for field in required if field not in keys]:
         raise ValueError(
             f"expected the keys {{{', '.join(required)}}} of {kind.kind} rows, "
-            f"found {{{', '.join(map(str, row))}}}; {missing[0]!r} is missing"
+            f"found {{{', '.join(map(str, row))}}}; {missing[0]!r} is missing; "
+            f"`--columns` chooses them: {' and '.join(kind.wide or kind.columns)}"
         )
     for field in required:
         if row[keys[field]] is None:
@@ -197,7 +198,7 @@ def _made(
         text, names = str(wrong), {field: key for field, key in kind.keys(row).items() if field != key}
         field = re.match(r"\w*", text)[0]  # type: ignore[index]
         raise ValueError(names.get(field, field) + text[len(field) :]) from None
-    notes.add(kind.kind, kind.left(row, notes.words), others, record.remarks)
+    notes.add(kind.kind, kind.left(row, notes.words), others, record.remarks(notes.words))
     return (made,)
 
 

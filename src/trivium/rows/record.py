@@ -121,9 +121,8 @@ class Record(Choice):
         """Return whether this kind has a form in words."""
         return cls.chat is not Record.chat
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What was guessed about the row, in any form."""
+    def remarks(self, words: bool) -> tuple[str, ...]:
+        """Return what is guessed about the row, in words or before a head."""
         return ()
 
     def opening(self) -> tuple[Message, ...]:

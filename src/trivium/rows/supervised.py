@@ -16,10 +16,11 @@ from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, conversation, read
 from trivium.rows.record import Conversation, Record
 from trivium.rows.shorten import Policy, shorten
-from trivium.token.template import ids, render
+from trivium.token.template import ids, render, unwritten
 from trivium.token.tokenizer import Tokenizer
 
 NOTHING = "nothing in it is trained"
+UNWRITTEN = "the chat template does not write the reasoning of an answer: it is left out"
 
 
 def conversation_rows(
@@ -45,6 +46,8 @@ def conversation_rows(
         return maker.items(conversation(record, reading, notes=notes))
 
     choices = [item for _, items in read(make, paths, reading, maker.counts, notes=notes) for item in items]
+    if notes is not None and maker.unwritten:
+        notes.told[UNWRITTEN] += maker.unwritten
     if not choices and maker.counts:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in maker.counts.items())
         raise DataError(f"no rows to train on: every one was dropped ({reasons})")
@@ -61,12 +64,15 @@ class ExampleMaker:
     start: int | None = None
     policy: Policy = "drop"
     counts: Counter[str] = field(default_factory=Counter)
+    unwritten: int = 0
+    """Answers whose reasoning the chat template does not write."""
 
     def items(self, conversation: Conversation) -> list[list[Example]]:
         """Return what is trained of a conversation; each item is a list of alternatives, one drawn in each epoch."""
         chosen: Sequence[int] = range(len(conversation.references))
         if self.objective.references == "best":
             chosen = [best([self.tokenizer.encode(text) for text in conversation.references])]
+        self.unwritten += unwritten(conversation.complete(), self.tokenizer)
         whole = [self._marked(conversation.complete(reference)) for reference in chosen]
         found: list[list[Example]] = []
         if self.start is not None:  # each earlier answer is an item of its own

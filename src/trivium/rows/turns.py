@@ -19,6 +19,10 @@ CALLS = ("function_call", "tool_call")
 READ = {*NAME, *TEXT, *THOUGHT, "tool_calls", "function_call", "train", "weight"}
 """The keys of a turn that are read."""
 PARTS = ("text", "input_text", "output_text")
+STRANGERS = (
+    "two unknown speakers take turns: the first is read as the user, the other as the assistant "
+    "(data.rows.speakers overrides it)"
+)
 NAMELESS = "turns without speakers: the first is read as the user's, the next as the assistant's"
 
 
@@ -39,10 +43,7 @@ def turns_of(
     others = [name for name, role in found.items() if role != "system"]
     if len(others) == 2 and not any(found[name] for name in others):
         found |= dict(zip(others, ("user", "assistant"), strict=True))
-        remarks.append(
-            "two unknown speakers take turns: the first is read as the user, the other as the assistant "
-            f"(such as {others[0]!r:.30} and {others[1]!r:.30}; data.rows.speakers overrides it)"
-        )
+        remarks.append(STRANGERS)
     made = []
     for i, (turn, name) in enumerate(zip(turns, names, strict=True)):
         if (role := found[name]) is None:

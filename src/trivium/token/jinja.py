@@ -1,6 +1,7 @@
 """Jinja chat templates: a conversation becomes ids and loss mask, and no text of a person passes through the template.
 
-The template is rendered once for each order of roles, with a private mark in place of each message. The text between
+The template is rendered once for each order of roles, with a private mark in place of each message and of the
+reasoning of each answer, where the template writes it. The text between
 the marks is the template's own: special tokens, which are recognised there and nowhere else, and plain text. Then the
 contents replace their marks. The run between two special tokens is encoded in one piece with special tokens disabled,
 so the ids are those of the stock rendering and no content can forge one.
@@ -13,9 +14,10 @@ out, or it ends the answer without a special token.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 
 import tokenizers
 
@@ -29,6 +31,8 @@ OPEN, CLOSE = "\ue0f1\ue0a7", "\ue0a7\ue0f1"
 MARK = re.compile(f"{OPEN}(\\d+){CLOSE}")
 SANDBOX = Sandbox()
 PROBE = ("user", "assistant", "user", "assistant")
+THOUGHT = ("reasoning_content", "thinking", "reasoning")
+"""The keys by which templates read the reasoning of a message."""
 CONTENTS = ["plain words", "  spaces around  ", "\nlines\n\n", "<think>\nso\n</think>\n\nthus", "{{ x }} {% if %}"]
 CONTENTS += ["é 中文 😀"]
 """Contents on which a template is compared with the stock rendering: it may trim, cut or inspect them."""
@@ -36,7 +40,10 @@ CONTENTS += ["é 中文 😀"]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of a rendered conversation: a special token (`token`), or texts and numbers of messages (`parts`)."""
+    """A run of a rendered conversation: a special token (`token`), or texts and marks (`parts`).
+
+    The mark 2 i stands for the content of message i, 2 i + 1 for its reasoning.
+    """
 
     parts: tuple[str | int, ...] = ()
     token: int | None = None
@@ -63,9 +70,11 @@ class Script:
         roles = tuple(message.role for message in messages)
         trains = [not generate and (m.role == "assistant" if m.train is None else m.train) for m in messages]
         trained = tuple(i for i, train in enumerate(trains) if train)
-        texts = [m.content.strip() if self._trims(m.role) else m.content for m in messages]
+        texts: list[str] = []
+        for m in messages:
+            texts += [m.content.strip() if self._trims(m.role) else m.content, (m.reasoning or "").strip(self._strip)]
         segments: list[Segment] = []
-        for piece in self._skeleton(roles, generate, trained):
+        for piece in self._skeleton(roles, generate, trained, self._thinking(messages)):
             text = "".join(texts[p] if isinstance(p, int) else p for p in piece.parts)
             found = (piece.token,) if piece.token is not None else tuple(self.tokenizer.encode(text))
             role = messages[piece.message].role if piece.message is not None else ""
@@ -74,6 +83,33 @@ class Script:
             if found:
                 segments.append(Segment(found, piece.answer is not None and trains[piece.answer], role))
         return segments
+
+    def unwritten(self, messages: Sequence[Message]) -> int:
+        """Return how many messages have a reasoning that the template does not write."""
+        roles, thinking = tuple(message.role for message in messages), self._thinking(messages)
+        written = {part for piece in self._skeleton(roles, False, (), thinking) for part in piece.parts}
+        return sum(bool(m.reasoning) and 2 * i + 1 not in written for i, m in enumerate(messages))
+
+    def _thinking(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        return tuple(i for i, message in enumerate(messages) if message.reasoning and self._thought)
+
+    @cached_property
+    def _thought(self) -> str:
+        """The key by which the template reads a reasoning; empty where it reads none."""
+        read = (name for name in THOUGHT if re.search(rf"""[.'"]{name}\b""", self.text))
+        return next(read, "")
+
+    @cached_property
+    def _strip(self) -> str:
+        """The characters that the template strips around a reasoning."""
+        white = " \t\n"
+        if not self._thought:
+            return ""
+        try:
+            text = self._jinja([("user", "a"), ("assistant", "b")], False, {1: f"\n\n\n \t{CLOSE}"})
+        except TemplateError:
+            return ""
+        return "" if f"\n\n\n \t{CLOSE}" in text else "\n" if f" \t{CLOSE}" in text else white
 
     @cached_property
     def end(self) -> int:
@@ -113,35 +149,44 @@ class Script:
             return False
         return CLOSE in text and " \t" not in text and f"{CLOSE} " not in text
 
-    def _jinja(self, messages: Sequence[tuple[str, str]], generate: bool) -> str:
-        turns = [{"role": role, "content": text} for role, text in messages]
+    def _jinja(
+        self, messages: Sequence[tuple[str, str]], generate: bool, thoughts: Mapping[int, str] = MappingProxyType({})
+    ) -> str:
+        turns = [
+            {"role": role, "content": text, **({self._thought: thoughts[i]} if i in thoughts else {})}
+            for i, (role, text) in enumerate(messages)
+        ]
         variables = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": generate}
         return SANDBOX.render(self.text, {**self.tokenizer.roles, **variables})
 
-    def _render_raw(self, roles: tuple[str, ...], generate: bool) -> str:
-        return self._jinja([(role, f"{OPEN}{i}{CLOSE}") for i, role in enumerate(roles)], generate)
+    def _render_raw(self, roles: tuple[str, ...], generate: bool, thinking: tuple[int, ...] = ()) -> str:
+        thoughts = {i: f"{OPEN}{2 * i + 1}{CLOSE}" for i in thinking if i < len(roles)}
+        return self._jinja([(role, f"{OPEN}{2 * i}{CLOSE}") for i, role in enumerate(roles)], generate, thoughts)
 
-    def _make_skeleton(self, roles: tuple[str, ...], generate: bool, trained: tuple[int, ...]) -> tuple[Piece, ...]:
-        text = self._raw(roles, generate)
+    def _make_skeleton(
+        self, roles: tuple[str, ...], generate: bool, trained: tuple[int, ...], thinking: tuple[int, ...] = ()
+    ) -> tuple[Piece, ...]:
+        text = self._raw(roles, generate, thinking)
         begins: dict[int, int] = {}  # place in the text -> the message whose answer begins there
         for i, role in enumerate(roles):
             if role != "assistant" and i not in trained:
                 continue
-            marks = [mark.start() for mark in MARK.finditer(text) if mark[1] == str(i)]
+            marks = [mark.start() for mark in MARK.finditer(text) if mark[1] == str(2 * i)]
             try:
                 if len(marks) != 1:
                     turn = f"turn {i + 1} (of the {role})"
                     raise TemplateError(f"the chat template shows {turn} {len(marks)} times; expected once")
-                begins[self._begin(roles, i, text, marks[0]) if role == "assistant" else marks[0]] = i
+                begin = self._begin(roles, i, text, marks[0], thinking) if role == "assistant" else marks[0]
+                begins[begin] = i
             except TemplateError:
                 if i in trained:
                     raise
         return self._cut(text, begins, trained)
 
-    def _begin(self, roles: tuple[str, ...], turn: int, text: str, mark: int) -> int:
+    def _begin(self, roles: tuple[str, ...], turn: int, text: str, mark: int, thinking: tuple[int, ...]) -> int:
         """Return the place where an answer begins: where the prompt for this turn ends."""
         try:
-            prompt = self._raw(roles[:turn], True)
+            prompt = self._raw(roles[:turn], True, tuple(i for i in thinking if i < turn))
         except TemplateError:  # some cannot begin with nothing; then the header of any other turn shows it
             if not self._header or not text[:mark].endswith(self._header):
                 raise
@@ -169,7 +214,7 @@ class Script:
 
         def flush() -> None:
             if parts:
-                owner = next((part for part in parts if isinstance(part, int)), None)
+                owner = next((part // 2 for part in parts if isinstance(part, int)), None)
                 pieces.append(Piece(parts=tuple(parts), message=owner, answer=answer))
                 parts.clear()
 
@@ -183,8 +228,9 @@ class Script:
             if not run:
                 continue
             if mark := MARK.fullmatch(run):
-                said = int(mark[1])
-                parts.append(said)
+                number = int(mark[1])
+                said = said if number % 2 else number // 2
+                parts.append(number)
             elif run in self._control and self._split.fullmatch(run):
                 flush()
                 pieces.append(Piece(token=self._control[run], message=said, answer=answer))

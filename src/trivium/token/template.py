@@ -197,6 +197,12 @@ def render(messages: Sequence[Message], tokenizer: Tokenizer, generate: bool = F
     return segments
 
 
+def unwritten(messages: Sequence[Message], tokenizer: Tokenizer) -> int:
+    """Return how many messages have a reasoning that the template does not write."""
+    text, thinking = source(tokenizer), sum(bool(message.reasoning) for message in messages)
+    return thinking if not thinking or text == CHAT_TEMPLATE else jinja.script(text, tokenizer).unwritten(messages)
+
+
 def ids(segments: Iterable[Segment]) -> list[int]:
     """Return the ids of all segments."""
     return [index for segment in segments for index in segment.ids]

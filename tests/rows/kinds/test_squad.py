@@ -3,13 +3,16 @@
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from layouts import BYTES, layout
 from talk import parse
 from trivium.objective.records import SpanObjective
-from trivium.rows.kinds.squad import UNANSWERABLE, Squad
+from trivium.rows.kinds import squad
+from trivium.rows.kinds.squad import ABSENT, FOUND, SEVERAL, SOME, UNANSWERABLE, Squad
 from trivium.rows.read import RowReading
+from trivium.rows.record import STRADDLED
 
 
 def asked(row, **options):
@@ -74,3 +77,29 @@ def test_where_questions_may_have_no_answer_the_first_token_is_the_target():
     objective = SpanObjective(unanswerable=True)
     (made,) = Squad(question="q", context="abc", answers={"text": ()}).examples(layout(), None, objective, Counter())
     assert made.targets["start"] == made.targets["end"] == 0
+
+
+def test_a_plain_answer_is_found_in_its_context():
+    counts = Counter()
+    (made,) = Squad(question="q", context="a b a", answers="b").examples(layout(), None, SpanObjective(), counts)
+    start, end = int(made.targets["start"]), int(made.targets["end"])
+    assert BYTES.decode(made.enc[start : end + 1].tolist()) == "b" and not counts
+    absent = Squad(question="q", context="a", answers=("z", "y"))
+    assert absent.examples(layout(), None, SpanObjective(), counts) == [] and counts == {ABSENT: 1}
+    twice = Squad(question="q", context="a b a", answers=("a", "z"))
+    assert twice.remarks(words=False) == (FOUND, SEVERAL, SOME) and twice.remarks(words=True) == ()
+    with pytest.raises(ValueError, match="answers: expected the answers of a row to learn from"):
+        Squad(question="q", context="abc").examples(layout(), None, SpanObjective(), Counter())
+
+
+def test_a_token_across_the_border_of_an_answer_is_counted(monkeypatch):
+    def pairs(tokenizer, text):
+        """Tokens of two characters each."""
+        places = [(at, min(at + 2, len(text))) for at in range(0, len(text), 2)]
+        return [tokenizer.encode(text[a])[0] for a, _ in places], np.array(places)
+
+    monkeypatch.setattr(squad, "spans", pairs)
+    for answer, straddles in (("bc", 1), ("cd", 0), ("d", 1), ("ef ", 0)):
+        counts = Counter()
+        question("abcdef ", answer).examples(layout(), None, SpanObjective(), counts)
+        assert counts[STRADDLED] == straddles

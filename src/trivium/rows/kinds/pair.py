@@ -38,8 +38,7 @@ class Translation(Record, kind="translation"):
 
     translation: dict[str, str | None]
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
+    def remarks(self, words: bool) -> tuple[str, ...]:
         empty = [name for name, text in self.translation.items() if text is None]
         return tuple(f"translation.{name} is null: read without this language" for name in empty)
 

@@ -55,8 +55,7 @@ class Preference(Record, kind="preference"):
                 thoughts = [one for turn in row[key] if isinstance(turn, dict) for one in THOUGHT if turn.get(one)]
                 yield from ((f"{key}[].{one}", True) for one in thoughts)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
+    def remarks(self, words: bool) -> tuple[str, ...]:
         texts = [one for one in (self.prompt, self.chosen, self.rejected) if isinstance(one, str)]
         return (TRANSCRIPT,) if any(_parted(text) for text in texts) else ()
 

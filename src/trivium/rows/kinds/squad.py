@@ -73,9 +73,8 @@ class Squad(Record, kind="squad"):
         given = (self.answers,) if isinstance(self.answers, str) else self.answers or ()
         return tuple(text for text in given if text.strip())
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        if self.answers is None or isinstance(self.answers, SquadAnswers):
+    def remarks(self, words: bool) -> tuple[str, ...]:
+        if words or self.answers is None or isinstance(self.answers, SquadAnswers):
             return ()
         found = [self.context.count(text) for text in self.texts]
         return (

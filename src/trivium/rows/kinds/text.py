@@ -66,8 +66,7 @@ class LabelledText(Record, kind="label"):
         """The one text, or both."""
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
+    def remarks(self, words: bool) -> tuple[str, ...]:
         return (MINUS_ONE,) if "-1" in self.labels else ()
 
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
