@@ -6,19 +6,15 @@ import sys
 import typer
 
 from trivium.base.errors import TriviumError
-from trivium.cli.ablate import ablate
 from trivium.cli.chat import chat
-from trivium.cli.compare import compare
-from trivium.cli.demo import demo
-from trivium.cli.encode import embed, fill
 from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, predict
-from trivium.cli.generate import generate
+from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_
-from trivium.cli.inspect import inspect
 from trivium.cli.options import importing
 from trivium.cli.prepare import prepare
-from trivium.cli.show import show
+from trivium.cli.show import inspect, show
+from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
 from trivium.cli.train import train
 
@@ -30,24 +26,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
-for command in (
-    demo,
-    prepare,
-    train,
-    finetune,
-    predict,
-    evaluate,
-    generate,
-    chat,
-    fill,
-    embed,
-    compare,
-    ablate,
-    export,
-    inspect,
-    show,
-):
-    app.command()(command if command is demo else importing(command))
+app.command()(demo)
+LOADING = [prepare, train, finetune, predict, evaluate, generate, chat, fill, embed]
+LOADING += [compare, ablate, export, inspect, show]
+"""The commands that load a model or a recipe."""
+for command in LOADING:
+    app.command()(importing(command))
 app.command("import")(importing(import_))
 app.add_typer(tokenizer)
 

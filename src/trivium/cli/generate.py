@@ -1,5 +1,6 @@
-"""`trivium generate`: continue a prompt, piece by piece."""
+"""`trivium generate`, `trivium fill` and `trivium embed`: continue a prompt, fill gaps, compute vectors."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,3 +35,28 @@ def generate(
     for piece in loaded.stream(prompt, max_new_tokens, stop, **sampling):
         print(piece, end="", flush=True)
     print()
+
+
+def fill(
+    model: o.ModelFolder,
+    text: Annotated[str, typer.Argument(help="A text with gaps, each written [MASK].")],
+    top: Annotated[int, typer.Option(help="The number of guesses for each gap.")] = 5,
+) -> None:
+    """Guess the gaps of a text with an encoder."""
+    from trivium.api import load
+    from trivium.model.device import pick
+
+    for number, gap in enumerate(load(model, device=pick()).fill(text, top), start=1):
+        print(f"gap {number}: " + "  ".join(f"{guess!r} {probability:.1%}" for guess, probability in gap))
+
+
+def embed(
+    model: o.ModelFolder,
+    input: Annotated[Path, typer.Option(help="A file with one text per line.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file to write, [N, D] float32.")],
+) -> None:
+    """Write one vector for each line of a file."""
+    from trivium.task.embed import embed_lines
+
+    count, width = embed_lines(model, input, out)
+    print(f"{count:,} vectors of {width} numbers in {out}")

@@ -1,0 +1,60 @@
+"""`trivium demo`, `trivium compare` and `trivium ablate`: all steps in one, families, variants of a recipe."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trivium.cli import options as o
+
+
+def demo(
+    minutes: Annotated[float, typer.Option(help="The approximate time of the whole demo, in minutes.")] = 8.0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of all results.")] = Path("runs/demo"),
+) -> None:
+    """Run text, tokenizer, pretraining, fine-tuning and evaluation, up to a model that answers."""
+    from trivium.study.demo import demo as run
+
+    run(out, minutes)
+
+
+def compare(
+    data: Annotated[Path, typer.Option(help="A data folder.")],
+    families: Annotated[
+        str, typer.Option(help="The families, separated by commas.")
+    ] = "decoder,encoder,encoder_decoder",
+    budget_flops: Annotated[float, typer.Option(help="The FLOPs of each run.")] = 5e12,
+    seeds: Annotated[int, typer.Option(help="Runs of each family.")] = 1,
+    layers: Annotated[int, typer.Option(help="Layers; an encoder-decoder has half of them in each stack.")] = 4,
+    hidden_size: Annotated[int, typer.Option(help="The width, a multiple of 64.")] = 256,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of runs, table and page.")] = Path(
+        "runs/compare"
+    ),
+) -> None:
+    """Train the three families on one corpus with one budget and compare them."""
+    from trivium.study.compare import compare as run
+
+    run(data, out, families.split(","), budget_flops, seeds, layers, hidden_size)
+
+
+def ablate(
+    recipe: o.RecipeFile,
+    overrides: o.Overrides = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(help="key=v1,v2: TOML values or words, with a name as name:value. The first is the reference."),
+    ] = None,
+    match: Annotated[str, typer.Option(help="What is equal in all cells: params, flops or time.")] = "params",
+    seeds: Annotated[int, typer.Option(help="Runs of each cell; all cells run once before any runs twice.")] = 3,
+    minutes: Annotated[float | None, typer.Option(help="Training time of the recipe, instead of its budget.")] = None,
+    workers: Annotated[int, typer.Option(help="Runs at the same time; they share the cores.")] = 1,
+    cross: Annotated[bool, typer.Option(help="Run every combination of values, not one axis at a time.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder [runs/ablate-RECIPE].")] = None,
+) -> None:
+    """Run a grid of variants with equal budgets and report which differences are more than chance."""
+    from trivium.study.ablate import ablate as run
+    from trivium.study.grid import read_axis
+
+    axes = [read_axis(text) for text in axis or []]
+    folder = out or Path("runs") / f"ablate-{recipe.stem}"
+    run(recipe, overrides or [], axes, folder, match, seeds, minutes, workers, cross)  # type: ignore[arg-type]
