@@ -7,7 +7,7 @@ import numpy as np
 
 from trivium.base.config import Seq
 from trivium.base.types import Pooling
-from trivium.infer.score import scores
+from trivium.infer.read import scores
 from trivium.model.layer.score import LabelHead, pooled
 from trivium.objective.records import TaskObjective
 from trivium.rows.record import Record, lay

@@ -20,19 +20,17 @@ from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Message, Pooling
 from trivium.infer.beam import Beam
 from trivium.infer.chat import Chat, messages
-from trivium.infer.encode import embed
-from trivium.infer.fill import fill
 from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, tabled
+from trivium.infer.read import embed, fill, scores
 from trivium.infer.request import Request
 from trivium.infer.sampling import Sampling
-from trivium.infer.score import scores
 from trivium.infer.write import write
 from trivium.interop import equip, hub
 from trivium.interop.adapter import save_adapter
 from trivium.model.config import ModelConfig, configure
+from trivium.model.device import evaluating
 from trivium.model.layer.score import SequenceClassification
-from trivium.model.mode import evaluating
 from trivium.model.transformer import Transformer
 from trivium.token import template
 from trivium.token.frame import default_frame, read_frame, with_frame

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 import tiny
+from trivium.base.seeds import permute
 from trivium.base.types import IGNORE, Example
-from trivium.data.loader import in_order
+from trivium.data import loader as room
+from trivium.data.loader import Order, in_order
 
 
 class Numbered:
@@ -137,3 +139,20 @@ def test_evaluation_sees_every_row_once_in_order(world, micro_rows):
     parts = [rows_in(in_order(Numbered(10), micro_rows, 0, rank, world)) for rank in range(world)]
     assert [part == sorted(part) for part in parts] == [True] * world
     assert sorted(row for part in parts for row in part) == [(0, i) for i in range(10)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 100])
+def test_blocks_do_not_show(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "BLOCK", 8)
+    found = [Order(lambda epoch: size, 5).locate(sample) for sample in range(3 * size)]
+    wanted = [(epoch, int(permute(np.array([row]), size, 5, epoch)[0])) for epoch in range(3) for row in range(size)]
+    assert found == wanted
+    assert [sorted(row for at, row in found if at == epoch) for epoch in range(3)] == [list(range(size))] * 3
+
+
+def test_it_can_be_asked_anywhere() -> None:
+    sizes = [10, 7, 13]
+    whole = Order(lambda epoch: sizes[epoch % 3], 1)
+    wanted = [whole.locate(sample) for sample in range(60)]
+    assert [Order(lambda epoch: sizes[epoch % 3], 1).locate(sample) for sample in reversed(range(60))] == wanted[::-1]
+    assert whole.locate(10**6)[0] == 100_000 - 1 or whole.locate(10**6)[0] > 90_000

@@ -1,11 +1,13 @@
 """The one step from numpy to torch."""
 
 import numpy as np
+import pytest
 import torch
 
+import tiny
 from trivium.base.batch import Batch, collate
 from trivium.base.types import Example
-from trivium.model.device import bf16_gain, place, reuse_memory
+from trivium.model.device import bf16_gain, evaluating, place, reuse_memory
 
 
 def test_a_placed_batch_is_the_same_batch_in_tensors() -> None:
@@ -27,3 +29,14 @@ def test_the_gain_of_bf16_is_measured() -> None:
 def test_memory_is_reused_without_complaint() -> None:
     reuse_memory()
     assert torch.ones(1 << 20).sum() == 1 << 20
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_each_mode_comes_back_even_after_an_error(training: bool) -> None:
+    model = tiny.model(layers=1).train(training)
+    model.head.train(not training)  # a part may be new, or frozen
+    before = [module.training for module in model.modules()]
+    with pytest.raises(KeyError), evaluating(model):
+        assert not any(module.training for module in model.modules()) and not torch.is_grad_enabled()
+        raise KeyError
+    assert [module.training for module in model.modules()] == before and torch.is_grad_enabled()

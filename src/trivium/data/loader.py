@@ -6,11 +6,41 @@ thread prepares the next step while the current one is computed.
 
 import queue
 import threading
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import numpy as np
 
 from trivium.base.batch import Batch, collate
-from trivium.data.order import Order
+from trivium.base.seeds import permute
 from trivium.data.rows import Rows
+
+
+BLOCK = 1 << 12
+"""The samples whose order is computed at a time; the last blocks are kept."""
+
+
+class Order:
+    """The places of samples 0, 1, 2, ...; `size(epoch)` is the number of rows of an epoch."""
+
+    def __init__(self, size: Callable[[int], int], seed: int) -> None:
+        self.size, self.seed = size, seed
+        self._starts = [0]
+        self._block = lru_cache(maxsize=8)(self._shuffled)
+
+    def locate(self, sample: int) -> tuple[int, int]:
+        """Return the (epoch, row) of a sample."""
+        while self._starts[-1] <= sample:
+            epoch = len(self._starts) - 1
+            self._starts.append(self._starts[-1] + self.size(epoch))
+        epoch = bisect_right(self._starts, sample) - 1
+        block, place = divmod(sample - self._starts[epoch], BLOCK)
+        return epoch, self._block(epoch, block).item(place)
+
+    def _shuffled(self, epoch: int, block: int) -> np.ndarray:
+        size = self.size(epoch)
+        return permute(np.arange(block * BLOCK, min((block + 1) * BLOCK, size)), size, self.seed, epoch)
 
 
 class Loader:

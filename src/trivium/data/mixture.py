@@ -13,7 +13,7 @@ import numpy as np
 from trivium.base.errors import DataError
 from trivium.base.seeds import mix
 from trivium.base.types import Example
-from trivium.data.order import Order
+from trivium.data.loader import Order
 from trivium.data.rows import Rows
 
 

@@ -15,7 +15,7 @@ from trivium.base.errors import ConfigError
 from trivium.infer.padding import left_padded, select
 from trivium.infer.request import Completion, Request
 from trivium.infer.sampling import Decoding, force
-from trivium.model.mode import evaluating
+from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
 
 

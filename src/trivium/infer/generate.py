@@ -13,7 +13,7 @@ from trivium.infer.beam import Beam, search
 from trivium.infer.padding import left_padded, select
 from trivium.infer.request import Completion, Request
 from trivium.infer.sampling import Sampling, force, penalise, pick
-from trivium.model.mode import evaluating
+from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
 
 

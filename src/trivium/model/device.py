@@ -1,15 +1,17 @@
-"""Devices: the one step from numpy to torch, and the fast dtype of this machine."""
+"""Devices: the one step from numpy to torch, the fast dtype of this machine, and the mode of evaluation."""
 
 import ctypes
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from trivium.base.batch import Batch, Stream
 
@@ -71,3 +73,17 @@ def bf16_gain(device_type: str = "cpu") -> float:
             best = min(best, time.perf_counter() - start)
         seconds[dtype] = best
     return seconds[torch.float32] / seconds[torch.bfloat16]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Run a block without dropout and without gradients; restore the mode of each module afterwards."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True

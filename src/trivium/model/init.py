@@ -33,11 +33,11 @@ class Init(Choice):
 
     def linear(self, fan_in: int) -> float:
         """Return the deviation of an ordinary linear layer."""
-        raise NotImplementedError
+        return fan_in**-0.5
 
     def output(self, layers: int, fan_in: int) -> float:
         """Return the deviation of a linear layer that writes into the residual stream of a stack of `layers`."""
-        raise NotImplementedError
+        return self.linear(fan_in)
 
     def head(self, fan_in: int) -> float:
         """Return the deviation of an untied head."""
@@ -57,9 +57,6 @@ class Normal(Init, kind="normal"):
 class Scaled(Init, kind="scaled"):
     """By fan-in, with zero outputs."""
 
-    def linear(self, fan_in: int) -> float:
-        return fan_in**-0.5
-
     def output(self, layers: int, fan_in: int) -> float:
         return 0.0
 
@@ -71,12 +68,6 @@ class FanIn(Init, kind="fan_in"):
     """By fan-in, with tables of unit variance (T5)."""
 
     std: float = 1.0
-
-    def linear(self, fan_in: int) -> float:
-        return fan_in**-0.5
-
-    def output(self, layers: int, fan_in: int) -> float:
-        return fan_in**-0.5
 
     def head(self, fan_in: int) -> float:
         return fan_in**-0.5

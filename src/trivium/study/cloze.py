@@ -23,8 +23,7 @@ from trivium.base.batch import Batch, collate
 from trivium.base.errors import DataError
 from trivium.base.seeds import generator
 from trivium.base.types import Example, Vocabulary
-from trivium.model.device import place
-from trivium.model.mode import evaluating
+from trivium.model.device import evaluating, place
 
 CANDIDATES = 10
 SIDE = 32

@@ -15,8 +15,7 @@ from trivium.base.batch import collate
 from trivium.base.errors import ConfigError, ModelError, TriviumError
 from trivium.base.types import IGNORE, Example
 from trivium.infer.padding import by_length
-from trivium.model.device import pick, place
-from trivium.model.mode import evaluating
+from trivium.model.device import evaluating, pick, place
 from trivium.token.layout import Layout
 
 BATCH_ROWS = 16

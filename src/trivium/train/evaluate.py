@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from trivium.base.batch import Batch
-from trivium.model.device import place
-from trivium.model.mode import evaluating
+from trivium.model.device import evaluating, place
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
 from trivium.train.parallel import World

@@ -11,9 +11,8 @@ from trivium.base.batch import Batch, collate
 from trivium.base.types import IGNORE, Example
 from trivium.model.device import place
 from trivium.model.layer.score import QuestionAnswering, SequenceClassification, TokenClassification
-from trivium.train.loss.label import LabelLoss, TagLoss
+from trivium.train.loss.label import LabelLoss, SpanLoss, TagLoss
 from trivium.train.loss.loss import Loss
-from trivium.train.loss.span import SpanLoss
 
 LENGTHS = (3, 5, 4)
 

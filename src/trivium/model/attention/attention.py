@@ -49,13 +49,9 @@ class Attention(nn.Module):
         self.k_norm = config.norm.of_heads(config.kv_heads, inner)
 
     def forward(
-        self,
-        x: Float[Tensor, "B T D"],
-        view: View,
-        memory: Float[Tensor, "B S D"] | None = None,
-        cache: KVCache | None = None,
+        self, x: Float[Tensor, "B T D"], view: View, memory: Tensor | None = None, cache: KVCache | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Attend to x itself, or to the encoder's output `memory` where it is given."""
+        """Attend to x itself, or to the encoder's output `memory` [B, S, D] where it is given."""
         q = self.q_norm(self._split(self.q(x), self.config.heads))  # B H T E
         if memory is None:
             k, v = self._keys(x)

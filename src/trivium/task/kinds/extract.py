@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trivium import api
 from trivium.base.config import parse
-from trivium.infer.score import scores
+from trivium.infer.read import scores
 from trivium.model.layer.score import QuestionAnswering
 from trivium.objective.objective import Objective
 from trivium.objective.records import SpanObjective

@@ -13,8 +13,7 @@ from trivium.base.batch import collate
 from trivium.base.errors import DataError
 from trivium.base.types import Example
 from trivium.data.rows import GroupRows, Rows
-from trivium.model.device import place
-from trivium.model.mode import evaluating
+from trivium.model.device import evaluating, place
 from trivium.rows.kinds.preference import Preference
 from trivium.task.task import RecordTask
 from trivium.train.loss.prefer import log_likelihoods

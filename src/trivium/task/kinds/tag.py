@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from trivium import api
-from trivium.infer.score import scores
+from trivium.infer.read import scores
 from trivium.model.layer.score import TokenClassification
 from trivium.rows.kinds.tagged import TaggedWords
 from trivium.task.kinds.classify import labels_of

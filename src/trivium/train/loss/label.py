@@ -1,4 +1,4 @@
-"""Cross-entropy over labels: of whole texts, and of single tokens."""
+"""Cross-entropy over labels: of whole texts, of single tokens, and of the ends of a span."""
 
 from typing import Any, ClassVar, Self
 
@@ -43,3 +43,20 @@ class TagLoss(LabelLoss, kind="tag"):
         scores = head(hidden[valid])  # N C
         losses = F.cross_entropy(scores, tags[valid], reduction="none", label_smoothing=self.label_smoothing)
         return unweighted(losses, tags[valid])
+
+
+class SpanLoss(Loss, kind="span"):
+    """The mean of two choices, first and last token, among the tokens of the text itself."""
+
+    target: ClassVar = "start"
+
+    def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
+        scores = head(hidden)  # B T 2
+        documents, positions = batch.stream.documents, batch.stream.positions
+        rows, columns = ((positions == 0) & (documents > 0)).nonzero(as_tuple=True)  # where each text begins
+        own = documents[rows] == documents[rows, columns][:, None]  # N T
+        parts = []
+        for which, name in enumerate(("start", "end")):
+            choices = scores[rows, :, which].masked_fill(~own, float("-inf"))
+            parts.append(F.cross_entropy(choices, columns + batch.targets[name], reduction="none"))
+        return unweighted((parts[0] + parts[1]) / 2, batch.targets["start"])

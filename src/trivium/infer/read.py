@@ -1,0 +1,94 @@
+"""Read texts with a model: a vector for each, the scores of a head, the fillings of masks. Knows ids only.
+
+Sentence encoders are trained with the mean over tokens (Reimers and Gurevych 2019, arXiv:1908.10084). Only the last
+token of a decoder has read the whole text.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from trivium.base.batch import collate
+from trivium.base.errors import ConfigError, ModelError
+from trivium.base.types import Example, Pooling
+from trivium.infer.padding import by_length, check, right_padded
+from trivium.model.device import evaluating, place
+from trivium.model.layer.score import pooled
+from trivium.model.transformer import Transformer
+
+BATCH_ROWS = 32
+
+
+def embed(
+    transformer: Transformer, rows: Sequence[Sequence[int]], pool: Pooling | None = None, normalise: bool = True
+) -> Float[Tensor, "N D"]:
+    """Return the vectors of N rows of ids, float32 on the CPU, of length 1 if `normalise`.
+
+    `pool` None is the mean of an encoder's states, or a decoder's last state. Of an encoder-decoder the encoder reads.
+    ModelError names a row that the model cannot read.
+    """
+    config, device = transformer.config, transformer.tokens.weight.device
+    pool = pool or ("mean" if config.encoder is not None else "last")
+    check(rows, config.vocab_size, config.limit)
+    found = torch.empty(len(rows), config.hidden_size)
+    with evaluating(transformer):
+        for some in by_length(rows, BATCH_ROWS):
+            side = right_padded([rows[row] for row in some], device)
+            hidden = transformer.decode(side) if config.encoder is None else transformer.encode(side)
+            vectors = pooled(hidden.float(), side, pool)
+            found[some] = (F.normalize(vectors, dim=-1) if normalise else vectors).cpu()
+    return found
+
+
+def scores(transformer: Transformer, examples: Sequence[Example], rows: int = BATCH_ROWS) -> list[Tensor]:
+    """Return the head's scores of each example, float32 on the CPU: [C] if the head pools a text, else [T, C]."""
+    device, pool = transformer.tokens.weight.device, getattr(transformer.config.head, "pool", None)
+    found: list[Tensor] = [torch.empty(0)] * len(examples)
+    with evaluating(transformer):
+        for some in by_length(examples, rows):
+            batch = place(collate([[examples[index]] for index in some], pad=0), device)
+            hidden = transformer(batch)
+            if pool is not None:
+                texts = list(pooled(hidden, batch.stream, pool))
+            else:
+                texts = [row[: len(examples[index])] for index, row in zip(some, hidden, strict=True)]
+            for index, text in zip(some, texts, strict=True):
+                found[index] = transformer.head(text).float().cpu()
+    return found
+
+
+class Guess(NamedTuple):
+    """An id for a masked position and its probability."""
+
+    id: int
+    probability: float
+
+
+def fill(
+    transformer: Transformer, ids: Sequence[int], mask: int, top: int = 5, vocabulary: int | None = None
+) -> list[list[Guess]]:
+    """Return the `top` guesses for each mask of a text, in order; each is guessed while the others are still masked.
+
+    `vocabulary` is the number of the model's ids that stand for tokens. Raise ModelError where the model is no encoder
+    with a head over the vocabulary, and ConfigError where the text has no mask.
+    """
+    config = transformer.config
+    if config.family != "encoder":
+        raise ModelError(f"filling masks needs an encoder; this model is of family {config.family}")
+    if not hasattr(transformer.head, "features"):
+        raise ModelError("filling masks needs a head over the vocabulary, and this model has none")
+    check([ids], config.vocab_size, config.limit)
+    gaps = [at for at, index in enumerate(ids) if index == mask]
+    if not gaps:
+        raise ConfigError("there is no mask in the text: expected at least one [MASK] to fill")
+    with evaluating(transformer):
+        hidden = transformer.encode(right_padded([ids], transformer.tokens.weight.device))[0, gaps]  # G D
+        probabilities = transformer.logits(hidden)[:, :vocabulary].softmax(dim=-1)
+    values, index = probabilities.topk(min(top, probabilities.shape[1]))
+    return [
+        [Guess(*pair) for pair in zip(*row, strict=True)] for row in zip(index.tolist(), values.tolist(), strict=True)
+    ]
