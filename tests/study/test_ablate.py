@@ -25,7 +25,7 @@ AXES = [read_axis("model.decoder.norm=rms,layer")]
 def job(here: Path, folder: Path, **changes: int) -> Job:
     recipe = read_recipe(here / "r.toml").replace(**changes)
     folder.mkdir(parents=True, exist_ok=True)
-    return Job("cell", recipe.seed, folder, recipe)
+    return Job("cell", folder, recipe)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,9 @@ def test_a_cell_that_cannot_run_is_told_and_the_others_run(here: Path, tmp_path:
 
 def test_seeds_come_in_turns(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int]] = []
-    monkeypatch.setattr(room, "run_jobs", lambda jobs, *rest: seen.extend((one.name, one.seed) for one in jobs) or [])
+    monkeypatch.setattr(
+        room, "run_jobs", lambda jobs, *rest: seen.extend((one.name, one.recipe.seed) for one in jobs) or []
+    )
     ablate(here / "r.toml", ["seed=5"], AXES, tmp_path, seeds=2)
     assert seen == [("base", 5), ("norm-layer", 5), ("base", 6), ("norm-layer", 6)]
 

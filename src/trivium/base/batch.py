@@ -93,34 +93,33 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
     dec = build("dec", 0 if enc is not None else length or 0)
     every = [example for row in rows for example in row]
     if dec is not None and any(e.prefix for e in every):
-        dec = replace(dec, prefix=dec.positions < _aligned(rows, lambda e: e.prefix, dec.ids.shape, 0, np.int64))
+        dec = replace(dec, prefix=dec.positions < _aligned(rows, lambda e: e.prefix, dec.ids.shape, 0))
     if enc is None and dec is None:  # a rank without rows takes part with padding
         enc = dec = stream([[] for _ in rows], length or multiple, pad)
     if any(e.types is not None for e in every):
         assert enc is not None, "token types are an encoder's"
-        enc = replace(enc, types=_aligned(rows, lambda e: e.types, enc.ids.shape, 0, np.int64))
+        enc = replace(enc, types=_aligned(rows, lambda e: e.types, enc.ids.shape, 0))
     shape = (dec or enc).ids.shape  # type: ignore[union-attr]
     targets: dict[str, Array] = {}
     for head in sorted({head for example in every for head in example.targets}) or ["token"]:
         if head in ALIGNED:
-            targets[head] = _aligned(rows, lambda e: e.targets.get(head), shape, IGNORE, np.int64)  # noqa: B023
+            targets[head] = _aligned(rows, lambda e: e.targets.get(head), shape, IGNORE)  # noqa: B023
         else:
             targets[head] = np.stack([np.asarray(e.targets[head]) for e in every if head in e.targets])
     weights = None
     if any(e.weights is not None for e in every):
-        weights = _aligned(rows, lambda e: e.weights, shape, 1.0, np.float32)
+        weights = _aligned(rows, lambda e: e.weights, shape, 1.0)
     return Batch(enc, dec, targets, weights)
 
 
 def _aligned(
-    rows: Sequence[Sequence[Example]],
-    values: Callable[[Example], np.ndarray | int | None],
-    shape: tuple[int, int],
-    empty: float,
-    dtype: type[np.generic],
+    rows: Sequence[Sequence[Example]], values: Callable[[Example], Any], shape: tuple[int, int], empty: float
 ) -> np.ndarray:
-    """Return values of positions [B, T], placed where the ids of each example are, `empty` elsewhere."""
-    table = np.full(shape, empty, dtype=dtype)
+    """Return values of positions [B, T], placed where the ids of each example are, `empty` elsewhere.
+
+    They are int64 where `empty` is an integer, else float32.
+    """
+    table = np.full(shape, empty, dtype=np.int64 if isinstance(empty, int) else np.float32)
     for r, row in enumerate(rows):
         at = 0
         for example in row:

@@ -68,14 +68,8 @@ def progress(label: str, total: int, unit: str = "items") -> Iterator[Progress]:
         return
     from rich import progress as rich
 
-    columns = (
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.TaskProgressColumn(),
-        rich.TextColumn("{task.fields[rate]}"),
-        rich.TimeRemainingColumn(),
-        rich.TextColumn("{task.fields[note]}"),
-    )
+    name, rate, note = map(rich.TextColumn, ("{task.description}", "{task.fields[rate]}", "{task.fields[note]}"))
+    columns = (name, rich.BarColumn(), rich.TaskProgressColumn(), rate, rich.TimeRemainingColumn(), note)
     with rich.Progress(*columns, transient=True) as live:
         live.add_task(label, total=total, note="", rate="")
         bar.live = live

@@ -16,7 +16,6 @@ from trivium.base.batch import Batch, collate
 from trivium.base.seeds import permute
 from trivium.data.rows import Rows
 
-
 BLOCK = 1 << 12
 """The samples whose order is computed at a time; the last blocks are kept."""
 

@@ -136,15 +136,10 @@ class ExampleRows:
         self._room = length
         self._plan = lru_cache(maxsize=2)(self._make_plan)
 
-    def _drawn(self, epoch: int) -> list[Example]:
-        rng = generator(self.seed, epoch)
-        draws = rng.random(len(self.choices))
-        return [options[int(draw * len(options))] for options, draw in zip(self.choices, draws, strict=True)]
-
     def _make_plan(self, epoch: int) -> tuple[list[Example], RowPlan]:
-        examples = self._drawn(epoch)
-        lengths = np.array([_size(example) for example in examples])
-        return examples, best_fit(lengths, self._room)
+        draws = generator(self.seed, epoch).random(len(self.choices))
+        examples = [options[int(draw * len(options))] for options, draw in zip(self.choices, draws, strict=True)]
+        return examples, best_fit(np.array([_size(example) for example in examples]), self._room)
 
     def size(self, epoch: int) -> int:
         return len(self._plan(epoch)[1]) if self.packed else len(self.choices)

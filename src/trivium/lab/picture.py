@@ -91,17 +91,14 @@ def smoothed(curve: Curve) -> np.ndarray:
 
 
 def loss_curve(
-    metrics: str | Path | Sequence[str | Path],
-    out: str | Path,
-    floors: Mapping[str, float] | None = None,
-    title: str = "",
+    metrics: Path | Sequence[Path], out: Path, floors: Mapping[str, float] | None = None, title: str = ""
 ) -> None:
     """Draw the training and validation loss of one or several runs, and floors as level lines, into a PNG.
 
     `floors` names losses in nats per token, such as that of a trigram model. The folders name several runs. Raises
     DataError if there is no loss to draw yet.
     """
-    paths = [Path(metrics)] if isinstance(metrics, str | Path) else [Path(path) for path in metrics]
+    paths = [metrics] if isinstance(metrics, Path) else list(metrics)
     curves = [read(path) for path in paths]
     if not any(curve.steps or curve.valid_steps for curve in curves):
         raise DataError(f"{', '.join(map(str, paths))}: no loss to draw yet")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trivium.base.batch import Batch, Stream
+from trivium.base.batch import Array, Batch, Stream
 from trivium.base.types import ALIGNED, IGNORE
 from trivium.lab import page
 from trivium.token.tokenizer import Tokenizer
@@ -95,14 +95,7 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Seque
     return parts
 
 
-def _flow(
-    stream: Stream,
-    roles: Sequence[str],
-    on: np.ndarray,
-    targets: np.ndarray | None,
-    weights: np.ndarray | None,
-    tokenizer: Tokenizer,
-) -> str:
+def _flow(stream: Stream, roles: Sequence[str], on: Array, targets: Array, weights: Array, tokenizer: Tokenizer) -> str:
     ids, documents, positions = stream.ids[0], stream.documents[0], stream.positions[0]
     spans, before = [], 0
     for column in np.flatnonzero(documents).tolist():

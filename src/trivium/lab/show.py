@@ -19,8 +19,6 @@ from trivium.model.size import ADAM_BYTES, activations, flops, parameters
 from trivium.train.loop import BF16_WORTH
 from trivium.train.recipe import Recipe, read_recipe
 
-TOML_OF = {True: "true", False: "false"}
-
 
 def describe(what: Path, overrides: list[str]) -> Iterator[str]:
     """Yield lines about a recipe, a model folder or a data folder; `overrides` apply to a recipe."""
@@ -51,7 +49,7 @@ def _tree(tree: Any, path: str = "") -> Iterator[str]:
         if isinstance(value, dict) and value:
             yield from _tree(value, f"{name}.")
         elif value is not None:
-            yield f"{name:<44} {TOML_OF.get(value) if isinstance(value, bool) else json.dumps(value)}"
+            yield f"{name:<44} {json.dumps(value)}"
 
 
 def _model(config: ModelConfig, length: int) -> Iterator[str]:

@@ -37,12 +37,9 @@ def place(batch: Batch, device: torch.device | str = "cpu") -> Batch:
         placed: dict[str, Any] = {name: tensor(array) for name, array in given.items() if array is not None}
         return replace(side, **placed)
 
-    return Batch(
-        stream(batch.enc),
-        stream(batch.dec),
-        {head: tensor(target) for head, target in batch.targets.items()},
-        None if batch.weights is None else tensor(batch.weights),
-    )
+    targets = {head: tensor(target) for head, target in batch.targets.items()}
+    weights = None if batch.weights is None else tensor(batch.weights)
+    return Batch(stream(batch.enc), stream(batch.dec), targets, weights)
 
 
 @cache

@@ -4,9 +4,6 @@ A name is the model's own, without the parts that compilation and data paralleli
 has under several names (tied weights) stands once, under the first. Knows no file.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -62,13 +59,6 @@ def fill(model: nn.Module, state: State, where: str) -> None:
 
 def empty(config: ModelConfig) -> Transformer:
     """Return a Transformer whose parameters have no memory until `fill`, and whose buffers are computed."""
-    with _hollow():
-        return Transformer(config)
-
-
-@contextmanager
-def _hollow() -> Iterator[None]:
-    """Let modules that are built meanwhile register parameters without memory."""
 
     def hollow(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
         if parameter is None or parameter.is_meta:
@@ -77,6 +67,6 @@ def _hollow() -> Iterator[None]:
 
     hook = register_module_parameter_registration_hook(hollow)  # type: ignore[arg-type]
     try:
-        yield
+        return Transformer(config)
     finally:
         hook.remove()

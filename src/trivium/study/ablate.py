@@ -35,10 +35,9 @@ BUSY, FAILED = 11, 12
 
 
 class Job(NamedTuple):
-    """A cell with a seed, and its run folder."""
+    """A cell, its run folder, and its recipe with a seed."""
 
     name: str
-    seed: int
     folder: Path
     recipe: Recipe
 
@@ -46,11 +45,6 @@ class Job(NamedTuple):
     def result(self) -> Path:
         """The file that shows that it is done."""
         return self.folder / "result.json"
-
-    def made_by(self, recipe: Recipe) -> bool:
-        """Return whether a recipe is this one, wherever the data lies."""
-        here = {"path": self.recipe.data.path, "valid": self.recipe.data.valid}
-        return recipe.replace(data=recipe.data.replace(**here)) == self.recipe
 
 
 def ablate(
@@ -76,24 +70,17 @@ def ablate(
     seconds = partial(_timed, folder=folder, threads=threads)
     steps = base_steps(base, minutes, seconds)
     cells = matched(base, cells, match, axes, steps, seconds)
-    jobs = [
-        Job(
-            cell.name,
-            cell.recipe.seed + turn,
-            folder / cell.name / str(cell.recipe.seed + turn),
-            cell.recipe.replace(seed=cell.recipe.seed + turn),
-        )
-        for turn in range(seeds)
-        for cell in cells
-    ]
+    seeded = [(cell, cell.recipe.seed + turn) for turn in range(seeds) for cell in cells]
+    jobs = [Job(cell.name, folder / cell.name / str(seed), cell.recipe.replace(seed=seed)) for cell, seed in seeded]
     say(f"{len(cells)} cells x {seeds} seeds, equal {match}")
     for cell in cells:
         said = f"{count(cell.recipe):>12,} parameters  {cell.recipe.budget_steps:>7,} steps  {cell.note}"
         say(f"  {cell.name:<24} {said.rstrip()}")
     failed = run_jobs(jobs, workers, threads)
-    results = [{"cell": job.name, "seed": job.seed, **read_json(job.result)} for job in jobs if job.result.is_file()]
-    if len(results) < len(jobs):
-        say(f"{len(jobs) - len(results)} of {len(jobs)} runs are not done; the same command goes on")
+    done = [job for job in jobs if job.result.is_file()]
+    results = [{"cell": job.name, "seed": job.recipe.seed, **read_json(job.result)} for job in done]
+    if len(done) < len(jobs):
+        say(f"{len(jobs) - len(done)} of {len(jobs)} runs are not done; the same command goes on")
     report: dict[str, Any] = {}
     if results:
         notes = {cell.name: cell.note for cell in cells}
@@ -178,7 +165,9 @@ def _done(job: Job) -> bool:
     if not job.result.is_file():
         return False
     with contextlib.suppress(ConfigError):
-        if job.made_by(parse(Recipe, read_json(job.folder / "recipe.json")["recipe"])):
+        old = parse(Recipe, read_json(job.folder / "recipe.json")["recipe"])
+        data = old.data.replace(path=job.recipe.data.path, valid=job.recipe.data.valid)  # wherever the data lies
+        if old.replace(data=data) == job.recipe:
             return True
     raise TriviumError(f"{job.folder}: holds a run of another recipe or budget; name another folder")
 
@@ -206,7 +195,7 @@ def _tell(job: Job, done: int, all_of: int, seconds: float) -> None:
     result = read_json(job.result)
     loss = result["diverged"] or f"loss {result['loss']:.4f}"
     say(
-        f"{done}/{all_of}  {job.name}, seed {job.seed}: {loss}, {result['tokens_per_second']:,} tokens/s, "
+        f"{done}/{all_of}  {job.name}, seed {job.recipe.seed}: {loss}, {result['tokens_per_second']:,} tokens/s, "
         f"{duration(seconds)}"
     )
 

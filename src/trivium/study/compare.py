@@ -77,17 +77,11 @@ def compare(
 def tree(family: str, vocab_size: int, layers: int, hidden_size: int) -> dict[str, Any]:
     """Return the model of a family, from LLaMA's block; an encoder-decoder has half of the layers in each stack."""
     block = {**PRESETS["llama"]["decoder"], "heads": hidden_size // 64}
-    half = max(1, layers // 2)
-    stacks = {
-        "decoder": {"decoder": {**block, "layers": layers}},
-        "encoder": {"encoder": {**block, "layers": layers, "pattern": ["full"]}},
-        "encoder_decoder": {
-            "encoder": {**block, "layers": half, "pattern": ["full"]},
-            "decoder": {**block, "layers": half},
-        },
-    }
+    depth = max(1, layers // 2) if family == "encoder_decoder" else layers
+    patterns = {"encoder": ["full"], "decoder": ["causal"]}
+    stacks = {name: {**block, "layers": depth, "pattern": patterns[name]} for name in family.split("_")}
     shared = {"vocab_size": vocab_size, "hidden_size": hidden_size, "context": 2 * LENGTH, "init": "scaled"}
-    return {**shared, **stacks[family]}
+    return {**shared, **stacks}
 
 
 def plan(
@@ -129,19 +123,10 @@ def report(folder: Path, results: list[dict[str, Any]], frequent: float, budget_
     rows = []
     for family in dict.fromkeys(result["family"] for result in results):
         runs = [result for result in results if result["family"] == family]
-        one = runs[0]
-        rows.append(
-            [
-                family,
-                f"{one['parameters']:,}",
-                f"{one['steps']:,}",
-                f"{one['tokens']:,}",
-                f"{one['targets']:,}",
-                f"{statistics.median(run['tokens_per_second'] for run in runs):,.0f}",
-                spread([run["loss"] for run in runs], "{:.3f}"),
-                spread([run["cloze"] for run in runs], "{:.1%}"),
-            ]
-        )
+        counts = [f"{runs[0][key]:,}" for key in ("parameters", "steps", "tokens", "targets")]
+        speed = f"{statistics.median(run['tokens_per_second'] for run in runs):,.0f}"
+        loss, right = spread([run["loss"] for run in runs], "{:.3f}"), spread([run["cloze"] for run in runs], "{:.1%}")
+        rows.append([family, *counts, speed, loss, right])
     for line in columns([header, *rows]):
         say(line)
     error = math.sqrt(0.25 / BLANKS)

@@ -23,84 +23,46 @@ ANSWER_CHARS = (15, 85)
 CONTEXT_CHARS = 300
 LIMIT = 400
 HELDOUT = 200
-ALL = ""
 
-HOMES = {
-    "builtins": "abs all any bin bool callable chr compile divmod enumerate eval exec filter float frozenset getattr "
-    "hasattr hash hex id input int isinstance issubclass iter len list locals map max min next oct ord pow "
-    "print repr reversed round set setattr slice sorted staticmethod str sum tuple zip",
-    "builtins.str": ALL,
-    "builtins.list": ALL,
-    "builtins.dict": ALL,
-    "builtins.set": "add clear copy difference discard intersection isdisjoint issubset issuperset pop remove "
-    "symmetric_difference union update",
-    "builtins.bytes": "decode fromhex hex",
-    "builtins.int": "bit_count bit_length from_bytes to_bytes",
-    "os.path": ALL,
-    "os": "chdir chmod close cpu_count getcwd getenv getpid kill listdir makedirs mkdir read remove "
-    "rename replace rmdir scandir stat symlink system urandom walk write",
-    "pathlib.Path": "as_posix exists is_absolute is_dir is_file iterdir match mkdir read_bytes read_text rename "
-    "resolve rmdir touch unlink with_name with_suffix write_bytes write_text",
-    "shutil": "copy copy2 copyfile copytree disk_usage move rmtree unpack_archive",
-    "json": ALL,
-    "re": ALL,
-    "itertools": ALL,
-    "functools": "cache cmp_to_key lru_cache total_ordering wraps",
-    "collections": "Counter OrderedDict deque namedtuple",
-    "collections.deque": "append appendleft extend extendleft pop popleft rotate",
-    "collections.Counter": "most_common total",
-    "math": "acos asin ceil comb cos degrees dist exp fabs floor gcd hypot isinf isnan isqrt log10 "
-    "log2 perm prod radians sin sqrt tan trunc",
-    "random": "choice choices randint randrange sample seed shuffle",
-    "statistics": "mean median mode multimode quantiles stdev variance",
-    "heapq": ALL,
-    "bisect": ALL,
-    "copy": ALL,
-    "glob": ALL,
-    "fnmatch": "fnmatch translate",
-    "textwrap": "dedent fill indent shorten wrap",
-    "shlex": "quote split",
-    "string": ALL,
-    "io": "BytesIO StringIO open",
-    "time": "ctime localtime monotonic perf_counter sleep strftime strptime time",
-    "datetime": "timedelta timezone",
-    "datetime.datetime": "isoweekday now replace timestamp",
-    "logging": "basicConfig debug error getLogger",
-    "subprocess": "Popen call check_output getoutput run",
-    "subprocess.Popen": "communicate kill poll wait",
-    "threading": "Event Thread active_count current_thread",
-    "threading.Thread": "is_alive join start",
-    "queue.Queue": "get join put",
-    "tempfile": "NamedTemporaryFile TemporaryDirectory mkdtemp mkstemp",
-    "contextlib": "ExitStack closing nullcontext redirect_stderr redirect_stdout suppress",
-    "dataclasses": "dataclass field fields make_dataclass replace",
-    "operator": "contains countOf itemgetter",
-    "urllib.parse": "parse_qs unquote urlencode urlsplit",
-    "socket": "create_connection gethostname",
-    "zipfile": "ZipFile is_zipfile",
-    "hashlib": "file_digest sha256",
-    "base64": "b64decode",
-    "gzip": "open",
-    "inspect": "cleandoc getdoc getfile getmembers getsource signature",
-    "ast": "dump literal_eval parse",
-    "struct": "calcsize unpack",
-    "enum": "Enum unique",
-    "typing": "cast get_type_hints",
-    "pprint": "pprint",
-}
-"""Modules and classes for beginners, and which of their callables; `ALL` is all public ones."""
+_TABLE = """
+builtins: abs all any bin bool callable chr compile divmod enumerate eval exec filter float frozenset getattr hasattr
+    hash hex id input int isinstance issubclass iter len list locals map max min next oct ord pow print repr reversed
+    round set setattr slice sorted staticmethod str sum tuple zip;
+builtins.str:; builtins.list:; builtins.dict:;
+builtins.set: add clear copy difference discard intersection isdisjoint issubset issuperset pop remove
+    symmetric_difference union update;
+builtins.bytes: decode fromhex hex; builtins.int: bit_count bit_length from_bytes to_bytes; os.path:;
+os: chdir chmod close cpu_count getcwd getenv getpid kill listdir makedirs mkdir read remove rename replace rmdir
+    scandir stat symlink system urandom walk write;
+pathlib.Path: as_posix exists is_absolute is_dir is_file iterdir match mkdir read_bytes read_text rename resolve rmdir
+    touch unlink with_name with_suffix write_bytes write_text;
+shutil: copy copy2 copyfile copytree disk_usage move rmtree unpack_archive; json:; re:; itertools:;
+functools: cache cmp_to_key lru_cache total_ordering wraps; collections: Counter OrderedDict deque namedtuple;
+collections.deque: append appendleft extend extendleft pop popleft rotate; collections.Counter: most_common total;
+math: acos asin ceil comb cos degrees dist exp fabs floor gcd hypot isinf isnan isqrt log10 log2 perm prod radians sin
+    sqrt tan trunc;
+random: choice choices randint randrange sample seed shuffle;
+statistics: mean median mode multimode quantiles stdev variance; heapq:; bisect:; copy:; glob:;
+fnmatch: fnmatch translate; textwrap: dedent fill indent shorten wrap; shlex: quote split; string:;
+io: BytesIO StringIO open; time: ctime localtime monotonic perf_counter sleep strftime strptime time;
+datetime: timedelta timezone; datetime.datetime: isoweekday now replace timestamp;
+logging: basicConfig debug error getLogger; subprocess: Popen call check_output getoutput run;
+subprocess.Popen: communicate kill poll wait; threading: Event Thread active_count current_thread;
+threading.Thread: is_alive join start; queue.Queue: get join put;
+tempfile: NamedTemporaryFile TemporaryDirectory mkdtemp mkstemp;
+contextlib: ExitStack closing nullcontext redirect_stderr redirect_stdout suppress;
+dataclasses: dataclass field fields make_dataclass replace; operator: contains countOf itemgetter;
+urllib.parse: parse_qs unquote urlencode urlsplit; socket: create_connection gethostname; zipfile: ZipFile is_zipfile;
+hashlib: file_digest sha256; base64: b64decode; gzip: open;
+inspect: cleandoc getdoc getfile getmembers getsource signature; ast: dump literal_eval parse;
+struct: calcsize unpack; enum: Enum unique; typing: cast get_type_hints; pprint: pprint
+"""
+HOMES = {home.strip(): names.strip() for home, names in (line.split(":") for line in _TABLE.split(";"))}
+"""Modules and classes for beginners, each with its chosen callables; an empty choice is all public ones."""
 
-TRAIN = (
-    "What does {} do?",
-    "Explain {}.",
-    "What is {} for?",
-    "Tell me about {}.",
-    "Describe {}.",
-    "What is the purpose of {}?",
-    "What happens when I call {}?",
-    "Can you explain what {} does?",
-    "How would you describe {}?",
-)
+TRAIN: tuple[str, ...] = ("What does {} do?", "Explain {}.", "What is {} for?", "Tell me about {}.", "Describe {}.")
+TRAIN += ("What is the purpose of {}?", "What happens when I call {}?", "Can you explain what {} does?")
+TRAIN += ("How would you describe {}?",)
 UNSEEN = ("What is {} used for?", "In one sentence, what does {} do?", "Please tell me what {} does.")
 """Wordings that no training row of any fact uses."""
 

@@ -49,6 +49,10 @@ class Cell(NamedTuple):
     """The change that keeps the budget equal."""
 
 
+Timer = Callable[[Cell], float]
+"""The seconds of a step of a cell."""
+
+
 class Comparison(NamedTuple):
     """The cells that differ in one axis alone; the others are measured against the first."""
 
@@ -136,12 +140,7 @@ def _slug(label: str) -> str:
 
 
 def matched(
-    base: Recipe,
-    cells: Iterable[Cell],
-    match: Match,
-    axes: Sequence[Axis],
-    steps: int,
-    seconds: Callable[[Cell], float],
+    base: Recipe, cells: Iterable[Cell], match: Match, axes: Sequence[Axis], steps: int, seconds: Timer
 ) -> list[Cell]:
     """Return the cells with a budget equal to `steps` steps of the recipe; `seconds` times a step of a cell.
 
@@ -162,7 +161,7 @@ def matched(
     return out
 
 
-def base_steps(base: Recipe, minutes: float | None, seconds: Callable[[Cell], float]) -> int:
+def base_steps(base: Recipe, minutes: float | None, seconds: Timer) -> int:
     """Return the steps of the recipe itself: its budget, or the steps in `minutes`."""
     if minutes is not None:
         return max(1, round(60 * minutes / seconds(Cell("base", base))))
@@ -175,7 +174,7 @@ def base_steps(base: Recipe, minutes: float | None, seconds: Callable[[Cell], fl
     )
 
 
-def budget(base: Recipe, match: Match, steps: int, seconds: Callable[[Cell], float]) -> str:
+def budget(base: Recipe, match: Match, steps: int, seconds: Timer) -> str:
     """Return the budget of every run in words."""
     if match == "params":
         tokens = steps * step_tokens(base)
@@ -187,13 +186,8 @@ def budget(base: Recipe, match: Match, steps: int, seconds: Callable[[Cell], flo
 
 def budgeted(recipe: Recipe, steps: int) -> Recipe:
     """Return the recipe with a budget of `steps`, evaluated and logged evenly over them."""
-    return recipe.replace(
-        budget_steps=steps,
-        budget_tokens=None,
-        budget_epochs=None,
-        eval_every_steps=max(1, steps // EVALUATIONS),
-        log_every_steps=max(1, steps // LINES),
-    )
+    often = {"eval_every_steps": max(1, steps // EVALUATIONS), "log_every_steps": max(1, steps // LINES)}
+    return recipe.replace(budget_steps=steps, budget_tokens=None, budget_epochs=None, **often)
 
 
 def config_of(recipe: Recipe) -> ModelConfig:
@@ -229,8 +223,8 @@ def _same_size(cell: Cell, goal: int, keys: set[str]) -> tuple[Cell, str]:
     nearest = f"it has {found:,} parameters"
     if cell.recipe.model is not None:
         for knob, step in (("ffn.size", ROUND), ("ffn.size", 1), ("layers", 1)):
-            if _sets(keys, cell.recipe, knob):
-                continue
+            if any(f"model.{stack}.{knob}" in keys for stack in cell.recipe.model.stacks):
+                continue  # an axis sets this number
             changed, told = _turned(cell, goal, knob, step)
             if changed is not None and abs(count(changed) - goal) <= NEAR * goal:
                 return Cell(cell.name, changed), told
@@ -239,12 +233,6 @@ def _same_size(cell: Cell, goal: int, keys: set[str]) -> tuple[Cell, str]:
         f"--match params: {cell.name}: expected {goal:,} parameters within {NEAR:.0%}; {nearest}; "
         "take --match flops or change the axis"
     )
-
-
-def _sets(keys: set[str], recipe: Recipe, knob: str) -> bool:
-    """Return whether an axis sets this number."""
-    assert recipe.model is not None
-    return any(f"model.{stack}.{knob}" in keys for stack in recipe.model.stacks)
 
 
 def _turned(cell: Cell, goal: int, knob: str, step: int) -> tuple[Recipe | None, str]:

@@ -104,11 +104,7 @@ def table(comparison: Comparison, results: Sequence[Run], notes: Mapping[str, st
 
 
 def report(
-    folder: Path,
-    budget: str,
-    comparisons: Sequence[Comparison],
-    results: list[dict[str, Any]],
-    notes: Mapping[str, str],
+    folder: Path, budget: str, comparisons: Sequence[Comparison], results: Sequence[Run], notes: Mapping[str, str]
 ) -> dict[str, Any]:
     """Print the tables and sentences, and write them with the curves as `ablate.html`, `.png` and `.json`."""
     parts, entries = [page.paragraph(f"Every run had {budget}. Loss is nats per target on held-out text.")], []
@@ -122,11 +118,9 @@ def report(
     draw(folder, comparisons, results, folder / "ablate.png")
     parts.append(page.picture(folder / "ablate.png", "loss of every value, mean and range over seeds"))
     threads = "/".join(str(count) for count in sorted({result["threads"] for result in results}))
+    measured = f"medians over seeds, threads per run: {threads}, of machines that may have had other work"
     parts.append(
-        page.paragraph(
-            f"{RULE} Speed and memory are medians over seeds, threads per run: {threads}, of machines that "
-            "may have had other work; peak memory is what a process used beyond its start."
-        )
+        page.paragraph(f"{RULE} Speed and memory are {measured}; peak memory is what a process used beyond its start.")
     )
     page.write(folder / "ablate.html", "Ablation", parts)
     found = {"budget": budget, "rule": RULE, "comparisons": entries, "results": results}

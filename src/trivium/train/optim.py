@@ -31,13 +31,8 @@ class AdamW(Optim, kind="adamw"):
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         decay, no_decay = groups(model)
         tables = [{"params": decay, "weight_decay": self.weight_decay}, {"params": no_decay, "weight_decay": 0.0}]
-        return torch.optim.AdamW(
-            [table for table in tables if table["params"]],
-            lr=self.lr,
-            betas=(self.beta1, self.beta2),
-            eps=self.eps,
-            fused=True,
-        )
+        tables = [table for table in tables if table["params"]]
+        return torch.optim.AdamW(tables, self.lr, (self.beta1, self.beta2), self.eps, fused=True)
 
 
 def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

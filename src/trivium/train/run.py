@@ -21,15 +21,8 @@ from trivium.base.files import read_json, write_json, write_text
 from trivium.base.log import warn
 from trivium.train.recipe import Recipe
 
-EXTENDING = {
-    "budget_tokens",
-    "budget_steps",
-    "budget_epochs",
-    "eval_every_steps",
-    "save_every_steps",
-    "log_every_steps",
-    "keep_checkpoints",
-}
+EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs"}
+EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints"}
 """Fields that a resumed run may change: its budget, and when it writes."""
 
 

@@ -15,14 +15,8 @@ from torch.nn import functional as F
 from trivium.base.config import Choice
 from trivium.model.init import mark
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "relu2": lambda x: F.relu(x).square(),
-    "gelu": F.gelu,
-    "gelu_tanh": partial(F.gelu, approximate="tanh"),
-    "silu": F.silu,
-    "tanh": F.tanh,
-}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "relu2": lambda x: F.relu(x).square()}
+ACTIVATIONS |= {"gelu": F.gelu, "gelu_tanh": partial(F.gelu, approximate="tanh"), "silu": F.silu, "tanh": F.tanh}
 
 Activation = Literal["relu", "relu2", "gelu", "gelu_tanh", "silu", "tanh"]
 

@@ -35,11 +35,7 @@ class TokenLoss(Loss, kind="token"):
         return LossSum(total, losses, picked)
 
     def cross_entropy(
-        self,
-        head: Any,
-        features: Float[Tensor, "N D"],
-        targets: Int[Tensor, " N"],
-        weights: Float[Tensor, " N"] | None = None,
+        self, head: Any, features: Float[Tensor, "N D"], targets: Int[Tensor, " N"], weights: Tensor | None = None
     ) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
         """Return the weighted sum of the losses of N targets, and each loss (float32, without gradient)."""
         kind = features.device.type
