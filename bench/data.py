@@ -36,7 +36,9 @@ from trivium.corpus.clean.clean import clean
 from trivium.corpus.clean.filter import Filter, Light
 from trivium.corpus.clean.language import UNSPACED, guess, identify
 from trivium.corpus.clean.web import END_MARKS, Web
-from trivium.corpus.duplicates.cluster import Near, duplicates
+from trivium.corpus.duplicates.cluster import alike, digest, pairs
+from trivium.corpus.duplicates.shingle import normal
+from trivium.corpus.duplicates.signature import Near, signatures
 from trivium.corpus.read.sources import read
 from trivium.data.pack import best_fit, concat
 from trivium.data.shards import Corpus, ShardWriter
@@ -166,8 +168,15 @@ def filters(texts: list[str], rounds: int) -> dict[str, Any]:
 
 def near(texts: list[str], rounds: int) -> dict[str, Any]:
     """Compare near duplicates, from texts to the list of dropped documents; 14 bands of 8 rows, shingles of 5 words."""
-    keyed = [(("a", f"{number:07d}"), text) for number, text in enumerate(texts)]
-    sides: dict[str, Side] = {"trivium": lambda: {int(key[1]) for key in duplicates(keyed, Near())}}
+
+    def ours() -> set[int]:
+        plain = list(map(normal, texts))
+        signed = [signatures(plain[at : at + 256], Near()) for at in range(0, len(plain), 256)]
+        bands, known = (np.concatenate(column) for column in zip(*signed, strict=True))
+        first, _ = alike(pairs(list(map(digest, plain))), known, iter(bands.T))
+        return set(np.flatnonzero(first >= 0).tolist())
+
+    sides: dict[str, Side] = {"trivium": ours}
     if peer("datatrove"):
         import re
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from plain import duplicates
 from trivium.base.errors import DataError
 from trivium.corpus.clean import sentences
 from trivium.corpus.clean.clean import clean
 from trivium.corpus.clean.filter import Filter, Light
 from trivium.corpus.clean.language import guess, identify
 from trivium.corpus.clean.web import Web
-from trivium.corpus.duplicates.cluster import Near, duplicates
+from trivium.corpus.duplicates.signature import Near
 from trivium.corpus.read.reading import Reading
 from trivium.corpus.read.sources import read
 from trivium.token.tokenizer import Tokenizer

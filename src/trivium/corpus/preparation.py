@@ -5,8 +5,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from trivium.base.config import Config, Seq
 from trivium.corpus.clean.clean import Cleaning
 from trivium.corpus.clean.filter import Filter, Light
-from trivium.corpus.duplicates.cluster import Near
 from trivium.corpus.duplicates.contaminate import Contamination
+from trivium.corpus.duplicates.signature import Near
 from trivium.corpus.read.reading import Reading
 from trivium.token.bpe import ROUND, SMALLEST
 

@@ -47,7 +47,7 @@ def rows(path: str | Path, numbered: bool = False, key: str | None = None) -> It
             f"{path}: a .txt file of rows is a table: choose its columns by number, such as `--columns 1,2`"
         )
     else:
-        yield from _flat(tables.records(path))
+        yield from _flat((f"{path}:{number}", row) for number, row in tables.rows(TextFile(path)))
 
 
 def _first(path: Path) -> str:

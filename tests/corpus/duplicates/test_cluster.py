@@ -2,7 +2,9 @@ import random
 
 import numpy as np
 
-from trivium.corpus.duplicates.cluster import Near, clusters, duplicates, exact, repeated
+from plain import duplicates
+from trivium.corpus.duplicates.cluster import clusters, exact, repeated
+from trivium.corpus.duplicates.signature import Near
 
 WORDS = [f"word{i}" for i in range(3000)]
 

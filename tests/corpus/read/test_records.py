@@ -2,7 +2,8 @@ import pytest
 
 from texts import texts, write
 from trivium.base.errors import DataError
-from trivium.corpus.read.records import records
+from trivium.corpus.read.records import rows as read_rows
+from trivium.corpus.read.text import TextFile
 
 
 def test_parquet_is_read_in_batches(tmp_path):
@@ -10,12 +11,9 @@ def test_parquet_is_read_in_batches(tmp_path):
     rows = [f"row {i}" for i in range(600)]
     parquet.write_table(pyarrow.table({"text": rows, "n": range(600)}), tmp_path / "a.parquet")
     assert texts(tmp_path / "a.parquet") == rows
-    assert list(records(tmp_path / "a.parquet"))[599] == (
-        f"{tmp_path / 'a.parquet'}:600",
-        {"text": "row 599", "n": 599},
-    )
+    assert list(read_rows(TextFile(tmp_path / "a.parquet")))[599] == (600, {"text": "row 599", "n": 599})
 
 
 def test_rows_are_only_read_from_files_of_rows(tmp_path):
     with pytest.raises(DataError, match=r"a\.txt: expected a file of rows: \.jsonl"):
-        list(records(write(tmp_path / "a.txt", "x")))
+        list(read_rows(TextFile(write(tmp_path / "a.txt", "x"))))

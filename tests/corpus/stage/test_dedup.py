@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from plain import duplicates
 from trivium.corpus.dropped import Dropped
-from trivium.corpus.duplicates.cluster import Near, duplicates
+from trivium.corpus.duplicates.signature import Near
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.corpus.read.sources import read
 from trivium.corpus.stage.dedup import kept

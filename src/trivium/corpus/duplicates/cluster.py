@@ -13,42 +13,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import xxhash
 
-from trivium.corpus.duplicates.shingle import normal
-from trivium.corpus.duplicates.signature import BATCH_CHARS, Near, signatures
-
-Key = tuple[str, str]
-"""The unique (source, id) of a document."""
-
-
-def duplicates(documents: Iterable[tuple[Key, str]], near: Near | None = None) -> dict[Key, str]:
-    """Return why each duplicate is dropped: see `why`; near duplicates only with `near`.
-
-    Memory: the key and about 200 bytes for each document.
-    """
-    keys: list[Key] = []
-    digests: list[bytes] = []
-    signed: list[tuple[np.ndarray, np.ndarray]] = []
-    held: list[str] = []
-    for key, text in documents:
-        keys.append(key)
-        held.append(normal(text))
-        digests.append(digest(held[-1]))
-        if near and sum(map(len, held)) >= BATCH_CHARS:
-            signed.append(signatures(held, near))
-            held = []
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    if near:
-        signed.append(signatures(held, near))
-        bands, known = (np.concatenate(column)[order] for column in zip(*signed, strict=True))
-        first, neighbour = alike(pairs(digests)[order], known, iter(bands.T))
-    else:
-        first, neighbour = alike(pairs(digests)[order])
-    names = [name(keys[i]) for i in order]
-    return {
-        keys[order[i]]: why(names[first[i]], names[neighbour[i]] if neighbour[i] >= 0 else None)
-        for i in np.flatnonzero(first >= 0).tolist()
-    }
-
 
 def why(first: str, neighbour: str | None) -> str:
     """Return why a duplicate is dropped: the document it is near to if not equal, and the one that is kept for it."""
@@ -65,11 +29,6 @@ def digest(text: str) -> bytes:
 def pairs(digests: list[bytes]) -> np.ndarray:
     """Return N digests as a column of two numbers each (u64 [N, 2])."""
     return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
-
-
-def name(key: Key) -> str:
-    """Return a key as people read it."""
-    return ":".join(filter(None, key))
 
 
 def alike(

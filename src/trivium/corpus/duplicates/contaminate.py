@@ -17,8 +17,9 @@ from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
 from trivium.corpus.duplicates.shingle import WIDE, grow, mix, normal, runs, words
 from trivium.corpus.read.reading import TABLES, Counts, Reading, kind, not_read
-from trivium.corpus.read.records import records
+from trivium.corpus.read.records import rows
 from trivium.corpus.read.sources import files, read
+from trivium.corpus.read.text import TextFile
 
 
 class Contamination(Config):
@@ -71,7 +72,7 @@ def evaluation(sources: Sequence[str], reading: Reading, counts: Counts) -> Iter
     counts.update(not_read(passed))
     for path, _ in found:
         if kind(path, reading.as_text) in TABLES:
-            for _, row in records(path, reading, counts):
+            for _, row in rows(TextFile(path, reading, counts)):
                 yield from _strings(row)
         else:
             yield from (document.text for document in read([path], reading, counts))

@@ -48,8 +48,6 @@ def rows(source: str) -> Iterator[dict[str, Any]]:
     datasets = _library(source)
     try:
         yield from datasets.load_dataset(where.name, where.config, split=where.split, streaming=True)
-    except DataError:
-        raise
     except Exception as failed:  # a library that uses a network may raise anything
         raise DataError(f"{source}: cannot be read: {_line(failed)}") from failed
 

@@ -4,12 +4,11 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 from trivium.base.errors import DataError
 from trivium.corpus.read import parquet
-from trivium.corpus.read.reading import TABLES, Counts, Reading, kind
+from trivium.corpus.read.reading import TABLES, kind
 from trivium.corpus.read.text import TextFile
 
 SNIFFED = 100
@@ -17,23 +16,13 @@ SNIFFED = 100
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
-def records(
-    path: str | Path, reading: Reading | None = None, counts: Counts | None = None
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the rows of a file as (file:row, row); rows count from 1.
+def rows(file: TextFile, wanted: Sequence[str] = ()) -> Rows:
+    """Yield (number from 1, row) of a file; `wanted` columns are enough, where the format can read some alone.
 
     In .jsonl the row number is the line number; blank lines are skipped. Raises DataError with the address of a row
     that cannot be read.
     """
-    path = Path(path)
-    for number, row in rows(path, reading or Reading(), Counts() if counts is None else counts):
-        yield f"{path}:{number}", row
-
-
-def rows(path: Path, reading: Reading, counts: Counts, wanted: Sequence[str] = ()) -> Rows:
-    """Yield (number, row) of a file; `wanted` columns are enough, where the format can read some alone."""
-    file = TextFile(path, reading, counts)
-    match kind(path):
+    match kind(file.path):
         case ".jsonl":
             return _json(file)
         case ".csv":
@@ -41,8 +30,8 @@ def rows(path: Path, reading: Reading, counts: Counts, wanted: Sequence[str] = (
         case ".tsv":
             return _csv(file, "\t")
         case ".parquet":
-            return parquet.rows(path, reading.unpack_ratio, reading.unpack_bytes, wanted)
-    raise DataError(f"{path}: expected a file of rows: {', '.join(TABLES)}")
+            return parquet.rows(file.path, file.reading.unpack_ratio, file.reading.unpack_bytes, wanted)
+    raise DataError(f"{file.path}: expected a file of rows: {', '.join(TABLES)}")
 
 
 def _json(file: TextFile) -> Rows:

@@ -10,8 +10,9 @@ A source that cannot be used is a DataError with file and position.
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +21,30 @@ from trivium.base.types import Document
 from trivium.corpus.read import embedded, encoding, hub
 from trivium.corpus.read.markup import main_content
 from trivium.corpus.read.reading import KNOWN, NOT_READ, PAGES, PLAIN, Counts, Reading, advice, kind, not_read
-from trivium.corpus.read.records import rows
+from trivium.corpus.read.records import Rows, rows
 from trivium.corpus.read.text import TextFile
 
 EMBEDDED = "embedded"
 
 
 def read(
-    sources: Sequence[str | Path],
-    reading: Reading | None = None,
-    counts: Counts | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    sources: Sequence[str | Path], reading: Reading | None = None, counts: Counts | None = None
 ) -> Iterator[Document]:
     """Yield the documents of all sources, files first; `source` is the file, `id` the row or the part of it.
 
-    `counts` takes the reasons of repairs and of rows left out; `progress` follows the embedded corpus.
+    `counts` takes the reasons of repairs and of rows left out.
     """
     reading, counts = reading or Reading(), Counts() if counts is None else counts
     passed: list[Path] = []
     found = files(sources, reading, passed)
     counts.update(not_read(passed))
     for path, _ in found:
-        yield from _documents(path, reading, counts)
+        yield from _documents(TextFile(path, reading, counts))
     for name in filter(hub.is_hub, map(str, sources)):
-        yield from _hub_documents(name, reading, counts)
+        keyed = reading.replace(text_key=hub.place(name).column or reading.text_key)
+        yield from _of_rows(islice(enumerate(hub.rows(name), start=1), reading.most_rows), name, keyed, counts)
     if EMBEDDED in map(str, sources):
-        yield from embedded.collect(progress=progress)
+        yield from embedded.collect()
 
 
 def remote(sources: Sequence[str | Path]) -> list[tuple[str, str]]:
@@ -100,24 +99,19 @@ def _walk(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
-def _documents(path: Path, reading: Reading, counts: Counts) -> Iterator[Document]:
-    if (suffix := kind(path, reading.as_text)) in PLAIN:
-        for number, text in enumerate(TextFile(path, reading, counts).parts(), start=1):
-            yield Document(main_content(text, str(path)) if suffix in PAGES else text, str(number), str(path))
-        return
-    for number, row in rows(path, reading, counts, reading.keys):
-        if (found := _text(row, f"{path}:{number}", reading, counts)) is not None:
-            yield Document(found, str(number), str(path))
+def _documents(file: TextFile) -> Iterator[Document]:
+    path, suffix = str(file.path), kind(file.path, file.reading.as_text)
+    if suffix in PLAIN:
+        for number, text in enumerate(file.parts(), start=1):
+            yield Document(main_content(text, path) if suffix in PAGES else text, str(number), path)
+    else:
+        yield from _of_rows(rows(file, file.reading.keys), path, file.reading, file.counts)
 
 
-def _hub_documents(name: str, reading: Reading, counts: Counts) -> Iterator[Document]:
-    if column := hub.place(name).column:
-        reading = reading.replace(text_key=column)
-    for number, row in enumerate(hub.rows(name), start=1):
+def _of_rows(found: Rows, name: str, reading: Reading, counts: Counts) -> Iterator[Document]:
+    for number, row in found:
         if (text := _text(row, f"{name}:{number}", reading, counts)) is not None:
             yield Document(text, str(number), name)
-        if number == reading.most_rows:
-            return
 
 
 def _text(row: dict[str, Any], where: str, reading: Reading, counts: Counts) -> str | None:

@@ -17,7 +17,7 @@ from trivium.base.files import fingerprint
 from trivium.base.types import Document
 from trivium.corpus.arrays import Arrays, save
 from trivium.corpus.dropped import Dropped
-from trivium.corpus.duplicates.cluster import alike, name, repeated, why
+from trivium.corpus.duplicates.cluster import alike, repeated, why
 from trivium.corpus.table import documents, source_names, split_paragraphs
 from trivium.corpus.work import Work
 
@@ -51,7 +51,7 @@ class Tables:
     def name(self, document: int) -> str:
         """Return the key of a document as people read it."""
         at = self.order[document]
-        return name((self.sources[self._source[at]], self._id[at].decode("utf-8", "replace")))
+        return ":".join(filter(None, (self.sources[self._source[at]], self._id[at].decode("utf-8", "replace"))))
 
     def paragraphs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (document [M], number in it [M], hash [M, 2]) of every long paragraph."""
