@@ -100,7 +100,7 @@ def test_ray_leaves_what_one_process_leaves(source, tmp_path, clean):
 
 def test_without_ray_one_line_says_so(source, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(DataError, match=r"--engine ray needs Ray: pip install 'trivium\[cluster\]'"):
+    with pytest.raises(DataError, match=r"--engine ray needs ray: pip install 'trivium\[cluster\]'"):
         prepare([source], tmp_path / "data", OPTIONS, engine=Ray())
 
 

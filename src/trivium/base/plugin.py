@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trivium.base.errors import ConfigError
+from trivium.base.errors import ConfigError, DataError
 from trivium.base.files import fingerprint, sha256
 
 
@@ -55,6 +55,15 @@ def load(paths: Iterable[str | Path], where: str = "config") -> None:
         except (Exception, SystemExit) as error:
             del sys.modules[name], IMPORTED[name]
             raise ConfigError(f"{where}: imports: {_told(error, str(module.__file__))}") from error
+
+
+def extra(module: str, what: str, group: str) -> Any:
+    """Import a module of an optional package; a DataError says that `what` needs it, and how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        package = module.partition(".")[0]
+        raise DataError(f"{what} needs {package}: pip install 'trivium[{group}]'") from None
 
 
 def paths() -> list[str]:

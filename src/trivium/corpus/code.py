@@ -45,12 +45,9 @@ def _imports(tree: ast.Module) -> Iterator[Path]:
 
 def syntax(source: str) -> str:
     """Return the syntax tree of a source file as text, without docstrings and other strings that stand alone."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [one for one in body if not _remark(one)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+    return ast.dump(_WithoutRemarks().visit(ast.parse(source)))
 
 
-def _remark(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+class _WithoutRemarks(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node

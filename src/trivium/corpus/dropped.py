@@ -30,9 +30,8 @@ class Dropped:
         row = {"reason": reason, "detail": detail, "source": document.source, "id": document.id}
         row = {key: value for key, value in row.items() if value}
         if self.counts[reason] <= EXAMPLES:
-            short = document.text[: EXAMPLE_CHARS + 1]
-            short = short if len(short) <= EXAMPLE_CHARS else short[:-1] + " ..."
-            example = {**{k: v for k, v in row.items() if k != "reason"}, "text": short}
+            cut = " ..." if len(document.text) > EXAMPLE_CHARS else ""
+            example = {**{k: v for k, v in row.items() if k != "reason"}, "text": document.text[:EXAMPLE_CHARS] + cut}
             self.examples.setdefault(reason, []).append(
                 {key: value.encode("utf-8", "replace").decode() for key, value in example.items()}
             )

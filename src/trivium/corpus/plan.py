@@ -4,9 +4,8 @@ A key is the hash of everything that a result depends on. Reading, writing and d
 `stages`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -101,13 +100,11 @@ class Plan:
     inputs: dict[str, Any]
     """All that the data depend on, as the manifest states it."""
     code: str
-    counts: Counter[str]
-    """Files that are not read, by reason."""
+    passed: list[str]
+    """The files that are not read."""
     keep_dropped: str | None = None
     """The file that takes dropped documents."""
     keep_work: bool = True
-    passed: list[str] = field(default_factory=list)
-    """The files that are not read, if the dropped documents are written."""
 
     @cached_property
     def key(self) -> str:

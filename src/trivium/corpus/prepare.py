@@ -20,7 +20,6 @@ from trivium.corpus.dropped import place
 from trivium.corpus.engine import Engine, Local
 from trivium.corpus.plan import Plan, Unit, assign, shard_count, units
 from trivium.corpus.preparation import Preparation
-from trivium.corpus.read.reading import not_read
 from trivium.corpus.stage.publish import publish
 from trivium.corpus.stages import attempt, named
 from trivium.corpus.work import Work
@@ -72,8 +71,7 @@ def prepare(
             shards=assign(files, preparation.shards or known or shard_count(files), before),
             inputs=inputs,
             code=fingerprint([code(), inputs["imports"]]) if "imports" in inputs else code(),
-            counts=not_read(passed),
-            passed=[] if wanted is None else [str(path) for path in passed],
+            passed=[str(path) for path in passed],
             keep_dropped=None if wanted is None else str(wanted.absolute()),
             keep_work=keep_work,
         )

@@ -16,7 +16,7 @@ from trivium.corpus.clean import language
 from trivium.corpus.dropped import EXAMPLES
 from trivium.corpus.plan import Plan
 from trivium.corpus.preparation import Preparation
-from trivium.corpus.read.reading import NOT_READ
+from trivium.corpus.read.reading import NOT_READ, not_read
 from trivium.corpus.stage.read import STEPS
 from trivium.data.pack import PLANNERS
 
@@ -40,7 +40,7 @@ class Facts(NamedTuple):
 
 def report(plan: Plan, facts: Facts, vocab_size: int, folder: Path, splits: Splits) -> dict[str, Any]:
     """Return the report of the manifest. Token shards are read from `folder`, `splits` are their lines."""
-    dropped, mended, languages = Counter[str](), Counter(plan.counts or {}), dict[str, Counter[str]]()
+    dropped, mended, languages = Counter[str](), not_read(map(Path, plan.passed)), dict[str, Counter[str]]()
     examples: dict[str, list[Any]] = {}
     for shard in [*facts.read, *facts.encode]:
         dropped.update(shard["dropped"])

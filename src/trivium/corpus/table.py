@@ -39,7 +39,7 @@ class Table:
         self.near, self.by_paragraph = preparation.near, preparation.paragraphs
         self.names: dict[int | str, int] = {}
         """The sources in the order of their first document, each with its number."""
-        self._columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+        self._rows: list[tuple[Any, ...]] = []
         self._digest: list[bytes] = []
         self._held: list[str] = []
         self._held_chars = 0
@@ -51,9 +51,7 @@ class Table:
     def add(self, document: Document, name: int | str, size: int) -> None:
         """Record a document of `size` bytes; `name` is its source, or the number of its file in the shard."""
         number, id = self.names.setdefault(name, len(self.names)), document.id.encode("utf-8", "replace")
-        row = (number, id, document.meta["language"].encode(), address(document), size)
-        for column, value in zip(self._columns.values(), row, strict=True):
-            column.append(value)
+        self._rows.append((number, id, document.meta["language"].encode(), address(document), size))
         if self.by_paragraph:
             self._add_paragraphs(document.text)
         text = normal(document.text)
@@ -79,7 +77,7 @@ class Table:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the columns as arrays, each of which can be read alone."""
-        found = {key: np.array(values, COLUMNS[key]) for key, values in self._columns.items()}
+        found = {key: np.array([row[i] for row in self._rows], kind) for i, (key, kind) in enumerate(COLUMNS.items())}
         found["digest"] = pairs(self._digest)
         if self.near:
             self._sign()

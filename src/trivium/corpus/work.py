@@ -7,7 +7,6 @@ is right, whoever made it, and its step is not done again.
 import fcntl
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -34,15 +33,11 @@ class Work:
         """The plan that was written last."""
         tree = read_json(self.folder / "plan.json")
         shards = [[Unit(**unit) for unit in units] for units in tree.pop("shards")]
-        preparation, counts = parse(Preparation, tree.pop("preparation"), "plan"), Counter(tree.pop("counts"))
-        return Plan(preparation=preparation, shards=shards, counts=counts, **tree)
+        return Plan(preparation=parse(Preparation, tree.pop("preparation"), "plan"), shards=shards, **tree)
 
     def begin(self, plan: Plan) -> None:
         """Write a plan."""
-        tree = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
-        tree["preparation"] = dump(plan.preparation)
-        tree["shards"] = [[asdict(unit) for unit in units] for units in plan.shards]
-        write_json(self.folder / "plan.json", tree)
+        write_json(self.folder / "plan.json", {**asdict(plan), "preparation": dump(plan.preparation)})
         self.__dict__["plan"] = plan
 
     def before(self) -> list[list[Unit]]:

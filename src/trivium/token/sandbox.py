@@ -63,15 +63,9 @@ class Sandbox:
     def _running(self) -> "subprocess.Popen[str]":
         if self._child is None or self._owner != os.getpid() or self._child.poll() is not None:
             code = "from trivium.token.sandbox import serve; import sys; serve(sys.stdin, sys.stdout)"
-            pipe, env = subprocess.PIPE, {**os.environ, "PYTHONIOENCODING": "utf-8"}
-            self._child = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=pipe,
-                stdout=pipe,
-                stderr=subprocess.DEVNULL,
-                encoding="utf-8",
-                env=env,
-            )
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+            self._child = subprocess.Popen([sys.executable, "-c", code], **pipes, encoding="utf-8", env=env)
             self._owner = os.getpid()
             assert self._child.stdout is not None
             self._child.stdout.readline()  # the ready line: the template's time starts after it

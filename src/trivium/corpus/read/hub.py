@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from trivium.base.errors import DataError
 from trivium.base.files import fingerprint, xxh3
+from trivium.base.plugin import extra
 
 PREFIX = "hf:"
 
@@ -69,10 +70,7 @@ def version(source: str) -> str:
 
 
 def _library(source: str) -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise DataError(f"{source}: reading from the hub needs datasets: pip install 'trivium[data]'") from None
+    datasets = extra("datasets", f"{source}: reading from the hub", "data")
     datasets.disable_progress_bars()
     return datasets
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.base.errors import DataError
+from trivium.base.plugin import extra
 from trivium.corpus.read.unpack import SLACK, bomb
 
 BATCH_ROWS = 64
@@ -12,21 +13,17 @@ BATCH_ROWS = 64
 
 def rows(path: Path, ratio: int, limit: int, wanted: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (number from 1, row) with the `wanted` columns, or with all where the file has none of them."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError(f"{path}: reading .parquet needs pyarrow: pip install 'trivium[data]'") from None
+    parquet, arrow = (extra(name, f"{path}: reading .parquet", "data") for name in ("pyarrow.parquet", "pyarrow"))
     number = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as table:
+        with parquet.ParquetFile(path) as table:
             columns = [name for name in wanted if name in table.schema_arrow.names] or None
             _check(path, table.metadata, columns, ratio, limit)
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as broken:
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as broken:
         where = f" after row {number}" if number else ""
         raise DataError(f"{path}: cannot be read as parquet{where}: {str(broken).splitlines()[0]}") from None
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from trivium.base.config import dump, parse
 from trivium.base.types import Document
 from trivium.corpus.arrays import save
 from trivium.corpus.clean import language, sentences
@@ -140,13 +139,14 @@ def evaluation(work: Work) -> tuple[contaminate.Known | None, Counts]:
         return None, Counter()
     # The plan knows the files by their content: a file of the same name may change between two runs of a process.
     content = work.plan.inputs["preparation"]["contamination"]
-    return _evaluation(*(json.dumps(dump(part)) for part in (preparation.contamination, preparation.reading, content)))
+    return _evaluation(preparation.contamination, preparation.reading, json.dumps(content))
 
 
 @lru_cache(maxsize=1)
-def _evaluation(contamination: str, reading: str, content: str) -> tuple[contaminate.Known, Counts]:
+def _evaluation(
+    contamination: contaminate.Contamination, reading: Reading, content: str
+) -> tuple[contaminate.Known, Counts]:
     """Read the evaluation texts, once in each process."""
     counts: Counts = Counter()
-    rules = parse(contaminate.Contamination, json.loads(contamination))
-    known = contaminate.load(rules, parse(Reading, json.loads(reading)), counts)
+    known = contaminate.load(contamination, reading, counts)
     return known, Counter({f"evaluation texts: {reason}": count for reason, count in counts.items()})
