@@ -9,11 +9,11 @@ Template and variables go in, text comes out, one JSON line each way.
 
 import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from datetime import datetime
+from subprocess import DEVNULL, PIPE, Popen
 from typing import IO, Any
 
 from trivium.base.errors import DataError
@@ -32,7 +32,7 @@ class Sandbox:
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = seconds
-        self._child: subprocess.Popen[str] | None = None
+        self._child: Popen[str] | None = None
         self._owner = 0
         self._lock = threading.Lock()
 
@@ -60,12 +60,11 @@ class Sandbox:
             raise TemplateError(f"the chat template: {answer['error']}")
         return str(answer["text"])
 
-    def _running(self) -> "subprocess.Popen[str]":
+    def _running(self) -> Popen[str]:
         if self._child is None or self._owner != os.getpid() or self._child.poll() is not None:
             code = "from trivium.token.sandbox import serve; import sys; serve(sys.stdin, sys.stdout)"
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-            self._child = subprocess.Popen([sys.executable, "-c", code], **pipes, encoding="utf-8", env=env)
+            command, env = [sys.executable, "-c", code], {**os.environ, "PYTHONIOENCODING": "utf-8"}
+            self._child = Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, encoding="utf-8", env=env)
             self._owner = os.getpid()
             assert self._child.stdout is not None
             self._child.stdout.readline()  # the ready line: the template's time starts after it
