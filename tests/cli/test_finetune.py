@@ -194,3 +194,18 @@ def test_columns_are_chosen_alike_in_every_command(models, tmp_path, monkeypatch
     assert run(monkeypatch, "evaluate", "r/model", "-d", "t.csv") == 2
     said = capsys.readouterr().err
     assert "expected the keys {text} of label rows, found {kind, id, words}" in said and "--columns" in said
+
+
+def test_the_encoding_of_rows_is_an_option_of_every_command(models, tmp_path, monkeypatch, capsys):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    Path("r.csv").write_bytes("text,label\n冰,cold\n火,hot\n".encode("gbk"))
+    task = ["--task", "classify", "--model", str(models / "bert"), "--data", "r.csv"]
+    assert run(monkeypatch, "inspect", *task) == 2
+    assert "r.csv: line 2: expected UTF-8" in capsys.readouterr().err
+    assert run(monkeypatch, "inspect", *task, "--encoding", "gbk") == 0
+    assert "r.csv: file read as gbk" in capsys.readouterr().out
+    learn = ["--model", str(models / "bert"), "--data", "r.csv", "budget_steps=1"]
+    assert run(monkeypatch, "finetune", "classify", *learn, "--encoding", "gbk", "-o", "run") == 0
+    assert run(monkeypatch, "evaluate", "run/model", "--data", "r.csv", "--encoding", "gbk") == 0
+    assert run(monkeypatch, "predict", "run/model", "--input", "r.csv", "--encoding", "gbk", "--out", "p.jsonl") == 0
+    assert [json.loads(line)["text"] for line in Path("p.jsonl").read_text().splitlines()] == ["冰", "火"]

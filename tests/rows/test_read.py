@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from talk import parse, record
+from trivium.base import config
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
 from trivium.rows.kinds.preference import Preference
-from trivium.rows.read import BAD, RowReading, read_conversations, recognise
+from trivium.rows.notes import Notes
+from trivium.rows.read import BAD, RowReading, read, read_conversations, recognise
 from trivium.rows.record import Conversation, Record
 from trivium.token.role import ROLES
 
@@ -217,3 +219,31 @@ def test_every_row_has_roles_of_the_closed_set_or_is_refused(role, speaker):
     if speaker not in ROLES:
         with pytest.raises(ValidationError):
             RowReading(speakers={"x": speaker})
+
+
+def test_what_is_repaired_or_passed_over_in_a_file_is_told(tmp_path):
+    chinese = [f"第{i}间房很干净，早餐也很好吃" for i in range(6)]
+    files = {
+        "a.csv": "text,label\n" + "".join(f"{text},x\n" for text in chinese) + "\n\n",
+        "b.json": json.dumps([{"text": text, "label": "x"} for text in chinese], ensure_ascii=False),
+        "c.jsonl": "\n".join(json.dumps({"text": text, "label": "x"}, ensure_ascii=False) for text in chinese),
+        "d.conll": "".join(f"{text} O\n" for text in chinese),
+    }
+    notes = Notes()
+    for name, text in files.items():
+        (tmp_path / name).write_bytes(text.encode("gbk"))
+        kind = "tagged" if name == "d.conll" else "label"
+        made = list(read(lambda one: one, [tmp_path / name], RowReading(), kind=Record.kinds[kind], notes=notes))
+        found = [word for _, one in made for word in one.tokens] if kind == "tagged" else [one.text for _, one in made]
+        assert found == chinese
+    lines = notes.lines()
+    assert all(f"{tmp_path / name}: file recognised as gb18030" in lines for name in files)
+    assert f"{tmp_path / 'a.csv'}: blank line, passed over (2 times)" in lines
+    short = tmp_path / "e.jsonl"
+    short.write_bytes('{"text": "北京", "label": "x"}'.encode("gbk"))
+    with pytest.raises(DataError, match=r"e\.jsonl: line 1: expected UTF-8"):
+        list(read(lambda one: one, [short], RowReading(), kind=Record.kinds["label"]))
+    ((_, one),) = read(lambda one: one, [short], RowReading(encoding="gbk"), kind=Record.kinds["label"])
+    assert one.text == "北京"
+    with pytest.raises(ConfigError, match=r"encoding: .* found 'klingon'"):
+        config.parse(RowReading, {"encoding": "klingon"}, "rows")

@@ -27,6 +27,17 @@ def test_each_line_has_its_vector(folder: Path, tmp_path: Path) -> None:
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
+def test_only_line_ends_end_a_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["one\u2028still one", "two\fstill two", "three\u0085still three", "four\vstill", "five"]
+    (tmp_path / "a.txt").write_bytes("\r\n".join([*lines[:3], "", *lines[3:]]).encode())
+    assert embed_lines(folder, tmp_path / "a.txt", tmp_path / "v.npy") == (5, 64)
+    assert np.allclose(np.load(tmp_path / "v.npy"), api.load(folder).embed(lines).numpy(), atol=1e-6)
+    assert "a.txt: blank line, without a vector\n" in capsys.readouterr().out
+    with pytest.raises(DataError, match=r"b\.txt: line 1: expected UTF-8"):
+        (tmp_path / "b.txt").write_bytes(b"caf\xe9")
+        embed_lines(folder, tmp_path / "b.txt", tmp_path / "v.npy")
+
+
 def test_a_file_without_lines_is_an_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\n\n")
     with pytest.raises(DataError, match="found none"):

@@ -16,6 +16,7 @@ def evaluate(
     format: o.Format = None,
     columns: o.Columns = None,
     skip_bad: o.SkipBad = False,
+    encoding: o.Encoding = None,
     length: Annotated[int | None, typer.Option(help="Tokens in a row of a data folder [the model's context].")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the confusion matrix of a classification here.")] = None,
     harness: Annotated[str | None, typer.Option(help="Tasks of lm-evaluation-harness: arc_easy,mine ...")] = None,
@@ -51,7 +52,7 @@ def evaluate(
         from trivium.task.predict import evaluate_files, parted, rows_as
 
         own, rows = parted(overrides or [])
-        found = evaluate_files(model, data, task, rows_as(rows, format, skip_bad, columns), own)
+        found = evaluate_files(model, data, task, rows_as(rows, format, skip_bad, columns, encoding), own)
         tell(found)
         if picture is not None and confusion(found, picture):
             say(f"the confusion matrix is {picture}")

@@ -18,6 +18,7 @@ def finetune(
     format: o.Format = None,
     columns: o.Columns = None,
     skip_bad: o.SkipBad = False,
+    encoding: o.Encoding = None,
     train: Annotated[str | None, typer.Option(help="Train on which answers of a dialogue: all or last [all].")] = None,
     references: Annotated[str | None, typer.Option(help="Of several answers: sample, all or best [sample].")] = None,
     too_long: o.TooLong = None,
@@ -34,7 +35,7 @@ def finetune(
 
     folder = out or Path("runs") / task
     options = {
-        **o.reading(format, skip_bad, columns, too_long),
+        **o.reading(format, skip_bad, columns, encoding, too_long),
         "objective.train": train,
         "objective.references": references,
         "lora.rank": lora,
@@ -56,10 +57,11 @@ def predict(
     format: o.Format = None,
     columns: o.Columns = None,
     skip_bad: o.SkipBad = False,
+    encoding: o.Encoding = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file [the console].")] = None,
 ) -> None:
     """Write the model's prediction for each row of a file, one JSON object per line."""
     from trivium.task.predict import parted, predict_file, rows_as
 
     own, rows = parted(overrides or [])
-    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns), own)
+    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns, encoding), own)

@@ -52,13 +52,14 @@ SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "see
 
 
 def reading(
-    format: str | None, skip_bad: bool, columns: str | None, too_long: str | None = None
+    format: str | None, skip_bad: bool, columns: str | None, encoding: str | None, too_long: str | None = None
 ) -> dict[str, str | None]:
     """Return what these options set in a recipe."""
     return {
         "data.rows.format": format,
         "data.rows.skip_bad": "true" if skip_bad else None,
         "data.rows.columns": json.dumps(columns.split(",")) if columns else None,
+        "data.rows.encoding": encoding,
         "data.too_long": too_long,
     }
 

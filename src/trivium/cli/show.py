@@ -50,6 +50,7 @@ def inspect(
     format: o.Format = None,
     columns: o.Columns = None,
     skip_bad: o.SkipBad = False,
+    encoding: o.Encoding = None,
     too_long: o.TooLong = None,
     rows: Annotated[int, typer.Option("--rows", "-n", help="The number of rows to show.")] = 1,
     start: Annotated[int, typer.Option(help="The first sample to show.")] = 0,
@@ -65,7 +66,7 @@ def inspect(
     from trivium.task.finetune import recipe_for
     from trivium.train.recipe import read_recipe
 
-    given = o.reading(format, skip_bad, columns, too_long)
+    given = o.reading(format, skip_bad, columns, encoding, too_long)
     chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
     words = words or []
     if task is not None:

@@ -21,6 +21,8 @@ class FileNotes:
     lost: Counter[str] = field(default_factory=Counter)
     """Keys that mean something and are not used."""
     remarks: Counter[str] = field(default_factory=Counter)
+    mended: Counter[str] = field(default_factory=Counter)
+    """What was recognised, repaired or left out as the file was read, before there were rows."""
 
 
 class Notes:
@@ -51,6 +53,11 @@ class Notes:
         self._here.remarks.update(remarks)
 
     @property
+    def mended(self) -> Counter[str]:
+        """The counts of the reading of the open file."""
+        return self._here.mended
+
+    @property
     def rows(self) -> int:
         """The rows of the open file so far."""
         return self._here.kinds.total()
@@ -66,9 +73,10 @@ class Notes:
         return lines
 
     def lines(self) -> list[str]:
-        """Return a line for each remark, and one for the keys of each file that are not used."""
+        """Return a line for each repair and each remark, and one for the keys of each file that are not used."""
         lines = []
         for path, one in self.files.items():
+            lines += [f"{path}: {what}" + f" ({count:,} times)" * (count > 1) for what, count in one.mended.items()]
             lines += [f"{path}: {count:,} rows: {remark}" for remark, count in sorted(one.remarks.items())]
             if one.unused:
                 keys = ", ".join(f"{key} ({count:,} rows)" for key, count in sorted(one.unused.items()))

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
+from trivium.corpus.read.encoding import EncodingName
 from trivium.rows import table
 from trivium.rows.notes import Notes
 from trivium.rows.record import TAIL, Conversation, Record
@@ -38,6 +39,8 @@ class RowReading(Config):
     more between them where the kind has one: names of its header, or numbers from 1 for a table without a header."""
     key: str | None = None
     """The key of the list of rows in a .json file that has several."""
+    encoding: EncodingName | None = None
+    """The encoding of files without a byte order mark; None is UTF-8, or the encoding that a whole file shows."""
     without: Seq[str] = ()
     """Rows with one of these labels are left out and counted."""
     speakers: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {}
@@ -161,7 +164,7 @@ def read(
     drop = notes.remark if counts is None else counts.update
     for path in paths:
         notes.open(path)
-        for where, row, others in chosen(path, reading, wanted or Record):
+        for where, row, others in chosen(path, reading, wanted or Record, notes.mended):
             try:
                 made = _made(row, make, wanted, asking or kind is not None, reading, notes, others)
             except (ValueError, DataError) as wrong:
@@ -217,7 +220,7 @@ def read_row(
 
 
 def chosen(
-    path: str | Path, reading: RowReading, kind: type[Record]
+    path: str | Path, reading: RowReading, kind: type[Record], counts: Counter[str] | None = None
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Yield the rows of a file, with their chosen columns alone, and the names of the others."""
     columns = reading.columns if table.suffix(Path(path)) not in table.CONLL else ()
@@ -229,7 +232,7 @@ def chosen(
     numbered = bool(columns) and all(name.isdigit() for name in columns)
     if "0" in columns:
         raise ConfigError("columns: expected numbers from 1")
-    for where, row in table.rows(path, numbered, reading.key):
+    for where, row in table.rows(path, numbered, reading.key, reading.encoding, counts):
         if missing := next((name for name in columns if name not in row), None):
             found = f"{len(row)}" if numbered else ", ".join(map(str, row))
             wanted = f"at least {max(map(int, columns))} columns" if numbered else f"the column {missing!r}"

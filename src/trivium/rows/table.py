@@ -17,7 +17,7 @@ from typing import Any
 from trivium.base.errors import ConfigError, DataError
 from trivium.corpus.read import records as tables
 from trivium.corpus.read import unpack
-from trivium.corpus.read.reading import Reading
+from trivium.corpus.read.reading import Counts, Reading
 from trivium.corpus.read.text import TextFile
 
 Row = tuple[str, dict[str, Any]]
@@ -28,31 +28,40 @@ SPEAKERS = {"role", "from", "speaker"}
 """Keys of a turn: a list of turns is part of a row, not a list of rows."""
 
 
-def rows(path: str | Path, numbered: bool = False, key: str | None = None) -> Iterator[Row]:
+def rows(
+    path: str | Path,
+    numbered: bool = False,
+    key: str | None = None,
+    encoding: str | None = None,
+    counts: Counts | None = None,
+) -> Iterator[Row]:
     """Stream the rows of a file as (file:row, row); rows count from 1.
 
     The columns of a `numbered` table have the keys "1", "2", ...; it has no header. `key` is that of the list of rows
-    in a .json file with several lists.
+    in a .json file with several lists. `counts` takes the reasons of repairs and of lines left out. A file whose
+    encoding is neither given, nor UTF-8, nor surely recognised is a DataError.
     """
     path = Path(path)
     kind = suffix(path)
+    reading = Reading(encoding=encoding, unsure="stop")
+    file = TextFile(path, reading, Counts() if counts is None else counts)
     if kind in CONLL:
-        yield from _conll(path)
+        yield from _conll(file)
     elif numbered:
-        yield from _numbered(path, kind)
-    elif kind == ".json" or (kind == ".jsonl" and _first(path) == "["):
-        yield from _flat(_listed(path, key))
+        yield from _numbered(file, kind)
+    elif kind == ".json" or (kind == ".jsonl" and _first(path, reading) == "["):
+        yield from _flat(_listed(file, key))
     elif kind == ".txt":
         raise DataError(
             f"{path}: a .txt file of rows is a table: choose its columns by number, such as `--columns 1,2`"
         )
     else:
-        yield from _flat((f"{path}:{number}", row) for number, row in tables.rows(TextFile(path)))
+        yield from _flat((f"{path}:{number}", row) for number, row in tables.rows(file))
 
 
-def _first(path: Path) -> str:
+def _first(path: Path, reading: Reading) -> str:
     """Return the first character of a file that is no white space."""
-    return next((line.strip()[0] for _, line in TextFile(path).lines() if line.strip()), "")
+    return next((line.strip()[0] for _, line in TextFile(path, reading).lines() if line.strip()), "")
 
 
 def suffix(path: Path) -> str:
@@ -60,15 +69,12 @@ def suffix(path: Path) -> str:
     return Path(unpack.inner_name(path)).suffix
 
 
-def _listed(path: Path, key: str | None) -> Iterator[Row]:
-    reading = Reading()
+def _listed(file: TextFile, key: str | None) -> Iterator[Row]:
+    path = file.path
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    with unpack.opening(path, reading.unpack_ratio, LARGEST_JSON) as handle:
-        try:
-            text = handle.read().decode("utf-8-sig")
-        except UnicodeDecodeError as wrong:
-            raise DataError(f"{path}: byte {wrong.start}: expected UTF-8") from None
+    reading = file.reading.replace(longest_bytes=LARGEST_JSON, unpack_bytes=LARGEST_JSON)
+    text = "".join(line for _, line in TextFile(path, reading, file.counts).lines())
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as broken:
@@ -165,24 +171,34 @@ def _questions(where: str, article: dict[str, Any]) -> Iterator[Row]:
             ) from None
 
 
-def _numbered(path: Path, kind: str) -> Iterator[Row]:
+def _numbered(file: TextFile, kind: str) -> Iterator[Row]:
     """Yield the lines of a table without a header: cells are parted by tabs, in .csv as `records` finds out."""
+    path = file.path
     if kind not in (".txt", ".tsv", ".csv"):
         raise ConfigError(f"columns: {path}: numbers are for .txt, .tsv and .csv; name the columns instead")
     if kind == ".csv":
-        lines: Iterable[tuple[int, list[str]]] = tables.cells(TextFile(path))
+        lines: Iterable[tuple[int, list[str]]] = tables.cells(file)
     else:
-        lines = ((number, line.rstrip("\r\n").split("\t")) for number, line in TextFile(path).lines() if line.strip())
+        lines = ((number, line.rstrip("\r\n").split("\t")) for number, line in _said(file))
     for number, cells in lines:
         yield f"{path}:{number}", {str(i): cell for i, cell in enumerate(cells, start=1)}
 
 
-def _conll(path: Path) -> Iterator[Row]:
+def _said(file: TextFile) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, and count the others."""
+    for number, line in file.lines():
+        if line.strip():
+            yield number, line
+        else:
+            file.counts[tables.BLANK] += 1
+
+
+def _conll(file: TextFile) -> Iterator[Row]:
     """Yield the sentences of a CoNLL file: each line is a word and its tag, the first and the last column."""
     tokens: list[str] = []
     tags: list[str] = []
-    begin = 1
-    for number, line in TextFile(path).lines():
+    begin, path = 1, file.path
+    for number, line in file.lines():
         cells = line.split()
         if cells and cells[0] not in ("-DOCSTART-", "#"):
             if len(cells) < 2:

@@ -8,15 +8,23 @@ import numpy as np
 from trivium import api
 from trivium.base.errors import DataError
 from trivium.base.files import writing
+from trivium.base.log import say
+from trivium.corpus.read.reading import Counts, Reading
+from trivium.corpus.read.text import TextFile
 from trivium.model.device import pick
 
 
 def embed_lines(model: str | Path, source: Path, out: Path) -> tuple[int, int]:
-    """Write the vectors of the lines of a file, [N, D] float32, without blank lines; return N and D."""
-    try:
-        texts = [line for line in source.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as failed:
-        raise DataError(f"{source}: cannot read as UTF-8 text: {failed}") from failed
+    """Write the vectors of the lines of a file, [N, D] float32, without blank lines; return N and D.
+
+    Only LF, CR LF and CR end a line. What was left out or repaired is told.
+    """
+    counts = Counts()
+    lines = [line.rstrip("\r\n") for _, line in TextFile(source, Reading(unsure="stop"), counts).lines()]
+    texts = [text for line in lines for text in line.split("\r") if text.strip()]
+    counts["blank line, without a vector"] += sum(not line.strip() for line in lines)
+    for what, count in (+counts).items():
+        say(f"{source}: {what}" + f" ({count:,} times)" * (count > 1))
     if not texts:
         raise DataError(f"{source}: expected one text per line, found none")
     vectors = api.load(model, device=pick()).embed(texts).numpy()

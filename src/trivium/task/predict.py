@@ -59,10 +59,19 @@ def parted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def rows_as(
-    overrides: Sequence[str] = (), format: str | None = None, skip_bad: bool = False, columns: str | None = None
+    overrides: Sequence[str] = (),
+    format: str | None = None,
+    skip_bad: bool = False,
+    columns: str | None = None,
+    encoding: str | None = None,
 ) -> RowReading:
     """Return how rows are read, by overrides such as `prefix=...` and `columns=["1","2"]`."""
-    tree = {"format": format, "skip_bad": skip_bad, "columns": columns.split(",") if columns else []}
+    tree = {
+        "format": format,
+        "skip_bad": skip_bad,
+        "columns": columns.split(",") if columns else [],
+        "encoding": encoding,
+    }
     return parse(RowReading, override(tree, overrides), "rows")
 
 

@@ -18,7 +18,7 @@ def test_line_ends_bom_nul_and_surrogates_are_mended_and_counted(tmp_path):
         "a\ufffdb",
         "xy",
     ]
-    assert counts == {"NUL removed": 2, "lone surrogate replaced": 1}
+    assert counts == {"NUL removed": 3, "lone surrogate replaced": 1}
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\t", b"x"])
@@ -72,3 +72,40 @@ def test_long_text_is_cut_at_line_ends_and_long_rows_are_left_out(tmp_path):
 
 def test_a_file_exactly_as_long_as_the_limit_is_one_document(tmp_path):
     assert texts(write(tmp_path / "a.txt", "abcd\nabcd\n"), longest_bytes=10) == ["abcd\nabcd\n"]
+
+
+CHINESE = [f"第{i}间房很干净，早餐也很好吃" for i in range(6)]
+FRENCH = [f"Un café très agréable à côté, n° {i}" for i in range(6)]
+
+
+@pytest.mark.parametrize(("lines", "name"), [(CHINESE, "gb18030"), (FRENCH, "cp1252"), (CHINESE, "utf-16-le")])
+def test_the_encoding_of_rows_is_recognised_on_the_whole_file(tmp_path, lines, name):
+    lines = ["plain", *lines]  # the first line tells nothing
+    rows = {"a.csv": "text\n", "b.jsonl": "", "c.tsv": "text\n"}
+    for file, head in rows.items():
+        body = "".join(f'{{"text": "{line}"}}\n' if file == "b.jsonl" else f'"{line}"\n' for line in lines)
+        counts: Counter[str] = Counter()
+        assert texts(write(tmp_path / file, (head + body).encode(name)), counts) == lines
+        assert counts == {f"file r{'ead' if name == 'utf-16-le' else 'ecognised'} as {name}": 1}
+
+
+def test_rows_that_are_not_surely_in_an_encoding_stop_where_that_is_asked_for(tmp_path):
+    few = write(tmp_path / "a.csv", "text\nplain\n北京\n".encode("gbk"))
+    stop = Reading(unsure="stop")
+    with pytest.raises(DataError, match=r"a\.csv: line 3: expected UTF-8; .* name the encoding by `--encoding`"):
+        list(read([few], stop))
+    assert [document.text for document in read([few], Reading(unsure="stop", encoding="gbk"))] == ["plain", "北京"]
+    late = write(tmp_path / "b.csv", ("text\né\n" + "".join(f"{line}\n" for line in FRENCH)).encode())
+    late.write_bytes(late.read_bytes() + "".join(f"{line}\n" for line in FRENCH * 9).encode("cp1252"))
+    with pytest.raises(DataError, match=r"b\.csv: line 9: expected UTF-8; it may be cp1252, but that is not sure"):
+        list(read([late], stop))
+    with pytest.raises(DataError, match=r"c\.jsonl: line 1: expected UTF-8; no encoding was recognised"):
+        list(read([write(tmp_path / "c.jsonl", bytes(range(128, 256)) * 9)], stop))
+    counts: Counter[str] = Counter()
+    damaged = write(tmp_path / "d.csv", ("text\n" + "\n".join(CHINESE) + "\n").encode() + "北".encode()[:2] + b"\n")
+    assert [document.text for document in read([damaged], stop, counts)] == [*CHINESE, "\ufffd"]
+    assert counts == {"invalid UTF-8, replaced": 1}
+    counts.clear()
+    wrong = ("text\n" + "\n".join(CHINESE) + "\n").encode("gbk") + b"\xff\xff\n"
+    assert "\ufffd" in [*read([write(tmp_path / "e.csv", wrong)], Reading(encoding="gbk"), counts)][-1].text
+    assert counts == {"file read as gbk": 1, "invalid UTF-8, replaced": 1}

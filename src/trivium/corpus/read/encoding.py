@@ -1,7 +1,7 @@
 """Encodings: any encoding becomes UTF-8 as it streams, so that all readers see UTF-8 alone.
 
-A byte order mark counts first, then the declared encoding, then UTF-8. A whole text that is not UTF-8 may be recognised
-as UTF-16 without a mark, GB18030 or Windows-1252, the most common ones. Rows are never guessed.
+A byte order mark counts first, then the declared encoding, then UTF-8. A whole file that is not UTF-8 may be recognised
+as UTF-16 without a mark, GB18030 or Windows-1252, the most common ones.
 """
 
 import codecs
@@ -9,9 +9,10 @@ import io
 import re
 from collections import Counter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 import numpy as np
+from pydantic import AfterValidator
 
 from trivium.base.errors import DataError
 from trivium.token.tokenizer import scrub
@@ -40,6 +41,8 @@ _LATIN = re.compile(
 _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _HALVES = re.compile("[\ud800-\udfff]")
 SAMPLE = 1 << 20
+LEAST = 16
+"""The least bytes beyond ASCII that tell the encoding of a file of rows."""
 
 
 def known(name: str) -> bool:
@@ -48,6 +51,17 @@ def known(name: str) -> bool:
         return codecs.lookup(name)._is_text_encoding
     except (LookupError, ValueError):
         return False
+
+
+def checked(name: str) -> str:
+    """Return the name of an encoding; a ValueError if Python knows none of this name."""
+    if not known(name):
+        raise ValueError(f"expected one that Python knows (utf-16, gb18030, ...), found {name!r}")
+    return name
+
+
+EncodingName = Annotated[str, AfterValidator(checked)]
+"""The name of an encoding that Python knows."""
 
 
 def marked(head: bytes) -> str | None:
@@ -76,14 +90,26 @@ def recognise(raw: bytes) -> str | None:
         name = "utf-16-le" if nulls[1] > nulls[0] else "utf-16-be"
         return name if _decodes(raw, name) else None
     high = int((codes >= 0x80).sum())
-    if not high or 2 * sum(map(len, _UTF8.findall(raw))) >= high:
-        return None  # damaged UTF-8
+    if not high or damaged(raw):
+        return None
     pairs = len(_HANZI.findall(raw))
     if high >= 8 and 2 * pairs >= 0.9 * high:
         hangul = len(_HANGUL.findall(raw))
         return "gb18030" if hangul < 0.95 * pairs and _decodes(raw, "gb18030") else None
     latin = len(_LATIN.findall(raw))
     return "cp1252" if latin >= 0.9 * high and not _UNDEFINED.search(raw) else None
+
+
+def damaged(raw: bytes) -> bool:
+    """Return whether bytes that are not UTF-8 are UTF-8 for the most part."""
+    high = sum(byte >= 0x80 for byte in raw)
+    # Half of the bytes of Chinese in GBK look like it by chance.
+    return 4 * sum(map(len, _UTF8.findall(raw))) >= 3 * high > 0
+
+
+def sure(raw: bytes) -> bool:
+    """Return whether bytes are enough to tell their encoding."""
+    return sum(byte >= 0x80 for byte in raw) >= LEAST
 
 
 def _decodes(raw: bytes, name: str) -> bool:

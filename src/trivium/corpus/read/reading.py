@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import field_validator
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
-from trivium.corpus.read import encoding, unpack
+from trivium.corpus.read import unpack
+from trivium.corpus.read.encoding import EncodingName
 
 Counts = Counter[str]
 """How many times each thing was repaired or left out, by reason."""
@@ -28,9 +29,11 @@ class Reading(Config):
     """The key of the text in rows, or several with commas between; the first that a row has counts."""
     as_text: Seq[str] = ()
     """More kinds of files that are read as plain text, by suffix (rst, py), or by name where there is none."""
-    encoding: str | None = None
+    encoding: EncodingName | None = None
     """The encoding of files without a byte order mark; None is UTF-8, or the encoding that a whole text shows."""
     invalid: Literal["replace", "strict", "drop"] = "replace"
+    unsure: Literal["replace", "stop"] = "replace"
+    """Files of rows that are neither UTF-8 nor surely recognised: `replace` is as `invalid` says, `stop` an error."""
     broken: Literal["stop", "drop"] = "stop"
     """Rows that are no JSON object, or have no text: `stop` is an error, `drop` leaves them out and counts them."""
     html_rows: bool = False
@@ -40,13 +43,6 @@ class Reading(Config):
     unpack_bytes: int = 1 << 38
     most_rows: int | None = None
     """The most rows to take of each data set of the hub."""
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.encoding is not None and not encoding.known(self.encoding):
-            wanted = "expected one that Python knows (utf-16, gb18030, ...)"
-            raise ValueError(f"encoding: {wanted}, found {self.encoding!r}")
-        return self
 
     @field_validator("as_text", mode="before")
     @classmethod

@@ -8,11 +8,12 @@ from typing import Any
 
 from trivium.base.errors import DataError
 from trivium.corpus.read import parquet
-from trivium.corpus.read.reading import TABLES, kind
+from trivium.corpus.read.reading import TABLES, Counts, kind
 from trivium.corpus.read.text import TextFile
 
 SNIFFED = 100
 """The first lines that tell how the cells of a CSV file are parted."""
+BLANK = "blank line, passed over"
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
@@ -37,6 +38,7 @@ def rows(file: TextFile, wanted: Sequence[str] = ()) -> Rows:
 def _json(file: TextFile) -> Rows:
     for number, line in file.lines():
         if not line.strip():
+            file.counts[BLANK] += 1
             continue
         problem = ""
         try:
@@ -58,14 +60,25 @@ def _json(file: TextFile) -> Rows:
 def cells(file: TextFile, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
     """Yield (number, cells) of each line of a CSV file that has any; the delimiter is found out unless it is given."""
     csv.field_size_limit(file.reading.longest_bytes)
-    # NUL is removed here, because versions of the CSV reader treat it differently.
-    lines = (line.replace("\0", "") for _, line in file.lines())
+    lines = (_without_nul(line, file.counts) for _, line in file.lines())
     head = list(islice(lines, SNIFFED))
     table = csv.reader(chain(head, lines), delimiter=delimiter or delimiter_of(head), strict=True)
     try:
-        yield from ((number, found) for number, found in enumerate(table, start=1) if found)
+        for number, found in enumerate(table, start=1):
+            if found:
+                yield number, found
+            else:
+                file.counts[BLANK] += 1
     except csv.Error as broken:
         raise DataError(f"{file.path}: line {table.line_num}: not CSV: {broken}") from None
+
+
+def _without_nul(line: str, counts: Counts) -> str:
+    """Remove NUL, which versions of the CSV reader treat differently."""
+    if "\0" in line:
+        counts["NUL removed"] += 1
+        line = line.replace("\0", "")
+    return line
 
 
 def delimiter_of(lines: Sequence[str]) -> str:

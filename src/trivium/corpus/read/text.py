@@ -26,13 +26,18 @@ class TextFile:
     counts: Counts = field(default_factory=Counts)
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[IO[bytes], bool]]:
-        """Open the file, unpacked and as UTF-8; and tell whether its encoding was marked or declared."""
+    def opened(self, rows: bool = False) -> Iterator[tuple[IO[bytes], bool]]:
+        """Open the file, unpacked and as UTF-8; and tell whether its encoding was marked or declared.
+
+        In a file of `rows`, UTF-16 without a mark is recognised by its first bytes.
+        """
         with unpack.opening(self.path, self.reading.unpack_ratio, self.reading.unpack_bytes) as handle:
             head = handle.peek(4096)  # type: ignore[attr-defined]
             name = encoding.marked(head) or self.reading.encoding
             if name is None and kind(self.path, self.reading.as_text) in PAGES:
                 name = encoding.of_page(head)
+            elif name is None and rows and b"\0" in head[:4096]:
+                name = encoding.recognise(head[: len(head) // 2 * 2])
             if name is None or codecs.lookup(name).name == "utf-8":
                 yield handle, name is not None
             else:
@@ -61,10 +66,14 @@ class TextFile:
                     return
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield (number from 1, line with its end); lines too long, or invalid under `drop`, are left out."""
+        """Yield (number from 1, line with its end); lines too long, or invalid under `drop`, are left out.
+
+        Where a line is not UTF-8, the encoding is recognised on the whole file.
+        """
         longest = self.reading.longest_bytes
-        with self.opened() as (handle, _):
+        with self.opened(rows=True) as (handle, known):
             offset = number = 0
+            name, plain = None, True
             while raw := handle.readline(longest + 1):
                 number, start = number + 1, offset
                 offset += len(raw)
@@ -73,8 +82,43 @@ class TextFile:
                         raw = handle.readline(1 << 20)
                         offset += len(raw)
                     self.counts[f"{NOT_READ}line over {longest} bytes"] += 1
+                    continue
+                ascii_line = raw.isascii()
+                if not (ascii_line or known or valid(raw)):
+                    name, known = self._recognised(number, plain), True
+                plain = plain and ascii_line
+                if name is not None:
+                    yield number, self._as(raw, name)
                 elif (line := self._decode(raw, start)) is not None:
                     yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+    def _recognised(self, number: int, plain: bool) -> str | None:
+        """Return the encoding of a file whose line `number` is the first that is not UTF-8; None is damaged UTF-8.
+
+        `plain` says that all lines before it are ASCII. A file that cannot be told is a DataError where `unsure` stops.
+        """
+        if self.reading.invalid != "replace":
+            return None
+        sample = b""
+        with unpack.opening(self.path, self.reading.unpack_ratio, self.reading.unpack_bytes) as handle:
+            while len(sample) < encoding.SAMPLE and (raw := handle.readline(1 << 20)):
+                sample += b"" if raw.isascii() else raw
+        name = encoding.recognise(sample)
+        if name is not None and plain and encoding.sure(sample):
+            self.counts[f"file recognised as {name}"] += 1
+            return name
+        if self.reading.unsure == "stop" and not encoding.damaged(sample):
+            guess = f"it may be {name}, but that is not sure" if name else "no encoding was recognised"
+            raise DataError(f"{self.path}: line {number}: expected UTF-8; {guess}; name the encoding by `--encoding`")
+        return None
+
+    def _as(self, raw: bytes, name: str) -> str:
+        """Decode bytes in a recognised encoding; what is invalid is replaced and counted."""
+        try:
+            return raw.decode(name)
+        except UnicodeDecodeError:
+            self.counts[f"invalid {name}, replaced"] += 1
+            return raw.decode(name, "replace")
 
     def _decode(self, raw: bytes, offset: int, whole: bool = False) -> str | None:
         """Decode bytes that start at `offset` of the file; None where the policy leaves them out.
@@ -90,7 +134,7 @@ class TextFile:
             name = encoding.recognise(raw) if whole else None
         if name is not None:
             self.counts[f"text recognised as {name}"] += 1
-            return raw.decode(name, "replace")
+            return self._as(raw, name)
         if self.reading.invalid == "strict":
             raise DataError(
                 f"{self.path}: byte {offset + wrong.start}: expected UTF-8, found 0x{raw[wrong.start]:02x} "
@@ -101,6 +145,15 @@ class TextFile:
             return None
         self.counts["invalid UTF-8, replaced"] += 1
         return raw.decode("utf-8", "replace")
+
+
+def valid(raw: bytes) -> bool:
+    """Return whether bytes are UTF-8."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _character(part: bytes) -> int:
