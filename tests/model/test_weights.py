@@ -3,12 +3,14 @@
 import pytest
 import torch
 
+import small
 import tiny
 import trivium
+from tolerance import close
 from trivium.base.errors import ModelError
 from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
-from trivium.model.weights import collect, empty, fill, slots
+from trivium.model.weights import collect, empty, fill, resize, slots
 
 CONFIG = trivium.build("llama", layers=2, hidden_size=32, heads=4, vocab_size=101, context=64, tie=True).config
 
@@ -87,3 +89,29 @@ def test_names_have_no_part_of_a_wrapper() -> None:
     assert set(collect(wrapped)) == set(collect(model))
     fill(wrapped, collect(model), "here")
     assert equal(collect(wrapped), collect(model))
+
+
+IDS = [[1, 9, 41, 7]]
+
+
+@pytest.mark.parametrize("preset", sorted(small.SIZES))
+def test_old_tokens_keep_their_scores(preset):
+    model = small.model(preset)
+    given = {"decoder_input_ids": IDS} if model.config.family == "encoder_decoder" else {}
+    with torch.no_grad():
+        for parameter in model.transformer.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    before = model.logits(IDS, **given)
+    model.transformer = resize(model.transformer, 400)
+    after = model.logits(IDS, **given)
+    assert model.config.vocab_size == 400 and after.shape[-1] == 400
+    assert close(after[..., :384], before)
+    assert close(after[..., 384:], before.mean(-1, keepdim=True).expand(-1, -1, 16))
+    model.logits([[399, 384]], **given)
+
+
+def test_rows_that_only_padded_a_table_become_the_mean_too():
+    model = small.model("llama").transformer
+    made = resize(model, 384, known=380)
+    assert close(made.tokens.weight[380:], model.tokens.weight[:380].mean(0).expand(4, -1))
+    assert torch.equal(made.tokens.weight[:380], model.tokens.weight[:380])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import core_schema
 
 from trivium.base.errors import ConfigError
 from trivium.base.explain import closest, configs, explain
@@ -107,20 +107,12 @@ class Choice(Config):
             return value
         table = {"kind": value} if isinstance(value, str) else value
         if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
-            raise PydanticCustomError(
-                "kind",
-                "expected a kind ({known}) or a table with one, found {found}",
-                {"known": ", ".join(cls.kinds), "found": repr(value)},
-            )
+            raise ValueError(f"expected a kind ({', '.join(cls.kinds)}) or a table with one, found {value!r}")
         table = dict(table)
         kind = cls.kinds.get(name := table.pop("kind"))
         if kind is None:
-            hint = closest(name, cls.kinds)
-            raise PydanticCustomError(
-                "kind",
-                "unknown kind '{name}'{hint}; known: {known}",
-                {"name": name, "hint": hint, "known": ", ".join(sorted(cls.kinds))},
-            )
+            known = ", ".join(sorted(cls.kinds))
+            raise ValueError(f"unknown kind '{name}'{closest(name, cls.kinds)}; known: {known}")
         return kind.model_validate(table)
 
 

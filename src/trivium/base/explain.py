@@ -39,7 +39,7 @@ def explain(cls: type[BaseModel], tree: Any, problem: Any) -> str:
         return f"{path}: unknown key{hint}"
     if problem["type"] == "missing":
         return f"{path}: required, and not given"
-    if problem["type"] in ("kind", "value_error"):
+    if problem["type"] == "value_error":
         return f"{path}: {problem['msg'].removeprefix('Value error, ')}"
     return f"{path}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r:.80}"
 

@@ -8,7 +8,7 @@ import typer
 from trivium.base.errors import TriviumError
 from trivium.cli.chat import chat
 from trivium.cli.evaluate import evaluate
-from trivium.cli.finetune import finetune, predict
+from trivium.cli.finetune import finetune, predict, train
 from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_
 from trivium.cli.options import importing
@@ -16,7 +16,6 @@ from trivium.cli.prepare import prepare
 from trivium.cli.show import inspect, show
 from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
-from trivium.cli.train import train
 
 app = typer.Typer(
     name="trivium",

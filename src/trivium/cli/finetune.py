@@ -1,4 +1,4 @@
-"""`trivium finetune` and `trivium predict`: train a model for a task, and write its predictions."""
+"""`trivium train`, `trivium finetune` and `trivium predict`: train models, write predictions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,22 @@ from typing import Annotated
 import typer
 
 from trivium.cli import options as o
+
+
+def train(
+    recipe: o.RecipeFile,
+    overrides: o.Overrides = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/RECIPE].")] = None,
+    resume: o.Resume = False,
+) -> None:
+    """Train a fresh model, or continue from one, with any objective."""
+    from trivium.base.log import say
+    from trivium.task.run import run
+    from trivium.train.recipe import read_recipe
+
+    folder = out or Path("runs") / recipe.stem
+    model = run(read_recipe(recipe, overrides or ()), folder, resume)
+    say(f"the model is in {model}")
 
 
 def finetune(

@@ -102,5 +102,5 @@ def _told(problem: Any, sources: Mapping[str, str]) -> str:
     """One problem in one line, with the key of config.json that it comes from."""
     place, message = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
     key = next((key for path, key in list(sources.items())[::-1] if f"{place}.".startswith(f"{path}.")), place)
-    found = f", found {problem['input']!r:.80}" if problem["type"] not in ("kind", "value_error") else ""
+    found = f", found {problem['input']!r:.80}" if problem["type"] != "value_error" else ""
     return f"{key}: {message[:1].lower()}{message[1:]}{found}".removeprefix(": ")

@@ -154,9 +154,7 @@ def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Ite
             f"{column:>6} {documents[column]:>8} {stream.positions[0][column]:>8}  {who[column]:<9} "
             f"{show(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}"
         )
-    for name, values in batch.targets.items():
-        if name not in ALIGNED:
-            yield f"{name}: {', '.join(sheet.told(name, value, labels) for value in values)}"
+    yield from sheet.whole(batch, labels)
     yield from sheet.answers(batch, tokenizer)
     valid = int((targets != IGNORE).sum())
     yield (

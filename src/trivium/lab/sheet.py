@@ -53,6 +53,12 @@ def learned(batch: Batch) -> np.ndarray:
     return on if batch.dec is None or "tag" in batch.targets else np.append(False, on[:-1])
 
 
+def whole(batch: Batch, labels: Sequence[str]) -> list[str]:
+    """Return the targets of whole texts in words, a line for each name."""
+    found = {name: values for name, values in batch.targets.items() if name not in ALIGNED}
+    return [f"{name}: {', '.join(told(name, value, labels) for value in values)}" for name, values in found.items()]
+
+
 def told(name: str, value: np.ndarray, labels: Sequence[str]) -> str:
     """Return a target of a whole text in words: its label, all of its labels, or the number."""
     if name != "label":
@@ -88,10 +94,7 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Seque
             ]
     else:
         parts = [_flow(batch.stream, roles, learned(batch), targets, weights, tokenizer)]
-    for name, values in batch.targets.items():
-        if name not in ALIGNED:
-            parts.append(page.paragraph(f"{name}: {', '.join(told(name, value, labels) for value in values)}"))
-    parts += [page.paragraph(line) for line in answers(batch, tokenizer)]
+    parts += map(page.paragraph, (*whole(batch, labels), *answers(batch, tokenizer)))
     return parts
 
 
@@ -100,11 +103,9 @@ def _flow(stream: Stream, roles: Sequence[str], on: Array, targets: Array, weigh
     spans, before = [], 0
     for column in np.flatnonzero(documents).tolist():
         token, document = int(ids[column]), int(documents[column])
-        names = ["t", *([roles[column]] if roles[column] else [])]
-        names += ["on"] if column < len(on) and on[column] else []
-        names += ["control"] if token in tokenizer.vocabulary.special else []
-        names += ["new"] if document != before else []
-        before = document
+        facts = {"t": True, roles[column]: True, "on": column < len(on) and on[column]}
+        facts |= {"control": token in tokenizer.vocabulary.special, "new": document != before}
+        names, before = [name for name, holds in facts.items() if name and holds], document
         about = f"column {column}, document {document}, position {positions[column]}, id {token}"
         about += f", {roles[column]}" if roles[column] else ""
         if targets is not None:

@@ -6,8 +6,6 @@ derived from another field (a feed-forward width, a head's width) follows the fi
 
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
 from trivium.base.config import merge
 
 Tree = dict[str, Any]
@@ -146,13 +144,11 @@ def expand(data: Tree) -> tuple[Tree, Tree]:
     """Split a model tree that names a preset into the preset's tree, at its size, and the fields laid over it."""
     name = data["preset"]
     if name not in PRESETS:
-        known = {"name": str(name), "known": ", ".join(PRESETS)}
-        raise PydanticCustomError("kind", "unknown preset '{name}'; known: {known}", known)
+        raise ValueError(f"unknown preset '{name}'; known: {', '.join(PRESETS)}")
     above = dict(data)
     depth = above.pop("depth", DEFAULT_DEPTH)
     if not isinstance(depth, int) or depth < 1:
-        found = {"found": repr(depth)}
-        raise PydanticCustomError("kind", "depth: expected a whole number above 0, found {found}", found)
+        raise ValueError(f"depth: expected a whole number above 0, found {depth!r}")
     below = {**PRESETS[name], "hidden_size": 64 * depth}
     stacks = {
         name: {"layers": depth, "heads": depth, **below[name]} for name in ("encoder", "decoder") if name in below

@@ -1,4 +1,4 @@
-"""The weights of a model by name: collect them, fill them in, make a model without memory for them.
+"""The weights of a model by name: collect and fill them, make a model without memory, or with more tokens.
 
 A name is the model's own, without the parts that compilation and data parallelism put into it. A tensor that a model
 has under several names (tied weights) stands once, under the first. Knows no file.
@@ -70,3 +70,24 @@ def empty(config: ModelConfig) -> Transformer:
         return Transformer(config)
     finally:
         hook.remove()
+
+
+def resize(model: Transformer, vocab_size: int, known: int | None = None) -> Transformer:
+    """Return the model with `vocab_size` tokens; the rows from `known` on (default: the new rows) are the mean.
+
+    A mean of the old rows (Hewitt 2021) shifts the probabilities of old tokens no more than by the share of a typical
+    token: the model writes as before until the new rows are trained.
+    """
+    old = model.config.vocab_size
+    known = old if known is None else min(known, old)
+    assert vocab_size >= old, "a vocabulary only grows"
+    made = Transformer(model.config.model_copy(update={"vocab_size": vocab_size}))
+    wanted, state = made.state_dict(), model.state_dict()
+    for name, table in wanted.items():
+        if table.shape == state[name].shape and not (table.shape[0] == vocab_size and known < vocab_size):
+            continue
+        rows = state[name][:known]
+        mean = rows.float().mean(dim=0, keepdim=True).to(rows.dtype)
+        state[name] = torch.cat([rows, mean.expand(vocab_size - known, *rows.shape[1:])])
+    made.load_state_dict(state)
+    return made.to(model.tokens.weight.device, model.tokens.weight.dtype).train(model.training)

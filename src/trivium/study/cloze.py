@@ -24,6 +24,7 @@ from trivium.base.errors import DataError
 from trivium.base.seeds import generator
 from trivium.base.types import Example, Vocabulary
 from trivium.model.device import evaluating, place
+from trivium.objective.objective import ends
 
 CANDIDATES = 10
 SIDE = 32
@@ -81,7 +82,7 @@ def frequency_accuracy(documents: Iterable[np.ndarray], asked: Sequence[Blank], 
 
 
 def _decoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
-    begin = [] if vocabulary.bos is None else [vocabulary.bos]
+    begin, _ = ends(vocabulary)
     texts = [np.concatenate([begin, b.left, [c], b.right]).astype(np.int64) for b in asked for c in b.candidates]
     batch = _placed([Example(dec=text) for text in texts], model)
     logs = F.log_softmax(model.transformer.logits(model.transformer(batch)[:, :-1]), dim=-1)
@@ -91,8 +92,7 @@ def _decoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -
 
 
 def _encoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
-    begin = [] if vocabulary.bos is None else [vocabulary.bos]
-    end = [] if vocabulary.eos is None else [vocabulary.eos]
+    begin, end = ends(vocabulary)
     assert vocabulary.mask is not None
     texts = [np.concatenate([begin, b.left, [vocabulary.mask], b.right, end]).astype(np.int64) for b in asked]
     batch = _placed([Example(enc=text) for text in texts], model)
@@ -100,7 +100,7 @@ def _encoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -
 
 
 def _both(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
-    end = [] if vocabulary.eos is None else [vocabulary.eos]
+    _, end = ends(vocabulary)
     gap = vocabulary.sentinels[0]
     examples = [
         Example(enc=np.concatenate([b.left, [gap], b.right, end]).astype(np.int64), dec=np.array([vocabulary.pad, gap]))

@@ -8,8 +8,8 @@ from trivium import api
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.log import say
 from trivium.data.shards import read_manifest
-from trivium.model.resize import resize
 from trivium.model.transformer import Transformer
+from trivium.model.weights import resize
 from trivium.objective.instruct import Instruct
 from trivium.task.task import by_objective
 from trivium.token.extend import extend

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 from jaxtyping import Float
-from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -43,10 +42,9 @@ class FFN(Choice):
         table = {"kind": value} if isinstance(value, str) else value
         if isinstance(table, dict) and (meant := NAMES.get(str(table.get("kind")))):
             if table.get("activation", meant["activation"]) != meant["activation"]:
-                raise PydanticCustomError(
-                    "kind",
-                    "{name} has the activation {own}, found {found}; write kind = '{kind}' with another activation",
-                    {"name": table["kind"], "own": meant["activation"], "found": repr(table["activation"]), **meant},
+                name, kind, own, found = table["kind"], meant["kind"], meant["activation"], table["activation"]
+                raise ValueError(
+                    f"{name} has the activation {own}, found {found!r}; write kind = '{kind}' with another activation"
                 )
             table = {**table, **meant}
         return super().parse(table)
