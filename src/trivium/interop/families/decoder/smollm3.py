@@ -16,11 +16,13 @@ def turned(theirs: Tree) -> list[bool]:
 
 
 def read(theirs: Tree) -> Tree:
+    """Return the position of each layer."""
     found = read_rope(theirs, THETA)
     return {"*.position": tile([found if flag else NoPosition() for flag in turned(theirs)])}
 
 
 def write(ours: Ours) -> Tree:
+    """Return the keys of RoPE, and which layers have it."""
     return {**rope(THETA).write(ours), "no_rope_layers": [int(isinstance(found, RoPE)) for found in ours.positions]}
 
 

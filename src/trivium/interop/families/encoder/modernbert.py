@@ -15,6 +15,7 @@ def word(theirs: Tree, layer: int) -> str:
 
 
 def tell(types: list[str], size: int | None) -> Tree:
+    """Return the keys of the windows: which layers see all, and the width of the others."""
     layers = range(len(types))
     every = (n for n in range(1, len(types)) if types == [SLIDING if i % n else FULL for i in layers])
     return {

@@ -10,11 +10,13 @@ from trivium.model.layer.position import Learned
 
 
 def read(theirs: Tree) -> Tree:
+    """Return the position table after the padding id, and the context without those first rows."""
     offset = theirs["pad_token_id"] + 1
     return {"*.position": [Learned(offset=offset)], "context": theirs["max_position_embeddings"] - offset}
 
 
 def write(ours: Ours) -> Tree:
+    """Return the keys of the position table; a ModelError if its offset is not the padding id + 1."""
     offset = ours.get("*.position.0.offset", 1)
     pad = offset - 1 if ours.vocabulary is None else ours.vocabulary.pad
     if pad + 1 != offset or pad < 0:

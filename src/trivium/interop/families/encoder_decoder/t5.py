@@ -19,6 +19,7 @@ def read_layers(theirs: Tree) -> Tree:
 
 
 def write_layers(ours: Ours) -> Tree:
+    """Return the keys of both depths."""
     return {"num_layers": ours.get("encoder.layers"), "num_decoder_layers": ours.get("decoder.layers")}
 
 
@@ -29,6 +30,7 @@ def read_tie(theirs: Tree) -> Tree:
 
 
 def write_tie(ours: Ours) -> Tree:
+    """Return whether the head is tied; a ModelError if it is scaled differently."""
     tie = ours.config.tie
     if (scale := ours.get("head.scale", tie)) != tie:
         raise ModelError(f"head.scale: {scale}, {ours.architecture} has {tie} with tie = {tie}")
@@ -36,12 +38,14 @@ def write_tie(ours: Ours) -> Tree:
 
 
 def read_ffn(name: str) -> Tree:
+    """Return the feed-forward of a name such as `relu` or `gated-gelu`."""
     word = name.removeprefix("gated-")
     activation = "gelu_tanh" if name == "gated-gelu" else ACTIVATION.read(word)
     return {"kind": "mlp" if word == name else "glu", "activation": activation, "bias": False}
 
 
 def write_ffn(ffn: Tree) -> str:
+    """Return the name of a feed-forward."""
     word = ACTIVATION.write(ffn["activation"])
     return word if ffn["kind"] != "glu" else "gated-gelu" if word == "gelu_new" else f"gated-{word}"
 
@@ -56,6 +60,7 @@ def read_buckets(theirs: Tree) -> Tree:
 
 
 def write_buckets(ours: Ours) -> Tree:
+    """Return the keys of the buckets."""
     bucket = ours.get("encoder.position.0")
     return {BUCKETS: bucket.get("num_buckets", 32), DISTANCE: bucket.get("max_distance", 128)}
 
