@@ -3,8 +3,9 @@
 Several tokenizers are measured on the same documents, so that their numbers can be compared.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -22,10 +23,10 @@ BATCH_DOCUMENTS = 128
 class TokenCount:
     """A group of documents, and the counts of each tokenizer on it."""
 
-    documents: int = 0
-    bytes: int = 0
-    tokens: list[int] = field(default_factory=list)
-    changed: list[int] = field(default_factory=list)
+    documents: int
+    bytes: int
+    tokens: list[int]
+    changed: list[int]
 
 
 Table = dict[tuple[str, str], TokenCount]
@@ -43,7 +44,8 @@ def compare(
     `counts` takes the reasons of repairs, and of files and rows left out.
     """
     tokenizers = [Tokenizer.load(folder) for folder in folders]
-    table: Table = {("all", ""): _empty(len(tokenizers))}
+    table: Table = defaultdict(lambda: TokenCount(0, 0, [0] * len(tokenizers), [0] * len(tokenizers)))
+    table["all", ""].documents = 0  # this group is there even without a document
     documents = read(sources, reading, counts)
     while batch := list(islice(documents, BATCH_DOCUMENTS)):
         texts = [document.text for document in batch]
@@ -51,7 +53,7 @@ def compare(
         for number, document in enumerate(batch):
             size = len(document.text.encode())
             for name in (("all", ""), ("language", identify(document.text)), ("source", _source(document))):
-                group = table.setdefault(name, _empty(len(tokenizers)))
+                group = table[name]
                 group.documents += 1
                 group.bytes += size
                 for at, results in enumerate(found):
@@ -71,10 +73,6 @@ def lines(names: Sequence[str], table: Table) -> Iterator[str]:
         )
         rows.append((what if what == "all" else f"  {name}", f"{group.documents:,}", f"{group.bytes:,}", *cells))
     return columns(rows)
-
-
-def _empty(count: int) -> TokenCount:
-    return TokenCount(tokens=[0] * count, changed=[0] * count)
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[tuple[int, bool]]:

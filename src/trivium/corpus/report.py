@@ -147,39 +147,33 @@ class Section(NamedTuple):
 def sections(manifest: dict[str, Any]) -> Iterator[Section]:
     """Yield the tables of a data folder's report; those without rows are left out."""
     report, packing = manifest["report"], manifest["report"].get("packing", {})
+    sizes = ("documents", "bytes", "tokens", "bytes per token")
     rates = "Seconds are of computing, all workers together; MB/s is for one core."
     flow = ("step", "documents in", "out", "bytes in", "out", "seconds", "MB/s")
+    languages = [(name, *_numbers(found)) for name, found in report.get("languages", {}).items()]
     tables = [
         Section("Step by step", flow, [_flow(step) for step in report["steps"]], rates),
         Section("Dropped", ("reason", "documents"), _by_count(report["dropped"])),
         Section("Not read", ("what", "times"), _by_count(report.get("not_read", {}))),
         Section("Repaired", ("what", "times"), _by_count(report["mended"])),
-        Section(
-            "Languages",
-            ("language", "documents", "bytes", "tokens", "bytes per token"),
-            [(name, *_numbers(found)) for name, found in report.get("languages", {}).items()],
-            f"Identified by {report.get('language_by')}.",
-        ),
+        Section("Languages", ("language", *sizes), languages, f"Identified by {report.get('language_by')}."),
     ]
     for split, counts in report.get("lengths", {}).items():
         rows = [(f"up to {int(size):,}", f"{count:,}") for size, count in counts.items()]
         tables.append(Section(f"Tokens per document, {split}", ("tokens", "documents"), rows))
-    tables.append(
-        Section(
-            f"Rows of {packing.get('row', 0):,}",
-            ("packing", "rows", "empty places", "documents cut", "that would fit"),
-            [
-                (name, f"{one['rows']:,}", f"{one['waste']:.3%}", f"{one['cut']:,}", f"{one['cut_though_they_fit']:,}")
-                for name in PLANNERS
-                if (one := packing.get(name))
-            ],
-            f"Packing of {packing.get('documents', 0):,} training documents, each between BOS and EOS. `bestfit` cuts "
-            "only documents longer than a row; `concat` fills rows in order and cuts wherever a row ends.",
-        )
-    )
+    packed = [
+        (name, f"{one['rows']:,}", f"{one['waste']:.3%}", f"{one['cut']:,}", f"{one['cut_though_they_fit']:,}")
+        for name in PLANNERS
+        if (one := packing.get(name))
+    ]
+    note = f"Packing of {packing.get('documents', 0):,} training documents, each between BOS and EOS. `bestfit` cuts "
+    note += "only documents longer than a row; `concat` fills rows in order and cuts wherever a row ends."
+    header = ("packing", "rows", "empty places", "documents cut", "that would fit")
     splits = [(split, *_numbers(_sums(lines))) for split, lines in manifest["splits"].items()]
-    header = ("split", "documents", "bytes", "tokens", "bytes per token")
-    tables.append(Section(f"Data, a vocabulary of {manifest['vocab_size']:,}", header, splits))
+    tables += [
+        Section(f"Rows of {packing.get('row', 0):,}", header, packed, note),
+        Section(f"Data, a vocabulary of {manifest['vocab_size']:,}", ("split", *sizes), splits),
+    ]
     yield from (table for table in tables if table.rows)
 
 

@@ -1,10 +1,10 @@
 """Jinja chat templates: a conversation becomes ids and loss mask, and no text of a person passes through the template.
 
 The template is rendered once for each order of roles, with a private mark in place of each message and of the
-reasoning of each answer, where the template writes it. The text between
-the marks is the template's own: special tokens, which are recognised there and nowhere else, and plain text. Then the
-contents replace their marks. The run between two special tokens is encoded in one piece with special tokens disabled,
-so the ids are those of the stock rendering and no content can forge one.
+reasoning of each answer, where the template writes it. The text between the marks is the template's own: special
+tokens, which are recognised there and nowhere else, and plain text. Then the contents replace their marks. The run
+between two special tokens is encoded in one piece with special tokens disabled, so the ids are those of the stock
+rendering and no content can forge one.
 
 Answers are found by structure. An answer begins where its prompt ends (the template rendered up to there with
 `add_generation_prompt`), and ends with the first special token behind its content. `check` finds a template that
@@ -96,20 +96,18 @@ class Script:
     @cached_property
     def _thought(self) -> str:
         """The key by which the template reads a reasoning; empty where it reads none."""
-        read = (name for name in THOUGHT if re.search(rf"""[.'"]{name}\b""", self.text))
-        return next(read, "")
+        return next((name for name in THOUGHT if re.search(rf"""[.'"]{name}\b""", self.text)), "")
 
     @cached_property
     def _strip(self) -> str:
         """The characters that the template strips around a reasoning."""
-        white = " \t\n"
         if not self._thought:
             return ""
         try:
             text = self._jinja([("user", "a"), ("assistant", "b")], False, {1: f"\n\n\n \t{CLOSE}"})
         except TemplateError:
             return ""
-        return "" if f"\n\n\n \t{CLOSE}" in text else "\n" if f" \t{CLOSE}" in text else white
+        return "" if f"\n\n\n \t{CLOSE}" in text else "\n" if f" \t{CLOSE}" in text else " \t\n"
 
     @cached_property
     def end(self) -> int:

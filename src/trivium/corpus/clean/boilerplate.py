@@ -18,7 +18,7 @@ _END = re.compile(
     r"^\*{3} ?END OF TH(?:E|IS) PROJECT GUTENBERG|^End of (?:th(?:e|is) )?Project Gutenberg", re.MULTILINE
 )
 _CREDIT = re.compile(
-    r"\n*(?:Produced by|E-text prepared by|Transcribed from|Transcribed by)\b[^\n]*(?:\n[^\n]+)*(?:\n|\Z)"
+    r"\A\n*(?:Produced by|E-text prepared by|Transcribed from|Transcribed by)\b[^\n]*(?:\n[^\n]+)*(?:\n|\Z)"
 )
 _MATTER = re.compile(r"\A---\n\w[\w -]*:[^\n]*\n(?:[^\n]*\n){0,300}?(?:---|\.\.\.)(?:\n|\Z)")
 
@@ -39,17 +39,11 @@ def unwrap_book(text: str) -> str:
         if not inside:
             end = _END.search(text)
             inside = [text[: end.start()]] if end else []
-        books = "\n\n".join(filter(None, map(_without_credit, inside)))
+        books = "\n\n".join(filter(None, (_CREDIT.sub("", part).strip("\n") for part in inside)))
         if not books or books == text:
             break
         text = books
     return text
-
-
-def _without_credit(part: str) -> str:
-    """Return a book without its production credits."""
-    found = _CREDIT.match(part)
-    return (part[found.end() :] if found else part).strip("\n")
 
 
 def drop_front_matter(text: str) -> str:

@@ -47,7 +47,9 @@ def alike(
 
 def exact(digest: np.ndarray) -> np.ndarray:
     """Return for each document [N] the first with the same hash, or -1 if it is the first."""
-    order, same = _sorted(digest)
+    order = np.lexsort((digest[:, 1], digest[:, 0]))
+    same = np.zeros(len(order), bool)
+    same[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
     first = order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))] if len(order) else order
     found = np.full(len(order), -1)
     found[order[same]] = first[same]
@@ -89,15 +91,7 @@ def clusters(signed: np.ndarray, bands: Iterator[np.ndarray]) -> tuple[np.ndarra
 
 def repeated(document: np.ndarray, number: np.ndarray, digest: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Return (document, number) [M, 2] of every paragraph of a kept document that occurred before, in any."""
-    here = np.flatnonzero(kept[document])
-    document, number = document[here], number[here]
-    order, again = _sorted(digest[here], number, document)
-    return np.stack([document[order[again]], number[order[again]]], axis=1).astype(np.int64).reshape(-1, 2)
-
-
-def _sorted(digest: np.ndarray, *then: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order by hash, and where in it a hash equals the one before; `then` orders equal hashes."""
-    order = np.lexsort((*then, digest[:, 1], digest[:, 0]))
-    same = np.zeros(len(order), bool)
-    same[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
-    return order, same
+    order = np.lexsort((number, document))
+    order = order[kept[document[order]]]
+    again = order[exact(digest[order]) >= 0]
+    return np.stack([document[again], number[again]], axis=1).astype(np.int64)

@@ -92,12 +92,8 @@ def load(contamination: Contamination, reading: Reading, counts: Counts) -> Know
 def _strings(value: Any) -> Iterator[str]:
     stack = [value]
     while stack:
-        match stack.pop():
-            case str(text):
-                yield text
-            case dict(inner):
-                stack.extend(reversed(list(inner.values())))
-            case list(inner) | tuple(inner):
-                stack.extend(reversed(inner))
-            case _:
-                pass
+        value = stack.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list | tuple):
+            stack += reversed(list(value.values() if isinstance(value, dict) else value))

@@ -40,17 +40,15 @@ def _json(file: TextFile) -> Rows:
         if not line.strip():
             file.counts[BLANK] += 1
             continue
-        problem = ""
         try:
             row = json.loads(line)
+            problem = "" if isinstance(row, dict) else f"expected a JSON object, found {type(row).__name__}"
         except json.JSONDecodeError as broken:
             problem = f"not JSON: {broken.msg} at column {broken.colno}"
-        except (ValueError, RecursionError) as broken:
-            why = "nested too deeply" if isinstance(broken, RecursionError) else str(broken)
-            problem = f"not JSON that can be read: {why}"
-        else:
-            if not isinstance(row, dict):
-                problem = f"expected a JSON object, found {type(row).__name__}"
+        except RecursionError:
+            problem = "not JSON that can be read: nested too deeply"
+        except ValueError as broken:
+            problem = f"not JSON that can be read: {broken}"
         if problem:
             file.reading.reject(f"{file.path}:{number}: {problem}", "row that is no JSON object", file.counts)
         else:
