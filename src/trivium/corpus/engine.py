@@ -179,13 +179,10 @@ class Slurm(Engine, kind="slurm"):
         folder = work.folder / "slurm"
         words = [sys.executable, "-m", "trivium", "prepare", "--stage", stage, "--plan", work.plan.key]
         words += [word for path in plugin.paths() for word in ("--imports", path)]
+        words += ["--out", str(work.data.absolute())]
         lines = ["#!/bin/bash", f"#SBATCH --job-name=trivium-{stage}", f"#SBATCH --output={folder}/{stage}-%A_%a.out"]
-        if tasks:
-            lines.append(f"#SBATCH --array=0-{tasks - 1}")
-        lines.append(
-            f"exec {shlex.join(words)} --out {shlex.quote(str(work.data.absolute()))} "
-            '--shard "${SLURM_ARRAY_TASK_ID:-0}"'
-        )
+        lines += [f"#SBATCH --array=0-{tasks - 1}"] if tasks else []
+        lines += [f'exec {shlex.join(words)} --shard "${{SLURM_ARRAY_TASK_ID:-0}}"']
         path = folder / f"{stage}.sh"
         write_text(path, "\n".join(lines) + "\n")
         return path

@@ -14,10 +14,9 @@ out, or it ends the answer without a special token.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from types import MappingProxyType
 
 import tokenizers
 
@@ -104,7 +103,8 @@ class Script:
         if not self._thought:
             return ""
         try:
-            text = self._jinja([("user", "a"), ("assistant", "b")], False, {1: f"\n\n\n \t{CLOSE}"})
+            answer = {**_turn("assistant", "b"), self._thought: f"\n\n\n \t{CLOSE}"}
+            text = self._jinja([_turn("user", "a"), answer], False)
         except TemplateError:
             return ""
         return "" if f"\n\n\n \t{CLOSE}" in text else "\n" if f" \t{CLOSE}" in text else " \t\n"
@@ -130,7 +130,7 @@ class Script:
         for content in CONTENTS:
             for other in (content, "plain words"):
                 messages = [Message(role, content if role == "assistant" else other) for role in PROBE]
-                theirs = stock.encode(self._jinja([(m.role, m.content) for m in messages], False)).ids
+                theirs = stock.encode(self._jinja([_turn(m.role, m.content) for m in messages], False)).ids
                 ours = [index for segment in self.render(messages) for index in segment.ids]
                 if theirs != ours:
                     read, here = self.tokenizer.decode(theirs), self.tokenizer.decode(ours)
@@ -142,24 +142,22 @@ class Script:
         """Whether the template strips white space around the content of this role."""
         turns = [("user", "a"), ("assistant", "b")] if role in ("user", "assistant") else [(role, "a"), ("user", "b")]
         try:
-            text = self._jinja([(who, f" \t{said}{CLOSE} " if who == role else said) for who, said in turns], False)
+            text = self._jinja(
+                [_turn(who, f" \t{said}{CLOSE} " if who == role else said) for who, said in turns], False
+            )
         except TemplateError:
             return False
         return CLOSE in text and " \t" not in text and f"{CLOSE} " not in text
 
-    def _jinja(
-        self, messages: Sequence[tuple[str, str]], generate: bool, thoughts: Mapping[int, str] = MappingProxyType({})
-    ) -> str:
-        turns = [
-            {"role": role, "content": text, **({self._thought: thoughts[i]} if i in thoughts else {})}
-            for i, (role, text) in enumerate(messages)
-        ]
+    def _jinja(self, turns: Sequence[dict[str, str]], generate: bool) -> str:
         variables = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": generate}
         return SANDBOX.render(self.text, {**self.tokenizer.roles, **variables})
 
     def _render_raw(self, roles: tuple[str, ...], generate: bool, thinking: tuple[int, ...] = ()) -> str:
-        thoughts = {i: f"{OPEN}{2 * i + 1}{CLOSE}" for i in thinking if i < len(roles)}
-        return self._jinja([(role, f"{OPEN}{2 * i}{CLOSE}") for i, role in enumerate(roles)], generate, thoughts)
+        turns = [_turn(role, f"{OPEN}{2 * i}{CLOSE}") for i, role in enumerate(roles)]
+        for i in thinking:
+            turns[i][self._thought] = f"{OPEN}{2 * i + 1}{CLOSE}"
+        return self._jinja(turns, generate)
 
     def _make_skeleton(
         self, roles: tuple[str, ...], generate: bool, trained: tuple[int, ...], thinking: tuple[int, ...] = ()
@@ -243,6 +241,10 @@ class Script:
                 "the chat template ends an answer without a special token; a model could not learn where to stop"
             )
         return _owned(pieces)
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
 
 
 def _owned(pieces: Sequence[Piece]) -> tuple[Piece, ...]:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from trivium.base.errors import DataError
+from trivium.base.plugin import extra
 from trivium.base.types import Document
 from trivium.corpus.read import embedded, encoding, hub
-from trivium.corpus.read.markup import main_content
 from trivium.corpus.read.reading import KNOWN, NOT_READ, PAGES, PLAIN, Counts, Reading, advice, kind, not_read
 from trivium.corpus.read.records import Rows, rows
 from trivium.corpus.read.text import TextFile
@@ -112,6 +112,16 @@ def _of_rows(found: Rows, name: str, reading: Reading, counts: Counts) -> Iterat
     for number, row in found:
         if (text := _text(row, f"{name}:{number}", reading, counts)) is not None:
             yield Document(text, str(number), name)
+
+
+def main_content(page: str, where: str) -> str:
+    """Return the text of an HTML page without menus, scripts and footers; headings and items have lines of their own.
+
+    `resiliparse` does the work (Bevendorff et al. 2018); it parses what browsers parse, however broken.
+    """
+    html = extra("resiliparse.extract.html2text", f"{where}: reading HTML", "data")
+    page = page.replace("\0", "").encode("utf-8", "replace").decode()  # it reads UTF-8, where a NUL would end the page
+    return str(html.extract_plain_text(page, main_content=True, alt_texts=False, preserve_formatting=True))
 
 
 def _text(row: dict[str, Any], where: str, reading: Reading, counts: Counts) -> str | None:
