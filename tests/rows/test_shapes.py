@@ -107,6 +107,7 @@ LABELLED = [
     ("text;label\nLovely film;good\nTwo hours, gone;bad\n", ".csv"),
     ("utterance\tintent\nLovely film\tgood\nTwo hours, gone\tbad\n", ".tsv"),
     ("review|sentiment\nLovely film|good\nTwo hours, gone|bad\n", ".csv"),
+    ("sep=;\r\ntext;label\r\nLovely film;good\r\nTwo hours, gone;bad\r\n", ".csv"),
     ("\ufeffText;Label\r\nLovely film;good\r\nTwo hours, gone;bad\r\n", ".csv"),
     ('{"text": "Lovely film", "label": "good"}\n{"text": "Two hours, gone", "label": "bad"}\n', ".json"),
     ('[{"text": "Lovely film", "label": "good"},\n {"text": "Two hours, gone", "label": "bad"}]', ".jsonl"),
@@ -197,3 +198,28 @@ def test_columns_are_chosen_alike_and_the_others_are_named(tmp_path):
     assert (found.text, found.text_pair, found.label) == ("x", "y", "z") and "system (1 rows)" in notes.lines()[0]
     ((_, found),) = read(lambda one: one, [table], RowReading(columns=("b",)), kind=LabelledText)
     assert (found.text, found.label) == ("y", None)
+
+
+CLASSES = [
+    ({"text": "a", "label": 3, "label_text": "world"}, ["a"], "3"),
+    ({"sentence": "a", "label": 1, "idx": 7}, ["a"], "1"),
+    ({"premise": "a", "hypothesis": "b", "label": 0}, ["a", "b"], "0"),
+    ({"sentence1": "a", "sentence2": "b", "label": "entailment"}, ["a", "b"], "entailment"),
+    ({"question1": "a", "question2": "b", "is_duplicate": 0, "qid1": 1}, ["a", "b"], "0"),
+    ({"question": "a", "sentence": "b", "label": 1}, ["a", "b"], "1"),
+    ({"question": "a", "passage": "b", "label": 1}, ["a", "b"], "1"),
+    ({"review": "a", "sentiment": "positive"}, ["a"], "positive"),
+    ({"headline": "a", "category": "SPORTS", "link": "x"}, ["a"], "SPORTS"),
+    ({"utterance": "a", "intent": "weather"}, ["a"], "weather"),
+    ({"tweet": "a", "class": 2}, ["a"], "2"),
+    ({"content": "a", "topic": "x"}, ["a"], "x"),
+    ({"text": "a", "labels": ["x", "y"]}, ["a"], "x, y"),
+]
+
+
+@pytest.mark.parametrize(("row", "texts", "label"), CLASSES)
+def test_texts_and_classes_by_their_usual_names(row, texts, label, tmp_path):
+    found, notes = one(tmp_path / "r.jsonl", LabelledText, row)
+    assert found.texts == texts and ", ".join(found.labels) == label and not notes.flags()
+    words = {"label_text", "idx", "qid1", "link"} & row.keys()
+    assert [line.split("not used: ")[1] for line in notes.lines()] == [f"{key} (1 rows)" for key in words]

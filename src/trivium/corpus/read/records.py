@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
@@ -11,6 +12,7 @@ from trivium.corpus.read import parquet
 from trivium.corpus.read.reading import TABLES, Counts, kind
 from trivium.corpus.read.text import TextFile
 
+STATED = re.compile(r'"?sep=([,;|\t])"?', re.I)
 SNIFFED = 100
 """The first lines that tell how the cells of a CSV file are parted."""
 BLANK = "blank line, passed over"
@@ -60,6 +62,8 @@ def cells(file: TextFile, delimiter: str = "") -> Iterator[tuple[int, list[str]]
     csv.field_size_limit(file.reading.longest_bytes)
     lines = (_without_nul(line, file.counts) for _, line in file.lines())
     head = list(islice(lines, SNIFFED))
+    if head and (stated := STATED.fullmatch(head[0].strip("\ufeff\r\n"))):  # a line of spreadsheets
+        delimiter, head[0] = stated[1], "\n"
     table = csv.reader(chain(head, lines), delimiter=delimiter or delimiter_of(head), strict=True)
     try:
         for number, found in enumerate(table, start=1):

@@ -26,6 +26,9 @@ MINUS_ONE = (
 )
 
 
+SHORT = ("tweet", "headline", "comment")
+
+
 class LabelledText(Record, kind="label"):
     """A text, or two, and its label or list of labels."""
 
@@ -33,23 +36,21 @@ class LabelledText(Record, kind="label"):
     wide: ClassVar = ("text", "text_pair", "label")
     answer_field: ClassVar = "label"
     also: ClassVar = {
-        "text": (
-            "sentence",
-            "sentence1",
-            "premise",
-            "question1",
-            "utterance",
-            "review",
-            "content",
-            "tweet",
-            "headline",
-        ),
-        "text_pair": ("sentence2", "hypothesis", "question2"),
+        "text": ("sentence1", "premise", "question1", "question", "sentence", "utterance", "review", "content", *SHORT),
+        "text_pair": ("sentence2", "hypothesis", "question2", "passage", "sentence"),
         "label": ("labels", "category", "intent", "class", "sentiment", "topic", "emotion", "is_duplicate"),
     }
     text: str
     text_pair: str | None = None
     label: str | int | Seq[str | int] | None = None
+
+    @classmethod
+    def keys(cls, names: Iterable[str]) -> dict[str, str]:
+        """Return the keys of the fields; a `sentence` is the second text only beside a `question`."""
+        found = super().keys(names)
+        if found.get("text_pair") == found.get("text"):
+            found.pop("text_pair", None)
+        return found
 
     @property
     def labels(self) -> tuple[str, ...]:
