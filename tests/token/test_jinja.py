@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from foreign import FOREIGN, MISTRAL, foreign
 from trivium.base.errors import DataError
 from trivium.base.types import Message
+from trivium.token.extend import extend
 from trivium.token.template import differences, ids, render, stop_ids, unwritten
 from trivium.token.tokenizer import Tokenizer
 
@@ -196,3 +197,16 @@ def test_reasoning_is_rendered_and_trained_as_stock_does(tmp_path):
         assert found["assistant_masks"] == [int(one.train) for one in segments for _ in one.ids]
     assert unwritten(messages, foreign("chatml")) == 2 == unwritten(messages, Tokenizer.bytes())
     assert unwritten(messages[:1], tokenizer) == 0
+
+
+def test_a_special_token_behind_the_reasoning_does_not_end_the_answer():
+    one = extend(foreign("chatml"), ["<think>", "</think>"])
+    tokenizer = Tokenizer(one.json, one.config, THINKING)
+    segments = render([Message("user", "q"), Message("assistant", "No.", None, "7 * 13")], tokenizer)
+    trained = [index for one in segments if one.train for index in one.ids]
+    assert tokenizer.decode(trained) == "<think>\n7 * 13\n</think>\n\nNo.<|im_end|>"
+    assert [tokenizer.token(index) for index in trained if index in tokenizer.special] == [
+        "<think>",
+        "</think>",
+        "<|im_end|>",
+    ]
