@@ -5,20 +5,7 @@ import pytest
 import trivium
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
-from trivium.interop.keys import (
-    ACTIVATION,
-    ACTIVATIONS,
-    Form,
-    Ours,
-    constants,
-    divides,
-    key,
-    only,
-    resolve,
-    token,
-    told,
-    unread,
-)
+from trivium.interop.keys import ACTIVATION, ACTIVATIONS, DIVIDES, Form, Ours, key, only, resolve, token, told, unread
 
 LLAMA = trivium.build("llama", layers=2, hidden_size=32, heads=4, kv_heads=2, vocab_size=64).config
 
@@ -68,9 +55,9 @@ def test_a_key_with_one_value_refuses_any_other() -> None:
 
 
 def test_what_is_told_is_never_read() -> None:
-    context = told("n_ctx", lambda ours: ours.config.context)
+    context = told(n_ctx=lambda ours: ours.config.context)
     assert context.write(ours()) == {"n_ctx": LLAMA.context} and context.read({"n_ctx": 6}) == {}
-    assert constants(a=1, b=None).write(ours()) == {"a": 1, "b": None} and constants(a=1).read({"a": 2}) == {}
+    assert told(a=1, b=None).write(ours()) == {"a": 1, "b": None} and told(a=1).read({"a": 2}) == {}
     assert unread("a", "b").defaults == {"a": None, "b": None} and unread("a").write(ours()) == {}
 
 
@@ -82,7 +69,7 @@ def test_ids_come_from_the_tokenizer_alone() -> None:
 
 
 def test_heads_that_must_divide_the_width() -> None:
-    assert divides().write(ours()) == {}
+    assert DIVIDES.write(ours()) == {}
     wide = trivium.build("llama", layers=1, hidden_size=32, heads=3, head_size=8, vocab_size=64).config
     with pytest.raises(ModelError, match="heads: 3, X needs a divisor of hidden_size 32"):
-        divides().write(ours(wide))
+        DIVIDES.write(ours(wide))

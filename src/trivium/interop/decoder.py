@@ -37,9 +37,9 @@ QK_EPS = key("rms_norm_eps", 1e-6, "*.norm.eps *.qk_norm.eps")
 
 NORMS = ("input_layernorm", "post_attention_layernorm")
 """The norms of a layer, in the order in which we apply them; an empty name is a place without a norm."""
-ATTENTION = {f"self_attn.{part}_proj": (f"attention.{part}",) for part in "qkvo"}
-SPLIT = {**ATTENTION, **{f"mlp.{part}_proj": (f"ffn.{part}",) for part in ("gate", "up", "down")}}
-"""Their matrices of a layer -> ours, stacked if several."""
+SPLIT = {f"attention.{part}": f"self_attn.{part}_proj" for part in "qkvo"}
+SPLIT |= {f"ffn.{part}": f"mlp.{part}_proj" for part in ("gate", "up", "down")}
+"""Our matrices of a layer (several: stacked) -> theirs."""
 
 
 def heir(
@@ -47,7 +47,7 @@ def heir(
     model_type: str,
     *more: Entry,
     norms: tuple[str, ...] = NORMS,
-    matrices: Mapping[str, tuple[str, ...]] = SPLIT,
+    matrices: Mapping[str, str] = SPLIT,
     **rows: Any,
 ) -> Family:
     """Return a class that descends from LLaMA.
@@ -83,7 +83,7 @@ def windows(word: Word = late) -> Entry:
     return layer_types(word, defaults, _switched, tell)
 
 
-def body(config: ModelConfig, norms: tuple[str, ...] = NORMS, matrices: Mapping[str, tuple[str, ...]] = SPLIT) -> Table:
+def body(config: ModelConfig, norms: tuple[str, ...] = NORMS, matrices: Mapping[str, str] = SPLIT) -> Table:
     """Return the names of the weights of the stack."""
     ((name, stack),) = config.stacks.items()
     attention = stack.attention(config.hidden_size)
@@ -92,9 +92,9 @@ def body(config: ModelConfig, norms: tuple[str, ...] = NORMS, matrices: Mapping[
     layer = [
         Rule(f"{ours}.residual.norms.{n}.weight", f"{theirs}.{norm}.weight") for n, norm in enumerate(norms) if norm
     ]
-    for matrix, parts in matrices.items():
-        bias = biased.get(parts[0], biased[parts[0].split(".")[0]])
-        layer += linear(tuple(f"{ours}.{part}" for part in parts), f"{theirs}.{matrix}", bias)
+    for parts, matrix in matrices.items():
+        bias = biased.get(parts, biased[parts.split(".")[0]])
+        layer += linear(" ".join(f"{ours}.{part}" for part in parts.split()), f"{theirs}.{matrix}", bias)
     for norm in () if isinstance(stack.qk_norm, NoNorm) else ("q_norm", "k_norm"):
         layer.append(Rule(f"{ours}.attention.{norm}.weight", f"{theirs}.self_attn.{norm}.weight"))
     return [

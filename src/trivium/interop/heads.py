@@ -21,81 +21,6 @@ ENDS = {"classify": "ForSequenceClassification", "tag": "ForTokenClassification"
 """How the names of stock classes end, by our kind of head."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """A head of a task in one stock class."""
-
-    out: str
-    """Where the last matrix is."""
-    dense: str | None = None
-    norm: str | None = None
-    """Where the layer before it is, and the norm after that, which is the encoder's."""
-    choices: Mapping[str, Any] = field(default_factory=dict)
-    """What the class's head always is."""
-    dropout: str | None = "classifier_dropout"
-    """The key of its dropout; None is a class that has none."""
-    both: bool = False
-    """Whether it drops out before the layer too."""
-    pools: Mapping[str, str] = field(default_factory=dict)
-    """Their names of what is pooled -> ours, where config.json says it in `classifier_pooling`."""
-    pooling: str = "cls"
-    """Its default, which we may not have."""
-    lead: str = ""
-    """What the names of the body begin with in this class alone."""
-
-
-_LAST = {"pool": "last", "bias": False}
-_DENSE = {"pool": "first", "dense": True}
-_SCORE = {"classify": Stock("score", choices=_LAST, dropout=None), "tag": Stock("score")}
-_MODERN = Stock("classifier", "head.dense", "head.norm", {"dense": True})
-_SPAN = Stock("qa_outputs", dropout=None)
-_WRITTEN = Stock(
-    "classification_head.out_proj", "classification_head.dense", choices={"pool": "last", "dense": True}, both=True
-)
-"""An encoder-decoder reads the text again: its last token's state."""
-TABLE: dict[str, dict[str, Stock]] = {
-    "bert": {
-        "classify": Stock("classifier", "bert.pooler.dense", choices=_DENSE),
-        "tag": Stock("classifier"),
-        "span": _SPAN,
-    },
-    "roberta": {
-        "classify": Stock("classifier.out_proj", "classifier.dense", choices=_DENSE, both=True),
-        "tag": Stock("classifier"),
-        "span": _SPAN,
-    },
-    "modernbert": {
-        "classify": replace(_MODERN, pools={"cls": "first", "mean": "mean"}),
-        "tag": _MODERN,
-        "span": _MODERN,
-    },
-    "distilbert": {
-        "classify": Stock(
-            "classifier", "pre_classifier", choices={**_DENSE, "activation": "relu"}, dropout="seq_classif_dropout"
-        ),
-        "tag": Stock("classifier", dropout=None),
-        "span": Stock("qa_outputs", dropout="qa_dropout"),
-    },
-    "eurobert": {
-        "classify": Stock(
-            "classifier",
-            "dense",
-            choices={**_DENSE, "activation": "gelu"},
-            dropout=None,
-            pools={"bos": "first", "mean": "mean"},
-            pooling="late",
-        ),
-        "tag": Stock("classifier", dropout=None),
-    },
-    "gpt2": {"classify": _SCORE["classify"], "tag": Stock("classifier")},
-    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3", "gemma2"), _SCORE),
-    "olmo2": {"classify": _SCORE["classify"]},
-    "bart": {"classify": _WRITTEN, "span": _SPAN},
-    "mbart": {"classify": _WRITTEN, "span": _SPAN},
-    "t5": {"classify": replace(_WRITTEN, lead="transformer."), "span": _SPAN},
-}
-
-
 def _read_labels(theirs: Tree) -> Tree:
     names = theirs["id2label"] or {i: f"LABEL_{i}" for i in range(int(theirs["num_labels"] or 2))}
     return {"head.labels": [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]}
@@ -109,8 +34,15 @@ def _write_labels(ours: Ours) -> Tree:
     return {"id2label": {str(i): label for i, label in pairs}, "label2id": {label: i for i, label in pairs}}
 
 
-def _dropout(name: str, both: bool) -> Entry:
-    """Return the entry of the dropout of a head; null is that of the body."""
+LABELS = Entry({"id2label": None, "label2id": None, "num_labels": None}, _read_labels, _write_labels)
+_MANY, _SINGLE = "multi_label_classification", "single_label_classification"
+PROBLEM = key(
+    "problem_type", None, "head.multi_label", Form(lambda word: word == _MANY, {True: _MANY, False: _SINGLE}.get)
+)
+
+
+def _dropout(name: str = "classifier_dropout", both: bool = False) -> Entry:
+    """Return the entry of the dropout before the last matrix, with `both` before the layer too; null is the body's."""
     keys = dict.fromkeys([name, "hidden_dropout_prob", "hidden_dropout"])
 
     def read(theirs: Tree) -> Tree:
@@ -120,25 +52,76 @@ def _dropout(name: str, both: bool) -> Entry:
     return Entry(keys, read, lambda ours: {name: ours.get("head.dropout")})
 
 
-LABELS = Entry({"id2label": None, "label2id": None, "num_labels": None}, _read_labels, _write_labels)
-_MANY, _SINGLE = "multi_label_classification", "single_label_classification"
-PROBLEM = key(
-    "problem_type", None, "head.multi_label", Form(lambda word: word == _MANY, {True: _MANY, False: _SINGLE}.get)
+def _pooling(default: str, **ours: str) -> Entry:
+    """Return the entry of `classifier_pooling`, of their names with ours; we may not have the default."""
+    form = Form(ours.__getitem__, {name: theirs for theirs, name in ours.items()}.get)
+    return key("classifier_pooling", default, "head.pool", form)
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """A head of a task in one stock class."""
+
+    out: str
+    """Where the last matrix is."""
+    keys: tuple[Entry, ...] = ()
+    """The keys of config.json that say what the head is, besides its labels."""
+    dense: str | None = None
+    """Where the layer before it is."""
+    norm: str | None = None
+    """Where the norm after that is, which is the encoder's."""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    """What the class's head always is, where that is not our default."""
+    lead: str = ""
+    """What the names of the body begin with in this class alone."""
+
+
+_DROPOUT, _BOTH = (_dropout(),), (_dropout(both=True),)
+_TAG, _SPAN = Stock("classifier", _DROPOUT), Stock("qa_outputs")
+_LAST = Stock("score", choices={"pool": "last", "bias": False})
+_SCORE = {"classify": _LAST, "tag": Stock("score", _DROPOUT)}
+_DENSE = (
+    key("classifier_bias", False, "head.dense_bias"),
+    key("classifier_activation", "gelu", "head.activation", ACTIVATION),
 )
+_MODERN = Stock(
+    "classifier", (*_DROPOUT, *_DENSE), "head.dense", "head.norm", {"activation": "gelu", "dense_bias": False}
+)
+_WRITTEN = Stock("classification_head.out_proj", _BOTH, "classification_head.dense", choices={"pool": "last"})
+"""An encoder-decoder reads the text again: its last token's state."""
+TABLE: dict[str, dict[str, Stock]] = {
+    "bert": {"classify": Stock("classifier", _DROPOUT, "bert.pooler.dense"), "tag": _TAG, "span": _SPAN},
+    "roberta": {"classify": Stock("classifier.out_proj", _BOTH, "classifier.dense"), "tag": _TAG, "span": _SPAN},
+    "modernbert": {
+        "classify": replace(_MODERN, keys=(*_MODERN.keys, _pooling("cls", cls="first", mean="mean"))),
+        "tag": _MODERN,
+        "span": _MODERN,
+    },
+    "distilbert": {
+        "classify": Stock(
+            "classifier", (_dropout("seq_classif_dropout"),), "pre_classifier", choices={"activation": "relu"}
+        ),
+        "tag": Stock("classifier"),
+        "span": Stock("qa_outputs", (_dropout("qa_dropout"),)),
+    },
+    "eurobert": {
+        "classify": Stock(
+            "classifier", (_pooling("late", bos="first", mean="mean"),), "dense", choices={"activation": "gelu"}
+        ),
+        "tag": Stock("classifier"),
+    },
+    "gpt2": {"classify": _LAST, "tag": _TAG},
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3", "gemma2"), _SCORE),
+    "olmo2": {"classify": _LAST},
+    "bart": {"classify": _WRITTEN, "span": _SPAN},
+    "mbart": {"classify": _WRITTEN, "span": _SPAN},
+    "t5": {"classify": replace(_WRITTEN, lead="transformer."), "span": _SPAN},
+}
 
 
 def keys(stock: Stock, kind: str) -> list[Entry]:
     """Return the keys of config.json that say what a head is."""
-    found = [LABELS, PROBLEM] if kind == "classify" else [LABELS]
-    if stock.dropout is not None:
-        found.append(_dropout(stock.dropout, stock.both))
-    if stock.norm is not None:
-        found.append(key("classifier_bias", False, "head.dense_bias"))
-        found.append(key("classifier_activation", "gelu", "head.activation", ACTIVATION))
-    if stock.pools:
-        form = Form(stock.pools.__getitem__, {ours: theirs for theirs, ours in stock.pools.items()}.get)
-        found.append(key("classifier_pooling", stock.pooling, "head.pool", form))
-    return found
+    return [LABELS, *([PROBLEM] if kind == "classify" else []), *stock.keys]
 
 
 def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ...]) -> Tree | None:
@@ -146,10 +129,10 @@ def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ..
     stock = TABLE.get(model_type, {}).get(kind)
     if stock is None:
         return None
-    tree = {"kind": kind, "labels": list(labels), **stock.choices}
+    tree = {"kind": kind, "labels": list(labels), "dense": stock.dense is not None, **stock.choices}
     if stock.norm is not None:
         assert config.encoder is not None
-        tree |= {"norm": dump(config.encoder.norm), "activation": "gelu", "dense_bias": False}
+        tree["norm"] = dump(config.encoder.norm)
     return tree
 
 
@@ -197,7 +180,6 @@ def rules(body: Table, family: Family, config: ModelConfig) -> Table:
 
 
 def _stock(family: Family, kind: str) -> Stock:
-    stock = TABLE.get(family.model_type, {}).get(kind)
-    if stock is None:
+    if kind not in TABLE.get(family.model_type, {}):
         raise ModelError(f"head: {kind}, no stock class of {family.model_type} has one")
-    return stock
+    return TABLE[family.model_type][kind]

@@ -2,9 +2,8 @@
 
     key       one key, one value, one or more fields of our config
     only      a key with one supported value; another value is an error
-    told      a key for other readers: written, never read
+    told      keys for other readers: written, never read
     unread    keys without effect on the forward pass in evaluation
-    divides   no key: the class needs heads that divide the width
 
 A field is a dotted path in the tree of `resolve`; `*` stands for every stack. Nothing here knows a family.
 """
@@ -17,9 +16,7 @@ from typing import Any
 from trivium.base.config import dump
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
-from trivium.model.attention.pattern import Pattern
 from trivium.model.config import ModelConfig
-from trivium.model.layer.position import Position
 
 Tree = dict[str, Any]
 
@@ -55,22 +52,14 @@ def resolve(config: ModelConfig) -> Tree:
 
 
 class Ours:
-    """Our side of a table while config.json is written."""
+    """Our side of a table while config.json is written, with the kinds of each layer of the first stack."""
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary | None, architecture: str) -> None:
         self.config, self.vocabulary, self.architecture = config, vocabulary, architecture
         self.tree = resolve(config)
-        self.stack = next(iter(config.stacks.values()))
-
-    @property
-    def patterns(self) -> list[Pattern]:
-        """The pattern of each layer of the first stack."""
-        return [self.stack.kind(layer)[0] for layer in range(self.stack.layers)]
-
-    @property
-    def positions(self) -> list[Position]:
-        """The position of each layer of the first stack."""
-        return [self.stack.kind(layer)[1] for layer in range(self.stack.layers)]
+        stack = next(iter(config.stacks.values()))
+        kinds = [stack.kind(layer) for layer in range(stack.layers)]
+        self.patterns, self.positions = [pattern for pattern, _ in kinds], [position for _, position in kinds]
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the value at a dotted path, of the first stack for `*`; `default` if this config has no such field."""
@@ -146,14 +135,12 @@ def only(name: str, value: Any, write: bool = False) -> Entry:
     return Entry({name: value}, read, lambda ours: {name: value} if write else {})
 
 
-def told(name: str, value: Callable[[Ours], Any]) -> Entry:
-    """Return the entry of a key that other readers ask for."""
-    return Entry({name: None}, write=lambda ours: {name: value(ours)})
-
-
-def constants(**values: Any) -> Entry:
-    """Return the entry of keys that the class takes for granted and other readers ask for."""
-    return Entry(dict.fromkeys(values), write=lambda ours: values)
+def told(**values: Any) -> Entry:
+    """Return the entry of keys that other readers ask for; a value is a constant or a function of our side."""
+    return Entry(
+        dict.fromkeys(values),
+        write=lambda ours: {name: value(ours) if callable(value) else value for name, value in values.items()},
+    )
 
 
 def token(name: str, role: str, required: bool = False) -> Entry:
@@ -172,7 +159,7 @@ def token(name: str, role: str, required: bool = False) -> Entry:
 
 def std(name: str) -> Entry:
     """Return the entry of the standard deviation of a fresh model."""
-    return told(name, lambda ours: ours.get("init.std"))
+    return told(**{name: lambda ours: ours.get("init.std")})
 
 
 def unread(*names: str) -> Entry:
@@ -180,16 +167,13 @@ def unread(*names: str) -> Entry:
     return Entry(dict.fromkeys(names))
 
 
-def divides() -> Entry:
-    """Return the entry of a class that refuses heads that do not divide the width, whatever the head size."""
-
-    def write(ours: Ours) -> Tree:
-        heads, width = ours.get("*.heads"), ours.config.hidden_size
-        if width % heads:
-            raise ModelError(f"heads: {heads}, {ours.architecture} needs a divisor of hidden_size {width}")
-        return {}
-
-    return Entry({}, write=write)
+def _divides(ours: Ours) -> Tree:
+    heads, width = ours.get("*.heads"), ours.config.hidden_size
+    if width % heads:
+        raise ModelError(f"heads: {heads}, {ours.architecture} needs a divisor of hidden_size {width}")
+    return {}
 
 
+DIVIDES = Entry({}, write=_divides)
+"""No key: the class refuses heads that do not divide the width, whatever the head size."""
 TOKENS = [token(f"{role}_token_id", role) for role in ("bos", "eos", "pad")]

@@ -24,7 +24,8 @@ from trivium.model.weights import State
 class Rule:
     """`theirs` is `ours`, stacked along the first axis and transposed; `row`: our vector is their matrix of one row."""
 
-    ours: str | tuple[str, ...]
+    ours: str
+    """One name, or several separated by spaces."""
     theirs: str
     transpose: bool = False
     row: bool = False
@@ -32,14 +33,14 @@ class Rule:
     """Whether a file may leave it out; it is then zeros."""
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """Return our names in order."""
-        return (self.ours,) if isinstance(self.ours, str) else self.ours
+    def parts(self) -> list[str]:
+        """Our names in order."""
+        return self.ours.split()
 
     def at(self, layer: int) -> "Rule":
         """Return the rule of one layer: `{i}` in each name becomes its number."""
-        parts = tuple(part.replace("{i}", str(layer)) for part in self.parts)
-        return replace(self, ours=parts, theirs=self.theirs.replace("{i}", str(layer)))
+        ours, theirs = (name.replace("{i}", str(layer)) for name in (self.ours, self.theirs))
+        return replace(self, ours=ours, theirs=theirs)
 
     def join(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return theirs, made of ours."""
@@ -102,16 +103,16 @@ def layers(
     """Return the rules of `count` layers: the linear layers and norms `parts` of ours (several: stacked) are theirs."""
     rules: list[Rule] = []
     for part, word in parts.items():
-        names = tuple(f"{ours}.{{i}}.{one}" for one in part.split())
+        names = " ".join(f"{ours}.{{i}}.{one}" for one in part.split())
         rules += linear(names, f"{theirs}.{{i}}.{word}", bias, transpose)
     return each(count, rules)
 
 
-def linear(ours: str | tuple[str, ...], theirs: str, bias: bool = True, transpose: bool = False) -> list[Rule]:
+def linear(ours: str, theirs: str, bias: bool = True, transpose: bool = False) -> list[Rule]:
     """Return the rules of the weight of a linear layer or norm and, if it has one, of its bias."""
-    parts = (ours,) if isinstance(ours, str) else ours
-    rules = [Rule(tuple(f"{part}.weight" for part in parts), f"{theirs}.weight", transpose)]
-    return [*rules, Rule(tuple(f"{part}.bias" for part in parts), f"{theirs}.bias")] if bias else rules
+    weights, biases = (" ".join(f"{part}.{name}" for part in ours.split()) for name in ("weight", "bias"))
+    rules = [Rule(weights, f"{theirs}.weight", transpose)]
+    return [*rules, Rule(biases, f"{theirs}.bias")] if bias else rules
 
 
 def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequence[int]]) -> State:
@@ -126,10 +127,8 @@ def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequ
             ours.update({part: torch.zeros(tuple(shapes[part])) for part in rule.parts})
             continue
         tensor = left.pop(rule.theirs)
-        wanted = [tuple(shapes[part]) for part in rule.parts]
-        expected = list(wanted[0])
-        if len(wanted) > 1:
-            expected[0] = sum(shape[0] for shape in wanted)
+        wanted = [shapes[part] for part in rule.parts]
+        expected = [sum(shape[0] for shape in wanted), *wanted[0][1:]] if wanted[0] else []
         expected = [1, *expected] if rule.row else expected
         expected = expected[::-1] if rule.transpose else expected
         if list(tensor.shape) != expected:
@@ -138,9 +137,7 @@ def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequ
     for entry in table:
         if isinstance(entry, Copy) and (copy := left.pop(entry.theirs, None)) is not None:
             if copy.shape != state[entry.of].shape or not torch.equal(copy, state[entry.of]):
-                raise ModelError(
-                    f"{entry.theirs}: expected the same numbers as {entry.of}, to which config.json ties it"
-                )
+                raise ModelError(f"{entry.theirs}: expected the numbers of {entry.of}, to which config.json ties it")
         elif isinstance(entry, Given) and (stored := left.pop(entry.theirs, None)) is not None:
             if stored.shape != entry.value.shape or not torch.allclose(stored.float(), entry.value, atol=GIVEN):
                 raise ModelError(f"{entry.theirs}: expected the numbers that config.json says, found others")

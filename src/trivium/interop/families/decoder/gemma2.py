@@ -3,7 +3,7 @@
 from typing import Any
 
 from trivium.interop.decoder import ATTENTION_BIAS, heir
-from trivium.interop.keys import ACTIVATION, Form, divides, key, only
+from trivium.interop.keys import ACTIVATION, DIVIDES, Form, key, only
 from trivium.interop.layers import FULL, SLIDING, layer_types
 
 NORMS = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
@@ -11,7 +11,7 @@ SCALE = key(
     "query_pre_attn_scalar", 256, "*.score_scale", Form(lambda size: size**-0.5, lambda scale: round(scale**-2))
 )
 GELU = key("hidden_activation", "gelu_pytorch_tanh", "*.ffn.activation", ACTIVATION)
-SHARED = (ATTENTION_BIAS, SCALE, only("use_bidirectional_attention", False), divides())
+SHARED = (ATTENTION_BIAS, SCALE, only("use_bidirectional_attention", False), DIVIDES)
 """What Gemma 2 and 3 have in common."""
 SIZES: dict[str, Any] = {
     "hidden_size": 2304,

@@ -22,8 +22,7 @@ KEYS = [
     only("scale_attn_by_inverse_layer_idx", False),
     only("add_cross_attention", False),
     std("initializer_range"),
-    told("n_ctx", lambda ours: ours.config.context),
-    told("embd_pdrop", lambda ours: ours.get("*.dropout")),
+    told(n_ctx=lambda ours: ours.config.context, embd_pdrop=lambda ours: ours.get("*.dropout")),
     unread(
         *(f"summary_{name}" for name in ("type", "use_proj", "activation", "proj_to_labels", "first_dropout")),
         "reorder_and_upcast_attn",

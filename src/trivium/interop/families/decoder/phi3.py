@@ -6,10 +6,10 @@ from trivium.interop.layers import WINDOW
 from trivium.interop.rope import rope
 
 FUSED = {
-    "self_attn.qkv_proj": tuple(f"attention.{part}" for part in "qkv"),
-    "self_attn.o_proj": ("attention.o",),
-    "mlp.gate_up_proj": ("ffn.gate", "ffn.up"),
-    "mlp.down_proj": ("ffn.down",),
+    "attention.q attention.k attention.v": "self_attn.qkv_proj",
+    "attention.o": "self_attn.o_proj",
+    "ffn.gate ffn.up": "mlp.gate_up_proj",
+    "ffn.down": "mlp.down_proj",
 }
 
 FAMILY = heir(
@@ -17,7 +17,7 @@ FAMILY = heir(
     "phi3",
     key("sliding_window", None, "*.pattern", WINDOW),
     key("resid_pdrop", 0.0, "*.dropout"),
-    told("original_max_position_embeddings", lambda ours: ours.config.context),
+    told(original_max_position_embeddings=lambda ours: ours.config.context),
     unread("embd_pdrop"),
     matrices=FUSED,
     rope=rope(partial=True),

@@ -1,14 +1,14 @@
 """EuroBertForMaskedLM: LLaMA's stack that looks both ways, with LLaMA's head."""
 
 from trivium.interop.decoder import ATTENTION_BIAS, heir
-from trivium.interop.keys import divides, key, token
+from trivium.interop.keys import DIVIDES, key, token
 
 FAMILY = heir(
     "EuroBertForMaskedLM",
     "eurobert",
     ATTENTION_BIAS,
     key("mlp_bias", False, "*.ffn.bias head.bias"),
-    divides(),
+    DIVIDES,
     token("mask_token_id", "mask", required=True),
     vocab_size=128256,
     hidden_size=768,

@@ -4,7 +4,7 @@ from trivium.interop.family import Family
 from trivium.interop.keys import ACTIVATION, Tree, key, std, token, unread
 from trivium.interop.layers import FULL, SLIDING, layer_types
 from trivium.interop.rope import rope_by_type
-from trivium.interop.rules import Copy, Rule, Table, each, linear
+from trivium.interop.rules import Copy, Rule, Table, layers, linear
 from trivium.model.attention.pattern import Full, Window
 from trivium.model.config import ModelConfig
 
@@ -65,26 +65,24 @@ KEYS = [
 ]
 
 
+NORMS = {"residual.norms.0": "attn_norm", "residual.norms.1": "mlp_norm"}
+ATTENTION = {"attention.q attention.k attention.v": "attn.Wqkv", "attention.o": "attn.Wo"}
+FFN = {"ffn.gate ffn.up": "mlp.Wi", "ffn.down": "mlp.Wo"}
+
+
 def body(config: ModelConfig) -> Table:
     encoder = config.encoder
     assert encoder is not None
     bias = bool(getattr(encoder.norm, "bias", False))
-    ours, theirs = "encoder.blocks.{i}", "model.layers.{i}"
-    first = linear(f"{ours}.residual.norms.0", f"{theirs}.attn_norm", bias)
-    layer = [
-        *linear(tuple(f"{ours}.attention.{part}" for part in "qkv"), f"{theirs}.attn.Wqkv", encoder.bias),
-        *linear(f"{ours}.attention.o", f"{theirs}.attn.Wo", encoder.bias),
-        *linear(f"{ours}.residual.norms.1", f"{theirs}.mlp_norm", bias),
-        *linear((f"{ours}.ffn.gate", f"{ours}.ffn.up"), f"{theirs}.mlp.Wi", encoder.ffn.bias),
-        *linear(f"{ours}.ffn.down", f"{theirs}.mlp.Wo", encoder.ffn.bias),
-    ]
-    return [
+    table = [
         Rule("tokens.weight", "model.embeddings.tok_embeddings.weight"),
         *linear("inputs.encoder.norm", "model.embeddings.norm", bias),
-        *(rule.at(i) for i in range(1, encoder.layers) for rule in first),  # the embedding's norm serves layer 0
-        *each(encoder.layers, layer),
         *linear("encoder.norm", "model.final_norm", bias),
     ]
+    for parts, biased in ((NORMS, bias), (ATTENTION, encoder.bias), (FFN, encoder.ffn.bias)):
+        table += layers(encoder.layers, "encoder.blocks", "model.layers", parts, biased)
+    # The norm of the embedding serves layer 0.
+    return [rule for rule in table if not rule.ours.startswith("encoder.blocks.0.residual.norms.0.")]
 
 
 def head(config: ModelConfig) -> Table:

@@ -3,7 +3,7 @@
 import torch
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, constants, key, only, std, token, unread
+from trivium.interop.keys import ACTIVATION, Entry, key, only, std, token, told, unread
 from trivium.interop.rules import Copy, Given, Rule, Table, layers, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.embed import Tokens
@@ -33,7 +33,7 @@ def keys(pre: bool, start: str = "eos", fixed: bool = False, vocab_size: int = 5
         only("tie_word_embeddings", True, write=True),  # else the class has three tables: encoder, decoder and head
         std("init_std"),
         token("decoder_start_token_id", start, required=fixed),
-        constants(
+        told(
             normalize_before=pre,
             add_final_layer_norm=pre,
             normalize_embedding=not fixed,

@@ -7,7 +7,7 @@ from trivium.interop.keys import only, told
 KEYS = [
     *bart.keys(pre=False, start="pad", fixed=True, vocab_size=58101),
     only("share_encoder_decoder_embeddings", True),
-    told("decoder_vocab_size", lambda ours: ours.config.vocab_size),
+    told(decoder_vocab_size=lambda ours: ours.config.vocab_size),
 ]
 
 FAMILY = Family("MarianMTModel", "marian", "model.", KEYS, bart.body, bart.head)
