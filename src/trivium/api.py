@@ -246,7 +246,8 @@ class Model:
 
     def save(self, folder: str | Path) -> Path:
         """Write a model folder, whole or not at all."""
-        return hub.save(folder, self.transformer, self._tokenizer, self.record, start=self.start, forced=self.forced)
+        parts = self.transformer, self._tokenizer, self.stop_ids, self.start, self.forced, self.record
+        return hub.save(folder, hub.Folder(*parts))
 
     def save_adapter(self, folder: str | Path, base: str | Path = "") -> Path:
         """Write only the low-rank adapters, in peft's files; `base` is the model folder that they belong to."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import small
-from trivium.interop.equip import head, pooling
+from trivium.interop.equip import head, sentence_files
 from trivium.model.layer.score import SentenceEmbedding, SequenceClassification
 
 IDS = [[1, 9, 41, 7, 33, 2]]
@@ -44,6 +44,6 @@ def test_an_equal_head_stays_as_it_is():
 
 
 def test_pooling_is_told_in_the_words_of_sentence_transformers():
-    found = pooling("mean", small.model("bert").config)
+    found = sentence_files("mean", small.model("bert").config)["1_Pooling/config.json"]
     assert found["pooling_mode_mean_tokens"] and not found["pooling_mode_cls_token"]
     assert found["word_embedding_dimension"] == 32

@@ -15,6 +15,7 @@ import torch
 import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.interop import gguf
+from trivium.interop.hub import Folder
 from trivium.token.template import CHAT_TEMPLATE, ids, render, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
@@ -118,7 +119,7 @@ def model(name: str, tokenizer: Tokenizer, spare: int = 0, scale: float = 0.2, *
 
 
 def write(file: Path, made: trivium.Model, quantize: str | None = None) -> Path:
-    return gguf.write(file, made.transformer, made.tokenizer, made.stop_ids, quantize)
+    return gguf.write(file, Folder(made.transformer, made._tokenizer, made.stop_ids), quantize)
 
 
 SERVE = """
@@ -294,7 +295,7 @@ def test_what_ends_a_text_is_in_the_file(tokenizer: Tokenizer, tmp_path: Path) -
 def test_what_llama_cpp_has_not_is_named(preset: str, changes: dict, message: str, tokenizer, tmp_path: Path) -> None:
     made = trivium.build(preset, **{"layers": 1, "hidden_size": 32, "heads": 2, "vocab_size": 448, **changes})
     with pytest.raises(ModelError, match=message):
-        gguf.write(tmp_path / "m.gguf", made.transformer, tokenizer)
+        gguf.write(tmp_path / "m.gguf", Folder(made.transformer, tokenizer))
     assert not list(tmp_path.iterdir())
 
 
@@ -310,11 +311,11 @@ def test_what_llama_cpp_has_not_is_named(preset: str, changes: dict, message: st
 def test_a_tokenizer_that_llama_cpp_has_not_is_named(changes: dict, message: str, tokenizer, tmp_path: Path) -> None:
     other = Tokenizer(json.dumps({**json.loads(tokenizer.json), "added_tokens": [], **changes}), {})
     with pytest.raises(ModelError, match=message):
-        gguf.write(tmp_path / "m.gguf", model("gpt2", tokenizer).transformer, other)
+        gguf.write(tmp_path / "m.gguf", Folder(model("gpt2", tokenizer).transformer, other))
     strange = Tokenizer(tokenizer.json.replace(r"|\\p{N}|", r"|\\p{N}{1,2}|"), tokenizer.config)
     assert strange.json != tokenizer.json
     with pytest.raises(ModelError, match="no name that is known here for the split"):
-        gguf.write(tmp_path / "m.gguf", model("gpt2", tokenizer).transformer, strange)
+        gguf.write(tmp_path / "m.gguf", Folder(model("gpt2", tokenizer).transformer, strange))
 
 
 def test_a_file_appears_whole_or_not_at_all(tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -324,7 +325,7 @@ def test_a_file_appears_whole_or_not_at_all(tokenizer: Tokenizer, tmp_path: Path
     with pytest.raises(ModelError, match=r"token_embd.weight: q8_0 needs rows of a multiple of 32 numbers, found 36"):
         write(file, made, "q8_0")
     with pytest.raises(ModelError, match="no tokenizer"):
-        gguf.write(file, made.transformer, None)
+        gguf.write(file, Folder(made.transformer))
     with pytest.raises(ConfigError, match="quantize: expected one of q8_0, found 'q3'"):
         write(file, made, "q3")
     with pytest.raises(ConfigError, match="found a folder"):

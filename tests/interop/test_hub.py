@@ -65,7 +65,7 @@ def test_what_was_saved_comes_back(preset: str, changes: dict, tmp_path: Path) -
 def test_the_files_of_a_folder(tokenizer: Tokenizer, tmp_path: Path) -> None:
     ours = model(tokenizer=tokenizer, tie=True)
     record = {"name": "demo", "recipe": {"seed": 1}, "data": {"manifest": "abc"}, "evaluation": {"loss": 2.25}}
-    hub.save(tmp_path / "m", ours.transformer, tokenizer, record)
+    hub.save(tmp_path / "m", hub.Folder(ours.transformer, tokenizer, record=record))
     assert {file.name for file in (tmp_path / "m").iterdir()} == {
         "config.json",
         "generation_config.json",
@@ -111,7 +111,7 @@ def test_wrappers_leave_no_trace_in_names(name: str, tmp_path: Path) -> None:
     names = [key for key, _ in wrapped.named_parameters()]
     assert all(any(f"{part}." in key for key in names) for part in ("_orig_mod", name))
     assert set(collect(wrapped)) == plain
-    hub.save(tmp_path / "m", wrapped)
+    hub.save(tmp_path / "m", hub.Folder(wrapped))
     assert not [key for key in load_file(tmp_path / "m/model.safetensors") if "_orig_mod" in key or name in key]
     trivium.load(tmp_path / "m")
 
@@ -221,7 +221,7 @@ def test_a_failed_save_leaves_the_old_model(tmp_path: Path, monkeypatch: pytest.
 def test_a_tokenizer_that_is_too_large(tokenizer: Tokenizer, tmp_path: Path) -> None:
     ours = model()
     with pytest.raises(ModelError, match=f"the tokenizer has {tokenizer.size} tokens, the model only 101"):
-        hub.save(tmp_path / "m", ours.transformer, tokenizer)
+        hub.save(tmp_path / "m", hub.Folder(ours.transformer, tokenizer))
     ours.save(tmp_path / "m")
     tokenizer.save(tmp_path / "m")
     with pytest.raises(ModelError, match=r"tokenizer\.json: has"):

@@ -35,6 +35,5 @@ def export(
 
     if to != "gguf":
         raise ConfigError(f"--to: expected gguf, found {to!r}")
-    found = hub.load(model)
-    gguf.write(out, found.transformer, found.tokenizer, found.stop_ids, quantize, name=model.resolve().name)
+    gguf.write(out, hub.load(model), quantize, model.resolve().name)
     say(f"{out}: {out.stat().st_size:,} bytes for llama.cpp")

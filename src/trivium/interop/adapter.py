@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ModelError
-from trivium.interop import families, rules
+from trivium.interop import families, rules, tensors
 from trivium.interop.families import stock
 from trivium.interop.rules import Rule
 from trivium.model.adapt import LoraLinear, adapted, put
@@ -25,14 +23,13 @@ from trivium.model.transformer import Transformer
 
 CONFIG, WEIGHTS, ROOT = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
 TASKS = {
-    "ForCausalLM": "CAUSAL_LM",
-    "LMHeadModel": "CAUSAL_LM",
-    "ForConditionalGeneration": "SEQ_2_SEQ_LM",
-    "ForSequenceClassification": "SEQ_CLS",
-    "ForTokenClassification": "TOKEN_CLS",
-    "ForQuestionAnswering": "QUESTION_ANS",
+    "decoder": "CAUSAL_LM",
+    "encoder_decoder": "SEQ_2_SEQ_LM",
+    "classify": "SEQ_CLS",
+    "tag": "TOKEN_CLS",
+    "span": "QUESTION_ANS",
 }
-"""The end of a stock class's name -> the task type of peft."""
+"""The kind of a task's head, else the family of a model that writes -> the task type of peft."""
 PLAIN = {
     "use_dora": False,
     "use_rslora": False,
@@ -49,35 +46,30 @@ PLAIN = {
 def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Path:
     """Write the adapters of a model, and the weights trained beside them, for its model folder `base`."""
     folder, layers = Path(folder), adapted(model)
-    family, reasons = stock(model.config)
     if not layers:
         raise ModelError(f"{folder}: the model has no adapters to save")
-    if family is None:
-        raise ModelError(
-            f"{folder}: no stock class computes this model, and peft's files are in its names: "
-            + "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:1])
-        )
+    table = _table(folder, model)
     state: dict[str, Tensor] = {}
     ranks: dict[str, int] = {}
     alphas: dict[str, float] = {}
-    table = families.rules(family, model.config)
     for theirs, parts, transposed in _matrices(table):
-        change = _join([layers.get(part) for part in parts], [_layer(model, part) for part in parts])
-        if change is None:
+        ours = [_layer(model, part) for part in parts]
+        if not (found := [layer for layer in ours if isinstance(layer, LoraLinear)]):
             continue
-        a, b, scale = change
-        state[f"{ROOT}{theirs}.lora_A.weight"], state[f"{ROOT}{theirs}.lora_B.weight"] = a, b
+        # The changes of several layers are one: A's on top of each other, B's in blocks, each with its own scale.
+        scale = found[0].scale
+        blocks = [layer.lora_b * (layer.scale / scale) if layer in found else layer.weight[:, :0] for layer in ours]
+        a, b = torch.cat([layer.lora_a for layer in found]), torch.block_diag(*blocks)
+        state[f"{theirs}.lora_A.weight"], state[f"{theirs}.lora_B.weight"] = a, b
         ranks[theirs], alphas[theirs], flipped = len(a), scale * len(a), transposed
     extra = _learned(model, table)
-    state |= {f"{ROOT}{name}": tensor for name, tensor in extra.items()}
-    first = next(iter(ranks))
-    architecture = families.write(family, model.config, None)["architectures"][0]
+    first, head = next(iter(ranks)), model.config.head.kind
     config = {
         "peft_type": "LORA",
         "base_model_name_or_path": str(base),
         "inference_mode": True,
         **PLAIN,
-        "task_type": next((task for end, task in TASKS.items() if architecture.endswith(end)), None),
+        "task_type": TASKS.get(model.config.family if head == "lm" else head),
         "r": ranks[first],
         "lora_alpha": alphas[first],
         "lora_dropout": next(iter(layers.values())).dropout,
@@ -87,8 +79,9 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
         "fan_in_fan_out": flipped,
         "modules_to_save": sorted({name.rsplit(".", 1)[0] for name in extra}) or None,
     }
+    both = state | extra
     with files.publishing(folder) as new:
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, new / WEIGHTS, {"format": "pt"})
+        tensors.write_file(new / WEIGHTS, {f"{ROOT}{name}": value.detach().cpu() for name, value in both.items()})
         files.write_json(new / CONFIG, config)
     return folder
 
@@ -107,30 +100,24 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
     """Put the adapters of a folder, ours or peft's, on the model that they were trained on; return the model."""
     folder = Path(folder)
     config = files.read_json(folder / CONFIG, ModelError)
-    family, _ = stock(model.config)
-    if family is None:
-        raise ModelError(f"{folder}: no stock class computes the model, and peft's files are in the names of one")
+    table = _table(folder, model)
     for key, value in PLAIN.items():
         if config.get(key, value) not in (value, None):
             raise ModelError(f"{folder / CONFIG}: {key} = {config[key]!r} is not supported, expected {value!r}")
-    try:
-        state = {key.removeprefix(ROOT): tensor for key, tensor in load_file(folder / WEIGHTS).items()}
-    except (SafetensorError, OSError) as broken:
-        raise ModelError(f"{folder / WEIGHTS}: not a whole safetensors file: {broken}") from broken
-    table = families.rules(family, model.config)
+    state = {key.removeprefix(ROOT): tensor for key, tensor in tensors.read_file(folder / WEIGHTS).items()}
     for theirs, parts, _ in _matrices(table):
         a, b = (state.pop(f"{theirs}.lora_{which}.weight", None) for which in "AB")
         if a is None or b is None:
             continue
-        rank, alpha = len(a), _pattern(config, "alpha_pattern", theirs, config["lora_alpha"])
-        sizes = [_layer(model, part).out_features for part in parts]
-        if b.shape[0] != sum(sizes) or a.shape[1] != _layer(model, parts[0]).in_features or b.shape[1] != rank:
+        ours = [_layer(model, part) for part in parts]
+        sizes, width = [layer.out_features for layer in ours], ours[0].in_features
+        if b.shape != (sum(sizes), len(a)) or a.shape[1] != width:
             raise ModelError(
                 f"{folder / WEIGHTS}: {theirs}: an adapter of {a.shape[1]} to {b.shape[0]} does not fit "
-                f"a layer of {_layer(model, parts[0]).in_features} to {sum(sizes)}"
+                f"a layer of {width} to {sum(sizes)}"
             )
         for part, rows in zip(parts, b.split(sizes), strict=True):
-            layer = put(model, part, rank, float(alpha), float(config.get("lora_dropout") or 0.0))
+            layer = put(model, part, len(a), _alpha(config, theirs), float(config.get("lora_dropout") or 0.0))
             with torch.no_grad():
                 layer.lora_a.copy_(a)
                 layer.lora_b.copy_(rows)
@@ -172,24 +159,18 @@ def _layer(model: Transformer, name: str) -> Any:
     return model.get_submodule(name)
 
 
-def _join(found: list[LoraLinear | None], layers: list[Any]) -> tuple[Tensor, Tensor, float] | None:
-    """Return one change of several: A's on top of each other, B's in blocks; a scale that differs goes into B."""
-    present = [layer for layer in found if layer is not None]
-    if not present:
-        return None
-    scale, at, row = present[0].scale, 0, 0
-    a = torch.cat([layer.lora_a.detach() for layer in present]).cpu()
-    b = a.new_zeros(sum(layer.out_features for layer in layers), len(a))
-    for layer, change in zip(layers, found, strict=True):
-        if change is not None:
-            block = change.lora_b.detach().cpu() * (change.scale / scale)
-            b[row : row + layer.out_features, at : at + change.rank] = block
-            at += change.rank
-        row += layer.out_features
-    return a, b, scale
+def _table(folder: Path, model: Transformer) -> rules.Table:
+    """Return the names of a model's weights in the stock class, in which peft's files are."""
+    family, reasons = stock(model.config)
+    if family is None:
+        name, reason = next(iter(reasons.items()))
+        raise ModelError(
+            f"{folder}: peft's files need a stock class, and no stock class computes the model: {name}: {reason}"
+        )
+    return families.rules(family, model.config)
 
 
-def _pattern(config: Mapping[str, Any], key: str, name: str, default: Any) -> Any:
-    """Return the value of a peft pattern for a module; its keys are names or ends of names."""
-    found = [value for end, value in (config.get(key) or {}).items() if name == end or name.endswith(f".{end}")]
-    return found[0] if found else default
+def _alpha(config: Mapping[str, Any], name: str) -> float:
+    """Return the alpha of a module; the keys of a pattern of peft are names or ends of names."""
+    patterns = config.get("alpha_pattern") or {}
+    return float(next((at for end, at in patterns.items() if f".{name}".endswith(f".{end}")), config["lora_alpha"]))

@@ -18,29 +18,28 @@ def purpose(config: ModelConfig, record: Mapping[str, Any]) -> str:
     return "fill-mask" if config.family == "encoder" else "text-generation"
 
 
-def card(config: ModelConfig, architecture: str | None, parameters: int, record: Mapping[str, Any]) -> str:
-    """Return the text of a model card; `architecture` is the stock class that loads the folder, or None."""
+def card(config: ModelConfig, record: Mapping[str, Any]) -> str:
+    """Return the text of the card of a model, whose trivium.json is `record`."""
+    architecture = record["stock"]
     header = {
         "library_name": "transformers" if architecture else "trivium",
         "pipeline_tag": purpose(config, record),
         "tags": f"[trivium, {config.family}]",
     }
-    shape = {
-        "parameters": f"{parameters:,}",
+    shape: dict[str, Any] = {
+        "parameters": f"{record['parameters']:,}",
         "vocabulary": f"{config.vocab_size:,}",
         "width": config.hidden_size,
         "context": config.context,
-        **{f"{name} layers": stack.layers for name, stack in config.stacks.items()},
-        **{
-            f"{name} heads": f"{stack.heads} ({stack.kv_heads or stack.heads} kv)"
-            for name, stack in config.stacks.items()
-        },
-        "stock class": architecture or "none: trivium.json describes it",
     }
+    for name, stack in config.stacks.items():
+        shape[f"{name} layers"] = stack.layers
+        shape[f"{name} heads"] = f"{stack.heads} ({stack.kv_heads or stack.heads} kv)"
+    shape["stock class"] = architecture or "none: trivium.json describes it"
     lines = ["---", *(f"{key}: {value}" for key, value in header.items()), "---", ""]
     lines += [f"# {str(record.get('name') or 'A model').title()} made with Trivium", "", "| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in shape.items()]
-    if isinstance(evaluation := record.get("evaluation"), Mapping) and evaluation:
+    if evaluation := record.get("evaluation"):
         lines += ["", "## Evaluation", "", "| measure | value |", "|---|---|"]
         rows = {key: value for key, value in evaluation.items() if isinstance(value, int | float)}
         for task, found in evaluation.items():
@@ -48,7 +47,7 @@ def card(config: ModelConfig, architecture: str | None, parameters: int, record:
                 rows |= {f"{task}: {key}": value for key, value in found.items() if isinstance(value, int | float)}
         lines += [f"| {key} | {value:.4g} |" for key, value in rows.items()]
     lines += ["", "## Use", "", "```python", "import trivium", 'model = trivium.load("this folder")']
-    if "labels" in type(config.head).model_fields and config.head.kind == "classify":
+    if config.head.kind == "classify":
         lines += ['print(model.classify(["Once upon a time"]))']
     elif record.get("pool"):
         lines += ['print(model.embed(["Once upon a time"]))']

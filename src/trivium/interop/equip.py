@@ -39,8 +39,7 @@ def equip(transformer: Transformer, new: Head) -> Transformer:
         return transformer
     made = Transformer(old.model_copy(update={"head": new}))
     state = {name: value for name, value in transformer.state_dict().items() if not name.startswith("head.")}
-    fresh = {name: value for name, value in made.state_dict().items() if name.startswith("head.")}
-    made.load_state_dict(fresh | state)
+    made.load_state_dict(made.state_dict() | state)
     return made.to(transformer.tokens.weight.device, transformer.tokens.weight.dtype).train(transformer.training)
 
 
@@ -53,7 +52,11 @@ def sentence_files(pool: str, config: ModelConfig) -> dict[str, Any]:
             for i, (path, name) in enumerate(steps.items())
         ],
         "sentence_bert_config.json": {"max_seq_length": config.context, "do_lower_case": False},
-        "1_Pooling/config.json": pooling(pool, config),
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": config.hidden_size,
+            **{mode: name == pool for name, mode in MODES.items()},
+            "pooling_mode_max_tokens": False,
+        },
         "2_Normalize/config.json": {},
     }
 
@@ -62,12 +65,3 @@ def pool_of(tree: dict[str, Any]) -> str | None:
     """Return our pooling of a `1_Pooling/config.json`, or None if we do not have it."""
     on = {name for name, value in tree.items() if name.startswith("pooling_mode_") and value is True}
     return next((name for name, mode in MODES.items() if on == {mode}), None)
-
-
-def pooling(pool: str, config: ModelConfig) -> dict[str, Any]:
-    """Return the `1_Pooling/config.json` of sentence-transformers."""
-    return {
-        "word_embedding_dimension": config.hidden_size,
-        **{mode: name == pool for name, mode in MODES.items()},
-        "pooling_mode_max_tokens": False,
-    }

@@ -12,13 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop import families, hub
+from trivium.interop import families
 from trivium.interop.families import by_type, obstacle
+from trivium.interop.hub import Folder
 from trivium.interop.rules import Rule, to_theirs
 from trivium.model.attention.pattern import Causal
 from trivium.model.config import ModelConfig
@@ -51,35 +51,31 @@ SPLITS = {
 """(Pattern, whether whole words skip merges) -> the name that llama.cpp has for this split; None is GPT-2's."""
 
 
-def write(
-    file: str | Path,
-    transformer: torch.nn.Module,
-    tokenizer: Tokenizer | None,
-    stop_ids: Sequence[int] = (),
-    quantize: str | None = None,
-    name: str = "trivium",
-) -> Path:
+def write(file: str | Path, model: Folder, quantize: str | None = None, name: str = "trivium") -> Path:
     """Write a GGUF file, whole or not at all; `quantize` None keeps float32, "q8_0" stores matrices in 8 bits.
 
-    `stop_ids` end a text. What llama.cpp has not is a ModelError.
+    What llama.cpp has not is a ModelError.
     """
-    gguf, file = _package(), Path(file)
+    try:
+        import gguf
+    except ImportError as missing:
+        raise ConfigError("writing GGUF needs the package gguf: pip install 'trivium[export]'") from missing
+    file, config, tokenizer = Path(file), model.config, model.tokenizer
     if quantize not in TYPES:
         raise ConfigError(f"quantize: expected one of {', '.join(filter(None, TYPES))}, found {quantize!r}")
     if file.is_dir():
         raise ConfigError(f"{file}: expected a file to write, found a folder")
     if tokenizer is None:
         raise ModelError("this model has no tokenizer (no tokenizer.json), and a GGUF file needs one")
-    config = hub.unwrap(transformer).config
     arch = architecture(config)
-    state = _state(gguf, arch, config, collect(transformer))
+    state = _state(gguf, arch, config, collect(model.transformer))
     kind = gguf.GGMLQuantizationType[TYPES[quantize]]
     with files.writing(file) as handle:
         writer = gguf.GGUFWriter(handle.name, arch)  # opens the temporary file a second time
         writer.add_name(name)
         writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantize else gguf.LlamaFileType.ALL_F32)
         _sizes(writer, config)
-        _tokenizer(gguf, writer, tokenizer, stop_ids, config.vocab_size)
+        _tokenizer(gguf, writer, tokenizer, model.stop_ids, config.vocab_size)
         for key, tensor in state.items():
             data = tensor.float().contiguous().numpy()
             if not quantize or tensor.dim() < 2 or key.startswith("position"):
@@ -95,14 +91,6 @@ def write(
         finally:
             writer.close()
     return file
-
-
-def _package() -> ModuleType:
-    try:
-        import gguf
-    except ImportError as missing:
-        raise ConfigError("writing GGUF needs the package gguf: pip install 'trivium[export]'") from missing
-    return gguf
 
 
 def architecture(config: ModelConfig) -> str:

@@ -24,7 +24,7 @@ from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM
 from trivium.model.transformer import Transformer
-from trivium.model.weights import WRAPPERS, collect, empty, fill, slots
+from trivium.model.weights import collect, empty, fill, slots
 from trivium.token.template import stop_ids
 from trivium.token.tokenizer import Tokenizer
 
@@ -65,49 +65,43 @@ class Folder:
         return self.transformer.config
 
 
-def save(
-    folder: str | Path,
-    transformer: torch.nn.Module,
-    tokenizer: Tokenizer | None = None,
-    record: Mapping[str, Any] | None = None,
-    shard_bytes: int = 5_000_000_000,
-    start: int | None = None,
-    forced: Mapping[str, int] | None = None,
-) -> Path:
+def save(folder: str | Path, model: Folder) -> Path:
     """Write a model folder, whole or not at all, in place of an older one.
 
-    `start` and `forced` are as in `Folder`; a start of None is that of the stock class.
-    `record` is kept in trivium.json (recipe, data manifest hash, evaluation); `name` and `evaluation` stand in the
-    model card too. A folder that holds anything but a model is a ModelError.
+    A start of None is that of the stock class. The record is kept in trivium.json; its `name` and `evaluation` stand
+    in the model card too. A folder that holds anything but a model is a ModelError.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{folder}: expected a folder, found a file")
     if folder.is_dir() and (other := next((f for f in folder.iterdir() if not WRITTEN.fullmatch(f.name)), None)):
         raise ModelError(f"{folder}: holds {other.name}, which is no part of a model; choose another folder")
-    config = unwrap(transformer).config
+    config, tokenizer = model.config, model.tokenizer
     if tokenizer and tokenizer.size > config.vocab_size:
         raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {config.vocab_size}")
     vocabulary = tokenizer.vocabulary if tokenizer else None
     family, reasons = stock(config, vocabulary)
-    state = collect(transformer)
-    parameters = sum(tensor.numel() for tensor in state.values())
+    state = collect(model.transformer)
+    dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
+    about = _about(model.record, config)
+    about |= {"parameters": sum(tensor.numel() for tensor in state.values()), "stock": None}
     tree: dict[str, Any] = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
     if family:
         tree = families.write(family, config, vocabulary)
         state = rules.to_theirs(state, families.rules(family, config))
-    generation = _generation(tokenizer, tree, start, forced or {})
+        about["stock"] = tree["architectures"][0]
+    else:
+        about["reasons"] = reasons
+    generation = _generation(model, tree)
     tree |= {key: generation[key] for key in (START, *FORCED.values()) if key in tree and key in generation}
-    dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
-    about = _about(record or {}, config, parameters, tree["architectures"][0] if family else None, reasons)
     with files.publishing(folder) as new:
-        tensors.write(new, state, shard_bytes)
+        tensors.write(new, state)
         files.write_json(new / "config.json", {**tree, "dtype": dtype, "torch_dtype": dtype})
         if config.decoder and isinstance(config.head, LM):
             files.write_json(new / GENERATION, generation)
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
-        files.write_text(new / "README.md", card(config, about["stock"], parameters, about))
+        files.write_text(new / "README.md", card(config, about))
         if family and "pool" in about:
             for name, content in equip.sentence_files(about["pool"], config).items():
                 files.write_json(new / name, content)
@@ -115,31 +109,21 @@ def save(
     return folder
 
 
-def _about(
-    record: Mapping[str, Any],
-    config: ModelConfig,
-    parameters: int,
-    architecture: str | None,
-    reasons: Mapping[str, str],
-) -> dict[str, Any]:
-    """Return what trivium.json holds. It names the files of own kinds, and never says where they lie."""
-    about: dict[str, Any] = {**record, "format": FORMAT, "model": dump(config), "parameters": parameters}
-    own = [*record.get("imports", []), *plugin.needed(classes(config))]
-    about["stock"] = architecture
-    if own:
+def _about(record: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
+    """Return a record with the config. It names the files of own kinds, and never says where they lie."""
+    about: dict[str, Any] = {**record, "format": FORMAT, "model": dump(config)}
+    if own := [*record.get("imports", []), *plugin.needed(classes(config))]:
         about["imports"] = list({source["file"]: source for source in own}.values())
     if paths := record.get("recipe", {}).get("imports"):
         about["recipe"] = {**record["recipe"], "imports": [Path(path).name for path in paths]}
-    return {**about, "reasons": dict(reasons)} if reasons else about
+    return about
 
 
-def _generation(
-    tokenizer: Tokenizer | None, tree: Mapping[str, Any], start: int | None, forced: Mapping[str, int]
-) -> dict[str, Any]:
-    found: dict[str, Any] = {FORCED[place]: index for place, index in forced.items()}
-    if (start := tree.get(START) if start is None else start) is not None:
+def _generation(model: Folder, tree: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {FORCED[place]: index for place, index in model.forced.items()}
+    if (start := tree.get(START) if model.start is None else model.start) is not None:
         found[START] = start
-    if tokenizer:
+    if tokenizer := model.tokenizer:
         found |= {"bos_token_id": tokenizer.vocabulary.bos, "pad_token_id": tokenizer.vocabulary.pad}
         found["eos_token_id"] = list(stop_ids(tokenizer)) or None
     return found
@@ -158,8 +142,8 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         found = load(adapter.base(folder), dtype)
         merge(adapter.load_adapter(folder, found.transformer))
         return found
-    tree, about = _object(folder / "config.json"), _object(folder / "trivium.json", optional=True)
-    config, family = _describe(folder, tree or {}, about or {})
+    tree, about = _object(folder / "config.json") or {}, _object(folder / "trivium.json", optional=True) or {}
+    config, family = _describe(folder, tree, about)
     tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
     if tokenizer and tokenizer.size > config.vocab_size:
         place = folder / "tokenizer.json"
@@ -176,14 +160,16 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     except ModelError as wrong:
         raise ModelError(f"{folder}: {wrong}") from wrong
     fill(transformer, state, str(folder))
-    record = {key: value for key, value in (about or {}).items() if key not in OURS}
+    record = {key: value for key, value in about.items() if key not in OURS}
     pooling = _object(folder / "1_Pooling" / "config.json", optional=True)
     if pooling and "pool" not in record and (pool := equip.pool_of(pooling)) is not None:
         record["pool"] = pool
     said = _object(folder / GENERATION, optional=True)
-    place = folder / ("config.json" if said is None else GENERATION)
-    start, forced = _ends(tree or {}, said, place, config.vocab_size)
-    return Folder(transformer.eval(), tokenizer, _stops(tree or {}, said or {}, tokenizer), start, forced, record)
+    start = (said or {}).get(START, tree.get(START))
+    place = folder / ("config.json" if said is None else GENERATION)  # forced ids count where the stock classes ask
+    forced = _forced(tree if said is None else said, place, config.vocab_size)
+    stops = _stops(tree, said or {}, tokenizer)
+    return Folder(transformer.eval(), tokenizer, stops, start if isinstance(start, int) else None, forced, record)
 
 
 def _object(file: Path, optional: bool = False) -> dict[str, Any] | None:
@@ -226,24 +212,18 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
     return written or config, family
 
 
-def _ends(
-    tree: dict[str, Any], generation: dict[str, Any] | None, file: Path, size: int
-) -> tuple[int | None, dict[str, int]]:
-    """Return the start and the forced ids.
-
-    As in the stock classes, config.json counts for forced ids only where there is no generation_config.json.
-    """
-    start = (generation or {}).get(START, tree.get(START))
+def _forced(tree: dict[str, Any], file: Path, size: int) -> dict[str, int]:
+    """Return the forced ids of a file; an index that is none is a ModelError."""
     forced: dict[str, int] = {}
     for place, key in FORCED.items():
-        index = (tree if generation is None else generation).get(key)
+        index = tree.get(key)
         index = index[0] if isinstance(index, list) and len(index) == 1 else index
         if index is None:
             continue
         if type(index) is not int or not 0 <= index < size:
             raise ModelError(f"{file}: {key}: expected one id from 0 to {size - 1}, found {index!r}")
         forced[place] = index
-    return start if isinstance(start, int) else None, forced
+    return forced
 
 
 def _stops(tree: dict[str, Any], generation: dict[str, Any], tokenizer: Tokenizer | None) -> tuple[int, ...]:
@@ -253,15 +233,6 @@ def _stops(tree: dict[str, Any], generation: dict[str, Any], tokenizer: Tokenize
         found += source if isinstance(source, list) else [source]
     found += stop_ids(tokenizer) if tokenizer else ()
     return tuple(dict.fromkeys(i for i in found if isinstance(i, int)))
-
-
-def unwrap(transformer: torch.nn.Module) -> Transformer:
-    """Return the Transformer inside compilation and data-parallel wrappers."""
-    while not isinstance(transformer, Transformer):
-        inner = next((getattr(transformer, name) for name in WRAPPERS if hasattr(transformer, name)), None)
-        assert inner is not None, f"expected a Transformer, found {type(transformer).__name__}"
-        transformer = inner
-    return transformer
 
 
 def _line(error: Exception) -> str:

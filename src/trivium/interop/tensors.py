@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,21 +12,29 @@ from trivium.base.errors import ModelError, TriviumError
 from trivium.model.weights import State
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+SHARD_BYTES = 5_000_000_000
 
 
 def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> State:
     """Read every tensor of a folder, floating ones as `dtype` (None: as stored)."""
     state: State = {}
     for file in _files(folder):
-        try:
-            with safe_open(file, framework="pt") as handle:
-                for key in handle.keys():  # noqa: SIM118  (not a dict)
-                    tensor = handle.get_tensor(key)
-                    state[key] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
-        except FileNotFoundError as missing:
-            raise ModelError(f"{file}: no such file, but {INDEX} names it") from missing
-        except (SafetensorError, OSError) as broken:
-            raise ModelError(f"{file}: not a whole safetensors file: {broken}; download or save it again") from broken
+        if not file.is_file():
+            raise ModelError(f"{file}: no such file, but {INDEX} names it")
+        state |= read_file(file, dtype)
+    return state
+
+
+def read_file(file: Path, dtype: torch.dtype | None = None) -> State:
+    """Read every tensor of a file, floating ones as `dtype` (None: as stored)."""
+    state: State = {}
+    try:
+        with safe_open(file, framework="pt") as handle:
+            for key in handle.keys():  # noqa: SIM118  (not a dict)
+                tensor = handle.get_tensor(key)
+                state[key] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+    except (SafetensorError, OSError) as broken:
+        raise ModelError(f"{file}: not a whole safetensors file: {broken}; download or save it again") from broken
     return state
 
 
@@ -49,29 +56,27 @@ def _files(folder: Path) -> list[Path]:
     raise ModelError(f"{folder / SINGLE}: no such file, and no {INDEX} either")
 
 
-def write(folder: Path, state: State, shard_bytes: int) -> None:
+def write(folder: Path, state: State, shard_bytes: int = SHARD_BYTES) -> None:
     """Write a state as one file, or as several of at most `shard_bytes` and their index; a tensor is never cut."""
     groups: list[State] = [{}]
-    size = 0
     for name, tensor in state.items():
-        if groups[-1] and size + tensor.nbytes > shard_bytes:
+        if groups[-1] and sum(one.nbytes for one in groups[-1].values()) + tensor.nbytes > shard_bytes:
             groups.append({})
-            size = 0
         groups[-1][name] = tensor
-        size += tensor.nbytes
     if len(groups) == 1:
-        _save(folder / SINGLE, state)
+        write_file(folder / SINGLE, state)
         return
     table: dict[str, str] = {}
     for number, group in enumerate(groups, start=1):
         name = f"model-{number:05d}-of-{len(groups):05d}.safetensors"
-        _save(folder / name, group)
+        write_file(folder / name, group)
         table.update(dict.fromkeys(group, name))
-    total: dict[str, Any] = {"total_size": sum(tensor.nbytes for tensor in state.values())}
-    files.write_json(folder / INDEX, {"metadata": total, "weight_map": table})
+    total = sum(tensor.nbytes for tensor in state.values())
+    files.write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": table})
 
 
-def _save(file: Path, state: State) -> None:
+def write_file(file: Path, state: State) -> None:
+    """Write a state as one file, and flush it to the disk."""
     try:
         file.touch()
         mode = file.stat().st_mode  # safetensors would make it unreadable to others
