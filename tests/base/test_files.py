@@ -192,3 +192,14 @@ def test_a_fingerprint_knows_the_tree_and_not_the_order_of_its_keys():
     one, other = {"a": 1, "b": [1, 2]}, {"b": [1, 2], "a": 1}
     assert files.fingerprint(one) == files.fingerprint(other) == files.fingerprint(json.loads(json.dumps(one)))
     assert files.fingerprint(one) != files.fingerprint({"a": 1, "b": [2, 1]})
+
+
+def test_a_lock_is_held_by_one_and_ends_with_its_block(tmp_path) -> None:
+    path = tmp_path / "new" / ".lock"
+    with files.locked(path) as first, files.locked(path) as second:
+        assert first and not second
+    with files.locked(path) as again:
+        assert again
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TriviumError, match="cannot write"), files.locked(tmp_path / "file" / ".lock"):
+        pass

@@ -4,6 +4,7 @@ Every file is written under a temporary name, flushed to the disk and renamed; t
 So a reader never finds a half-written file under its final name.
 """
 
+import fcntl
 import glob
 import hashlib
 import json
@@ -130,6 +131,27 @@ def publishing(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         if old.exists():
             shutil.rmtree(old, ignore_errors=True) if folder.exists() else os.replace(old, folder)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Yield whether this process alone holds the lock file `path`; the lock ends with the block, or with the process.
+
+    Raise TriviumError where the file cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path, os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise TriviumError(f"{path.parent}: cannot write: {error.strerror}") from error
+    try:
+        mine = False
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = True
+        yield mine
+    finally:
+        os.close(lock)
 
 
 def xxh3(path: str | Path) -> str:

@@ -100,7 +100,7 @@ class Chat:
     @property
     def _context(self) -> int:
         config = self.transformer.config
-        return config.context if config.limit is None else min(config.context, config.limit)
+        return min(config.context, config.limit or config.context)
 
     def save(self, path: str | Path) -> None:
         """Write the history as one JSON line for training: a `dialogue` and its `response`."""

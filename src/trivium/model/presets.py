@@ -149,8 +149,7 @@ def expand(data: Tree) -> tuple[Tree, Tree]:
     depth = above.pop("depth", DEFAULT_DEPTH)
     if not isinstance(depth, int) or depth < 1:
         raise ValueError(f"depth: expected a whole number above 0, found {depth!r}")
-    below = {**PRESETS[name], "hidden_size": 64 * depth}
-    stacks = {
-        name: {"layers": depth, "heads": depth, **below[name]} for name in ("encoder", "decoder") if name in below
-    }
-    return {**below, **stacks}, above
+    below: Tree = {**PRESETS[name], "hidden_size": 64 * depth}
+    for stack in below.keys() & {"encoder", "decoder"}:
+        below[stack] = {"layers": depth, "heads": depth, **below[stack]}
+    return below, above

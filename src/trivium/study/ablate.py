@@ -6,12 +6,11 @@ workers, or several machines that share a disk and get the same command, take di
 """
 
 import contextlib
-import fcntl
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing import connection
 from pathlib import Path
@@ -22,7 +21,7 @@ import torch
 from trivium.base import plugin
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
-from trivium.base.files import fingerprint, read_json, write_json
+from trivium.base.files import fingerprint, locked, read_json, write_json
 from trivium.base.log import duration, say
 from trivium.study import verdict
 from trivium.study.grid import Axis, Cell, Match, base_steps, budget, config_of, count, lay_out, matched
@@ -129,7 +128,7 @@ def work(folder: Path, tree: dict[str, Any], imports: Sequence[str], threads: in
     """Train one cell and seed and write its result: the main function of a process."""
     os.setsid()  # the parent gets the signals of the terminal, and passes them on
     torch.set_num_threads(threads)
-    with open(folder / "log.txt", "a", encoding="utf-8", buffering=1) as log, _claimed(folder) as mine:
+    with open(folder / "log.txt", "a", encoding="utf-8", buffering=1) as log, locked(folder / ".claim") as mine:
         if not mine:
             sys.exit(BUSY)
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
@@ -170,19 +169,6 @@ def _done(job: Job) -> bool:
         if old.replace(data=data) == job.recipe:
             return True
     raise TriviumError(f"{job.folder}: holds a run of another recipe or budget; name another folder")
-
-
-@contextlib.contextmanager
-def _claimed(folder: Path) -> Iterator[bool]:
-    """Yield whether this process may work here; the lock ends with the process."""
-    lock = os.open(folder / ".claim", os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(lock)
 
 
 def _threads(workers: int) -> int:

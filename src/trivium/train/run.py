@@ -1,6 +1,5 @@
 """The folder of a run: recipe, environment, metrics, and a lock so that two runs never share it."""
 
-import fcntl
 import json
 import os
 import platform
@@ -17,7 +16,7 @@ import torch
 
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
-from trivium.base.files import read_json, write_json, write_text
+from trivium.base.files import locked, read_json, write_json, write_text
 from trivium.base.log import warn
 from trivium.train.recipe import Recipe
 
@@ -89,7 +88,9 @@ def open_run(
         yield
         return
     record = {"recipe": dump(recipe), **facts}
-    with _locked(folder):
+    with locked(folder / ".lock") as mine:
+        if not mine:
+            raise TriviumError(f"{folder}: another run uses this folder; wait for it, or name another folder")
         path = folder / "recipe.json"
         if path.exists():
             if not resume:
@@ -101,23 +102,6 @@ def open_run(
         write_json(path, record)
         write_json(folder / "environment.json", {**environment(), **machine})
         yield
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR)
-    except OSError as error:
-        raise TriviumError(f"{folder}: cannot write: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise TriviumError(f"{folder}: another run uses this folder; wait for it, or name another folder") from None
-        yield
-    finally:
-        os.close(lock)
 
 
 def _compare(old: Any, new: Any, path: Path, key: str = "") -> None:
