@@ -135,7 +135,10 @@ def confusion(found: Mapping[str, Any], out: Path) -> Path | None:
     """
     if "confusion" not in found:
         return None
-    counts, names = np.array(found["confusion"]), [_brief(name) for name in found["labels"]]
+    counts, names = (
+        np.array(found["confusion"]),
+        [f"{name[:21]}..." if len(name) > 24 else name for name in found["labels"]],
+    )
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     many = len(names) > FEW
     side, size = min(14.0, 3.2 + (0.09 if many else 0.6) * len(names)), 4 if many else 9
@@ -181,10 +184,6 @@ def save(figure: Any, out: str | Path) -> None:
     """Write a figure as a PNG file, whole or not at all."""
     with writing(out) as handle:
         handle.write(png(figure))
-
-
-def _brief(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:21]}..."
 
 
 def _finite(value: Any) -> bool:

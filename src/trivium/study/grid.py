@@ -110,10 +110,10 @@ def lay_out(
     cells = {"base": Cell("base", base)}
     used: set[str] = set()
 
-    def cell(choice: dict[int, int]) -> str:
-        changes = [f"{axes[axis].key}={axes[axis].values[value][1]}" for axis, value in choice.items()]
+    def cell(choice: dict[int, tuple[str, str]]) -> str:
+        changes = [f"{axes[axis].key}={value}" for axis, (_, value) in sorted(choice.items())]
         recipe = read_recipe(path, [*overrides, *changes])
-        name = "_".join(f"{names[axis]}-{_slug(axes[axis].values[value][0])}" for axis, value in choice.items())
+        name = "_".join(f"{names[axis]}-{_slug(label)}" for axis, (label, _) in sorted(choice.items()))
         known = next((one.name for one in cells.values() if one.recipe == recipe), None)
         if known is None:
             known = name if name not in cells else f"{name}-{len(cells)}"
@@ -124,13 +124,10 @@ def lay_out(
     comparisons = []
     for axis, name in enumerate(names):
         others = [other for other in range(len(axes)) if other != axis] if cross else []
-        for beside in product(*(range(len(axes[other].values)) for other in others)):
+        for beside in product(*(axes[other].values for other in others)):
             rest = dict(zip(others, beside, strict=True))
-            row = [
-                (label, cell(dict(sorted({**rest, axis: value}.items()))))
-                for value, (label, _) in enumerate(axes[axis].values)
-            ]
-            told = ", ".join(f"{names[other]} {axes[other].values[value][0]}" for other, value in rest.items())
+            row = [(label, cell({**rest, axis: (label, value)})) for label, value in axes[axis].values]
+            told = ", ".join(f"{names[other]} {label}" for other, (label, _) in rest.items())
             comparisons.append(Comparison(name, told, row))
     return base, [one for one in cells.values() if one.name in used], comparisons
 
