@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 
 import pytest
 import zstandard
@@ -124,3 +125,22 @@ def test_conll_sentences_end_at_blank_lines(tmp_path):
     ]
     with pytest.raises(DataError, match=r"x\.conll:2: expected a word and its tag, found 'ran'"):
         list(rows(write(file, "Ann O\nran\n")))
+
+
+def conll(tmp_path, text, counts=None):
+    file = write(tmp_path / "x.conll", text)
+    return [[*zip(row["tokens"], row["tags"], strict=True)] for _, row in rows(file, counts=counts)]
+
+
+def test_a_word_of_conll_keeps_its_spaces_and_may_be_a_hash(tmp_path):
+    counts = Counter()
+    assert conll(tmp_path, "# id 1 2\n# O\n1 O\n\n# new\nParis B-LOC\n", counts) == [
+        [("#", "O"), ("1", "O")],
+        [("Paris", "B-LOC")],
+    ]
+    assert counts == {"line that begins with #, read as a comment": 2}
+    assert conll(tmp_path, "# text = New York\nNew York\tPROPN\tB-LOC \n#\tSYM\tO\n10\u00a0000\tNUM\tO\n") == [
+        [("New York", "B-LOC"), ("#", "O"), ("10\u00a0000", "O")]
+    ]
+    # Columns by blanks, comments with a tab, as many words as columns.
+    assert conll(tmp_path, "# id 1f\tdomain=x\nthe _ _ O\nsun _ _ O\n") == [[("the", "O"), ("sun", "O")]]

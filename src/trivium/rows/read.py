@@ -20,7 +20,7 @@ from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
 from trivium.corpus.read.encoding import EncodingName
-from trivium.rows import table
+from trivium.rows import cell, table
 from trivium.rows.notes import Notes
 from trivium.rows.record import TAIL, Conversation, Record
 
@@ -41,6 +41,8 @@ class RowReading(Config):
     """The key of the list of rows in a .json file that has several."""
     encoding: EncodingName | None = None
     """The encoding of files without a byte order mark; None is UTF-8, or the encoding that a whole file shows."""
+    separator: str | None = None
+    """What separates the labels in one text, such as "|" or ", "; None is one label."""
     without: Seq[str] = ()
     """Rows with one of these labels are left out and counted."""
     speakers: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {}
@@ -103,7 +105,7 @@ def parse(row: Mapping[str, Any], kind: type[Record], asking: bool = False) -> R
         if row[keys[field]] is None:
             raise ValueError(f"{keys[field]}: expected a value, found null")
     try:
-        return kind.model_validate({field: row[key] for field, key in keys.items() if row[key] is not None})
+        return cell.validated(kind, {field: row[key] for field, key in keys.items() if row[key] is not None})
     except ValidationError as wrong:
         raise ValueError(explain(wrong, keys)) from None
 
@@ -191,7 +193,7 @@ def _made(
     """Return make(record) of one row, in a tuple; None for a row whose label is left out."""
     kind = wanted or recognise(row, asking)
     try:
-        record = parse(row, kind, asking)
+        record = parse(cell.separated(row, kind, reading.separator), kind, asking)
         if reading.without and {*getattr(record, "labels", ())} & {*reading.without}:
             return None
         made = make(record)

@@ -10,7 +10,10 @@ A table does not know what a row means.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,12 @@ from trivium.corpus.read import records as tables
 from trivium.corpus.read import unpack
 from trivium.corpus.read.reading import Counts, Reading
 from trivium.corpus.read.text import TextFile
+from trivium.rows.cell import listed
 
 Row = tuple[str, dict[str, Any]]
 CONLL = (".conll", ".bio", ".iob", ".iob2")
+LOOKED = 1000
+"""The first lines of a CoNLL file that tell its columns and tags."""
 LARGEST_JSON = 1 << 30
 """The largest .json file in bytes, for it is read whole; larger data belong in .jsonl."""
 SPEAKERS = {"role", "from", "speaker"}
@@ -56,7 +62,8 @@ def rows(
             f"{path}: a .txt file of rows is a table: choose its columns by number, such as `--columns 1,2`"
         )
     else:
-        yield from _flat((f"{path}:{number}", row) for number, row in tables.rows(file))
+        made = listed if kind in (".csv", ".tsv") else dict
+        yield from _flat((f"{path}:{number}", made(row)) for number, row in tables.rows(file))
 
 
 def _first(path: Path, reading: Reading) -> str:
@@ -172,16 +179,19 @@ def _questions(where: str, article: dict[str, Any]) -> Iterator[Row]:
 
 
 def _numbered(file: TextFile, kind: str) -> Iterator[Row]:
-    """Yield the lines of a table without a header: cells are parted by tabs, in .csv as `records` finds out."""
+    """Yield the lines of a table without a header: cells are parted by tabs, in .csv as `records` finds out.
+
+    In .txt a quotation mark is always a letter.
+    """
     path = file.path
     if kind not in (".txt", ".tsv", ".csv"):
         raise ConfigError(f"columns: {path}: numbers are for .txt, .tsv and .csv; name the columns instead")
-    if kind == ".csv":
-        lines: Iterable[tuple[int, list[str]]] = tables.cells(file)
+    if kind != ".txt":
+        lines: Iterable[tuple[int, list[str]]] = tables.cells(file, "\t" * (kind == ".tsv"))
     else:
         lines = ((number, line.rstrip("\r\n").split("\t")) for number, line in _said(file))
     for number, cells in lines:
-        yield f"{path}:{number}", {str(i): cell for i, cell in enumerate(cells, start=1)}
+        yield f"{path}:{number}", listed({str(i): cell for i, cell in enumerate(cells, start=1)})
 
 
 def _said(file: TextFile) -> Iterator[tuple[int, str]]:
@@ -194,13 +204,27 @@ def _said(file: TextFile) -> Iterator[tuple[int, str]]:
 
 
 def _conll(file: TextFile) -> Iterator[Row]:
-    """Yield the sentences of a CoNLL file: each line is a word and its tag, the first and the last column."""
+    """Yield the sentences of a CoNLL file: each line is a word and its tag, the first and the last column.
+
+    Where the columns are parted by tabs, a word keeps its spaces. A line that begins with `#` is a comment, unless it
+    has the columns of the file and a tag that other lines have; comments are counted.
+    """
+    lines = file.lines()
+    head = list(islice(lines, LOOKED))
+    words = [line for _, line in head if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
+    tabs = any("\t" in line for line in words[:1])
+    part = partial(_columns, tabs=tabs)
+    width, known = len(part(words[0])) if words else 0, {part(line)[-1] for line in words}
     tokens: list[str] = []
     tags: list[str] = []
     begin, path = 1, file.path
-    for number, line in file.lines():
-        cells = line.split()
-        if cells and cells[0] not in ("-DOCSTART-", "#"):
+    for number, line in chain(head, lines):
+        cells = part(line)
+        if line.startswith("#") and not (
+            ("\t" in line) == tabs and len(cells) == width and (tabs or cells[-1] in known)
+        ):
+            file.counts["line that begins with #, read as a comment"] += 1
+        elif cells and not line.startswith("-DOCSTART-"):
             if len(cells) < 2:
                 raise DataError(f"{path}:{number}: expected a word and its tag, found {line.strip()!r:.60}")
             begin = begin if tokens else number
@@ -211,3 +235,15 @@ def _conll(file: TextFile) -> Iterator[Row]:
             tokens, tags = [], []
     if tokens:
         yield f"{path}:{begin}", {"tokens": tokens, "tags": tags}
+
+
+def _columns(line: str, tabs: bool) -> list[str]:
+    """Return the columns of a line, parted by tabs, or by runs of blanks; none of a blank line."""
+    line = line.rstrip("\r\n")
+    if not line.strip():
+        return []
+    return (
+        [cell.strip(" ") for cell in line.split("\t")]
+        if tabs and "\t" in line
+        else re.split("[ \t]+", line.strip(" \t"))
+    )

@@ -17,3 +17,28 @@ def test_parquet_is_read_in_batches(tmp_path):
 def test_rows_are_only_read_from_files_of_rows(tmp_path):
     with pytest.raises(DataError, match=r"a\.txt: expected a file of rows: \.jsonl"):
         list(read_rows(TextFile(write(tmp_path / "a.txt", "x"))))
+
+
+def tsv(tmp_path, text):
+    return [tuple(row.values()) for _, row in read_rows(TextFile(write(tmp_path / "a.tsv", text)))]
+
+
+def test_a_quotation_mark_in_tsv_is_a_letter_unless_the_whole_cell_is_quoted(tmp_path):
+    body = '"Never again, said one\tbad\nLovely\tgood\nno, she said, "\tgood\n"all ""of"" it"\t"x"\nthe "b" c\t"\n'
+    assert tsv(tmp_path, "text\tlabel\n" + body) == [
+        ('"Never again, said one', "bad"),
+        ("Lovely", "good"),
+        ('no, she said, "', "good"),
+        ('all "of" it', "x"),
+        ('the "b" c', '"'),
+    ]
+    assert tsv(tmp_path, 'text\tlabel\n"one\n\n\ttwo"\tgood\n"a"\tb\n') == [("one\n\n\ttwo", "good"), ("a", "b")]
+    with pytest.raises(DataError, match=r"a\.tsv:1: expected 2 columns, found 1"):
+        tsv(tmp_path, 'text\tlabel\n"open\nx\ty\n')
+
+
+def test_keys_that_arrow_fills_with_null_are_absent(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    made = [{"calls": [{"a": 1}]}, {"calls": [{"b": {"c": "x"}}]}, {"calls": [None]}, {"calls": None}]
+    parquet.write_table(pyarrow.Table.from_pylist(made), tmp_path / "a.parquet")
+    assert [row for _, row in read_rows(TextFile(tmp_path / "a.parquet"))] == made

@@ -22,10 +22,17 @@ def rows(path: Path, ratio: int, limit: int, wanted: Sequence[str] = ()) -> Iter
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, row
+                    yield number, {key: _present(value) for key, value in row.items()}
     except (arrow.ArrowException, OSError, UnicodeDecodeError) as broken:
         where = f" after row {number}" if number else ""
         raise DataError(f"{path}: cannot be read as parquet{where}: {str(broken).splitlines()[0]}") from None
+
+
+def _present(value: Any) -> Any:
+    """Return a value without the null keys of its structs: Arrow gives each struct every key of its column."""
+    if isinstance(value, dict):
+        return {key: _present(inner) for key, inner in value.items() if inner is not None}
+    return [_present(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _check(path: Path, facts: Any, columns: Sequence[str] | None, ratio: int, limit: int) -> None:

@@ -3,7 +3,8 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -64,7 +65,11 @@ def cells(file: TextFile, delimiter: str = "") -> Iterator[tuple[int, list[str]]
     head = list(islice(lines, SNIFFED))
     if head and (stated := STATED.fullmatch(head[0].strip("\ufeff\r\n"))):  # a line of spreadsheets
         delimiter, head[0] = stated[1], "\n"
-    table = csv.reader(chain(head, lines), delimiter=delimiter or delimiter_of(head), strict=True)
+    delimiter = delimiter or delimiter_of(head)
+    if delimiter == "\t":
+        yield from _tabbed(chain(head, lines), file.counts)
+        return
+    table = csv.reader(chain(head, lines), delimiter=delimiter, strict=True)
     try:
         for number, found in enumerate(table, start=1):
             if found:
@@ -73,6 +78,50 @@ def cells(file: TextFile, delimiter: str = "") -> Iterator[tuple[int, list[str]]
                 file.counts[BLANK] += 1
     except csv.Error as broken:
         raise DataError(f"{file.path}: line {table.line_num}: not CSV: {broken}") from None
+
+
+def _tabbed(lines: Iterable[str], counts: Counts) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number, cells) of lines with tabs: a quotation mark is a letter, unless the whole cell is quoted.
+
+    A line with a wrong number of cells may begin or hold a quoted cell with tabs or line ends in it.
+    """
+    source, ahead = enumerate(lines, start=1), deque[tuple[int, str]]()
+    following = lambda: ahead.popleft() if ahead else next(source, None)
+    width = 0
+    while (line := following()) is not None:
+        number, text = line
+        found = text.rstrip("\r\n").split("\t")
+        if found == [""]:
+            counts[BLANK] += 1
+            continue
+        width = width or len(found)
+        taken: list[tuple[int, str]] = []
+        if len(found) != width and '"' in text:
+            while (
+                text.count('"') % 2 and text.count("\t") < width - 1 and len(taken) < SNIFFED and (more := following())
+            ):
+                taken.append(more)
+                text += more[1]
+            if (whole := _quoted(text, width)) is not None:
+                yield number, whole
+                continue
+            ahead.extendleft(reversed(taken))
+        yield number, [_unquoted(cell) for cell in found]
+
+
+def _quoted(text: str, width: int) -> list[str] | None:
+    """Return the cells of lines as CSV parts them by tabs; None if they are not one row of this width."""
+    try:
+        found = list(csv.reader([text], delimiter="\t", strict=True))
+    except csv.Error:
+        return None
+    return found[0] if len(found) == 1 and len(found[0]) == width else None
+
+
+def _unquoted(cell: str) -> str:
+    inner = cell[1:-1]
+    whole = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner.replace('""', "")
+    return inner.replace('""', '"') if whole else cell
 
 
 def _without_nul(line: str, counts: Counts) -> str:

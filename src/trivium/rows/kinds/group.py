@@ -34,5 +34,5 @@ class TextGroup(Record, kind="group"):
         """Return one Example a text; the targets of the first are how many follow it, and a number for its label."""
         negatives = (self.negative,) if isinstance(self.negative, str) else self.negative
         first, *others = (lay([text], layout, counts) for text in (self.anchor, self.positive, *negatives))
-        label = -1 if self.label is None else int(fingerprint(str(self.label))[:15], 16)
+        label = -1 if self.label is None else int(fingerprint(str(self.label).strip())[:15], 16)
         return [replace(first, targets={"group": np.array(len(others)), "group_label": np.array(label)}), *others]

@@ -34,7 +34,7 @@ class TaggedWords(Record, kind="tagged"):
     @property
     def names(self) -> list[str]:
         """The tags by name, none in a row that only asks."""
-        return [str(tag) for tag in self.tags]
+        return [str(tag).strip() for tag in self.tags]
 
     def right(self) -> list[str]:
         """Return the tags by name; a row without tags is a ValueError."""

@@ -20,6 +20,7 @@ from trivium.base.types import Example
 from trivium.rows.record import Conversation, Record, lay, said, single
 from trivium.token.layout import Layout
 
+SPACES = "spaces around a label are left out"
 MINUS_ONE = (
     "label -1 is learned like any other; in many data sets it marks a row without a right label: "
     "data.rows.without='[\"-1\"]' leaves such rows out"
@@ -56,11 +57,11 @@ class LabelledText(Record, kind="label"):
     def labels(self) -> tuple[str, ...]:
         """The names of all labels."""
         found = self.label if isinstance(self.label, tuple) else () if self.label is None else (self.label,)
-        return tuple(str(label) for label in found)
+        return tuple(str(label).strip() for label in found)
 
     def _in_words(self) -> str:
         """Return the labels in words: one as it is, a list as `joined`."""
-        return joined(self.labels) if isinstance(self.label, tuple) else str(self.label)
+        return joined(self.labels) if isinstance(self.label, tuple) else self.labels[0]
 
     @property
     def texts(self) -> list[str]:
@@ -68,7 +69,9 @@ class LabelledText(Record, kind="label"):
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
 
     def remarks(self, words: bool) -> tuple[str, ...]:
-        return (MINUS_ONE,) if "-1" in self.labels else ()
+        given = self.label if isinstance(self.label, tuple) else (self.label,)
+        spaces = any(isinstance(label, str) and label != label.strip() for label in given)
+        return (MINUS_ONE,) * ("-1" in self.labels) + (SPACES,) * spaces
 
     def chat(self, speakers: Mapping[str, str]) -> Conversation:
         said(self.text, "text")

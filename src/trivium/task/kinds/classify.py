@@ -1,11 +1,14 @@
 """Classification of texts, or of pairs of texts."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from trivium import api
 from trivium.base.errors import DataError
+from trivium.base.log import warn
 from trivium.model.layer.score import SequenceClassification
+from trivium.rows.cell import separator_of
 from trivium.rows.kinds.text import LabelledText, in_order, parted
 from trivium.task.metric.label import label_metrics
 from trivium.task.task import RecordTask
@@ -28,7 +31,11 @@ class ClassifyTask(RecordTask, kind="classify"):
     def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
         rows = self.records(recipe.data.path, recipe.data.rows)
         labels = labels_of(recipe, (label for one in rows for label in one.labels))
-        return {"labels": labels, "multi_label": any(isinstance(one.label, tuple) for one in rows)}
+        multi_label = any(isinstance(one.label, tuple) for one in rows)
+        if not multi_label and (separator := separator_of(label for one in rows for label in one.labels)):
+            found = f"{', '.join(recipe.data.path)}: labels seem to be separated by {separator!r} in one cell"
+            warn(f"{found}; data.rows.separator={json.dumps(separator)} reads them as lists")
+        return {"labels": labels, "multi_label": multi_label}
 
     def check(self, model: api.Model, record: LabelledText) -> None:
         head: Any = model.config.head

@@ -52,7 +52,9 @@ class EmbedTask(RecordTask, kind="embed"):
         anchors, positives = (torch.stack(side) for side in zip(*answers, strict=True))
         asked, found = np.array([one.anchor for one in records]), np.array([one.positive for one in records])
         # The row number stands for a label that is missing, for it is equal to no other.
-        labels = np.array([f"row {i}" if one.label is None else f"label {one.label}" for i, one in enumerate(records)])
+        labels = np.array(
+            [f"row {i}" if one.label is None else f"label {one.label}".strip() for i, one in enumerate(records)]
+        )
         right = np.logical_or.reduce([key[:, None] == key for key in (asked, found, labels)])
         return ranking_metrics((anchors @ positives.T).numpy(), right, asked[:, None] == found)
 
