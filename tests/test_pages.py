@@ -67,12 +67,13 @@ def wrong(name: str, words: str) -> Iterator[str]:
 
 
 def module(parts: list[str]) -> bool:
-    """Whether the path is a module or folder of the package, or a name that stands in the module before it."""
+    """Whether the path is a module or folder of the package, or a name that the module before it binds."""
     if (SRC.joinpath(*parts)).is_dir() or SRC.joinpath(*parts).with_suffix(".py").is_file():
         return True
     file = SRC.joinpath(*parts[:-1]).with_suffix(".py")
     file = file if file.is_file() else SRC.joinpath(*parts[:-1], "__init__.py")
-    return file.is_file() and bool(re.search(rf"\b{parts[-1]}\b", file.read_text(encoding="utf-8")))
+    bound = rf"^(?:class|def) {parts[-1]}\b|^{parts[-1]}\b.*=|^(?:from|import) .*\b{parts[-1]}\b"
+    return file.is_file() and bool(re.search(bound, file.read_text(encoding="utf-8"), re.M))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

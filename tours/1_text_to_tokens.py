@@ -17,7 +17,9 @@ from trivium.corpus.clean.clean import clean
 from trivium.corpus.clean.filter import Light
 from trivium.corpus.clean.language import guess, identify
 from trivium.corpus.clean.web import Web
-from trivium.corpus.duplicates.cluster import Near, duplicates
+from trivium.corpus.duplicates.cluster import alike, digest, pairs, why
+from trivium.corpus.duplicates.shingle import normal
+from trivium.corpus.duplicates.signature import Near, signatures
 from trivium.corpus.read.reading import Reading
 from trivium.corpus.read.sources import read
 from trivium.data.pack import best_fit, concat
@@ -85,9 +87,12 @@ story = [f"{word} {number}" for number in range(6) for word in words.split()]
 changed = story.copy()
 changed[40] = "suddenly"
 others = {"copy.txt": text.upper(), "story.txt": " ".join(story), "edited.txt": " ".join(changed), "heron.txt": text}
-found = duplicates((((name, "1"), other) for name, other in others.items()), Near())
-for name in sorted(others):
-    print(f"   {name:<11} {found.get((name, '1'), 'keep')}")
+names = sorted(others)
+texts = [normal(others[name]) for name in names]
+bands, signed = signatures(texts, Near())
+kept_for, near_to = alike(pairs([digest(each) for each in texts]), signed, bands.T)
+for name, first, near in zip(names, kept_for, near_to, strict=True):
+    print(f"   {name:<11} {'keep' if first < 0 else why(names[first], names[near] if near >= 0 else None)}")
 
 title(6, "Tokenizer: byte-level BPE merges the most frequent pairs")
 corpus = [text] * 8 + [" ".join(story)] * 4

@@ -16,7 +16,7 @@ def test_each_step_shows_what_it_does(capsys: pytest.CaptureFixture[str]) -> Non
     assert [head[0] for head in heads] == list("123456789") and steps
     assert "file read as utf-16" in said and "doesn’t move" in said and "â€™" not in said.split("2. Clean")[1]
     assert "1 x front matter taken away" in said and said.count("Share this page") == 2
-    assert "near duplicate of edited.txt:1" in said and "exact duplicate of copy.txt:1" in said
+    assert "near duplicate of edited.txt" in said and "exact duplicate of copy.txt" in said
     assert "web    our page" in said and "light  noise     mostly no words" in said
     rows = [line.split() for line in said.split("   target\n")[1].splitlines() if line.startswith("   ")]
     assert rows[0][0] == "'<s>'" and rows[0][2:4] == ["0", "1"]
