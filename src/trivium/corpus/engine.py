@@ -60,7 +60,8 @@ class Local(Engine, kind="local"):
     """None is the number of cores that this process may use."""
 
     def do(self, work: Work, stage: Stage, shards: Sequence[int], done: Callable[[int], None]) -> None:
-        workers = min(len(shards), self.workers or _cores())
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = min(len(shards), self.workers or cores)
         if workers == 1:
             for count, shard in enumerate(shards, start=1):
                 if why := attempt(str(work.data), stage.name, shard):
@@ -112,11 +113,6 @@ def _serve(wire: Connection, folder: str, stage: str, imports: Sequence[str]) ->
     os.environ.setdefault("RAYON_NUM_THREADS", "1")
     for shard in iter(wire.recv, None):
         wire.send(attempt(folder, stage, shard, imports))
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use, or that exist where the system does not tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Ray(Engine, kind="ray"):

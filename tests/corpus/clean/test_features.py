@@ -14,16 +14,16 @@ def test_words_with_spaces_are_the_runs_between_them():
     assert ids.tolist() == [0, 1, 2, 0, 1, 3, 4, 5, 6]
     assert text.often.tolist() == [2, 2, 1, 1, 1, 1, 1] and text.with_letter == 7 / 9
     assert text.lines == ["The cat  sat.", "The cat", "12 — the end"]
-    units, lengths, often = text.units
-    assert units.dtype == np.uint64 and lengths.tolist() == [3, 3, 4, 3, 3, 2, 1, 3, 3] and often[3] == 2
+    units, ends, often = text.units
+    assert units.dtype == np.uint64 and np.diff(ends).tolist() == [3, 3, 4, 3, 3, 2, 1, 3, 3] and often[3] == 2
 
 
 def test_words_without_spaces_are_so_many_letters():
     text = Features("天气很好。\n天气 12", 2)
     assert text.step == 2 and text.words == 6 / 2 and text.visible == 9
     assert text.with_letter == 6 / 9
-    units, lengths, often = text.units
-    assert units.tolist() == [ord(one) for one in "天气很好。天气12"] and set(lengths.tolist()) == {1}
+    units, ends, often = text.units
+    assert units.tolist() == [ord(one) for one in "天气很好。天气12"] and ends.tolist() == list(range(10))
     assert often.tolist() == [2, 2, 1, 1, 1, 2, 2, 1, 1]
 
 

@@ -1,10 +1,10 @@
 from collections import Counter
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trivium.corpus.clean.features import Features
 from trivium.corpus.clean.repetition import Repetition, commonest, repeated
 from trivium.corpus.clean.web import Web
 
@@ -60,7 +60,5 @@ def test_a_run_that_ends_the_text_counts():
 
 @pytest.mark.parametrize("rules", [Repetition(commonest=(), repeated=()), Repetition()])
 def test_no_rule_and_no_text_are_no_repetition(rules):
-    none = np.zeros(0, np.uint64)
-    assert commonest(rules, 1, none, np.zeros(1, int), np.zeros(0, int)) is None
-    assert repeated(rules, 1, none, np.zeros(1, int)) is None
+    assert commonest(rules, Features("", 2)) is None and repeated(rules, Features("", 2)) is None
     assert reason(rules, "a word and another") is None

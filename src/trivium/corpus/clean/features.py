@@ -91,11 +91,15 @@ class Features:
 
     @cached_property
     def units(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For each word, or character where no spaces are written: its number (u64), its length, its frequency."""
+        """For N words, or characters where no spaces are written: numbers (u64 [N]), ends [N + 1], frequencies [N].
+
+        The ends are those of the units in characters, spaces left out; the first one is 0.
+        """
         if self.step > 1:
-            return self.codes.astype(np.uint64), np.ones(len(self.codes), np.int64), np.bincount(self.codes)[self.codes]
+            return self.codes.astype(np.uint64), np.arange(len(self.codes) + 1), np.bincount(self.codes)[self.codes]
         known, ids = self.numbered
-        return ids.astype(np.uint64), np.fromiter(map(len, known), np.int64, len(known))[ids], self.often[ids]
+        lengths = np.fromiter(map(len, known), np.int64, len(known))[ids]
+        return ids.astype(np.uint64), np.concatenate([[0], np.cumsum(lengths)]), self.often[ids]
 
 
 def repeats(parts: list[str]) -> tuple[int, int]:

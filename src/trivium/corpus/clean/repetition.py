@@ -34,18 +34,14 @@ class Repetition(Config):
         ):
             if count > share * len(parts) or length > chars * len(text.text):
                 return f"repeated {name}"
-        ids, lengths, often = text.units
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        return commonest(self, text.step, ids, ends, often) or repeated(self, text.step, ids, ends)
+        return commonest(self, text) or repeated(self, text)
 
 
-def commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray, often: np.ndarray) -> str | None:
-    """Say whether one run takes too much of a text of units `ids` [N] (u64).
-
-    `ends` [N + 1] are the ends of the units in characters, `often` [N] their frequencies, `step` the units in a word.
-    """
+def commonest(rules: Repetition, text: Features) -> str | None:
+    """Say whether one run takes too much of a text."""
+    ids, ends, often = text.units
     for words, share in rules.commonest:
-        run = words * step
+        run = words * text.step
         if len(ids) <= run:
             continue
         # A run is at most as frequent as any of its units: mostly this bound is enough.
@@ -60,13 +56,14 @@ def commonest(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray, o
     return None
 
 
-def repeated(rules: Repetition, step: int, ids: np.ndarray, ends: np.ndarray) -> str | None:
-    """Say whether too much of a text is in runs that occurred before; arguments as in `commonest`."""
-    longest = max((words for words, _ in rules.repeated), default=0) * step
+def repeated(rules: Repetition, text: Features) -> str | None:
+    """Say whether too much of a text is in runs that occurred before."""
+    ids, ends, _ = text.units
+    longest = max((words for words, _ in rules.repeated), default=0) * text.step
     least = min((share for _, share in rules.repeated), default=0.0) * int(ends[-1])
     places: np.ndarray | None = None
     for words, share in rules.repeated:
-        run = words * step
+        run = words * text.step
         if len(ids) <= run:
             continue
         # A longer run can occur twice only where its beginning does.
