@@ -353,6 +353,12 @@ def test_what_is_dropped_is_kept_apart_on_request(source, tmp_path):
     assert tree(tmp_path / "data") == before
 
 
+def test_a_file_whose_name_is_no_utf8_is_passed_over_like_any_other(source, tmp_path):
+    Path(os.fsdecode(bytes(source / "a") + b"\xff.png")).touch()
+    for kept in (None, tmp_path / "dropped.jsonl"):
+        assert prepare([source], tmp_path / "data", BYTES, kept)["report"]["not_read"] == {".png file": 1}
+
+
 def test_files_of_other_kinds_are_told_and_listed_and_read_where_asked(source, tmp_path):
     for name in ("a.py", "b.py", "c.rst", "LICENSE"):
         (source / name).write_text(text(100 + len(name) + ord(name[0])))
