@@ -40,7 +40,9 @@ def test_unigram_by_hand():
     d = 1.5 / 4
     seen, unseen = (2 - d + d * 2 / 4) / 3, (d * 2 / 4) / 3
     assert score.total == pytest.approx(-math.log(seen) - math.log(unseen))
-    assert score.targets == 2 and score.mean == score.total / 2
+    assert score.targets == 2 and score.mean == score.total / 2 and score.content == score.total
+    without = ngram([np.array([0, 1, 1, 2])], [np.array([0, 1, 3])], vocab_size=4, order=1, special={0, 3})
+    assert without.content == pytest.approx(-math.log(seen)) and without.total == score.total
 
 
 def test_bigram_by_hand():

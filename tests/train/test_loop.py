@@ -74,8 +74,43 @@ class Run:
         lines = map(json.loads, (self.folder / "metrics.jsonl").read_text().splitlines())
         return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
+    def losses_lines(self):
+        return [line for line in self.metrics() if "loss" in line]
+
     def losses(self):
-        return [line["loss"] for line in self.metrics() if "loss" in line]
+        return [line["loss"] for line in self.losses_lines()]
+
+
+@pytest.mark.parametrize(
+    ("precision", "gain", "name"), [("auto", 9.0, "bf16"), ("auto", 0.5, "fp32"), ("fp32", 9.0, "fp32")]
+)
+def test_the_precision_that_was_taken_is_said_and_kept(data, tmp_path, monkeypatch, capsys, precision, gain, name):
+    monkeypatch.setattr(loop, "bf16_gain", lambda device: gain)
+    Run(data, tmp_path, precision=precision, eval_every_steps=100).go(steps=1)
+    kept = json.loads((tmp_path / "environment.json").read_text())
+    assert kept["precision"] == name and "torch" in kept
+    assert f"precision: {name}{', chosen by auto' if precision == 'auto' else ''}\n" in capsys.readouterr().out
+
+
+def test_a_run_keeps_the_precision_of_its_checkpoint(data, tmp_path, monkeypatch):
+    for gain in (9.0, 0.5):
+        monkeypatch.setattr(loop, "bf16_gain", lambda device: gain)  # noqa: B023
+        Run(data, tmp_path, precision="auto").go(steps=1 if gain > 1 else 2)
+        assert json.loads((tmp_path / "environment.json").read_text())["precision"] == "bf16"
+
+
+def test_a_checkpoint_of_older_runs_counts_targets_as_tokens(data, tmp_path, monkeypatch):
+    Run(data, tmp_path).go(steps=1)
+    real = loop.load_checkpoint
+
+    def older(*given):
+        state = real(*given)
+        facts = {key: value for key, value in state["facts"].items() if key != "all_targets"}
+        return {**state, "facts": {**facts, "tokens": 7}}
+
+    monkeypatch.setattr(loop, "load_checkpoint", older)
+    last = Run(data, tmp_path).go(steps=2)
+    assert last.all_targets == 7 + last.targets
 
 
 @pytest.fixture(scope="module")
@@ -199,9 +234,12 @@ def test_dropout_differs_from_step_to_step_and_by_seed(data, tmp_path):
 def test_the_metrics_say_what_happened(whole):
     first, *_, last_loss, last_score = whole.metrics()
     assert first["step"] == 1 and first["lr"] == pytest.approx(0.005) and first["finite"] and first["skipped"] == 0
-    assert first["tokens"] == first["targets"] > 20
+    read, wanted = 0, 0
+    for line, batches in zip(whole.losses_lines(), tiny.loader(whole.rows, 3, 2).stream(0, STEPS), strict=True):
+        read += sum(int((batch.stream.documents > 0).sum()) for batch in batches)
+        wanted += line["targets"]
+        assert (line["tokens"], line["all_targets"]) == (read, wanted) and read > wanted, "EOS predicts nothing"
     assert last_loss["lr"] == pytest.approx(whole.recipe.optim.lr * whole.recipe.schedule.factor(STEPS - 1, STEPS))
-    assert last_loss["tokens"] == sum(line["targets"] for line in whole.metrics() if "targets" in line)
     assert last_score["step"] == STEPS and last_score["valid_loss"] > 0
     assert [line["step"] for line in whole.metrics() if "valid_loss" in line] == [3, 6, 9, 12]
 

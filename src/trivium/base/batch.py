@@ -52,6 +52,10 @@ class Batch:
         assert stream is not None
         return stream
 
+    def tokens(self) -> int:
+        """Return the number of tokens in all streams, without padding."""
+        return sum(int((side.documents > 0).sum()) for side in (self.enc, self.dec) if side is not None)
+
     def count(self) -> float:
         """Return the sum of weights of all valid targets: the share of this batch in the denominator of the step."""
         for key, target in self.targets.items():

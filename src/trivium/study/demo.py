@@ -205,8 +205,8 @@ def measured_floors(folder: Path) -> dict[str, dict[str, float]]:
         size = corpus.bytes
     found: dict[str, dict[str, float]] = {}
     for name, order in (("unigram", 1), ("trigram", 3)):
-        score = floor.ngram(documents["train"], documents["valid"], vocabulary.size, order)
-        found[name] = {"loss": score.mean, "bits_per_byte": floor.bits_per_byte(score.total, size)}
+        score = floor.ngram(documents["train"], documents["valid"], vocabulary.size, order, vocabulary.special)
+        found[name] = {"loss": score.mean, "bits_per_byte": floor.bits_per_byte(score.content, size)}
     found["xz"] = {"bits_per_byte": floor.xz(texts["train"], texts["valid"])}
     return found
 

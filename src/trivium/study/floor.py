@@ -7,7 +7,7 @@ context reaches into another document.
 
 import lzma
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,11 +21,15 @@ XZ_TRAIN_BYTES = 16_000_000
 
 
 class FloorScore(NamedTuple):
-    """Nats per target, nats in all, and the number of targets."""
+    """The score of held-out documents."""
 
     mean: float
+    """Nats per target."""
     total: float
+    """Nats in all."""
     targets: int
+    content: float
+    """Nats in all without those of special tokens, which bits per byte do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,9 @@ class Ngram:
         return Level(keys, counts, prefix[first], totals, np.diff(first, append=len(keys)), discount)
 
 
-def ngram(train: Sequence[np.ndarray], valid: Sequence[np.ndarray], vocab_size: int, order: int) -> FloorScore:
+def ngram(
+    train: Sequence[np.ndarray], valid: Sequence[np.ndarray], vocab_size: int, order: int, special: Collection[int] = ()
+) -> FloorScore:
     """Score validation documents with an n-gram model of the training documents, in nats.
 
     A document is its ids as the language model reads them, BOS and EOS included. Raises DataError without any target.
@@ -103,8 +109,10 @@ def ngram(train: Sequence[np.ndarray], valid: Sequence[np.ndarray], vocab_size: 
     grams = model.grams(valid)
     if not len(grams):
         raise DataError("no validation document has two tokens: there is nothing to score")
-    total = float(-np.log(model.probability(grams)).sum())
-    return FloorScore(total / len(grams), total, len(grams))
+    nats = -np.log(model.probability(grams))
+    words = (grams % np.uint64(model.base)).astype(np.int64)
+    content = float(nats[~np.isin(words, list(special))].sum())
+    return FloorScore(float(nats.sum()) / len(grams), float(nats.sum()), len(grams), content)
 
 
 def bits_per_byte(total_nats: float, n_bytes: int) -> float:

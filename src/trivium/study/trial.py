@@ -48,7 +48,7 @@ def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
         "parameters": count(recipe),
         "steps": recipe.budget_steps,
         "tokens": steps * step_tokens(recipe),
-        "targets": next((row["tokens"] for row in reversed(rows) if "tokens" in row), 0),
+        "targets": next((row["all_targets"] for row in reversed(rows) if "all_targets" in row), 0),
         "flops": steps * step_flops(recipe),
         "loss": None if diverged else loss,
         "diverged": diverged,

@@ -14,7 +14,8 @@ from torch import nn
 
 from trivium.base.batch import Batch
 from trivium.base.errors import NumericsError
-from trivium.base.log import progress
+from trivium.base.files import read_json, write_json
+from trivium.base.log import progress, say
 from trivium.base.seeds import mix
 from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, place, reuse_memory
@@ -22,7 +23,7 @@ from trivium.train.checkpoint import Saver, latest, load_checkpoint
 from trivium.train.evaluate import Evaluation
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
-from trivium.train.run import Interrupted, Metrics, stopping
+from trivium.train.run import Interrupted, Metrics, environment, stopping
 
 BAD_STEPS_LIMIT = 10
 BF16_WORTH = 1.2
@@ -35,7 +36,7 @@ class Step(NamedTuple):
     step: int = 0
     """Steps done, this one included."""
     tokens: int = 0
-    """Targets of all steps so far."""
+    """Tokens read in all steps so far, on both sides of an encoder-decoder, without padding."""
     loss: float = 0.0
     """Mean nats per target."""
     lr: float = 0.0
@@ -47,6 +48,8 @@ class Step(NamedTuple):
     skipped: int = 0
     """Steps so far that changed nothing: not finite, or without targets."""
     seconds: float = 0.0
+    all_targets: int = 0
+    """Targets of all steps so far."""
 
 
 def train(
@@ -67,6 +70,8 @@ def train(
     reuse_memory()
     optimizer = recipe.optim.build(model)
     last, precision = resume(folder / "checkpoints", model, optimizer, recipe, world)
+    if world.first:
+        tell_precision(folder, precision, recipe)
     metrics = Metrics(folder / "metrics.jsonl", last.step, world.first)
     saver = Saver(folder / "checkpoints", recipe.keep_checkpoints)
     if recipe.compile:
@@ -79,8 +84,12 @@ def train(
             stopped = world.sum(float(stop.is_set()))[0] > 0
             lr = recipe.optim.lr * recipe.schedule.factor(last.step, steps)
             step = train_step(forward, model, optimizer, batches, lr, recipe, last.step, precision, world)
-            tokens, skipped = last.tokens + step.targets, last.skipped + step.skipped
-            last = step._replace(tokens=tokens, skipped=skipped, seconds=round(time.perf_counter() - began, 4))
+            last = step._replace(
+                tokens=last.tokens + step.tokens,
+                all_targets=last.all_targets + step.targets,
+                skipped=last.skipped + step.skipped,
+                seconds=round(time.perf_counter() - began, 4),
+            )
             done, final, bad = last.step, last.step == steps, 0 if last.finite else bad + 1
             bar.update(done, f"loss {last.loss:.3f}")
             if final or done % recipe.log_every_steps == 0 or not last.finite:
@@ -109,7 +118,9 @@ def resume(
     newest = newest or latest(root)
     if newest is not None:
         state = load_checkpoint(newest, model, optimizer)
-        last, precision = Step(**state["facts"]), torch.bfloat16 if state["bf16"] else torch.float32
+        facts = state["facts"]
+        last = Step(**{"all_targets": facts["tokens"], **facts})  # older checkpoints count targets as tokens
+        precision = torch.bfloat16 if state["bf16"] else torch.float32
     # Each process times the types itself, but all must compute in the same one, also after a resume.
     bf16 = world.sum(float(precision == torch.bfloat16))[0] == world.size
     return last, torch.bfloat16 if bf16 else torch.float32
@@ -130,7 +141,7 @@ def train_step(
 
     A parameter group takes `lr` times its `lr_scale`, if it has one.
     """
-    (count,) = world.sum(sum(batch.count() for batch in batches))
+    count, tokens = world.sum(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
     # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
     torch.manual_seed(mix(recipe.seed, done, world.rank))
     total = 0.0
@@ -151,7 +162,7 @@ def train_step(
             group["lr"] = lr * group.get("lr_scale", 1.0)
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return Step(done + 1, int(count), mean, lr, norm, int(count), finite, int(not takes))
+    return Step(done + 1, int(tokens), mean, lr, norm, int(count), finite, int(not takes))
 
 
 def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
@@ -159,3 +170,11 @@ def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     if recipe.precision == "auto":
         return torch.bfloat16 if bf16_gain(device.type) > BF16_WORTH else torch.float32
     return torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+
+
+def tell_precision(folder: Path, precision: torch.dtype, recipe: Recipe) -> None:
+    """Say the type of matrix products of a run, and keep it in environment.json."""
+    name = "bf16" if precision == torch.bfloat16 else "fp32"
+    say(f"precision: {name}" + ", chosen by auto" * (recipe.precision == "auto"))
+    path = folder / "environment.json"
+    write_json(path, {**(read_json(path) if path.exists() else environment()), "precision": name})

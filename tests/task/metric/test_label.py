@@ -1,6 +1,6 @@
 import pytest
 
-from trivium.task.metric.label import label_metrics
+from trivium.task.metric.label import label_metrics, warn_of_one_class
 
 
 def test_labels_beside_their_definitions():
@@ -26,3 +26,19 @@ def test_what_is_none_of_the_labels_is_wrong_and_a_column_of_its_own():
     scores = label_metrics([("a",), ("?",)], [("a",), ("b",)], ("a", "b"), "?")
     assert scores["accuracy"] == 0.5 and scores["macro_f1"] == 0.5
     assert scores["labels"] == ["a", "b", "?"] and scores["confusion"] == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("found", "right", "warned"),
+    [
+        ([("a",), ("a",)], [("a",), ("b",)], "all 2 predictions are 'a'"),
+        ([(), ()], [("a",), ()], "all 2 predictions are 'no label'"),
+        ([("a", "b"), ("b", "a")], [("a",), ("b",)], "all 2 predictions are 'a, b'"),
+        ([("a",), ("a",)], [("a",), ("a",)], ""),
+        ([("a",), ("b",)], [("b",), ("a",)], ""),
+    ],
+)
+def test_predictions_of_one_class_are_a_warning(found, right, warned, capsys):
+    warn_of_one_class(found, right)
+    said = capsys.readouterr().err
+    assert warned in said if warned else not said

@@ -10,7 +10,7 @@ from trivium.base.log import warn
 from trivium.model.layer.score import SequenceClassification
 from trivium.rows.cell import separator_of
 from trivium.rows.kinds.text import LabelledText, in_order, parted
-from trivium.task.metric.label import label_metrics
+from trivium.task.metric.label import label_metrics, warn_of_one_class
 from trivium.task.task import RecordTask
 from trivium.train.recipe import Recipe
 
@@ -61,6 +61,7 @@ class ClassifyTask(RecordTask, kind="classify"):
         known = known if self.in_words(model) else model.config.head.labels  # type: ignore[attr-defined]
         said = [[one["label"]] if isinstance(one["label"], str) else one["label"] for one in answers]
         found = [[name if name in known else OTHER for name in names] for names in said]
+        warn_of_one_class(said, right)
         return label_metrics(found, right, known, OTHER)
 
     def line(self, record: LabelledText, answer: Any) -> dict[str, Any]:

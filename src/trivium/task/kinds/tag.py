@@ -9,6 +9,7 @@ from trivium.model.layer.score import TokenClassification
 from trivium.rows.kinds.tagged import TaggedWords
 from trivium.task.kinds.classify import labels_of
 from trivium.task.metric.entity import entity_metrics
+from trivium.task.metric.label import warn_of_one_class
 from trivium.task.task import RecordTask
 from trivium.train.recipe import Recipe
 
@@ -40,7 +41,9 @@ class TagTask(RecordTask, kind="tag"):
         ]
 
     def metrics(self, model: api.Model, records: Sequence[TaggedWords], answers: Sequence[Any]) -> dict[str, Any]:
-        return entity_metrics(answers, [one.names for one in records])
+        right = [one.names for one in records]
+        warn_of_one_class([[tag] for tags in answers for tag in tags], [[tag] for tags in right for tag in tags])
+        return entity_metrics(answers, right)
 
     def line(self, record: TaggedWords, answer: Any) -> dict[str, Any]:
         return {"tokens": list(record.tokens), "tags": answer}

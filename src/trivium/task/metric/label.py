@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from trivium.base.log import warn
+
 Names = Sequence[str]
 
 
@@ -32,3 +34,11 @@ def f1(label: str, found: Sequence[Names], right: Sequence[Names]) -> float | No
     both = sum(label in a and label in b for a, b in zip(found, right, strict=True))
     said, is_there = sum(label in a for a in found), sum(label in b for b in right)
     return 2 * both / (said + is_there) if said + is_there else None
+
+
+def warn_of_one_class(found: Sequence[Names], right: Sequence[Names]) -> None:
+    """Warn where every prediction is one class although the right answers are not."""
+    said = {tuple(sorted({*names})) for names in found}
+    if len(said) == 1 and len({tuple(sorted({*names})) for names in right}) > 1:
+        name = ", ".join(*said) or "no label"
+        warn(f"all {len(found):,} predictions are {name!r}: the model tells nothing apart")
