@@ -52,3 +52,8 @@ def test_what_is_learned_stands_out(sent, learned):
     text = painted(render([Message("user", "q"), Message("assistant", sent)], Tokenizer.bytes()), Tokenizer.bytes())
     bold = [text.plain[span.start : span.end] for span in text.spans if "green" in str(span.style)]
     assert "".join(bold) == learned
+
+
+def test_a_first_row_that_does_not_fit_is_passed_over_on_request(tmp_path):
+    file = small.rows(tmp_path / "r.jsonl", [{"a": 1}, *CHAT[:2]])
+    assert "rows are read as completion" in shown(tmp_path, "chat", [file], "llama", ["data.rows.skip_bad=true"])

@@ -173,7 +173,7 @@ def test_rows_that_do_not_fit_are_counted_on_request(tmp_path):
     counts = Counter()
     found = list(read_conversations([file], RowReading(skip_bad=True), counts))
     assert [where[-1] for where, _ in found] == ["1", "4"] and counts == {
-        f"{BAD}: its keys fit no format": 1,
+        f"{BAD}: its keys {{a}} do not fit": 1,
         f"{BAD}: answer: expected some text": 1,
     }
     with pytest.raises(DataError, match=r"rows\.jsonl:2: "):

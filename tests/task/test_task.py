@@ -5,7 +5,7 @@ import json
 import pytest
 
 import small
-from trivium.base.errors import ConfigError
+from trivium.base.errors import ConfigError, DataError
 from trivium.objective.objective import Objective
 from trivium.rows.read import RowReading
 from trivium.task import task
@@ -92,3 +92,13 @@ def test_a_model_remembers_its_task_and_how_its_rows_were_read(tmp_path):
     model = small.trivium.load(folder)
     assert task_for(model).kind == "classify"
     assert reading_of(model).prefix == "name it: " and reading_of(model, RowReading(prefix="")).prefix == ""
+
+
+def test_where_every_row_is_left_out_the_reasons_are_told(tmp_path):
+    file, reading = small.rows(tmp_path / "r.jsonl", [{"a": 1}, {"text": "x", "label": {}}]), RowReading(skip_bad=True)
+    with pytest.raises(
+        DataError, match=r"every row was left out \(1 row that does not fit: its keys \{a\} do not fit; 1 "
+    ):
+        task_of("classify").records([file], reading)
+    with pytest.raises(DataError, match="expected rows to measure on, found none that fit"):
+        task_of("classify").measure(small.model("llama"), [file], reading)

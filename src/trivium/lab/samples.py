@@ -9,7 +9,8 @@ from rich.text import Text
 from trivium import api
 from trivium.base.types import Segment
 from trivium.objective.instruct import Instruct
-from trivium.rows.read import chosen, read_conversations, read_row
+from trivium.rows.notes import Notes
+from trivium.rows.read import chosen, read_conversations
 from trivium.rows.record import Record
 from trivium.task.task import by_objective
 from trivium.token.template import differences, render
@@ -52,14 +53,10 @@ def painted(segments: list[Segment], tokenizer: Tokenizer) -> Text:
 
 
 def _format(path: str, recipe: Recipe) -> str:
-    """Return the format of the first row; errors in rows are left to the training."""
-    reading = recipe.data.rows
-    if reading.format is not None:
-        return reading.format
-    first = next(chosen(path, reading, Record), None)
-    if first is None:
-        return "no format: there are no rows"
-    return read_row(first[1], first[0], lambda one: one.kind, None)
+    """Return the format of the first row that fits."""
+    notes = Notes()
+    next(read_conversations([path], recipe.data.rows, notes=notes), None)
+    return next(iter(notes.files[path].kinds), "nothing: no row fits")
 
 
 def _record(row: dict[str, Any], kind: type[Record]) -> Text:

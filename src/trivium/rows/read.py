@@ -272,8 +272,8 @@ def _hint(
 
 def _reason(text: str) -> str:
     """Return an error of one row without what is special about the row."""
-    if text.startswith("expected the keys of one of"):
-        return "its keys fit no format"
+    if text.startswith("expected the keys") and (found := re.search(r"found (\{.*?\});", text)):
+        return f"its keys {found[1]} do not fit"
     text = re.sub(r"; (found|`--).*|, found .*", "", text)
     return re.sub(r"\[\d+\]", "[]", text)
 

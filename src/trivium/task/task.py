@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from trivium import api
 from trivium.base.config import Choice
-from trivium.base.errors import ConfigError, ModelError
+from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows, Rows
 from trivium.model.layer.head import LM, Head
@@ -81,7 +81,12 @@ class RecordTask(Task):
 
     def records(self, paths: Paths, reading: RowReading) -> list[Any]:
         """Return the records of files; with `skip_bad`, without those that do not fit."""
-        return [record for _, record in read(lambda record: record, paths, reading, kind=self.record)]
+        counts = Counter[str]()
+        found = [record for _, record in read(lambda record: record, paths, reading, counts, self.record)]
+        if counts and not found:
+            reasons = "; ".join(f"{count:,} {reason}" for reason, count in counts.items())
+            raise DataError(f"{', '.join(map(str, paths))}: every row was left out ({reasons})")
+        return found
 
     def equip(self, model: api.Model, recipe: Recipe) -> None:
         """Put the head of the task on the model, unless it has one with these fields."""
@@ -112,7 +117,10 @@ class RecordTask(Task):
         """Turn what was trained into what people use; `before` is the model without the head of the task."""
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
-        return self.metrics(model, *self._answered(model, paths, reading, self.check))
+        records, found = self._answered(model, paths, reading, self.check)
+        if not records:
+            raise DataError(f"{', '.join(map(str, paths))}: expected rows to measure on, found none that fit")
+        return self.metrics(model, records, found)
 
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
         for record, found in zip(*self._answered(model, paths, reading), strict=True):
