@@ -203,3 +203,10 @@ def test_a_lock_is_held_by_one_and_ends_with_its_block(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TriviumError, match="cannot write"), files.locked(tmp_path / "file" / ".lock"):
         pass
+
+
+def test_json_holds_any_file_name(tmp_path):
+    for value in ({"é": ["\udcff", "猫"]}, {"é": "猫"}):
+        files.write_json(tmp_path / "a.json", value)
+        assert files.read_json(tmp_path / "a.json") == value
+    assert "猫" in (tmp_path / "a.json").read_text(encoding="utf-8")  # people can read what UTF-8 can hold

@@ -353,10 +353,12 @@ def test_what_is_dropped_is_kept_apart_on_request(source, tmp_path):
     assert tree(tmp_path / "data") == before
 
 
-def test_a_file_whose_name_is_no_utf8_is_passed_over_like_any_other(source, tmp_path):
+def test_files_whose_names_are_no_utf8_are_files_like_any_other(source, tmp_path):
     Path(os.fsdecode(bytes(source / "a") + b"\xff.png")).touch()
+    Path(os.fsdecode(bytes(source / "b") + b"\xff.txt")).write_text(text(99))
     for kept in (None, tmp_path / "dropped.jsonl"):
-        assert prepare([source], tmp_path / "data", BYTES, kept)["report"]["not_read"] == {".png file": 1}
+        report = prepare([source], tmp_path / "data", BYTES, kept)["report"]
+        assert report["not_read"] == {".png file": 1} and report["steps"][0]["documents_out"] == 31
 
 
 def test_files_of_other_kinds_are_told_and_listed_and_read_where_asked(source, tmp_path):

@@ -24,7 +24,7 @@ from trivium.corpus.stage.publish import publish
 from trivium.corpus.stages import attempt, named
 from trivium.corpus.work import Work
 from trivium.data.shards import read_manifest, whole
-from trivium.token.tokenizer import Tokenizer, scrub
+from trivium.token.tokenizer import Tokenizer
 
 
 def prepare(
@@ -71,7 +71,7 @@ def prepare(
             shards=assign(files, preparation.shards or known or shard_count(files), before),
             inputs=inputs,
             code=fingerprint([code(), inputs["imports"]]) if "imports" in inputs else code(),
-            passed=[scrub(str(path)) for path in passed],
+            passed=[str(path) for path in passed],
             keep_dropped=None if wanted is None else str(wanted.absolute()),
             keep_work=keep_work,
         )
