@@ -50,16 +50,6 @@ class RowPlan:
         return RowPlan(self.document[:first], self.start[:first], self.length[:first], self.rows[:-1], self.room)
 
 
-def _split(lengths: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (document, start, length) of pieces of at most `room` tokens, for every document."""
-    lengths = np.asarray(lengths, dtype=np.int64)
-    pieces = -(-lengths // room)
-    document = np.repeat(np.arange(len(lengths)), pieces)
-    number = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    start = number * room
-    return document, start, np.minimum(room, lengths[document] - start)
-
-
 def concat(lengths: np.ndarray, room: int) -> RowPlan:
     """Fill rows of `room` tokens in the order of the documents; cut where a row ends. Only the last may be short."""
     lengths = np.asarray(lengths, dtype=np.int64)
@@ -80,7 +70,11 @@ def best_fit(lengths: np.ndarray, room: int) -> RowPlan:
     A document is cut only if it is longer than a row. One integer has a bit for each size of free space, so the best
     fit is its lowest bit from the piece's length on.
     """
-    document, start, length = _split(lengths, room)
+    lengths = np.asarray(lengths, dtype=np.int64)
+    pieces = -(-lengths // room)
+    document = np.repeat(np.arange(len(lengths)), pieces)
+    start = room * (np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces))
+    length = np.minimum(room, lengths[document] - start)
     order = np.argsort(-length, kind="stable")
     row_of = np.empty(len(length), dtype=np.int64)
     open_rows: list[list[int]] = [[] for _ in range(room + 1)]

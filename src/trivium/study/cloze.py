@@ -64,7 +64,7 @@ def blanks(documents: Iterable[np.ndarray], count: int, seed: int) -> list[Blank
 
 def accuracy(model: api.Model, asked: Sequence[Blank]) -> float:
     """Return the share of blanks whose right candidate scores highest."""
-    score = {"decoder": _decoder, "encoder": _encoder, "encoder_decoder": _both}[model.config.family]
+    score = _decoder if model.config.encoder is None else _at_gap
     right = 0
     with evaluating(model.transformer):
         for at in range(0, len(asked), BATCH):
@@ -82,6 +82,7 @@ def frequency_accuracy(documents: Iterable[np.ndarray], asked: Sequence[Blank], 
 
 
 def _decoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
+    """Return the log-likelihood of the text from the blank on, with each candidate in it."""
     begin, _ = ends(vocabulary)
     texts = [np.concatenate([begin, b.left, [c], b.right]).astype(np.int64) for b in asked for c in b.candidates]
     batch = _placed([Example(dec=text) for text in texts], model)
@@ -91,28 +92,19 @@ def _decoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -
     return picked[:, len(begin) + SIDE - 1 :].sum(dim=1).unflatten(0, (len(asked), CANDIDATES))
 
 
-def _encoder(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
+def _at_gap(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
+    """Return the logits of the candidates at a mask, or in a decoder's place after the sentinel of the blank."""
     begin, end = ends(vocabulary)
-    assert vocabulary.mask is not None
-    texts = [np.concatenate([begin, b.left, [vocabulary.mask], b.right, end]).astype(np.int64) for b in asked]
-    batch = _placed([Example(enc=text) for text in texts], model)
-    return _candidates(model.transformer.logits(model.transformer(batch)[:, len(begin) + SIDE]), asked)
-
-
-def _both(model: api.Model, asked: Sequence[Blank], vocabulary: Vocabulary) -> torch.Tensor:
-    _, end = ends(vocabulary)
-    gap = vocabulary.sentinels[0]
-    examples = [
-        Example(enc=np.concatenate([b.left, [gap], b.right, end]).astype(np.int64), dec=np.array([vocabulary.pad, gap]))
-        for b in asked
-    ]
-    return _candidates(model.transformer.logits(model.transformer(_placed(examples, model))[:, 1]), asked)
+    gap, column, dec = vocabulary.mask, len(begin) + SIDE, None
+    if model.config.decoder is not None:
+        begin, gap, column = (), vocabulary.sentinels[0], 1
+        dec = np.array([vocabulary.pad, gap])
+    assert gap is not None
+    texts = [np.concatenate([begin, b.left, [gap], b.right, end]).astype(np.int64) for b in asked]
+    batch = _placed([Example(enc=text, dec=dec) for text in texts], model)
+    logits = model.transformer.logits(model.transformer(batch)[:, column])
+    return logits.gather(1, torch.from_numpy(np.stack([b.candidates for b in asked])).to(logits.device))
 
 
 def _placed(examples: Sequence[Example], model: api.Model) -> Batch:
     return place(collate([[example] for example in examples], 0), model.transformer.tokens.weight.device)
-
-
-def _candidates(logits: torch.Tensor, asked: Sequence[Blank]) -> torch.Tensor:
-    wanted = torch.from_numpy(np.stack([blank.candidates for blank in asked])).to(logits.device)
-    return logits.gather(1, wanted)
