@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 app.command()(demo)
-LOADING = [prepare, train, finetune, predict, evaluate, generate, chat, fill, embed]
+LOADING: list[Callable[..., None]] = [prepare, train, finetune, predict, evaluate, generate, chat, fill, embed]
 LOADING += [compare, ablate, export, inspect, show]
 """The commands that load a model or a recipe."""
 for command in LOADING:
