@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from texts import texts, write
@@ -42,3 +44,12 @@ def test_keys_that_arrow_fills_with_null_are_absent(tmp_path):
     made = [{"calls": [{"a": 1}]}, {"calls": [{"b": {"c": "x"}}]}, {"calls": [None]}, {"calls": None}]
     parquet.write_table(pyarrow.Table.from_pylist(made), tmp_path / "a.parquet")
     assert [row for _, row in read_rows(TextFile(tmp_path / "a.parquet"))] == made
+
+
+def test_class_numbers_in_lists_have_the_names_of_the_metadata(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    feature = {"feature": {"names": ["O", "B-x"], "_type": "ClassLabel"}, "_type": "List"}
+    about = {b"huggingface": json.dumps({"info": {"features": {"tags": feature, "n": {"dtype": "int64"}}}}).encode()}
+    table = pyarrow.Table.from_pylist([{"tags": [0, 1, 2], "n": 1}]).replace_schema_metadata(about)
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert [row for _, row in read_rows(TextFile(tmp_path / "a.parquet"))] == [{"tags": ["O", "B-x", 2], "n": 1}]

@@ -16,7 +16,7 @@ HEAD = SimpleNamespace(labels=("x", "y", "z"))
 
 
 def test_keys_have_other_names():
-    assert record(TaggedWords, {"words": ["a"], "ner_tags": [0]}).names == ["0"]
+    assert record(TaggedWords, {"words": ["a"], "ner_tags": ["O"]}).names == ["O"]
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,9 @@ def test_what_cannot_be_learned_is_told():
         TaggedWords(tokens=("a",)).examples(layout(), HEAD, None, Counter())
     with pytest.raises(ValueError, match="label 'q' is none of the model's: x, y, z"):
         TaggedWords(tokens=("a",), tags=("q",)).examples(layout(), HEAD, None, Counter())
+
+
+@pytest.mark.parametrize("tags", [[0, 3], ["0", "3"]])
+def test_numbers_are_no_tags(tags):
+    with pytest.raises(ValueError, match="tags: expected names such as O and B-PER, found numbers: 0, 3"):
+        TaggedWords.model_validate({"tokens": ["a", "b"], "tags": tags})

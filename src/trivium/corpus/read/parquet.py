@@ -1,6 +1,7 @@
 """Parquet: the rows of a file, a few at a time, guarded against decompression bombs."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,31 @@ def rows(path: Path, ratio: int, limit: int, wanted: Sequence[str] = ()) -> Iter
         with parquet.ParquetFile(path) as table:
             columns = [name for name in wanted if name in table.schema_arrow.names] or None
             _check(path, table.metadata, columns, ratio, limit)
+            names = class_names(table.schema_arrow.metadata or {})
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, {key: _present(value) for key, value in row.items()}
+                    yield number, {key: _named(_present(value), names.get(key, ())) for key, value in row.items()}
     except (arrow.ArrowException, OSError, UnicodeDecodeError) as broken:
         where = f" after row {number}" if number else ""
         raise DataError(f"{path}: cannot be read as parquet{where}: {str(broken).splitlines()[0]}") from None
+
+
+def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the names of the classes of each column of lists of class numbers, as `datasets` writes them."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    except ValueError:
+        return {}
+    inner = {key: one.get("feature") for key, one in features.items() if isinstance(one, dict)}
+    return {key: one["names"] for key, one in inner.items() if isinstance(one, dict) and one.get("names")}
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """Return a list of class numbers as their names; a number without a name stays."""
+    if not names or not isinstance(value, list):
+        return value
+    return [names[one] if isinstance(one, int) and 0 <= one < len(names) else one for one in value]
 
 
 def _present(value: Any) -> Any:

@@ -27,6 +27,11 @@ class TaggedWords(Record, kind="tagged"):
     def _fit(self) -> Self:
         if self.tags and len(self.tags) != len(self.tokens):
             raise ValueError(f"tags: expected one for each of {len(self.tokens)} tokens, found {len(self.tags)}")
+        if self.tags and all(isinstance(tag, int) or tag.strip().isdigit() for tag in self.tags):
+            raise ValueError(
+                f"tags: expected names such as O and B-PER, found numbers: {', '.join(map(str, self.tags[:5]))}; "
+                "write the names into the rows (a .parquet of `datasets` has them in its metadata)"
+            )
         if not self.tokens:
             raise ValueError("tokens: expected at least one, found none")
         return self

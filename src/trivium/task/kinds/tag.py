@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from trivium import api
+from trivium.base.log import say
 from trivium.infer.read import scores
 from trivium.model.layer.score import TokenClassification
 from trivium.rows.kinds.tagged import TaggedWords
 from trivium.task.kinds.classify import labels_of
-from trivium.task.metric.entity import entity_metrics
+from trivium.task.metric.entity import Scheme, entity_metrics, scheme_of
 from trivium.task.metric.label import warn_of_one_class
 from trivium.task.task import RecordTask
 from trivium.train.recipe import Recipe
@@ -21,6 +22,8 @@ class TagTask(RecordTask, kind="tag"):
     record: ClassVar = TaggedWords
     head: ClassVar = TokenClassification
     defaults: ClassVar = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
+    scheme: Scheme | None = None
+    """The rules by which tags join words to entities; None finds them from the tags."""
 
     def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
         rows = self.records(recipe.data.path, recipe.data.rows)
@@ -43,7 +46,9 @@ class TagTask(RecordTask, kind="tag"):
     def metrics(self, model: api.Model, records: Sequence[TaggedWords], answers: Sequence[Any]) -> dict[str, Any]:
         right = [one.names for one in records]
         warn_of_one_class([[tag] for tags in answers for tag in tags], [[tag] for tags in right for tag in tags])
-        return entity_metrics(answers, right)
+        scheme = self.scheme or scheme_of(right)
+        say(f"entities are read by the tag scheme {scheme}" + ("" if self.scheme else "; task.scheme= names another"))
+        return {**entity_metrics(answers, right, scheme), "scheme": scheme}
 
     def line(self, record: TaggedWords, answer: Any) -> dict[str, Any]:
         return {"tokens": list(record.tokens), "tags": answer}
