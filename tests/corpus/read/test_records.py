@@ -35,6 +35,7 @@ def test_a_quotation_mark_in_tsv_is_a_letter_unless_the_whole_cell_is_quoted(tmp
         ('the "b" c', '"'),
     ]
     assert tsv(tmp_path, 'text\tlabel\n"one\n\n\ttwo"\tgood\n"a"\tb\n') == [("one\n\n\ttwo", "good"), ("a", "b")]
+    assert tsv(tmp_path, 'n\ttext\n1\t"one\n\n""two"" \n"\n2\t"b\n') == [("1", 'one\n\n"two" \n'), ("2", '"b')]
     with pytest.raises(DataError, match=r"a\.tsv:1: expected 2 columns, found 1"):
         tsv(tmp_path, 'text\tlabel\n"open\nx\ty\n')
 

@@ -83,7 +83,7 @@ def cells(file: TextFile, delimiter: str = "") -> Iterator[tuple[int, list[str]]
 def _tabbed(lines: Iterable[str], counts: Counts) -> Iterator[tuple[int, list[str]]]:
     """Yield (number, cells) of lines with tabs: a quotation mark is a letter, unless the whole cell is quoted.
 
-    A line with a wrong number of cells may begin or hold a quoted cell with tabs or line ends in it.
+    A line with a wrong number of cells or an odd one of marks may hold a quoted cell with tabs or line ends in it.
     """
     source, ahead = enumerate(lines, start=1), deque[tuple[int, str]]()
     following = lambda: ahead.popleft() if ahead else next(source, None)
@@ -96,10 +96,8 @@ def _tabbed(lines: Iterable[str], counts: Counts) -> Iterator[tuple[int, list[st
             continue
         width = width or len(found)
         taken: list[tuple[int, str]] = []
-        if len(found) != width and '"' in text:
-            while (
-                text.count('"') % 2 and text.count("\t") < width - 1 and len(taken) < SNIFFED and (more := following())
-            ):
+        if '"' in text and (len(found) != width or text.count('"') % 2):
+            while text.count('"') % 2 and text.count("\t") < width and len(taken) < SNIFFED and (more := following()):
                 taken.append(more)
                 text += more[1]
             if (whole := _quoted(text, width)) is not None:
