@@ -6,7 +6,7 @@ each of ours takes the whole first factor and its rows of the second. Weights th
 task's head) are stored as peft's `modules_to_save`. Knows no training.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
     state: dict[str, Tensor] = {}
     ranks: dict[str, int] = {}
     alphas: dict[str, float] = {}
-    for theirs, parts, transposed in _matrices(table):
-        ours = [_layer(model, part) for part in parts]
+    for theirs, parts, transposed in _matrices(model, table):
+        ours = list(parts.values())
         if not (found := [layer for layer in ours if isinstance(layer, LoraLinear)]):
             continue
         # The changes of several layers are one: A's on top of each other, B's in blocks, each with its own scale.
@@ -105,11 +105,11 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
         if config.get(key, value) not in (value, None):
             raise ModelError(f"{folder / CONFIG}: {key} = {config[key]!r} is not supported, expected {value!r}")
     state = {key.removeprefix(ROOT): tensor for key, tensor in tensors.read_file(folder / WEIGHTS).items()}
-    for theirs, parts, _ in _matrices(table):
+    for theirs, parts, _ in _matrices(model, table):
         a, b = (state.pop(f"{theirs}.lora_{which}.weight", None) for which in "AB")
         if a is None or b is None:
             continue
-        ours = [_layer(model, part) for part in parts]
+        ours = list(parts.values())
         sizes, width = [layer.out_features for layer in ours], ours[0].in_features
         if b.shape != (sum(sizes), len(a)) or a.shape[1] != width:
             raise ModelError(
@@ -146,17 +146,13 @@ def base(folder: Path) -> Path:
     )
 
 
-def _matrices(table: rules.Table) -> list[tuple[str, list[str], bool]]:
-    """Return (their module, our modules, whether theirs is transposed) for each matrix."""
-    return [
-        (entry.theirs.removesuffix(".weight"), [part.removesuffix(".weight") for part in entry.parts], entry.transpose)
-        for entry in table
-        if isinstance(entry, Rule) and entry.theirs.endswith(".weight")
-    ]
-
-
-def _layer(model: Transformer, name: str) -> Any:
-    return model.get_submodule(name)
+def _matrices(model: Transformer, table: rules.Table) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Yield (their module, our modules by name, whether theirs is transposed) for each matrix."""
+    for entry in table:
+        if isinstance(entry, Rule) and entry.theirs.endswith(".weight"):
+            names = [part.removesuffix(".weight") for part in entry.parts]
+            ours = {name: model.get_submodule(name) for name in names}
+            yield entry.theirs.removesuffix(".weight"), ours, entry.transpose
 
 
 def _table(folder: Path, model: Transformer) -> rules.Table:

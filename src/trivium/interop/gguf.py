@@ -7,6 +7,7 @@ the `gguf` package; nothing here knows how a GGUF file is laid out.
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -70,8 +71,8 @@ def write(file: str | Path, model: Folder, quantize: str | None = None, name: st
     arch = architecture(config)
     state = _state(gguf, arch, config, collect(model.transformer))
     kind = gguf.GGMLQuantizationType[TYPES[quantize]]
-    with files.writing(file) as handle:
-        writer = gguf.GGUFWriter(handle.name, arch)  # opens the temporary file a second time
+    # The writer opens the temporary file a second time.
+    with files.writing(file) as handle, closing(gguf.GGUFWriter(handle.name, arch)) as writer:
         writer.add_name(name)
         writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantize else gguf.LlamaFileType.ALL_F32)
         _sizes(writer, config)
@@ -84,12 +85,9 @@ def write(file: str | Path, model: Folder, quantize: str | None = None, name: st
                 raise ModelError(f"{key}: {quantize} needs rows of a multiple of {BLOCK} numbers, found {row}")
             else:
                 writer.add_tensor(key, gguf.quants.quantize(data, kind), raw_dtype=kind)
-        try:
-            writer.write_header_to_file()
-            writer.write_kv_data_to_file()
-            writer.write_tensors_to_file()
-        finally:
-            writer.close()
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
     return file
 
 
@@ -148,10 +146,7 @@ def _sizes(writer: Any, config: ModelConfig) -> None:
 def _state(gguf: ModuleType, arch: str, config: ModelConfig, ours: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights in llama.cpp's names, every matrix as [out, in]."""
     stack, rope = _parts(config)
-    table = [
-        replace(rule, transpose=False) if isinstance(rule, Rule) else rule
-        for rule in families.rules(by_type(arch), config)
-    ]
+    table = [replace(rule, transpose=False) for rule in families.rules(by_type(arch), config) if isinstance(rule, Rule)]
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], stack.layers)
     state: dict[str, Tensor] = {}
     for theirs, tensor in to_theirs(ours, table).items():

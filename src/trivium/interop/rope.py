@@ -117,9 +117,8 @@ def rope_by_type(word: Word, old: Mapping[str, tuple[str, float]], scaled: bool 
 
     def write(ours: Ours) -> Tree:
         ropes = {name: RoPE(theta=theta) for name, (_, theta) in old.items()}
-        for name, position in reversed(list(zip(write_types(ours), ours.positions, strict=True))):
-            if isinstance(position, RoPE):
-                ropes[name] = position
+        layers = list(zip(write_types(ours), ours.positions, strict=True))
+        ropes |= {name: position for name, position in layers[::-1] if isinstance(position, RoPE)}
         said = {name: write_rope(found) for name, found in ropes.items()}
         return {
             "rope_parameters": {name: tree["rope_parameters"] for name, tree in said.items()},

@@ -43,11 +43,8 @@ def answer(
     asked = prompts_of(model, conversations, max_new_tokens)
     if model.config.encoder is None:  # the prompt of a decoder is the text itself, and an answer may repeat its words
         beam = beam.replace(no_repeat_ngram=0)
-    options = (
-        {name: value for name, value in dump(beam).items() if name != "beams" and value is not None}
-        if beam.beams > 1
-        else {}
-    )
+    options = {name: value for name, value in dump(beam).items() if name != "beams" and value is not None}
+    options = options if beam.beams > 1 else {}
     said: dict[int, str] = {}
     for part in by_length(asked, BATCH):
         request = model.request([asked[i] for i in part], max_new_tokens, num_beams=beam.beams, **options)

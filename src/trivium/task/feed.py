@@ -1,7 +1,6 @@
 """The rows of a run: documents of data folders, conversations, or the records of a task."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from trivium.base.files import fingerprint, sha256
 from trivium.base.log import say
 from trivium.base.seeds import mix
 from trivium.data.mixture import Mixture
-from trivium.data.rows import DocumentRows, Rows
+from trivium.data.rows import DocumentRows, Rows, Tail
 from trivium.data.shards import Corpus, read_manifest
 from trivium.objective.instruct import Instruct
 from trivium.rows.notes import Notes
@@ -30,17 +29,17 @@ def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tupl
         rows = supervised_rows(recipe, model, data.path, length)
         return rows, (supervised_rows(recipe, model, data.valid, length), None) if data.valid else None
     train, valid = ([open_corpus(path, split, tokenizer) for path in data.path] for split in ("train", "valid"))
-    make = partial(
-        _rows,
-        objective=objective,
-        vocabulary=tokenizer.vocabulary,
-        length=length,
-        packing=data.packing,
-        isolate=data.isolate,
-    )
+
+    def make(corpus: Corpus, seed: int) -> Rows:
+        tail: Tail = data.tail if corpus.split == "train" else "pad"
+        rows = DocumentRows(corpus, objective, tokenizer.vocabulary, length, seed, data.packing, data.isolate, tail)
+        if rows.dropped:
+            say(f"dropped {rows.dropped:,} tokens of {corpus.folder}, {corpus.split}: they do not fill the last row")
+        return rows
+
     valid = [corpus for corpus in valid if len(corpus)]
     text_bytes = sum(corpus.bytes for corpus in valid) if objective.covers else None
-    rows = blend(train, partial(make, tail=data.tail), recipe.seed, data.weights)
+    rows = blend(train, make, recipe.seed, data.weights)
     return rows, (blend(valid, make, recipe.seed), text_bytes) if valid else None
 
 
@@ -54,19 +53,13 @@ def open_corpus(folder: str | Path, split: str, tokenizer: Tokenizer) -> Corpus:
     return corpus
 
 
-def _rows(corpus: Corpus, **options: Any) -> Rows:
-    """Return the rows of one corpus; tell how many tokens its tail loses."""
-    rows = DocumentRows(corpus, **options)
-    if rows.dropped:
-        say(f"dropped {rows.dropped:,} tokens of {corpus.folder}, {corpus.split}: they do not fill the last row")
-    return rows
-
-
-def blend(corpora: Sequence[Corpus], make: Callable[..., Rows], seed: int, weights: Sequence[float] = ()) -> Rows:
+def blend(
+    corpora: Sequence[Corpus], make: Callable[[Corpus, int], Rows], seed: int, weights: Sequence[float] = ()
+) -> Rows:
     """Return the rows of one corpus, or mix several by weight, each with a seed of its own."""
     if len(corpora) == 1:
-        return make(corpora[0], seed=seed)
-    return Mixture([make(corpus, seed=mix(seed, at)) for at, corpus in enumerate(corpora)], weights, seed)
+        return make(corpora[0], seed)
+    return Mixture([make(corpus, mix(seed, at)) for at, corpus in enumerate(corpora)], weights, seed)
 
 
 def supervised_rows(

@@ -66,12 +66,8 @@ def rows_as(
     encoding: str | None = None,
 ) -> RowReading:
     """Return how rows are read, by overrides such as `prefix=...` and `columns=["1","2"]`."""
-    tree = {
-        "format": format,
-        "skip_bad": skip_bad,
-        "columns": columns.split(",") if columns else [],
-        "encoding": encoding,
-    }
+    names = columns.split(",") if columns else []
+    tree = {"format": format, "skip_bad": skip_bad, "columns": names, "encoding": encoding}
     return parse(RowReading, override(tree, overrides), "rows")
 
 

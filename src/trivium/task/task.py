@@ -6,7 +6,7 @@ where the records have a form in words, and is scored as the same task.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -117,7 +117,7 @@ class RecordTask(Task):
         """Turn what was trained into what people use; `before` is the model without the head of the task."""
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
-        records, found = self._answered(model, paths, reading, self.check)
+        records, found = self._answered(model, paths, reading, checked=True)
         if not records:
             raise DataError(f"{', '.join(map(str, paths))}: expected rows to measure on, found none that fit")
         return self.metrics(model, records, found)
@@ -140,13 +140,9 @@ class RecordTask(Task):
         return isinstance(model.config.head, LM) and self.record.chats()
 
     def _answered(
-        self,
-        model: api.Model,
-        paths: Paths,
-        reading: RowReading,
-        check: Callable[[api.Model, Any], None] = lambda model, record: None,
+        self, model: api.Model, paths: Paths, reading: RowReading, checked: bool = False
     ) -> tuple[list[Any], list[Any]]:
-        """Read records, and return them with the answers of the model."""
+        """Read records, `checked` if they are to be measured, and return them with the answers of the model."""
         words = self.in_words(model)
         notes = Notes(words)
         if not words:
@@ -155,7 +151,8 @@ class RecordTask(Task):
         def make(record: Record) -> tuple[Record, Any]:
             if words:
                 return record, conversation(record, reading, asking=True, notes=notes)
-            check(model, record)
+            if checked:
+                self.check(model, record)
             return record, None
 
         made = [both for _, both in read(make, paths, reading, kind=self.record, notes=notes)]

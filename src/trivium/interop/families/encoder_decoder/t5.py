@@ -12,15 +12,10 @@ from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import GLU
 
 
-def read_layers(theirs: Tree) -> Tree:
-    """Return both depths; a decoder of no given depth is as deep as the encoder."""
-    encoder, decoder = theirs["num_layers"], theirs["num_decoder_layers"]
-    return {"encoder.layers": encoder, "decoder.layers": encoder if decoder is None else decoder}
-
-
-def write_layers(ours: Ours) -> Tree:
-    """Return the keys of both depths."""
-    return {"num_layers": ours.get("encoder.layers"), "num_decoder_layers": ours.get("decoder.layers")}
+def read_depth(theirs: Tree) -> Tree:
+    """Return the depth of the decoder; if none is given, it is that of the encoder."""
+    depth = theirs["num_decoder_layers"]
+    return {"decoder.layers": theirs["num_layers"] if depth is None else depth}
 
 
 def read_tie(theirs: Tree) -> Tree:
@@ -71,7 +66,8 @@ KEYS = [
     key("d_kv", 64, "*.head_size"),
     key("feed_forward_proj", "relu", "*.ffn", Form(read_ffn, write_ffn)),
     key("d_ff", 2048, "*.ffn.size"),
-    Entry({"num_layers": 6, "num_decoder_layers": None}, read_layers, write_layers),
+    key("num_layers", 6, "encoder.layers"),
+    Entry({"num_decoder_layers": None}, read_depth, lambda ours: {"num_decoder_layers": ours.get("decoder.layers")}),
     key("num_heads", 8, "*.heads"),
     Entry({BUCKETS: 32, DISTANCE: 128}, read_buckets, write_buckets),
     key("dropout_rate", 0.1, "*.dropout *.attention_dropout"),
