@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from trivium.base.errors import ModelError
-from trivium.interop.rules import Copy, Drop, Given, Rule, each, linear, to_ours, to_theirs
+from trivium.interop.rules import Copy, Drop, Given, Rule, layers, to_ours, to_theirs
 
 TABLE = [
     Rule("table", "wte"),
-    *each(2, [*linear("b.{i}.q b.{i}.k", "h.{i}.qk", bias=True, transpose=True)]),
+    *layers(2, "b", "h", {"q k": "qk"}, transpose=True),
     Copy("lm_head", "wte"),
     Drop(r"h\.\d+\.mask"),
 ]

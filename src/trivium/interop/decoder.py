@@ -9,7 +9,7 @@ from trivium.interop.family import Family
 from trivium.interop.keys import ACTIVATION, DROPOUT, Entry, Tree, key, std, unread
 from trivium.interop.layers import FULL, SLIDING, Word, layer_types, sliding
 from trivium.interop.rope import rope
-from trivium.interop.rules import Copy, Drop, Rule, Table, each, linear
+from trivium.interop.rules import Copy, Drop, Rule, Table, layers
 from trivium.model.attention.pattern import Pattern
 from trivium.model.config import ModelConfig
 from trivium.model.layer.norm import NoNorm
@@ -88,18 +88,16 @@ def body(config: ModelConfig, norms: tuple[str, ...] = NORMS, matrices: Mapping[
     ((name, stack),) = config.stacks.items()
     attention = stack.attention(config.hidden_size)
     biased = {"attention": attention.bias, "attention.o": attention.output_bias, "ffn": stack.ffn.bias}
-    ours, theirs = f"{name}.blocks.{{i}}", "model.layers.{i}"
-    layer = [
-        Rule(f"{ours}.residual.norms.{n}.weight", f"{theirs}.{norm}.weight") for n, norm in enumerate(norms) if norm
-    ]
+    named = partial(layers, stack.layers, f"{name}.blocks", "model.layers")
+    places = {f"residual.norms.{n}": norm for n, norm in enumerate(norms) if norm}
+    if not isinstance(stack.qk_norm, NoNorm):
+        places |= {f"attention.{norm}": f"self_attn.{norm}" for norm in ("q_norm", "k_norm")}
+    table = named(places, bias=False)
     for parts, matrix in matrices.items():
-        bias = biased.get(parts, biased[parts.split(".")[0]])
-        layer += linear(" ".join(f"{ours}.{part}" for part in parts.split()), f"{theirs}.{matrix}", bias)
-    for norm in () if isinstance(stack.qk_norm, NoNorm) else ("q_norm", "k_norm"):
-        layer.append(Rule(f"{ours}.attention.{norm}.weight", f"{theirs}.self_attn.{norm}.weight"))
+        table += named({parts: matrix}, bias=biased.get(parts, biased[parts.split(".")[0]]))
     return [
         Rule("tokens.weight", "model.embed_tokens.weight"),
-        *each(stack.layers, layer),
+        *table,
         Rule(f"{name}.norm.weight", "model.norm.weight"),
         Drop(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"),
     ]

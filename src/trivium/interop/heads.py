@@ -136,12 +136,6 @@ def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ..
     return tree
 
 
-def kind_of(tree: Mapping[str, Any]) -> str | None:
-    """Return the head of a task that a config.json says, if it says one."""
-    names = [str(name) for name in tree.get("architectures") or ()]
-    return next((kind for kind, end in ENDS.items() if any(name.endswith(end) for name in names)), None)
-
-
 def write(tree: Tree, family: Family, config: ModelConfig) -> Tree:
     """Return a body's config.json with its head, as near as the stock class comes to it."""
     assert isinstance(config.head, LabelHead)
@@ -150,8 +144,12 @@ def write(tree: Tree, family: Family, config: ModelConfig) -> Tree:
     return {**tree, "architectures": [ours.architecture], **told}
 
 
-def read(tree: Mapping[str, Any], kind: str, family: Family, config: ModelConfig) -> ModelConfig:
-    """Return the config of a body with the head that a config.json says."""
+def read(tree: Mapping[str, Any], family: Family, config: ModelConfig) -> ModelConfig:
+    """Return the config of a body with the head of a task that a config.json says, if it says one."""
+    names = [str(name) for name in tree.get("architectures") or ()]
+    kind = next((kind for kind, end in ENDS.items() if any(name.endswith(end) for name in names)), None)
+    if kind is None:
+        return config
     stock = _stock(family, kind)
     found: Tree = {"head": usual(family.model_type, kind, config, ())}
     for entry in keys(stock, kind):

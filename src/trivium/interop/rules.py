@@ -11,7 +11,7 @@ a file or a config.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -36,11 +36,6 @@ class Rule:
     def parts(self) -> list[str]:
         """Our names in order."""
         return self.ours.split()
-
-    def at(self, layer: int) -> "Rule":
-        """Return the rule of one layer: `{i}` in each name becomes its number."""
-        ours, theirs = (name.replace("{i}", str(layer)) for name in (self.ours, self.theirs))
-        return replace(self, ours=ours, theirs=theirs)
 
     def join(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return theirs, made of ours."""
@@ -91,21 +86,16 @@ NEW = {"gamma": "weight", "beta": "bias"}
 """The names of the weight and bias of a norm in files of 2018, such as the first BERTs."""
 
 
-def each(layers: int, rules: Iterable[Rule]) -> list[Rule]:
-    """Return the rules of every layer of a stack."""
-    rules = list(rules)
-    return [rule.at(layer) for layer in range(layers) for rule in rules]
-
-
 def layers(
     count: int, ours: str, theirs: str, parts: Mapping[str, str], bias: bool = True, transpose: bool = False
 ) -> list[Rule]:
     """Return the rules of `count` layers: the linear layers and norms `parts` of ours (several: stacked) are theirs."""
     rules: list[Rule] = []
-    for part, word in parts.items():
-        names = " ".join(f"{ours}.{{i}}.{one}" for one in part.split())
-        rules += linear(names, f"{theirs}.{{i}}.{word}", bias, transpose)
-    return each(count, rules)
+    for layer in range(count):
+        for part, word in parts.items():
+            names = " ".join(f"{ours}.{layer}.{one}" for one in part.split())
+            rules += linear(names, f"{theirs}.{layer}.{word}", bias, transpose)
+    return rules
 
 
 def linear(ours: str, theirs: str, bias: bool = True, transpose: bool = False) -> list[Rule]:

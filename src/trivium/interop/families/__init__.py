@@ -66,9 +66,7 @@ def by_type(model_type: Any) -> Family:
 
 def read(family: Family, config: Mapping[str, Any]) -> ModelConfig:
     """Return our config of a config.json, with the head of a task if it has one."""
-    ours = family.read(config)
-    kind = heads.kind_of(config)
-    return ours if kind is None else heads.read(config, kind, family, ours)
+    return heads.read(config, family, family.read(config))
 
 
 def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) -> Tree:
