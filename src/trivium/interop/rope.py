@@ -13,13 +13,8 @@ from trivium.interop.layers import FULL, Word, read_types, tile, write_types
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
 
-SCALINGS: dict[str, type[Scaling]] = {
-    "default": NoScaling,
-    "linear": Linear,
-    "dynamic": Dynamic,
-    "yarn": YaRN,
-    "llama3": Llama3,
-}
+SCALINGS: dict[str, type[Scaling]] = {"default": NoScaling}
+SCALINGS |= {kind.kind: kind for kind in (Linear, Dynamic, YaRN, Llama3)}
 """Their rope_type -> our kind."""
 RENAMED = {
     "low_frequency_factor": "low_freq_factor",

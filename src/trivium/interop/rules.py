@@ -118,9 +118,7 @@ def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequ
             continue
         tensor = left.pop(rule.theirs)
         wanted = [shapes[part] for part in rule.parts]
-        expected = [sum(shape[0] for shape in wanted), *wanted[0][1:]] if wanted[0] else []
-        expected = [1, *expected] if rule.row else expected
-        expected = expected[::-1] if rule.transpose else expected
+        expected = list(rule.join([torch.empty(tuple(shape), device="meta") for shape in wanted]).shape)
         if list(tensor.shape) != expected:
             raise ModelError(f"{rule.theirs}: expected the shape {expected} of config.json, found {list(tensor.shape)}")
         ours.update(zip(rule.parts, rule.split(tensor, wanted), strict=True))
