@@ -1,4 +1,4 @@
-"""GPT2LMHeadModel: which settings of either side the other does not have. That the rest is equal: test_parity."""
+"""GPT2LMHeadModel: which settings of either side the other does not have. That the rest is equal: test_stock."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""LlamaForCausalLM: which settings of either side the other does not have. That the rest is equal: test_parity."""
+"""LlamaForCausalLM: which settings of either side the other does not have. That the rest is equal: test_stock."""
 
 import pytest
 
