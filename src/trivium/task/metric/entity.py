@@ -43,15 +43,15 @@ def scheme_of(rows: Iterable[Names]) -> Scheme:
 
     With the marks B and I alone it is IOB2 if every entity begins with B, else IOB1.
     """
-    rows = [[_parted(tag) for tag in row] for row in rows]
-    tags = {tag for row in rows for tag in row if tag != ("O", "")}
+    parted = [[_parted(tag) for tag in row] for row in rows]
+    tags = {tag for row in parted for tag in row if tag != ("O", "")}
     marks = {mark for mark, _ in tags}
     bare = {name for _, name in tags} == {""} and not ("B" in marks and marks & set("IMEL"))
     scheme: Scheme = next((name for name, known in MARKS.items() if marks <= known and marks), "words")
     if scheme == "words" or bare:
         return "words"
     if marks <= MARKS["iob2"]:
-        pairs = ((before, tag) for row in rows for before, tag in zip([("O", ""), *row], row, strict=False))
+        pairs = ((before, tag) for row in parted for before, tag in zip([("O", ""), *row], row, strict=False))
         begun = any(tag[0] == "I" and (before[0] == "O" or before[1] != tag[1]) for before, tag in pairs)
         return "iob1" if begun else "iob2"
     return scheme
