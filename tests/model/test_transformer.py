@@ -20,7 +20,7 @@ from trivium.model.layer.position import Position
 from trivium.model.presets import PRESETS
 
 MODEL = Path(__file__).parents[2] / "src" / "trivium" / "model"
-CORE = ("transformer", "stack", "block", "layer/residual", "attention/attention")
+CORE = ("transformer", "stack", "layer/residual", "attention/attention")
 
 
 def windows(preset: str) -> dict:

@@ -37,7 +37,9 @@ def test_each_word_is_tagged_at_its_first_token():
     assert [BYTES.decode([int(example.enc[i])]).strip() or "sp" for i in at] == ["s", "A", "n"]
     (tagged,) = one.examples(layout(), HEAD, None, counts)
     tags = tagged.targets["tag"]
-    assert tags[at].tolist() == [0, 1, 2] and (tags != IGNORE).sum() == 3 and not counts.total()
+    assert (
+        tags[at].tolist() == [0, 1, 2] and (tags != IGNORE).sum() == 3 and not counts
+    )  # a reason without rows is not told
 
 
 def test_words_beyond_the_context_have_no_place_and_are_counted():

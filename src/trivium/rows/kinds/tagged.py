@@ -66,7 +66,8 @@ class TaggedWords(Record, kind="tagged"):
         """Return one Example; the tag of a word is the target of its first token."""
         names = self.right()
         example, at = self.laid(layout)
-        counts[CUT] += None in at
+        if None in at:
+            counts[CUT] += 1
         aligned = np.full(len(example), IGNORE, dtype=np.int64)
         for place, name in zip(at, names, strict=True):
             if place is not None:
