@@ -94,7 +94,7 @@ ROWS = {
     "classify": {"text": "a", "label": "x"},
     "tag": {"tokens": ["a", "b"], "tags": ["O", "X"]},
     "extract": {"question": "q", "context": "ab c", "answers": {"text": ["c"], "answer_start": [3]}},
-    "embed": {"anchor": "a", "positive": "b"},
+    "embed": {"anchor": "a", "positive": "b", "negative": "c"},
 }
 FAST = [("classify", "bert"), ("translate", "t5"), ("prefer", "gpt2")]
 SLOW = [

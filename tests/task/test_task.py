@@ -102,3 +102,9 @@ def test_where_every_row_is_left_out_the_reasons_are_told(tmp_path):
         task_of("classify").records([file], reading)
     with pytest.raises(DataError, match="expected rows to measure on, found none that fit"):
         task_of("classify").measure(small.model("llama"), [file], reading)
+
+
+def test_records_that_are_all_dropped_are_told_with_the_reason(tmp_path):
+    made = [{"prompt": "q", "chosen": "a" * 99, "rejected": "b"}] * 2
+    with pytest.raises(DataError, match=r"no rows to train on: every one was dropped \(2 longer than 64 tokens\)"):
+        small.tuned(tmp_path, "prefer", "llama", made)

@@ -4,6 +4,7 @@ All have the interface `Rows`: the number of rows of an epoch, and the examples 
 (seed, epoch, index).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, Protocol
@@ -116,6 +117,14 @@ class DocumentRows:
         return self.before[start:stop], middle, self.after[max(0, start - right) : max(0, stop - right)]
 
 
+def no_rows(dropped: Counter[str] | None = None) -> DataError:
+    """Return the error of files without a row to train on, with the reasons for which rows were dropped."""
+    reasons = "; ".join(f"{count:,} {reason}" for reason, count in (dropped or {}).items())
+    return DataError(
+        f"no rows to train on: {f'every one was dropped ({reasons})' if reasons else 'the files have none'}"
+    )
+
+
 class ExampleRows:
     """Rows of rendered examples. `choices[n]` are the alternatives of item n: each epoch draws one of them.
 
@@ -126,7 +135,7 @@ class ExampleRows:
         self, choices: Sequence[Sequence[Example]], length: int, seed: int = 0, packing: Packing = "bestfit"
     ) -> None:
         if not choices:
-            raise DataError("no rows to train on: every one was dropped, or there were none")
+            raise no_rows()
         if packing == "concat":
             raise DataError("packing 'concat' would cut examples; expected bestfit or pad")
         longest = max(_size(example) for options in choices for example in options)
@@ -158,7 +167,7 @@ class GroupRows:
 
     def __init__(self, groups: Sequence[Sequence[Example]]) -> None:
         if not groups:
-            raise DataError("no rows to train on: every one was dropped, or there were none")
+            raise no_rows()
         self.groups = groups
 
     def size(self, epoch: int) -> int:

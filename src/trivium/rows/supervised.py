@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trivium.base.errors import DataError
 from trivium.base.types import Example, Message, Segment
-from trivium.data.rows import ExampleRows, Packing
+from trivium.data.rows import ExampleRows, Packing, no_rows
 from trivium.objective.instruct import Instruct
 from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, conversation, read
@@ -48,9 +47,8 @@ def conversation_rows(
     choices = [item for _, items in read(make, paths, reading, maker.counts, notes=notes) for item in items]
     if notes is not None and maker.unwritten:
         notes.told[UNWRITTEN] += maker.unwritten
-    if not choices and maker.counts:
-        reasons = "; ".join(f"{count:,} {reason}" for reason, count in maker.counts.items())
-        raise DataError(f"no rows to train on: every one was dropped ({reasons})")
+    if not choices:
+        raise no_rows(maker.counts)
     return ExampleRows(choices, length, seed, packing), maker.counts
 
 

@@ -14,7 +14,7 @@ from trivium import api
 from trivium.base.config import Choice
 from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.types import Example
-from trivium.data.rows import ExampleRows, Rows
+from trivium.data.rows import ExampleRows, Rows, no_rows
 from trivium.model.layer.head import LM, Head
 from trivium.model.transformer import Transformer
 from trivium.objective.objective import Objective
@@ -107,6 +107,8 @@ class RecordTask(Task):
             return record.examples(layout, head, objective, counts)
 
         groups = [group for _, group in read(make, paths, recipe.data.rows, counts, self.record, notes=notes) if group]
+        if not groups:
+            raise no_rows(counts)
         return self.rows(model, groups, recipe, length), counts
 
     def rows(self, model: api.Model, groups: Sequence[Sequence[Example]], recipe: Recipe, length: int) -> Rows:
