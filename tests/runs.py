@@ -1,6 +1,9 @@
 """Recipes of runs that take a second: some pages of text, a model of one narrow block, a file of questions."""
 
+import signal
+
 from trivium.base.config import dump, parse
+from trivium.data.loader import Loader
 from trivium.train.recipe import Recipe
 
 LINES = ["The river runs past the old stone bridge.", "A letter came in the morning.", "Winter fell on the garden."]
@@ -30,3 +33,16 @@ def tuning(model, questions, **changes):
         "init": str(model),
     }
     return parse(Recipe, tree)
+
+
+def interrupt(monkeypatch, at=2):
+    """Let every run from now on get a SIGINT before its step `at`, until the patch is undone."""
+    stream = Loader.stream
+
+    def signalled(self, start, stop):
+        for step, batches in enumerate(stream(self, start, stop), start + 1):
+            if step == at:
+                signal.raise_signal(signal.SIGINT)
+            yield batches
+
+    monkeypatch.setattr(Loader, "stream", signalled)

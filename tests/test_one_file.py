@@ -4,7 +4,6 @@ Nothing in `src` knows the names in `own.py`. If one of them needed an enum, an 
 """
 
 import json
-import signal
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 
 import tiny
 from places import causal, packed, patterns
-from runs import LINES
+from runs import LINES, interrupt
 from trivium import api
 from trivium.base import plugin
 from trivium.base.config import Choice, dump, merge, parse
@@ -23,7 +22,6 @@ from trivium.base.types import Message
 from trivium.corpus import engine
 from trivium.corpus.clean import filter
 from trivium.corpus.prepare import Preparation, prepare
-from trivium.data.loader import Loader
 from trivium.model import init
 from trivium.model.attention import kernel, pattern
 from trivium.model.attention.view import View
@@ -217,15 +215,7 @@ def test_a_model_of_own_kinds_names_the_file_that_it_needs(data, tmp_path, capsy
 
 def test_a_run_of_own_kinds_is_resumed(data, tmp_path, monkeypatch):
     whole = run(recipe_of(data), tmp_path / "whole")
-    stream = Loader.stream
-
-    def signalled(self, start, stop):
-        for step, batches in enumerate(stream(self, start, stop), start + 1):
-            if step == 2:
-                signal.raise_signal(signal.SIGINT)
-            yield batches
-
-    monkeypatch.setattr(Loader, "stream", signalled)
+    interrupt(monkeypatch)
     with pytest.raises(Interrupted):
         run(recipe_of(data), tmp_path / "run")
     monkeypatch.undo()

@@ -1,7 +1,6 @@
 """Tuning with adapters: only they learn, they are kept beside the merged model, and a stopped run goes on."""
 
 import json
-import signal
 
 import pytest
 import torch
@@ -9,10 +8,10 @@ from safetensors.torch import load_file
 
 import small
 import trivium
+from runs import interrupt
 from tolerance import close
 from trivium.base.config import parse
 from trivium.corpus.prepare import Preparation, prepare
-from trivium.data.loader import Loader
 from trivium.interop.adapter import CONFIG, load_adapter
 from trivium.model.adapt import Lora
 from trivium.task.finetune import finetune, recipe_for
@@ -70,15 +69,7 @@ def test_only_adapters_learn_and_they_are_kept(base, tuned):
 
 
 def test_a_stopped_run_goes_on_to_the_same_model(recipe, tuned, tmp_path, monkeypatch):
-    stream = Loader.stream
-
-    def signalled(self, start, stop):
-        for step, batches in enumerate(stream(self, start, stop), start + 1):
-            if step == 2:
-                signal.raise_signal(signal.SIGINT)
-            yield batches
-
-    monkeypatch.setattr(Loader, "stream", signalled)
+    interrupt(monkeypatch)
     with pytest.raises(Interrupted):
         run(recipe, tmp_path / "run")
     monkeypatch.undo()

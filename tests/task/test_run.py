@@ -1,16 +1,14 @@
 import json
-import signal
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import tiny
-from runs import pretraining, tuning
+from runs import interrupt, pretraining, tuning
 from trivium import api
 from trivium.base.config import parse
 from trivium.base.errors import ConfigError, TriviumError
-from trivium.data.loader import Loader
 from trivium.task.feed import open_rows
 from trivium.task.run import count_steps, run
 from trivium.token.tokenizer import Tokenizer
@@ -55,15 +53,7 @@ def test_it_is_scored_on_the_documents_held_out(pretrained):
 
 
 def test_a_stopped_run_goes_on_to_the_same_model(pretrained, data, tmp_path, monkeypatch):
-    stream = Loader.stream
-
-    def signalled(self, start, stop):
-        for step, batches in enumerate(stream(self, start, stop), start + 1):
-            if step == 2:
-                signal.raise_signal(signal.SIGINT)
-            yield batches
-
-    monkeypatch.setattr(Loader, "stream", signalled)
+    interrupt(monkeypatch)
     with pytest.raises(Interrupted):
         run(pretraining(data), tmp_path / "run")
     monkeypatch.undo()

@@ -45,7 +45,7 @@ def evaluate(
         from trivium.task.evaluate import score_folder
 
         score = score_folder(model, folder, length)
-        say(f"loss {score.loss:.4f} nats per token, perplexity {score.perplexity:,.2f}, {score.targets:,} tokens")
+        say(f"loss {score.loss:.4f} nats per token, perplexity {score.perplexity:,.2f}, {score.targets:,} targets")
         if score.bits_per_byte is not None:
             say(f"bits per byte {score.bits_per_byte:.4f}")
     else:
