@@ -36,8 +36,12 @@ def test_one_beam_is_greedy_and_more_are_not_worse() -> None:
     assert m.generate([[V.bos, 200]], max_new_tokens=6, num_beams=2) is not None
     assert m.generate("x", max_new_tokens=4, num_beams=3) == m.generate(["x"], max_new_tokens=4, num_beams=3)[0]
     assert len(greedy[0]) <= 6
-    with pytest.raises(ConfigError, match="no_repeat_ngram: only with num_beams > 1"):
-        m.generate("x", no_repeat_ngram=2)
+    with pytest.raises(ConfigError, match="length_penalty: only with num_beams > 1"):
+        m.generate("x", length_penalty=2.0)
+    with pytest.raises(ConfigError, match="min_new_tokens: expected at most max_new_tokens 4, found 5"):
+        m.generate("x", max_new_tokens=4, min_new_tokens=5)
+    with pytest.raises(ConfigError, match="num_beams: expected at least 1, found 0"):
+        m.generate("x", num_beams=0)
     with pytest.raises(ConfigError, match="temperature, seed: only with num_beams = 1"):
         m.generate("x", num_beams=2, temperature=0.5, seed=1)
     with pytest.raises(ConfigError, match="did you mean 'no_repeat_ngram'"):

@@ -164,10 +164,13 @@ class Model:
     ) -> Request:
         """Return the request that continues rows of ids, or answers them where an encoder reads them.
 
-        Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, repetition_penalty, seed), or of `Beam`
-        where `num_beams` > 1 (length_penalty, early_stopping, no_repeat_ngram); `first` and `last` replace the ids
-        that the model's folder forces (None: no such id). A ConfigError names an option that is wrong.
+        Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or of `Beam` where `num_beams` > 1
+        (length_penalty, early_stopping), and with both repetition_penalty, no_repeat_ngram and min_new_tokens; `first`
+        and `last` replace the ids that the model's folder forces (None: no such id). A ConfigError names an option that
+        is wrong.
         """
+        if num_beams < 1:
+            raise ConfigError(f"generate: num_beams: expected at least 1, found {num_beams}")
         kind, other, when = (Beam, Sampling, "= 1") if num_beams > 1 else (Sampling, Beam, "> 1")
         if wrong := [name for name in options if name not in kind.model_fields and name in other.model_fields]:
             raise ConfigError(f"generate: {', '.join(wrong)}: only with num_beams {when}")

@@ -10,6 +10,7 @@ from trivium.base.errors import ModelError
 from trivium.infer.beam import Beam, search
 from trivium.infer.generate import generate
 from trivium.infer.request import Request
+from trivium.infer.sampling import Sampling
 from trivium.model.transformer import Transformer
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
@@ -162,3 +163,46 @@ def test_ids_beyond_the_tokenizer_are_never_chosen(pair) -> None:
 def test_an_encoder_cannot_generate() -> None:
     with pytest.raises(ModelError, match="needs a decoder"):
         search(trivium.build("bert", depth=1, vocab_size=32).transformer, Request([[1]]))
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"repetition_penalty": 1.4},
+        {"repetition_penalty": 0.7},
+        {"min_new_tokens": 7},
+        {"no_repeat_ngram": 2},
+        {"no_repeat_ngram": 1, "min_new_tokens": 5, "repetition_penalty": 1.2},
+    ],
+    ids=lambda rules: "-".join(rules),
+)
+def test_the_rules_of_a_text_are_those_of_transformers(pair, rules: dict, beams: int) -> None:
+    """Greedy and by beams, each rule alone and all together."""
+    model, transformer = pair
+    options = {"no_repeat_ngram_size" if name == "no_repeat_ngram" else name: value for name, value in rules.items()}
+    if beams > 1:
+        agree(pair, options, Beam(beams=beams, **rules))
+        free, bound = (ours(model, transformer, SOURCES, Beam(beams=beams, **one), 12) for one in ({}, rules))
+        assert [[h.ids for h in row] for row in free] != [[h.ids for h in row] for row in bound], "no rule was needed"
+        return
+    both = transformer.config.encoder is not None
+    start = [[model.config.decoder_start_token_id]] * 3 if both else SOURCES
+    asked = Request(start, SOURCES if both else None, Sampling(**rules), 12, (2,))
+    for row, found in zip(SOURCES, generate(transformer, asked), strict=True):
+        ids = model.generate(torch.tensor([row]), do_sample=False, max_new_tokens=12, pad_token_id=0, **options)
+        new = ids[0, 1 if both else len(row) :].tolist()
+        assert found.ids == (new[: new.index(2)] if 2 in new else new)
+
+
+def test_a_sampled_text_has_its_least_length(pair) -> None:
+    model, transformer = pair
+    both = transformer.config.encoder is not None
+    start = [[0]] * 3 if both else SOURCES
+
+    def lengths(least: int) -> list[int]:
+        warm = Sampling(temperature=1.0, seed=1, min_new_tokens=least)
+        asked = Request(start, SOURCES if both else None, warm, 40, (2, *range(20, 40)))
+        return [len(found.ids) for found in generate(transformer, asked)]
+
+    assert min(lengths(0)) < 6 <= min(lengths(6)) < 40

@@ -56,6 +56,13 @@ def test_runs_may_repeat_where_the_prompt_is_the_text_itself(preset: str, same: 
     assert (free == bound) is same
 
 
+def test_the_rules_of_a_beam_hold_for_one_beam_too() -> None:
+    m, asked = model("t5"), [Conversation((Message("user", "abc"),), ("r",))]
+    m.transformer.tokens.weight.data[:] = m.transformer.tokens.weight.data[100].clone()
+    free, bound = (answer(m, asked, 8, Beam(beams=1, no_repeat_ngram=size)) for size in (0, 1))
+    assert free != bound
+
+
 @pytest.mark.parametrize("beams", [1, 2])
 def test_answers_obey_the_ids_that_a_folder_forces(beams: int) -> None:
     m = model("bart")

@@ -18,21 +18,21 @@ def generate(
     top_p: o.TopP = 1.0,
     min_p: o.MinP = 0.0,
     repetition_penalty: o.RepetitionPenalty = 1.0,
+    no_repeat_ngram: o.NoRepeatNgram = 0,
+    min_new_tokens: o.MinNewTokens = 0,
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the output; may be repeated.")] = None,
     num_beams: Annotated[int, typer.Option(help="Above 1: beam search with this many beams.")] = 1,
     seed: o.Seed = None,
 ) -> None:
     """Continue a prompt."""
     from trivium.api import load
-    from trivium.infer.sampling import Sampling
     from trivium.model.device import pick
 
-    loaded, sampling = load(model, device=pick()), o.given(context, o.SAMPLING)
-    if num_beams > 1:
-        changed = {name: value for name, value in sampling.items() if value != getattr(Sampling(), name)}
-        print(loaded.generate(prompt, max_new_tokens, stop, num_beams, **changed))
+    loaded, options = load(model, device=pick()), o.given(context, (*o.SAMPLING, "no_repeat_ngram", "min_new_tokens"))
+    if num_beams != 1:
+        print(loaded.generate(prompt, max_new_tokens, stop, num_beams, **options))
         return
-    for piece in loaded.stream(prompt, max_new_tokens, stop, **sampling):
+    for piece in loaded.stream(prompt, max_new_tokens, stop, **options):
         print(piece, end="", flush=True)
     print()
 

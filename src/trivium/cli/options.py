@@ -47,6 +47,8 @@ TopK = Annotated[int | None, typer.Option(help="Sample from the k most likely to
 TopP = Annotated[float, typer.Option(help="Sample from the fewest tokens with a total probability of at least p.")]
 MinP = Annotated[float, typer.Option(help="Sample from tokens at least min_p times as likely as the first.")]
 RepetitionPenalty = Annotated[float, typer.Option(help="Above 1, tokens that already occur become less likely.")]
+NoRepeatNgram = Annotated[int, typer.Option(help="No run of this many tokens comes twice; 0 is no limit.")]
+MinNewTokens = Annotated[int, typer.Option(help="The text does not end before this many tokens.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same text.")]
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
 
@@ -65,8 +67,8 @@ def reading(
 
 
 def given(context: typer.Context, names: Iterable[str]) -> dict[str, Any]:
-    """Return the values of options by name."""
-    return {name: context.params[name] for name in names}
+    """Return the values of those options that the command line gives, by name."""
+    return {name: context.params[name] for name in names if context.get_parameter_source(name).name != "DEFAULT"}
 
 
 def importing(command: Callable[..., None]) -> Callable[..., None]:

@@ -8,13 +8,12 @@ from collections.abc import Collection, Sequence
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from trivium.base.batch import Stream
 from trivium.base.errors import ConfigError
 from trivium.infer.padding import left_padded, select
 from trivium.infer.request import Completion, Request
-from trivium.infer.sampling import Decoding, force
+from trivium.infer.sampling import Decoding
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
 
@@ -27,8 +26,6 @@ class Beam(Decoding):
     """Above 0 prefers long texts, below 0 short ones."""
     early_stopping: bool = False
     """Whether the first `beams` finished texts end the search, even if another could still score higher."""
-    no_repeat_ngram: int = Field(0, ge=0)
-    """No run of this many ids occurs twice, the prompt included; 0 is no limit."""
 
 
 class _Row:
@@ -88,8 +85,8 @@ def _search(transformer: Transformer, request: Request, config: Beam) -> list[li
     for step in range(1, steps + 1):
         hidden = transformer.decode(stream, memory, source, cache)
         scores = transformer.logits(hidden[:, -1])[:, : request.vocabulary].log_softmax(dim=-1)  # R*N V
-        scores = _unrepeated(scores, alive, config.no_repeat_ngram)
-        scores = force(scores, config.first if step == 1 else config.last if step == request.max_new_tokens else None)
+        texts = [[*row.prompt, *beam] for row in alive for beam in row.beams]
+        scores = config.bound(scores, texts, step - 1, request.max_new_tokens, stops)
         width, size = totals.shape[1], scores.shape[1]
         sums = (scores.view(len(alive), width, size) + totals[:, :, None]).flatten(1)  # R N*V
         values, index = sums.topk(min(max(2, 1 + len(stops)) * config.beams, sums.shape[1]))
@@ -110,14 +107,3 @@ def _search(transformer: Transformer, request: Request, config: Beam) -> list[li
         stream = Stream(torch.tensor(last, device=device), positions, torch.ones_like(positions), plain=stream.plain)
         totals = torch.tensor([row.scores for row in alive], device=device)
     return [row.finished for row in rows]
-
-
-def _unrepeated(scores: Tensor, rows: Sequence[_Row], size: int) -> Tensor:
-    """Forbid ids that would repeat a run of `size` ids."""
-    if size:
-        texts = [[*row.prompt, *beam] for row in rows for beam in row.beams]
-        for at, ids in enumerate(texts):
-            head = ids[len(ids) - size + 1 :]
-            starts = range(len(ids) - size + 1)
-            scores[at, [ids[i + size - 1] for i in starts if ids[i : i + size - 1] == head]] = -torch.inf
-    return scores

@@ -12,7 +12,7 @@ from trivium.base.errors import ConfigError
 from trivium.infer.beam import Beam, search
 from trivium.infer.padding import left_padded, select
 from trivium.infer.request import Completion, Request
-from trivium.infer.sampling import Sampling, force, penalise, pick
+from trivium.infer.sampling import Sampling, pick
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
 
@@ -37,11 +37,6 @@ class Generation:
         self._stream = left_padded(prompts, self._device)
         capacity = max(self._lengths, default=0) + request.max_new_tokens
         self._cache = transformer.decoder.cache(capacity if config.limit is None else min(capacity, config.limit))
-        self._seen: Tensor | None = None
-        if self.sampling.repetition_penalty != 1:
-            self._seen = torch.zeros(len(prompts), config.vocab_size, dtype=torch.bool, device=self._device)
-            for row, prompt in enumerate(prompts):
-                self._seen[row, list(prompt)] = True
         both = config.encoder is not None and request.sources is not None
         self._source = left_padded(request.sources or (), self._device) if both else None
         self._memory: Tensor | None = None
@@ -78,16 +73,11 @@ class Generation:
         if self._source is not None and self._memory is None:
             self._memory = self.transformer.encode(self._source)
         hidden = self.transformer.decode(self._stream, self._memory, self._source, self._cache)
-        logits = self.transformer.logits(hidden[:, -1])  # B V
-        if self._seen is not None:
-            logits = penalise(logits, self._seen, self.sampling.repetition_penalty)
-        made = len(self.ids[self._rows[0]])  # all live rows have equally many new ids
-        final = made + 1 == self.request.max_new_tokens
-        forced = self.sampling.first if made == 0 else self.sampling.last if final else None
-        logits = force(logits[:, : self.request.vocabulary], forced)
+        request, made = self.request, len(self.ids[self._rows[0]])  # all live rows have equally many new ids
+        logits = self.transformer.logits(hidden[:, -1])[:, : request.vocabulary]  # B V
+        texts = [[*request.prompts[row], *self.ids[row]] for row in self._rows]
+        logits = self.sampling.bound(logits, texts, made, request.max_new_tokens, self._stops)
         chosen = pick(logits, self.sampling, [self._generators[row] for row in self._rows])
-        if self._seen is not None:
-            self._seen.scatter_(1, chosen[:, None], True)
         positions = self._stream.positions[:, -1:] + 1
         self._stream = Stream(chosen[:, None], positions, torch.ones_like(positions), plain=self._stream.plain)
         return chosen
@@ -101,7 +91,6 @@ class Generation:
         self._rows = [self._rows[at] for at in keep]
         self._cache.select(rows)
         self._stream = select(self._stream, rows)
-        self._seen = None if self._seen is None else self._seen[rows]
         if self._source is not None and self._memory is not None:
             self._source, self._memory = select(self._source, rows), self._memory[rows]
 

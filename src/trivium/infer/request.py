@@ -33,6 +33,8 @@ class Request:
             raise ModelError(f"generation needs a decoder; this is an {config.family} model")
         if self.max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens: expected at least 1, found {self.max_new_tokens}")
+        if (least := self.decoding.min_new_tokens) > self.max_new_tokens:
+            raise ConfigError(f"min_new_tokens: expected at most max_new_tokens {self.max_new_tokens}, found {least}")
         check(self.prompts, config.vocab_size, config.limit)
         if config.encoder is not None:
             if self.sources is None or len(self.sources) != len(self.prompts):

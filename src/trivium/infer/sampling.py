@@ -1,14 +1,15 @@
 """Sampling: pure functions from logits to the next id, with the field's names.
 
-Order: repetition penalty, forced id, temperature, top-k, top-p, min-p, one draw per row. Knows no model and no text.
+Order: repetition penalty, repeated n-grams, least length, forced id (of log-probabilities in beam search), then
+temperature, top-k, top-p, min-p, one draw per row. Knows no model and no text.
 Nucleus sampling: Holtzman et al. 2019 (arXiv:1904.09751). Min-p: Nguyen et al. 2024 (arXiv:2407.01082). Repetition
 penalty: Keskar et al. 2019 (arXiv:1909.05858).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -24,6 +25,26 @@ class Decoding(Config):
     """An id that every text begins with (the language code of mBART)."""
     last: int | None = None
     """An id that ends a text which reaches the maximum length."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Above 1, tokens of the prompt and of the text become less likely."""
+    no_repeat_ngram: int = Field(0, ge=0)
+    """No run of this many ids occurs twice, the prompt included; 0 is no limit."""
+    min_new_tokens: int = Field(0, ge=0)
+    """No stop id comes before this many new ids."""
+
+    def bound(
+        self, scores: Float[Tensor, "B V"], texts: Sequence[Sequence[int]], made: int, most: int, stops: Collection[int]
+    ) -> Float[Tensor, "B V"]:
+        """Return logits or log-probabilities after the rules that hold for every way to choose.
+
+        `texts` are the ids of each row so far, the prompt included; `made` of at most `most` are new.
+        """
+        scores = penalise(scores, texts, self.repetition_penalty)
+        scores = unrepeated(scores, texts, self.no_repeat_ngram)
+        if made < self.min_new_tokens:
+            early = torch.tensor([one for one in stops if one < scores.shape[1]], dtype=torch.long)
+            scores = scores.index_fill(1, early.to(scores.device), -torch.inf)
+        return force(scores, self.first if made == 0 else self.last if made + 1 == most else None)
 
 
 class Sampling(Decoding):
@@ -37,8 +58,6 @@ class Sampling(Decoding):
     """Keep the fewest tokens with a total probability of at least p."""
     min_p: float = Field(0.0, ge=0, le=1)
     """Keep tokens at least min_p times as likely as the most likely one."""
-    repetition_penalty: float = Field(1.0, gt=0)
-    """Above 1, tokens of the prompt and of the text become less likely."""
     seed: int | None = None
     """The same seed gives the same text; row r of a batch draws from (seed, r)."""
 
@@ -53,9 +72,28 @@ class Sampling(Decoding):
         return made
 
 
-def penalise(logits: Float[Tensor, "B V"], seen: Bool[Tensor, "B V"], penalty: float) -> Float[Tensor, "B V"]:
-    """Divide the positive logits of seen tokens by the penalty and multiply the negative ones."""
-    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+def penalise(scores: Float[Tensor, "B V"], texts: Sequence[Sequence[int]], penalty: float) -> Float[Tensor, "B V"]:
+    """Divide the positive scores of the ids of each row's text by the penalty and multiply the negative ones."""
+    if penalty == 1:
+        return scores
+    seen = torch.zeros_like(scores, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        seen[row, [index for index in {*text} if index < scores.shape[1]]] = True
+    return torch.where(seen, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
+
+
+def unrepeated(scores: Float[Tensor, "B V"], texts: Sequence[Sequence[int]], size: int) -> Float[Tensor, "B V"]:
+    """Forbid ids that would repeat a run of `size` ids of a row's text; 0 forbids none."""
+    if not size:
+        return scores
+    scores = scores.clone()
+    for row, text in enumerate(texts):
+        ids = [*text]
+        head = ids[len(ids) - size + 1 :]
+        starts = range(len(ids) - size + 1)
+        again = {ids[i + size - 1] for i in starts if ids[i : i + size - 1] == head}
+        scores[row, [index for index in again if index < scores.shape[1]]] = -torch.inf
+    return scores
 
 
 def force(logits: Float[Tensor, "B V"], index: int | None) -> Float[Tensor, "B V"]:

@@ -11,6 +11,7 @@ from trivium.base.log import say
 from trivium.infer.beam import Beam
 from trivium.infer.generate import generate
 from trivium.infer.padding import by_length
+from trivium.infer.sampling import Sampling
 from trivium.rows.read import read_conversations
 from trivium.rows.record import Conversation
 from trivium.rows.shorten import shorten
@@ -43,8 +44,9 @@ def answer(
     asked = prompts_of(model, conversations, max_new_tokens)
     if model.config.encoder is None:  # the prompt of a decoder is the text itself, and an answer may repeat its words
         beam = beam.replace(no_repeat_ngram=0)
-    options = {name: value for name, value in dump(beam).items() if name != "beams" and value is not None}
-    options = options if beam.beams > 1 else {}
+    known = (Beam if beam.beams > 1 else Sampling).model_fields
+    options = {name: value for name, value in dump(beam).items() if name in known and value is not None}
+    options.pop("beams", None)
     said: dict[int, str] = {}
     for part in by_length(asked, BATCH):
         request = model.request([asked[i] for i in part], max_new_tokens, num_beams=beam.beams, **options)
