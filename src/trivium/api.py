@@ -164,10 +164,10 @@ class Model:
     ) -> Request:
         """Return the request that continues rows of ids, or answers them where an encoder reads them.
 
-        Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or of `Beam` where `num_beams` > 1
-        (length_penalty, early_stopping), and with both repetition_penalty, no_repeat_ngram and min_new_tokens; `first`
-        and `last` replace the ids that the model's folder forces (None: no such id). A ConfigError names an option that
-        is wrong.
+        Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or of `Beam` where `num_beams` is
+        above 1 (length_penalty, early_stopping), and with both repetition_penalty, no_repeat_ngram, min_new_tokens;
+        `first` and `last` replace the ids that the model's folder forces (None: no such id). A ConfigError names an
+        option that is wrong.
         """
         if num_beams < 1:
             raise ConfigError(f"generate: num_beams: expected at least 1, found {num_beams}")

@@ -196,7 +196,7 @@ def test_the_rules_of_a_text_are_those_of_transformers(pair, rules: dict, beams:
 
 
 def test_a_sampled_text_has_its_least_length(pair) -> None:
-    model, transformer = pair
+    _, transformer = pair
     both = transformer.config.encoder is not None
     start = [[0]] * 3 if both else SOURCES
 
