@@ -5,6 +5,7 @@ import pytest
 
 import tiny
 from trivium.base.errors import DataError
+from trivium.base.version import FORMAT
 from trivium.data.shards import Corpus, ShardWriter, dtype_for, read_manifest
 
 LENGTHS = [5, 0, 9, 1, 30, 2]
@@ -110,10 +111,10 @@ def test_an_id_outside_the_vocabulary_is_never_given(folder):
     assert len(corpus.read(2)) == LENGTHS[2]
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, FORMAT + 1, "1", None])
 def test_another_format_is_refused(folder, version):
     change(folder, format=version)
-    refused(folder, r"manifest\.json: expected data format 1; prepare the folder again")
+    refused(folder, rf"manifest\.json: format: expected a number from 1 to {FORMAT}, found {version!r}")
 
 
 def test_a_manifest_without_its_keys_is_refused(folder):

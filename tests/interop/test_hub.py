@@ -163,7 +163,7 @@ BREAKS = {
         m / "config.json", rms_norm_eps="small"
     ),
     "hidden_size is 32, but config.json says 64": lambda m: change(m / "config.json", hidden_size=64),
-    "trivium.json: expected format 1": lambda m: change(m / "trivium.json", format=99),
+    "trivium.json: format: expected a number from 1 to 2, found 99": lambda m: change(m / "trivium.json", format=99),
     "trivium.json: model: decoder.layers: ": lambda m: change(
         m / "trivium.json", model={"preset": "llama", "decoder": {"layers": -1}}
     ),

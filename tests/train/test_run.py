@@ -9,6 +9,7 @@ import tiny
 from crash import faults, full_disk
 from trivium.base.config import dump
 from trivium.base.errors import ConfigError, TriviumError
+from trivium.base.version import FORMAT
 from trivium.train.run import EXTENDING, Interrupted, Metrics, open_run, stopping
 
 FACTS = {"tokenizer": "abc", "data": "def"}
@@ -22,7 +23,11 @@ def enter(folder, recipe, facts=FACTS, resume=False, **options):
 def test_a_run_keeps_its_recipe_and_environment(tmp_path):
     recipe = tiny.recipe(seed=5)
     enter(tmp_path / "run", recipe)
-    assert json.loads((tmp_path / "run" / "recipe.json").read_text()) == {"recipe": dump(recipe), **FACTS}
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text()) == {
+        "format": FORMAT,
+        "recipe": dump(recipe),
+        **FACTS,
+    }
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert {"trivium", "python", "torch", "threads", "processes"} <= set(environment)
 

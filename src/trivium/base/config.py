@@ -95,6 +95,11 @@ class Choice(Config):
             cls.kinds[kind] = cls  # type: ignore[assignment]
 
     @classmethod
+    def modern(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Return the table of a kind of this family as it is written today; a family that changed overrides it."""
+        return table
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         if cls.kind:
             return handler(source)
@@ -108,7 +113,7 @@ class Choice(Config):
         table = {"kind": value} if isinstance(value, str) else value
         if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
             raise ValueError(f"expected a kind ({', '.join(cls.kinds)}) or a table with one, found {value!r}")
-        table = dict(table)
+        table = dict(cls.modern(table))
         kind = cls.kinds.get(name := table.pop("kind"))
         if kind is None:
             known = ", ".join(sorted(cls.kinds))

@@ -19,8 +19,8 @@ import numpy as np
 
 from trivium.base.errors import DataError
 from trivium.base.files import read_json, writing, xxh3
+from trivium.base.version import readable
 
-FORMAT = 1
 KEYS = ("dtype", "vocab_size", "tokenizer", "splits", "inputs_hash", "dataset_id")
 """The keys that every reader of a manifest may rely on."""
 
@@ -105,14 +105,15 @@ def whole(folder: Path, manifest: dict[str, Any]) -> bool:
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """Return the manifest of a data folder; a DataError if there is none, or of another format."""
+    """Return the manifest of a data folder; a DataError if there is none, or one of a later version."""
     path = Path(folder) / "manifest.json"
     if not path.is_file():
         what = "no manifest.json in it" if path.parent.is_dir() else "no such folder"
         raise DataError(f"{folder}: not a data folder: {what}; make one with `trivium prepare SOURCE -o {folder}`")
     manifest = read_json(path)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"{path}: expected data format {FORMAT}; prepare the folder again")
+    if not isinstance(manifest, dict):
+        raise DataError(f"{path}: expected an object, found {type(manifest).__name__}; prepare the folder again")
+    readable(manifest, path, DataError)
     if missing := [key for key in KEYS if key not in manifest]:
         raise DataError(f"{path}: expected a manifest with {', '.join(missing)}; prepare the folder again")
     return manifest

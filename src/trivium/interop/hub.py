@@ -17,6 +17,7 @@ from trivium.base import files, plugin
 from trivium.base.config import classes, dump, parse
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.log import warn
+from trivium.base.version import FORMAT, readable
 from trivium.interop import adapter, equip, families, rules, tensors
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_type, difference, stock
@@ -28,7 +29,6 @@ from trivium.model.weights import collect, empty, fill, slots
 from trivium.token.template import stop_ids
 from trivium.token.tokenizer import Tokenizer
 
-FORMAT = 1
 OURS = ("format", "model", "stock", "reasons", "parameters")
 """The keys of trivium.json that `save` makes anew; the others are a record."""
 OWN = "trivium"
@@ -191,8 +191,10 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
     own = tree.get("model_type") == OWN
     if own and not about:
         raise ModelError(f"{ours}: no such file, and config.json says the model is described there")
-    if about and (about.get("format") != FORMAT or not isinstance(about.get("model"), dict)):
-        raise ModelError(f"{ours}: expected format {FORMAT} with a model; this file is damaged or from another version")
+    if about:
+        readable(about, ours, ModelError)
+    if about and not isinstance(about.get("model"), dict):
+        raise ModelError(f"{ours}: model: expected an object, found {about.get('model')!r}; the file is damaged")
     try:
         for text in plugin.match(about.get("imports", [])):
             warn(f"{ours}: {text}")

@@ -133,7 +133,7 @@ PRE = {"residual": "pre"}
 PRESETS["mbart"] = tree("bart", vocab_size=250027, embed={"scale": True}, encoder=PRE, decoder=PRE)
 
 # Marian: BART with sinusoids and no norm of embeddings (Junczys-Dowmunt et al. 2018, arXiv:1804.00344).
-FIXED = {"position": [{"kind": "sinusoid", "paper": True}]}
+FIXED = {"position": ["sinusoid"]}
 PRESETS["marian"] = tree("bart", vocab_size=58101, embed={"scale": True, "norm": "none"}, encoder=FIXED, decoder=FIXED)
 
 # PEGASUS: Marian with pre-norm (Zhang et al. 2019, arXiv:1912.08777).

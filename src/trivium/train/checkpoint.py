@@ -20,6 +20,7 @@ from torch import nn
 from trivium.base.errors import ModelError, TriviumError
 from trivium.base.files import publishing, read_json, write_json, writing, xxh3
 from trivium.base.log import warn
+from trivium.base.version import FORMAT, readable
 from trivium.model.weights import collect, fill
 
 FILES = ("model.safetensors", "optim.safetensors", "state.json")
@@ -51,7 +52,7 @@ def save_checkpoint(
                 handle.write(save(content, metadata={"format": "pt"}))
         write_json(temporary / "state.json", {**state, "step": step, "optim": plain})
         hashes = {name: xxh3(temporary / name) for name in FILES}
-        write_json(temporary / "manifest.json", {"format": 1, "step": step, "xxh3_128": hashes})
+        write_json(temporary / "manifest.json", {"format": FORMAT, "step": step, "xxh3_128": hashes})
     verify(folder)
     for old in sorted(checkpoints(root))[: -max(keep, 1)]:
         shutil.rmtree(root / f"step-{old:08d}", ignore_errors=True)
@@ -116,6 +117,7 @@ def latest(root: Path) -> Path | None:
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Fill model and optimizer from a checkpoint and return its state; a ModelError names what does not fit."""
+    readable(read_json(folder / "manifest.json", ModelError), folder / "manifest.json", ModelError)
     state = read_json(folder / "state.json", ModelError)
     try:
         model_state, tensors = load_file(folder / "model.safetensors"), load_file(folder / "optim.safetensors")

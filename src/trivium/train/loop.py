@@ -15,7 +15,7 @@ from torch import nn
 from trivium.base.batch import Batch
 from trivium.base.errors import NumericsError
 from trivium.base.files import read_json, write_json
-from trivium.base.log import progress, say
+from trivium.base.log import progress, say, warn
 from trivium.base.seeds import mix
 from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, place, reuse_memory
@@ -119,7 +119,9 @@ def resume(
     if newest is not None:
         state = load_checkpoint(newest, model, optimizer)
         facts = state["facts"]
-        last = Step(**{"all_targets": facts["tokens"], **facts})  # older checkpoints count targets as tokens
+        if "all_targets" not in facts:
+            warn(f"{newest}: an earlier version counted targets as tokens: `tokens` of this run leaves out the others")
+        last = Step(**{"all_targets": facts["tokens"], **facts})
         precision = torch.bfloat16 if state["bf16"] else torch.float32
     # Each process times the types itself, but all must compute in the same one, also after a resume.
     bf16 = world.sum(float(precision == torch.bfloat16))[0] == world.size

@@ -18,6 +18,7 @@ from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import locked, read_json, write_json, write_text
 from trivium.base.log import warn
+from trivium.base.version import FORMAT, readable
 from trivium.train.recipe import Recipe
 
 EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs"}
@@ -87,7 +88,7 @@ def open_run(
     if not writes:
         yield
         return
-    record = {"recipe": dump(recipe), **facts}
+    record = {"format": FORMAT, "recipe": dump(recipe), **facts}
     with locked(folder / ".lock") as mine:
         if not mine:
             raise TriviumError(f"{folder}: another run uses this folder; wait for it, or name another folder")
@@ -98,7 +99,10 @@ def open_run(
                     f"{folder}: holds a run already; add --resume to continue it, or name another folder"
                 )
             old = read_json(path)
-            _compare({**old, "recipe": dump(parse(Recipe, old.get("recipe"), str(path)))}, record, path)
+            readable({"format": 1, **old}, path, ConfigError)  # the first format had no number here
+            _compare(
+                {**old, "format": FORMAT, "recipe": dump(parse(Recipe, old.get("recipe"), str(path)))}, record, path
+            )
         write_json(path, record)
         write_json(folder / "environment.json", {**environment(), **machine})
         yield

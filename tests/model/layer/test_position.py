@@ -7,9 +7,9 @@ import torch
 from pydantic import ValidationError
 
 from trivium.base.batch import Stream
-from trivium.base.config import parse
+from trivium.base.config import dump, parse
 from trivium.model.config import ModelConfig
-from trivium.model.layer.position import ALiBi, Bucket, Position, RoPE, Sinusoid, rotate
+from trivium.model.layer.position import M2M100, ALiBi, Bucket, Position, RoPE, Sinusoid, rotate
 from trivium.model.transformer import Transformer
 
 
@@ -52,17 +52,27 @@ def test_alibi_is_that_of_bloom_up_to_a_number_for_each_query(heads: int) -> Non
 
 def test_sinusoid_of_the_paper() -> None:
     """Vaswani et al. 2017, section 3.5, sines first."""
-    found = Sinusoid(paper=True).additive(9, 6)(places(9))[0]
+    found = Sinusoid().additive(9, 6)(places(9))[0]
     for t in range(9):
         angles = [t / 10000 ** (2 * i / 6) for i in range(3)]
         expected = torch.tensor([math.sin(a) for a in angles] + [math.cos(a) for a in angles])
         assert torch.allclose(found[t], expected, atol=1e-6)
 
 
-def test_sinusoid_is_that_of_m2m100() -> None:
-    stock = pytest.importorskip("transformers.models.m2m_100.modeling_m2m_100", reason="transformers is the oracle")
-    expected = stock.M2M100SinusoidalPositionalEmbedding.get_embedding(500, 64)
-    assert torch.allclose(Sinusoid().additive(500, 64)(places(500))[0], expected, atol=1e-4)
+def test_sinusoid_is_that_of_marian_and_m2m100_is_another() -> None:
+    marian = pytest.importorskip("transformers.models.marian.modeling_marian", reason="transformers is the oracle")
+    m2m100 = pytest.importorskip("transformers.models.m2m_100.modeling_m2m_100", reason="transformers is the oracle")
+    stock = marian.MarianSinusoidalPositionalEmbedding(500, 64)
+    paper, other = (kind.additive(500, 64)(places(500))[0] for kind in (Sinusoid(), M2M100()))
+    assert torch.allclose(paper, stock.create_weight(), atol=1e-4)
+    assert torch.allclose(other, m2m100.M2M100SinusoidalPositionalEmbedding.get_embedding(500, 64), atol=1e-4)
+    assert (paper - other)[:51].abs().max() > 0.5
+
+
+@pytest.mark.parametrize(("paper", "kind"), [(True, Sinusoid(theta=50.0)), (False, M2M100(theta=50.0))])
+def test_the_sinusoids_of_format_1_are_read_as_they_were(paper: bool, kind: Position) -> None:
+    assert Position.parse({"kind": "sinusoid", "theta": 50.0, "paper": paper}) == kind
+    assert Position.parse(dump(kind)) == kind and Position.parse("sinusoid") == Sinusoid()
 
 
 @pytest.mark.parametrize("fraction", [1.0, 0.5, 0.3])

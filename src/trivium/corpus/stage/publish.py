@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.base.files import fingerprint, publishing, read_json, write_json, writing
+from trivium.base.version import FORMAT
 from trivium.corpus.arrays import Arrays
 from trivium.corpus.read.reading import not_read
 from trivium.corpus.report import Facts, report
@@ -18,7 +19,7 @@ from trivium.corpus.stage.encode import encode_file
 from trivium.corpus.stage.tokenizer import load_tokenizer
 from trivium.corpus.table import source_names, unpacked
 from trivium.corpus.work import Work
-from trivium.data.shards import FORMAT, dtype_for, parts
+from trivium.data.shards import dtype_for, parts
 from trivium.token.template import CHAT_TEMPLATE
 
 

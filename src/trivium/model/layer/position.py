@@ -54,6 +54,13 @@ class RelativePosition(Float32Buffers):
 class Position(Choice):
     """A way to represent positions."""
 
+    @classmethod
+    def modern(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Read the sinusoids of format 1, where `paper` told the table of the paper from M2M100's."""
+        if table.get("kind") != "sinusoid" or "paper" not in table:
+            return table
+        return {**{k: v for k, v in table.items() if k != "paper"}, "kind": "sinusoid" if table["paper"] else "m2m100"}
+
     def additive(self, context: int, hidden_size: int) -> nn.Module | None:
         """Return the module that maps positions [B, T] to vectors [B, T, D] for the input, if the kind has one."""
         return None
@@ -99,11 +106,10 @@ class SinusoidEmbedding(Float32Buffers):
 
     frequency: Tensor
 
-    def __init__(self, hidden_size: int, theta: float, paper: bool) -> None:
+    def __init__(self, hidden_size: int, theta: float, steps: int) -> None:
         super().__init__()
-        half = hidden_size // 2
-        steps = half if paper else max(half - 1, 1)
-        self.register_buffer("frequency", theta ** (-torch.arange(half, dtype=torch.float32) / steps), persistent=False)
+        place = torch.arange(hidden_size // 2, dtype=torch.float32)
+        self.register_buffer("frequency", theta ** (-place / steps), persistent=False)
 
     def forward(self, positions: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         angle = positions[..., None].float() * self.frequency  # B T D/2
@@ -111,14 +117,21 @@ class SinusoidEmbedding(Float32Buffers):
 
 
 class Sinusoid(Position, kind="sinusoid"):
-    """Fixed sines and cosines of geometric wavelengths; needs an even width."""
+    """Fixed sines and cosines, as in 2017 and in Marian: frequencies theta ** (-2i / D), i = 0 ... D/2 - 1."""
 
-    theta: float = 10000.0
-    paper: bool = False
-    """Whether wavelengths are 2 pi theta ** (2i / D) as in the paper; else the last one is 2 pi theta exactly."""
+    theta: float = Field(10000.0, gt=0)
 
     def additive(self, context: int, hidden_size: int) -> nn.Module:
-        return SinusoidEmbedding(hidden_size, self.theta, self.paper)
+        return SinusoidEmbedding(hidden_size, self.theta, hidden_size // 2)
+
+
+class M2M100(Position, kind="m2m100"):
+    """Sinusoids whose lowest frequency is 1 / theta exactly: the exponents are divided by D/2 - 1 (M2M100, fairseq)."""
+
+    theta: float = Field(10000.0, gt=0)
+
+    def additive(self, context: int, hidden_size: int) -> nn.Module:
+        return SinusoidEmbedding(hidden_size, self.theta, max(hidden_size // 2 - 1, 1))
 
 
 class RotaryEmbedding(RelativePosition):
