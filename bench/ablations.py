@@ -329,7 +329,8 @@ def render(found: dict[str, Any]) -> None:
         f"({dates}, torch {found['torch']}, {minutes:.0f} CPU minutes in all, one thread a run). The model is "
         "`recipes/ablate.toml`, a small LLaMA on English prose. A result at this size and budget need not hold at "
         "another. The rows `m2m100` were measured when that table was called `sinusoid`, as the pictures still say; "
-        "`sinusoid` is now the table of 2017, which was not measured. All variants use one learning rate unless the section says otherwise, so one that needs another rate "
+        "`sinusoid` is now the table of 2017, which was not measured. All variants use one "
+        "learning rate unless the section says otherwise, so one that needs another rate "
         "looks worse than it is. Held-out loss is in nats per token, on the same held-out documents for all.",
         "",
         next(iter(found["grids"].values()))["rule"] if found["grids"] else "",
