@@ -8,11 +8,11 @@ import typer
 
 from trivium.base.errors import TriviumError
 from trivium.cli.chat import chat
+from trivium.cli.decorator import importing, revising
 from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, predict, train
 from trivium.cli.generate import embed, fill, generate
-from trivium.cli.hub import export, import_
-from trivium.cli.options import importing
+from trivium.cli.hub import export, import_, push
 from trivium.cli.prepare import prepare
 from trivium.cli.show import inspect, show
 from trivium.cli.study import ablate, compare, demo
@@ -27,12 +27,14 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 app.command()(demo)
-LOADING: list[Callable[..., None]] = [prepare, train, finetune, predict, evaluate, generate, chat, fill, embed]
-LOADING += [compare, ablate, export, inspect, show]
-"""The commands that load a model or a recipe."""
-for command in LOADING:
+for command in (train, compare, ablate, push):
     app.command()(importing(command))
-app.command("import")(importing(import_))
+LOADING: list[Callable[..., None]] = [prepare, finetune, predict, evaluate, generate, chat, fill, embed]
+LOADING += [export, inspect, show]
+"""The commands that take a model, which may lie on the hub."""
+for command in LOADING:
+    app.command()(importing(revising(command)))
+app.command("import")(importing(revising(import_)))
 app.add_typer(tokenizer)
 
 

@@ -26,7 +26,9 @@ def train(
 
 def finetune(
     task: Annotated[str, typer.Argument(help="chat, classify, tag, extract, embed, translate, summarize or prefer.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="A model folder, ours or of a supported family.")],
+    model: Annotated[
+        Path, typer.Option("--model", "-m", help="A model folder of a supported family, or hf:OWNER/NAME.")
+    ],
     data: Annotated[list[str], typer.Option("--data", "-d", help="A file of rows; several are mixed.")],
     overrides: o.Overrides = None,
     valid: Annotated[list[str] | None, typer.Option(help="Held-out rows, on which the metrics are measured.")] = None,

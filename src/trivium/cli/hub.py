@@ -1,4 +1,4 @@
-"""`trivium import` and `trivium export`: model folders in from Hugging Face and out to other programs."""
+"""`trivium import`, `trivium push` and `trivium export`: models from Hugging Face, to it, and to other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from trivium.cli import options as o
 
 
 def import_(
-    folder: Annotated[Path, typer.Argument(help="A Hugging Face model folder.")],
+    folder: Annotated[Path, typer.Argument(help="A Hugging Face model folder, or hf:OWNER/NAME.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The model folder to write.")],
 ) -> None:
     """Check every key of a Hugging Face folder and write a model folder."""
@@ -20,6 +20,19 @@ def import_(
     model.save(out)
     count = sum(parameter.numel() for parameter in model.transformer.parameters())
     say(f"{model.config.family} model with {count:,} parameters in {out}")
+
+
+def push(
+    model: Annotated[Path, typer.Argument(help="A model folder.")],
+    name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository of the hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Put a commit on top of the files that it holds.")] = False,
+) -> None:
+    """Upload a model folder to the Hugging Face hub."""
+    from trivium.base.log import say
+    from trivium.interop.push import push as upload
+
+    say(f"pushed: {upload(model, name, private, force)}")
 
 
 def export(

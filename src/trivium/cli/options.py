@@ -1,17 +1,13 @@
 """The arguments and options that several commands share: each has one spelling and one help text."""
 
-import inspect
 import json
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trivium.base import plugin
-
-ModelFolder = Annotated[Path, typer.Argument(help="A model folder.")]
+ModelFolder = Annotated[Path, typer.Argument(help="A model folder, or hf:OWNER/NAME.")]
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe (TOML file).")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Overrides of the recipe as key=value: optim.lr=3e-4 data.length=64 ...")
@@ -37,6 +33,7 @@ VocabSize = Annotated[
     int, typer.Option("--vocab-size", help="Tokens of the new tokenizer, special tokens included; a multiple of 64.")
 ]
 Imports = Annotated[list[str] | None, typer.Option("--imports", help="A Python file of your own kinds; repeatable.")]
+Revision = Annotated[str | None, typer.Option("--revision", help="A branch, tag or commit of the model of the hub.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run folder.")]
 Html = Annotated[bool, typer.Option("--html", help="Write an HTML page instead of lines.")]
 Page = Annotated[Path, typer.Option("--out", "-o", help="The HTML page.")]
@@ -69,18 +66,3 @@ def reading(
 def given(context: typer.Context, names: Iterable[str]) -> dict[str, Any]:
     """Return the values of those options that the command line gives, by name."""
     return {name: context.params[name] for name in names if context.get_parameter_source(name).name != "DEFAULT"}
-
-
-def importing(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option `--imports`: run those files before it, so that it knows their kinds."""
-
-    @wraps(command)
-    def run(imports: list[str] | None = None, **options: Any) -> None:
-        plugin.load(imports or (), "--imports")
-        command(**options)
-
-    signature = inspect.signature(command)
-    option = inspect.Parameter("imports", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Imports)
-    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
-    run.__annotations__ = {**command.__annotations__, "imports": Imports}
-    return run

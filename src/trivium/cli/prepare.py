@@ -19,7 +19,9 @@ def prepare(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="The data folder to make.")],
     sources: Annotated[list[str] | None, typer.Argument(help=SOURCES)] = None,
-    tokenizer: Annotated[str | None, typer.Option(help="A tokenizer or model folder to use, or `bytes`.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="A tokenizer, a model folder or hf:OWNER/NAME to use, or `bytes`.")
+    ] = None,
     vocab_size: o.VocabSize = 8192,
     valid_share: Annotated[float, typer.Option(help="The share of documents that is held out.")] = 0.05,
     filter: Annotated[str, typer.Option(help="Which documents are dropped: none, light or web.")] = "light",

@@ -9,7 +9,7 @@ from trivium.cli import options as o
 
 
 def show(
-    what: Annotated[Path, typer.Argument(help="A recipe, a model folder or a data folder.")],
+    what: Annotated[Path, typer.Argument(help="A recipe, a model (folder or hf:OWNER/NAME), or a data folder.")],
     overrides: o.Overrides = None,
     keys: Annotated[str | None, typer.Option(help="List the fields below this path: model.decoder")] = None,
     attention: Annotated[str | None, typer.Option(help="Show the model's attention weights for this text.")] = None,

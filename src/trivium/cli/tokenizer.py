@@ -33,7 +33,7 @@ def train(
 
 @tokenizer.command("eval")
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="A tokenizer or model folder, or a tokenizer.json.")],
+    folder: Annotated[Path, typer.Argument(help="A tokenizer or model folder, a tokenizer.json, or hf:OWNER/NAME.")],
     sources: Annotated[list[str], typer.Argument(help="The text to measure on: folders or files.")],
     beside: Annotated[
         list[Path] | None, typer.Option(help="Another tokenizer, measured on the same text; repeatable.")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ModelError
+from trivium.base.folder import HUB, cached, hint
 from trivium.interop import families, rules, tensors
 from trivium.interop.families import stock
 from trivium.interop.rules import Rule
@@ -134,15 +135,15 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
 
 
 def base(folder: Path) -> Path:
-    """Return the model folder of an adapter: where it says, or of that name beside the adapter's folder."""
+    """Return the model folder of an adapter: where it says, of that name beside its folder, or in the hub's cache."""
     name = files.read_json(folder / CONFIG, ModelError).get("base_model_name_or_path")
     places = [Path(str(name)), folder.parent / Path(str(name)).name]
-    for place in places:
-        if (place / "config.json").is_file():
+    for place in [*places, cached(str(name))]:
+        if place is not None and (place / "config.json").is_file():
             return place
     raise ModelError(
         f"{folder / CONFIG}: base_model_name_or_path: expected a model folder, found {name!r}; "
-        f"put the model at {places[1]}"
+        f"put the model at {places[1]}" + (f": trivium import {HUB}{name} -o {places[1]}" if hint(str(name)) else "")
     )
 
 

@@ -16,6 +16,7 @@ import torch
 from trivium.base import files, plugin
 from trivium.base.config import classes, dump, parse
 from trivium.base.errors import ConfigError, ModelError
+from trivium.base.folder import hint, model_folder
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
 from trivium.interop import adapter, equip, families, rules, tensors
@@ -130,14 +131,14 @@ def _generation(model: Folder, tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folder:
-    """Read a model folder, ours or any that a family of ours can read; floating weights become `dtype`.
+    """Read a model folder or a model of the hub (`hf:OWNER/NAME`), of any family; floating weights become `dtype`.
 
     A file or key that is missing, truncated, unknown or of the wrong shape is one ModelError that names it. A folder
     of an adapter alone is its base model with the adapter merged in.
     """
-    folder = Path(folder)
+    name, folder = folder, model_folder(folder)
     if not folder.is_dir():
-        raise ModelError(f"{folder}: no such model folder")
+        raise ModelError(f"{folder}: no such model folder{hint(name)}")
     if (folder / adapter.CONFIG).is_file() and not (folder / "config.json").is_file():
         found = load(adapter.base(folder), dtype)
         merge(adapter.load_adapter(folder, found.transformer))

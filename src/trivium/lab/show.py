@@ -10,6 +10,7 @@ import torch
 from trivium import api
 from trivium.base.config import dump, fields
 from trivium.base.errors import ConfigError
+from trivium.base.folder import is_hub
 from trivium.corpus.report import lines as report_lines
 from trivium.data.shards import read_manifest
 from trivium.model.attention.pattern import Where
@@ -24,7 +25,7 @@ def describe(what: Path, overrides: list[str]) -> Iterator[str]:
     """Yield lines about a recipe, a model folder or a data folder; `overrides` apply to a recipe."""
     if what.is_dir() and (what / "manifest.json").is_file():
         yield from report_lines(read_manifest(what))
-    elif what.is_dir():
+    elif what.is_dir() or is_hub(what):
         config = api.load(what).config
         yield from _tree(dump(config))
         yield from _model(config, config.context)

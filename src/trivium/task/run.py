@@ -10,6 +10,7 @@ import torch
 from trivium import api
 from trivium.base.config import dump
 from trivium.base.errors import ModelError
+from trivium.base.folder import HUB, is_hub
 from trivium.base.log import say
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import Rows
@@ -83,10 +84,17 @@ def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World) -> di
 def keep_adapter(folder: Path, model: api.Model, recipe: Recipe) -> None:
     """Save the adapters in a folder of their own and merge them into the model."""
     try:
-        model.save_adapter(folder, Path(recipe.init).resolve() if recipe.init else "")
+        model.save_adapter(folder, base_name(recipe.init))
     except ModelError as refused:
         say(f"the adapter is only kept merged into the model: {refused}")
     merge(model.transformer)
+
+
+def base_name(init: str | None) -> str:
+    """Return how an adapter names its base: the folder, or OWNER/NAME of the hub, as peft has it."""
+    if init is None or is_hub(init):
+        return (init or "").removeprefix(HUB).partition("@")[0]
+    return str(Path(init).resolve())
 
 
 def count_steps(recipe: Recipe, loader: Loader) -> int:

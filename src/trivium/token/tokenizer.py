@@ -24,6 +24,7 @@ import tokenizers
 
 from trivium.base import files
 from trivium.base.errors import DataError
+from trivium.base.folder import hint, model_folder
 from trivium.base.types import Vocabulary
 from trivium.token import bpe
 from trivium.token.boundary import Pieces, byte_pieces, plain_pieces, sentence_ends, word_starts
@@ -73,8 +74,13 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
-        """Read a Hugging Face tokenizer folder, or a tokenizer.json and the files beside it; else a DataError."""
-        path = Path(path)
+        """Read a tokenizer folder, a tokenizer.json and the files beside it, or those of `hf:OWNER/NAME`.
+
+        Raise DataError for files that are no tokenizer, and ModelError where the hub gives none.
+        """
+        name, path = path, model_folder(path, weights=False)
+        if not path.exists():
+            raise DataError(f"{path}: no such tokenizer{hint(name)}")
         file = path / "tokenizer.json" if path.is_dir() else path
         tree, folder = files.read_json(file), file.parent
         if not isinstance(tree, dict) or "model" not in tree:

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from trivium.base.errors import DataError
 from trivium.base.files import fingerprint, xxh3
+from trivium.base.folder import HUB
 from trivium.base.plugin import extra
-
-PREFIX = "hf:"
 
 
 class Place(NamedTuple):
@@ -26,14 +25,9 @@ class Place(NamedTuple):
     column: str | None
 
 
-def is_hub(source: str) -> bool:
-    """Return whether a source is a data set of the hub."""
-    return source.startswith(PREFIX)
-
-
 def place(source: str) -> Place:
     """Split a source into its parts; a DataError if it has too many, or no name."""
-    name, *rest = source.removeprefix(PREFIX).split(":")
+    name, *rest = source.removeprefix(HUB).split(":")
     if not name or len(rest) > 2:
         raise DataError(f"{source}: expected hf:NAME, hf:NAME:SPLIT or hf:NAME:SPLIT:COLUMN")
     split, column = [*rest, "", ""][:2]

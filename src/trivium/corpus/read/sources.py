@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.base.errors import DataError
+from trivium.base.folder import is_hub
 from trivium.base.plugin import extra
 from trivium.base.types import Document
 from trivium.corpus.read import embedded, encoding, hub
@@ -40,7 +41,7 @@ def read(
     counts.update(not_read(passed))
     for path, _ in found:
         yield from _documents(TextFile(path, reading, counts))
-    for name in filter(hub.is_hub, map(str, sources)):
+    for name in filter(is_hub, map(str, sources)):
         keyed = reading.replace(text_key=hub.place(name).column or reading.text_key)
         yield from _of_rows(islice(enumerate(hub.rows(name), start=1), reading.most_rows), name, keyed, counts)
     if EMBEDDED in map(str, sources):
@@ -49,7 +50,7 @@ def read(
 
 def remote(sources: Sequence[str | Path]) -> list[tuple[str, str]]:
     """Return the sources that are not files, each with its version."""
-    found = [(name, hub.version(name)) for name in map(str, sources) if hub.is_hub(name)]
+    found = [(name, hub.version(name)) for name in map(str, sources) if is_hub(name)]
     if EMBEDDED in map(str, sources):
         found.append((EMBEDDED, " ".join([platform.python_version(), version("torch"), version("numpy")])))
     return found
@@ -66,7 +67,7 @@ def files(
     found: dict[Path, tuple[Path, int]] = {}
     for source in sources:
         root = Path(source)
-        if str(source) == EMBEDDED or hub.is_hub(str(source)):
+        if str(source) == EMBEDDED or is_hub(str(source)):
             continue
         if root.is_dir():
             inside = sorted(path for path in _walk(root) if path.is_file())

@@ -11,6 +11,7 @@ import numpy as np
 from trivium import api
 from trivium.base.batch import collate
 from trivium.base.errors import DataError
+from trivium.base.folder import is_hub
 from trivium.base.types import Example
 from trivium.data.rows import GroupRows, Rows
 from trivium.model.device import evaluating, place
@@ -63,7 +64,9 @@ def reference(model: api.Model) -> api.Model | None:
     """Return the model that training began with; None if its folder is gone, or the task was another one."""
     recipe = model.record.get("recipe") or {}
     init = recipe.get("init")
-    if (recipe.get("objective") or {}).get("kind") != "prefer" or not init or not Path(init).is_dir():
+    if (recipe.get("objective") or {}).get("kind") != "prefer" or not init:
+        return None
+    if not (is_hub(init) or Path(init).is_dir()):
         return None
     return api.load(init, device=model.transformer.tokens.weight.device)
 

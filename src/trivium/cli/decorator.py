@@ -1,0 +1,46 @@
+"""Options that are added to many commands: a decorator acts on the option before the command runs."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from trivium.base import plugin
+from trivium.base.errors import ConfigError
+from trivium.base.folder import is_hub
+from trivium.cli.options import Imports, Revision
+
+
+def importing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option `--imports`: run those files before it, so that it knows their kinds."""
+
+    def run(imports: list[str] | None = None, **options: Any) -> None:
+        plugin.load(imports or (), "--imports")
+        command(**options)
+
+    return _with(command, run, "imports", Imports)
+
+
+def revising(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option `--revision`: every model of the hub that it names is taken at that revision."""
+
+    def run(revision: str | None = None, **options: Any) -> None:
+        if revision is not None:
+            named = {key: value for key, value in options.items() if isinstance(value, str | Path) and is_hub(value)}
+            if not named:
+                raise ConfigError("--revision: expected a model of the hub (hf:OWNER/NAME) beside it")
+            options |= {key: type(value)(f"{value}@{revision}") for key, value in named.items()}
+        command(**options)
+
+    return _with(command, run, "revision", Revision)
+
+
+def _with(command: Callable[..., None], run: Callable[..., None], name: str, annotation: Any) -> Callable[..., None]:
+    """Return `run` with the help and the options of a command, and one option more."""
+    wraps(command)(run)
+    signature = inspect.signature(command)
+    option = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, name: annotation}
+    return run
