@@ -87,7 +87,7 @@ def test_what_the_hub_does_not_give_is_one_line(hub, tmp_path, monkeypatch, name
 
 def test_a_hub_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
     connect(monkeypatch, "http://127.0.0.1:9", tmp_path)
-    with pytest.raises(ModelError, match="^hf:me/small: is not whole in the cache, and the hub is not reached"):
+    with pytest.raises(ModelError, match=r"^hf:me/small: is not whole in the cache, and the hub is not reached"):
         model_folder("hf:me/small")
 
 

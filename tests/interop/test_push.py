@@ -51,7 +51,7 @@ def test_what_is_no_model_is_not_pushed(hub: Hub, tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"cut")
     with pytest.raises(ModelError, match="not a whole safetensors file"):
         push(folder, "me/mine")
-    with pytest.raises(ModelError, match="hf:me/small: lies on the hub already"):
+    with pytest.raises(ModelError, match=r"hf:me/small: lies on the hub already"):
         push("hf:me/small", "me/mine")
     assert hub.models == {} and hub.asked == []
 
@@ -61,5 +61,5 @@ def test_a_hub_that_refuses_is_one_line(hub: Hub, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(hub, "answer", lambda *_: (401, b'{"error": "Invalid username or password."}', {}))
     with pytest.raises(ModelError, match=r"^hf:me/mine: .*log in \(`hf auth login`.*\)$"):
         push(folder, "me/mine")
-    with pytest.raises(ModelError, match="^hf:not a name: expected hf:OWNER/NAME"):
+    with pytest.raises(ModelError, match=r"^hf:not a name: expected hf:OWNER/NAME"):
         push(folder, "not a name")
