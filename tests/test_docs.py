@@ -80,7 +80,9 @@ def test_the_page_has_every_task_and_what_its_commands_leave():
 
 @pytest.mark.parametrize("name", sorted(Task.kinds))
 def test_the_recipe_of_a_task_is_its_defaults(name, tmp_path):
-    preset = {"classify": "bert", "tag": "bert", "extract": "bert", "embed": "bert"}.get(name, "llama")
+    preset = {"classify": "bert", "tag": "bert", "extract": "bert", "embed": "bert", "rerank": "bert"}.get(
+        name, "llama"
+    )
     folder = small.folder(tmp_path, preset)
     file = ROOT / "recipes" / f"{name}.toml"
     assert len(file.read_text().splitlines()) <= 40

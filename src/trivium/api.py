@@ -22,7 +22,7 @@ from trivium.infer.beam import Beam
 from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, tabled
-from trivium.infer.read import embed, fill, scores
+from trivium.infer.read import embed, fill, text_scores
 from trivium.infer.request import Request
 from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
@@ -196,15 +196,22 @@ class Model:
         return [[(tokenizer.decode([guess.id]), guess.probability) for guess in gap] for gap in guesses]
 
     def classify(self, texts: Sequence[str | Sequence[str]]) -> list[dict[str, float]]:
-        """Return the probability of each label for each text, or pair of texts."""
+        """Return the probability of each label for each text, or pair of texts; of a regression the number itself."""
         head = self.config.head
         if not isinstance(head, SequenceClassification):
             raise ModelError(f"{self.name} has no head that classifies; `trivium finetune classify` makes one")
-        layout = self.layout()
-        parts = [[text] if isinstance(text, str) else list(text) for text in texts]
-        examples = [layout.example(layout.cut([self.tokenizer.encode(part) for part in text])) for text in parts]
-        found = [row.sigmoid() if head.multi_label else row.softmax(-1) for row in scores(self.transformer, examples)]
+        found = [head.probabilities(row) for row in text_scores(self.transformer, self.layout(), texts)]
         return [dict(zip(head.labels, row.tolist(), strict=True)) for row in found]
+
+    def score(self, pairs: Sequence[str | Sequence[str]]) -> list[float]:
+        """Return the score of each pair, such as a query and a passage, or of each text, by a head with one label.
+
+        It is a number as it is, or the `activation_fn` of the head makes it one from 0 to 1.
+        """
+        head = self.config.head
+        if not isinstance(head, SequenceClassification) or not head.single:
+            raise ModelError(f"{self.name} has no head with one label; `trivium finetune rerank` makes one")
+        return [float(head.score(row)) for row in text_scores(self.transformer, self.layout(), pairs)]
 
     def embed(self, texts: Sequence[str], pool: Pooling | None = None, normalise: bool = True) -> Float[Tensor, "N D"]:
         """Return one vector for each text, cut to the context.
@@ -230,7 +237,8 @@ class Model:
         pad_starts = start == tokenizer.vocabulary.pad
         frame = read_frame(tokenizer) or default_frame(tokenizer, config.family, pad_starts, types)
         longest = min(length or config.context, config.limit or config.context)
-        return Layout(tokenizer, frame, config.family, longest, start, types)
+        wrap = bool(getattr(config.head, "wrap", False))
+        return Layout(tokenizer, frame, config.family, longest, start, types, wrap)
 
     def encode(self, text: Any) -> list[int]:
         """Return the ids that the first stack reads of a prompt: an encoder's whole frame, a decoder's BOS."""

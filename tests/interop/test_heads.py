@@ -1,5 +1,7 @@
 """Heads of tasks against their stock classes, both ways: texts, tokens and spans, in every family that has them."""
 
+import json
+
 import pytest
 import torch
 
@@ -7,11 +9,14 @@ import trivium
 from tolerance import close
 from trivium.base.batch import Batch, Stream
 from trivium.base.config import dump, parse
+from trivium.base.errors import ModelError
+from trivium.infer.read import scores
 from trivium.interop import heads
 from trivium.interop.families import families, obstacle
 from trivium.model.config import ModelConfig
-from trivium.model.layer.score import pooled
+from trivium.model.layer.score import PROBLEMS, pooled
 from trivium.model.transformer import Transformer
+from trivium.token.frame import Frame, with_frame
 from trivium.token.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
@@ -57,9 +62,9 @@ AUTO = {kind: f"AutoModel{end}" for kind, end in heads.ENDS.items()}
 IDS = torch.tensor([[1, 9, 41, 7, 33, 2, 0, 0], [1, 88, 6, 54, 21, 90, 15, 2]])
 
 
-def stock_model(model, kind, **changes):
+def stock_model(model, kind, labels=None, **changes):
     torch.manual_seed(3)
-    labels = {0: "no", 1: "yes", 2: "perhaps"} if kind != "span" else {0: "start", 1: "end"}
+    labels = labels or ({0: "no", 1: "yes", 2: "perhaps"} if kind != "span" else {0: "start", 1: "end"})
     config = transformers.AutoConfig.for_model(
         model,
         vocab_size=384,
@@ -68,8 +73,7 @@ def stock_model(model, kind, **changes):
         eos_token_id=2,
         id2label=labels,
         label2id={name: i for i, name in labels.items()},
-        **SIZES[model],
-        **changes,
+        **{**SIZES[model], **changes},
     )
     made = getattr(transformers, AUTO[kind]).from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
@@ -130,6 +134,84 @@ def test_a_model_of_ours_with_the_usual_head_is_a_stock_folder(model, kind, tmp_
     assert made.record.get("stock", "yes") and again.config.head == config.head
     names = (tmp_path / "m" / "config.json").read_text()
     assert heads.ENDS[kind] in names
+
+
+@pytest.mark.parametrize("problem_type", [None, *PROBLEMS[1:]])
+@pytest.mark.parametrize("model", ["bert", "llama"])
+def test_one_label_gives_what_the_stock_pipeline_gives_and_is_saved_as_it_came(model, problem_type, tmp_path):
+    stock = stock_model(model, "classify", {0: "only"}, problem_type=problem_type)
+    stock.save_pretrained(tmp_path / "theirs")
+    Tokenizer.bytes().save(tmp_path / "theirs")
+    loaded = trivium.load(tmp_path / "theirs")
+    loaded.equip(
+        "classify", ("only",), **{key: getattr(loaded.config.head, key) for key in ("problem_type", "dropout")}
+    )
+    loaded.save(tmp_path / "ours")
+    said = json.loads((tmp_path / "ours" / "config.json").read_text())
+    assert said["problem_type"] == problem_type and said["id2label"] == {"0": "only"}
+    stock = transformers.pipeline("text-classification", str(tmp_path / "ours"), tokenizer=str(tmp_path / "ours"))
+    for text in ("a b", "zzz"):
+        (label, score), *others = trivium.load(tmp_path / "ours").classify([text])[0].items()
+        assert not others and {"label": label, "score": pytest.approx(score, abs=1e-5)} == stock(text)[0]
+
+
+def test_one_label_of_one_says_nothing(tmp_path):
+    stock_model("bert", "classify", {0: "only"}).save_pretrained(tmp_path)
+    tree = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**tree, "problem_type": PROBLEMS[0]}))  # stock refuses it
+    assert trivium.load(tmp_path).config.head.problem_type is None
+
+
+def test_several_numbers_are_no_probabilities(tmp_path):
+    stock_model("bert", "classify", problem_type="regression").save_pretrained(tmp_path)
+    loaded = trivium.load(tmp_path)
+    loaded.tokenizer = Tokenizer.bytes()
+    assert loaded.config.head.regression and sum(loaded.classify(["a"])[0].values()) != pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}}, "identity"),
+        ({"sbert_ce_default_activation_function": "torch.nn.modules.activation.Sigmoid"}, "sigmoid"),
+        ({"sbert_ce_default_activation_function": "torch.nn.Identity"}, "identity"),
+        ({}, None),
+    ],
+)
+def test_a_cross_encoder_says_what_it_makes_of_a_score(told, found, tmp_path):
+    stock_model("bert", "classify", {0: "only"}, **told).save_pretrained(tmp_path / "theirs")
+    loaded = trivium.load(tmp_path / "theirs")
+    assert loaded.config.head.activation_fn == found
+    loaded.save(tmp_path / "ours")
+    assert trivium.load(tmp_path / "ours").config.head.activation_fn == found
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("problem_type", "ranking"), ("sentence_transformers", {"activation_fn": "torch.nn.modules.activation.Tanh"})],
+)
+def test_a_head_that_computes_something_else_is_refused_by_name(key, value, tmp_path):
+    stock_model("bert", "classify").save_pretrained(tmp_path)
+    tree = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**tree, key: value}))
+    with pytest.raises(ModelError, match=rf"config\.json: {key}.*is not supported; known: "):
+        trivium.load(tmp_path)
+
+
+@pytest.mark.parametrize("after", [(2, 77), (2,), (77, 2)])
+@pytest.mark.parametrize("kind", ["classify", "span"])
+def test_mbart_reads_the_last_eos_and_begins_with_the_last_id(after, kind, tmp_path):
+    stock = stock_model("mbart", kind, decoder_start_token_id=1)
+    stock.save_pretrained(tmp_path)
+    with_frame(Tokenizer.bytes(), Frame((), after)).save(tmp_path)
+    loaded, texts = trivium.load(tmp_path), ["ab", "one more"]
+    layout, tokenizer = loaded.layout(), transformers.AutoTokenizer.from_pretrained(tmp_path)
+    found = scores(loaded.transformer, [layout.example([loaded.tokenizer.encode(text)]) for text in texts])
+    for text, score in zip(texts, found, strict=True):
+        with torch.no_grad():
+            out = stock(**tokenizer(text, return_tensors="pt"))
+        wanted = torch.stack([out.start_logits, out.end_logits], dim=-1) if kind == "span" else out.logits
+        assert close(score, wanted[0])
 
 
 def test_a_mean_is_kept_by_modernbert(tmp_path):

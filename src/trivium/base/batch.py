@@ -52,6 +52,11 @@ class Batch:
         assert stream is not None
         return stream
 
+    @property
+    def read(self) -> Stream:
+        """The stream with the ids of the texts as they are: the encoder's where there is one."""
+        return self.enc if self.enc is not None else self.stream
+
     def tokens(self) -> int:
         """Return the number of tokens in all streams, without padding."""
         return sum(int((side.documents > 0).sum()) for side in (self.enc, self.dec) if side is not None)

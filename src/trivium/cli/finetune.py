@@ -25,7 +25,9 @@ def train(
 
 
 def finetune(
-    task: Annotated[str, typer.Argument(help="chat, classify, tag, extract, embed, translate, summarize or prefer.")],
+    task: Annotated[
+        str, typer.Argument(help="chat, classify, tag, extract, embed, rerank, translate, summarize or prefer.")
+    ],
     model: Annotated[
         Path, typer.Option("--model", "-m", help="A model folder of a supported family, or hf:OWNER/NAME.")
     ],

@@ -1,4 +1,4 @@
-"""Read texts with a model: a vector for each, the scores of a head, the fillings of masks. Knows ids only.
+"""Read texts with a model: a vector for each, the scores of a head, the fillings of masks.
 
 Sentence encoders are trained with the mean over tokens (Reimers and Gurevych 2019, arXiv:1908.10084). Only the last
 token of a decoder has read the whole text.
@@ -19,6 +19,7 @@ from trivium.infer.padding import by_length, check, right_padded
 from trivium.model.device import evaluating, place
 from trivium.model.layer.score import pooled
 from trivium.model.transformer import Transformer
+from trivium.token.layout import Layout
 
 BATCH_ROWS = 32
 
@@ -44,16 +45,24 @@ def embed(
     return found
 
 
+def text_scores(transformer: Transformer, layout: Layout, texts: Sequence[str | Sequence[str]]) -> list[Tensor]:
+    """Return the head's scores of each text or pair of texts, cut to the length of the layout; see `scores`."""
+    parts = [[text] if isinstance(text, str) else list(text) for text in texts]
+    laid = [layout.cut([layout.tokenizer.encode(part) for part in text]) for text in parts]
+    return scores(transformer, [layout.example(one) for one in laid])
+
+
 def scores(transformer: Transformer, examples: Sequence[Example], rows: int = BATCH_ROWS) -> list[Tensor]:
     """Return the head's scores of each example, float32 on the CPU: [C] if the head pools a text, else [T, C]."""
-    device, pool = transformer.tokens.weight.device, getattr(transformer.config.head, "pool", None)
+    device, head = transformer.tokens.weight.device, transformer.config.head
+    pool, eos = getattr(head, "pool", None), getattr(head, "eos", None)
     found: list[Tensor] = [torch.empty(0)] * len(examples)
     with evaluating(transformer):
         for some in by_length(examples, rows):
             batch = place(collate([[examples[index]] for index in some], pad=0), device)
             hidden = transformer(batch)
             if pool is not None:
-                texts = list(pooled(hidden, batch.stream, pool))
+                texts = list(pooled(hidden, batch.read, pool, eos))
             else:
                 texts = [row[: len(examples[index])] for index, row in zip(some, hidden, strict=True)]
             for index, text in zip(some, texts, strict=True):

@@ -29,6 +29,8 @@ def head(
         say(f"{who} has no stock class with a head of kind {kind}; the folder will be in our own format")
         tree = {"kind": kind, "labels": list(labels), "pool": "first" if config.family == "encoder" else "last"}
         tree = {key: value for key, value in tree.items() if key == "kind" or key in Head.kinds[kind].model_fields}
+    if "eos" in tree and vocabulary is not None:
+        tree["eos"] = vocabulary.eos
     return Head.parse({**tree, **choices})
 
 

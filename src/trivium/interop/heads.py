@@ -15,7 +15,7 @@ from trivium.interop.family import Family, nest, union
 from trivium.interop.keys import ACTIVATION, Entry, Form, Ours, Tree, key
 from trivium.interop.rules import Copy, Drop, Given, Rule, Table, linear
 from trivium.model.config import ModelConfig
-from trivium.model.layer.score import LabelHead
+from trivium.model.layer.score import PROBLEMS, LabelHead
 
 ENDS = {"classify": "ForSequenceClassification", "tag": "ForTokenClassification", "span": "ForQuestionAnswering"}
 """How the names of stock classes end, by our kind of head."""
@@ -35,9 +35,43 @@ def _write_labels(ours: Ours) -> Tree:
 
 
 LABELS = Entry({"id2label": None, "label2id": None, "num_labels": None}, _read_labels, _write_labels)
-_MANY, _SINGLE = "multi_label_classification", "single_label_classification"
-PROBLEM = key(
-    "problem_type", None, "head.multi_label", Form(lambda word: word == _MANY, {True: _MANY, False: _SINGLE}.get)
+PLACE = "torch.nn.modules."
+ACTIVATION_FN = {"sigmoid": f"{PLACE}activation.Sigmoid", "identity": f"{PLACE}linear.Identity"}
+"""Our name of what a CrossEncoder makes of a score -> the class that sentence-transformers names."""
+
+
+def _read_problem(theirs: Tree) -> Tree:
+    """Return the `problem_type`; null is one label of several."""
+    word = theirs["problem_type"]
+    if word is not None and word not in PROBLEMS:
+        raise ModelError(f"problem_type: {word!r} is not supported; known: {', '.join(PROBLEMS)}")
+    return {"head.problem_type": word or PROBLEMS[0]}
+
+
+PROBLEM = Entry({"problem_type": None}, _read_problem, lambda ours: {"problem_type": ours.get("head.problem_type")})
+
+
+def _read_activation_fn(theirs: Tree) -> Tree:
+    """Return what a CrossEncoder makes of a score, as its versions since 4 and before 4 say it."""
+    found, key = theirs["sbert_ce_default_activation_function"], "sbert_ce_default_activation_function"
+    if isinstance(theirs["sentence_transformers"], dict) and "activation_fn" in theirs["sentence_transformers"]:
+        found, key = theirs["sentence_transformers"]["activation_fn"], "sentence_transformers.activation_fn"
+    words = {name.rpartition(".")[2]: word for word, name in ACTIVATION_FN.items()}
+    word = words.get(str(found).removeprefix("torch.nn.").rpartition(".")[2])
+    if found is not None and word is None:
+        raise ModelError(f"{key}: {found!r} is not supported; known: {', '.join(ACTIVATION_FN.values())}")
+    return {"head.activation_fn": word}
+
+
+def _write_activation_fn(ours: Ours) -> Tree:
+    word = ours.get("head.activation_fn")
+    return {} if word is None else {"sentence_transformers": {"activation_fn": ACTIVATION_FN[word]}}
+
+
+CROSS = Entry(
+    {"sentence_transformers": None, "sbert_ce_default_activation_function": None},
+    _read_activation_fn,
+    _write_activation_fn,
 )
 
 
@@ -89,6 +123,10 @@ _MODERN = Stock(
 )
 _WRITTEN = Stock("classification_head.out_proj", _BOTH, "classification_head.dense", choices={"pool": "last"})
 """An encoder-decoder reads the text again: its last token's state."""
+_TURNED = replace(
+    _WRITTEN, keys=(*_BOTH, key("eos_token_id", 2, "head.eos")), choices={"pool": "last", "eos": 2, "wrap": True}
+)
+"""mBART's texts may end with a code of the language, with which the decoder begins: the state of the last EOS."""
 TABLE: dict[str, dict[str, Stock]] = {
     "bert": {"classify": Stock("classifier", _DROPOUT, "bert.pooler.dense"), "tag": _TAG, "span": _SPAN},
     "roberta": {"classify": Stock("classifier.out_proj", _BOTH, "classifier.dense"), "tag": _TAG, "span": _SPAN},
@@ -114,14 +152,14 @@ TABLE: dict[str, dict[str, Stock]] = {
     **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3", "gemma2"), _SCORE),
     "olmo2": {"classify": _LAST},
     "bart": {"classify": _WRITTEN, "span": _SPAN},
-    "mbart": {"classify": _WRITTEN, "span": _SPAN},
+    "mbart": {"classify": _TURNED, "span": replace(_SPAN, choices={"wrap": True})},
     "t5": {"classify": replace(_WRITTEN, lead="transformer."), "span": _SPAN},
 }
 
 
 def keys(stock: Stock, kind: str) -> list[Entry]:
     """Return the keys of config.json that say what a head is."""
-    return [LABELS, *([PROBLEM] if kind == "classify" else []), *stock.keys]
+    return [LABELS, *([PROBLEM, CROSS] if kind == "classify" else []), *stock.keys]
 
 
 def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ...]) -> Tree | None:

@@ -1,6 +1,6 @@
 """The objectives of tasks whose rows are records; the rows themselves say what is learned."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,14 @@ class LabelObjective(TaskObjective, kind="label"):
     loss: ClassVar = "label"
     labels: Seq[str] = ()
     """The labels in order; by default those of the rows, sorted by name (numbers by size)."""
+
+
+class RelevanceObjective(TaskObjective, kind="relevance"):
+    """Score a passage for a query (Nogueira and Cho 2019, arXiv:1901.04085), by binary cross-entropy."""
+
+    loss: ClassVar = "label"
+    problem_type: Literal["regression"] | None = None
+    """Regression learns any number, by the squared error; None learns scores from 0 to 1, or what the head is for."""
 
 
 class TagObjective(TaskObjective, kind="tag"):

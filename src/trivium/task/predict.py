@@ -30,7 +30,7 @@ def _named(model: api.Model, name: str | None) -> Task:
     if (tuned := model.record.get("task")) in Task.kinds:
         return task_of(str(tuned))
     for kind in Task.kinds.values():
-        if kind.head is type(model.config.head):
+        if kind.suits(model.config.head):
             return kind()
     if "pool" in model.record:
         return task_of("embed")

@@ -16,6 +16,7 @@ from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows, Rows, no_rows
 from trivium.model.layer.head import LM, Head
+from trivium.model.layer.score import LabelHead
 from trivium.model.transformer import Transformer
 from trivium.objective.objective import Objective
 from trivium.rows.notes import Notes
@@ -39,8 +40,15 @@ class Task(Choice):
     """The kind of its rows; None is every kind with a form in words."""
     head: ClassVar[type[Head] | None] = None
     """The kind of its head; None keeps the model's own."""
+    labels: ClassVar[str] = ""
+    """What the labels of its head must be."""
     defaults: ClassVar[dict[str, Any]] = {}
     """Fields of a recipe that suit models of some millions of parameters."""
+
+    @classmethod
+    def suits(cls, head: Head) -> bool:
+        """Return whether a head is of this task."""
+        return cls.head is not None and isinstance(head, cls.head)
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
         """Return the metrics of a model on files of rows, by name."""
@@ -130,11 +138,13 @@ class RecordTask(Task):
 
     def head_of(self, model: api.Model) -> Head:
         """Return the config of the model's head; a ModelError if it is not of the task."""
-        if isinstance(model.config.head, self.head or LM):
-            return model.config.head
+        head = model.config.head
+        if self.suits(head) if self.head else isinstance(head, LM):
+            return head
+        labels = f" with {len(head.labels)} labels" if isinstance(head, LabelHead) else ""
         raise ModelError(
-            f"task {self.kind}: expected a model with a head of kind {(self.head or LM).kind}, "
-            f"found {model.config.head.kind}" + (f"; `trivium finetune {self.kind}` makes one" if self.head else "")
+            f"task {self.kind}: expected a model with a head of kind {(self.head or LM).kind}{self.labels}, "
+            f"found {head.kind}{labels}" + (f"; `trivium finetune {self.kind}` makes one" if self.head else "")
         )
 
     def in_words(self, model: api.Model) -> bool:

@@ -31,6 +31,8 @@ class Layout:
     """The first id of the decoder beside an encoder."""
     types: bool = False
     """Whether token types tell two texts apart."""
+    wrap: bool = False
+    """Whether the decoder beside an encoder begins with the last id of the text, in place of `start`."""
 
     def example(self, parts: Sequence[Ids], targets: Mapping[str, Any] | None = None) -> Example:
         """Return the example of parts that fit the length."""
@@ -40,7 +42,8 @@ class Layout:
             return Example(dec=ids, targets=found)
         if self.family == "encoder":
             return Example(enc=ids, targets=found, types=types if self.types else None)
-        return Example(enc=ids, dec=np.concatenate([[self.start], ids[:-1]]), targets=found)
+        start = ids[-1] if self.wrap else self.start
+        return Example(enc=ids, dec=np.concatenate([[start], ids[:-1]]), targets=found)
 
     def room(self, parts: int) -> int:
         """Return how many content ids `parts` texts may have together; a DataError if there is no room for one each."""

@@ -65,4 +65,28 @@ def test_an_embedding_is_the_states_as_they_are() -> None:
 
 
 def test_a_folder_that_says_several_has_a_multi_label_head() -> None:
-    assert Head.parse({"kind": "classify", "several": True}) == SequenceClassification(multi_label=True)
+    assert Head.parse({"kind": "classify", "several": True}) == SequenceClassification(
+        problem_type="multi_label_classification"
+    )
+
+
+def test_the_last_state_of_an_id_is_read_where_a_text_has_it() -> None:
+    ids = torch.tensor([[2, 5, 7, 2, 9], [2, 2, 5, 5, 2]])
+    stream = Stream(ids, POSITIONS, DOCUMENTS)
+    assert pooled(HIDDEN, stream, "last", 2).tolist() == [[0, 1], [6, 7], [12, 13]]
+    assert pooled(HIDDEN, stream, "last", 7).tolist() == [[2, 3], [4, 5], [16, 17]], "the last token stands in"
+
+
+def test_scores_become_what_the_stock_pipeline_makes_of_them() -> None:
+    scores = torch.tensor([1.0, -2.0])
+    assert torch.equal(SequenceClassification().probabilities(scores), scores.softmax(-1))
+    several = SequenceClassification(problem_type="multi_label_classification")
+    assert torch.equal(several.probabilities(scores), scores.sigmoid())
+    assert torch.equal(SequenceClassification(problem_type="regression").probabilities(scores), scores)
+    one = SequenceClassification(labels=("yes",))
+    assert torch.equal(one.probabilities(scores[:1]), scores[:1].sigmoid())
+
+
+def test_older_files_say_whether_there_are_several_labels() -> None:
+    assert Head.parse({"kind": "classify", "multi_label": False}) == SequenceClassification()
+    assert Head.parse({"kind": "classify", "multi_label": True}).multi_label  # type: ignore[attr-defined]

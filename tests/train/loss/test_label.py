@@ -55,10 +55,25 @@ def test_one_label_of_a_text(packed: bool, smoothing: float) -> None:
 def test_several_labels_of_a_text() -> None:
     wanted = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     made = batch(True, label=wanted)
-    head, hidden = SequenceClassification(labels=("a", "b", "c"), multi_label=True).build(8, 11, None), hidden_of(made)
+    config = SequenceClassification(labels=("a", "b", "c"), problem_type="multi_label_classification")
+    head, hidden = config.build(8, 11, None), hidden_of(made)
     total, each, _ = LabelLoss()(head, hidden, made)
     scores = torch.stack([head(text[0]) for text in states(made, hidden)])
     expected = F.binary_cross_entropy_with_logits(scores, torch.tensor(wanted).float(), reduction="none").mean(-1)
+    assert torch.allclose(each, expected) and torch.allclose(total, expected.sum())
+
+
+@pytest.mark.parametrize("problem_type", [None, "regression"])
+def test_one_score_of_a_text(problem_type: str | None) -> None:
+    wanted = np.array([[0.2], [1.0], [0.0]], dtype=np.float32)
+    made = batch(True, label=[*wanted])
+    config = SequenceClassification(labels=("score",), problem_type=problem_type)  # type: ignore[arg-type]
+    head, hidden = config.build(8, 11, None), hidden_of(made)
+    total, each, _ = LabelLoss()(head, hidden, made)
+    scores = torch.stack([head(text[0]) for text in states(made, hidden)])[:, 0]
+    right = torch.tensor(wanted)[:, 0]
+    cross = F.binary_cross_entropy_with_logits(scores, right, reduction="none")
+    expected = cross if problem_type is None else (scores - right) ** 2
     assert torch.allclose(each, expected) and torch.allclose(total, expected.sum())
 
 

@@ -4,12 +4,11 @@ The stock classes differ in the layers before the last matrix (dense, activation
 read; each difference is a field here. `documents` separates the texts of packed rows. Knows no loss.
 """
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -40,6 +39,11 @@ class ScoreHead(nn.Module):
         return self.out(self.dropout(hidden)).float()
 
 
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
+"""What the scores of a text mean, in the words of config.json."""
+PROBLEMS: tuple[Problem, ...] = get_args(Problem)
+
+
 class LabelHead(Head):
     """The fields of every head that scores labels."""
 
@@ -52,6 +56,8 @@ class LabelHead(Head):
     norm: Norm = NoNorm()
     dropout: float = Field(0.0, ge=0, lt=1)
     bias: bool = True
+    wrap: bool = False
+    """Whether the decoder beside an encoder begins with the last id of the text (mBART)."""
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
         return ScoreHead(self, hidden_size, len(self.labels))
@@ -61,9 +67,50 @@ class SequenceClassification(LabelHead, kind="classify"):
     """Scores of a text, from the hidden state of its first or last token or the mean of all."""
 
     pool: Pooling = "first"
-    renamed: ClassVar[Mapping[str, str]] = {"several": "multi_label"}
-    multi_label: bool = False
-    """Whether a text may have any number of labels, none included."""
+    eos: int | None = None
+    """With `pool = "last"`: the last token of this id is read, where a text goes on behind it (mBART)."""
+    problem_type: Problem | None = "single_label_classification"
+    """Multi-label: a text may have any number of labels, none included. None says nothing, as of one label alone."""
+    activation_fn: Literal["sigmoid", "identity"] | None = None
+    """What sentence-transformers' CrossEncoder makes of the score; None is `identity` for a number, else `sigmoid`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _told(cls, data: Any) -> Any:
+        """Read `multi_label` of older files as a `problem_type`; one label alone is no choice between labels."""
+        if not isinstance(data, dict):
+            return data
+        older = [value for key, value in data.items() if key in ("several", "multi_label")]
+        word = data.get("problem_type", PROBLEMS[any(older)])
+        alone = word == PROBLEMS[0] and len(data.get("labels", cls.model_fields["labels"].default)) == 1
+        rest = {key: value for key, value in data.items() if key not in ("several", "multi_label")}
+        return {**rest, "problem_type": None if alone else word}
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have any number of labels."""
+        return self.problem_type == "multi_label_classification"
+
+    @property
+    def regression(self) -> bool:
+        """Whether the scores are numbers as they are."""
+        return self.problem_type == "regression"
+
+    @property
+    def single(self) -> bool:
+        """Whether the head gives one score for each text, and no choice between labels."""
+        return len(self.labels) == 1
+
+    def probabilities(self, scores: Float[Tensor, "*N C"]) -> Float[Tensor, "*N C"]:
+        """Return what the stock pipeline makes of scores: numbers, probabilities one by one, or of one choice."""
+        if self.regression:
+            return scores
+        return scores.sigmoid() if self.multi_label or self.single else scores.softmax(-1)
+
+    def score(self, scores: Float[Tensor, "*N 1"]) -> Float[Tensor, "*N"]:
+        """Return what sentence-transformers' CrossEncoder makes of the output of a single label."""
+        plain = self.activation_fn == "identity" or (self.activation_fn is None and self.regression)
+        return (scores if plain else scores.sigmoid())[..., 0]
 
 
 class TokenClassification(LabelHead, kind="tag"):
@@ -85,16 +132,27 @@ class SentenceEmbedding(Head, kind="embed"):
         return HiddenHead(self)
 
 
-def pooled(hidden: Float[Tensor, "B T D"], stream: Stream, pool: Pooling) -> Float[Tensor, "N D"]:
-    """Return the pooled hidden state of each of the N texts in packed rows, row by row in order."""
+def pooled(
+    hidden: Float[Tensor, "B T D"], stream: Stream, pool: Pooling, eos: int | None = None
+) -> Float[Tensor, "N D"]:
+    """Return the pooled hidden state of each of the N texts in packed rows, row by row in order.
+
+    With `eos` the last state is that of the last token of this id, where the text has one.
+    """
     documents = stream.documents
     inside = documents > 0
     first = inside & (documents != F.pad(documents[:, :-1], (1, 0)))
     if pool == "first":
         return hidden[first]
-    if pool == "last":
-        return hidden[inside & (documents != F.pad(documents[:, 1:], (0, 1)))]
     text = first.flatten().cumsum(0)[inside.flatten()] - 1  # the number of each token's text
+    if pool == "last":
+        last = inside & (documents != F.pad(documents[:, 1:], (0, 1)))
+        if eos is None:
+            return hidden[last]
+        places = torch.arange(documents.numel(), device=documents.device)
+        ends = torch.where((stream.ids == eos).flatten(), places, -1)[inside.flatten()]
+        found = places.new_full((int(first.sum()),), -1).scatter_reduce(0, text, ends, "amax")
+        return hidden.flatten(0, 1)[torch.where(found < 0, places[last.flatten()], found)]
     sums = hidden.new_zeros(int(first.sum()), hidden.shape[-1], dtype=torch.float32)
     sums = sums.index_add(0, text, hidden[inside].float())
     return (sums / torch.bincount(text, minlength=len(sums))[:, None]).to(hidden.dtype)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from trivium import api
 from trivium.base.errors import DataError
 from trivium.base.log import warn
-from trivium.model.layer.score import SequenceClassification
+from trivium.model.layer.head import Head
+from trivium.model.layer.score import PROBLEMS, SequenceClassification
 from trivium.rows.cell import separator_of
 from trivium.rows.kinds.text import LabelledText, in_order, parted
 from trivium.task.metric.label import label_metrics, warn_of_one_class
@@ -26,7 +27,12 @@ class ClassifyTask(RecordTask, kind="classify"):
     objective: ClassVar = "label"
     record: ClassVar = LabelledText
     head: ClassVar = SequenceClassification
+    labels: ClassVar = " with several labels"
     defaults: ClassVar = {"optim": {"lr": 5e-4}, "budget_epochs": 5, "batch_tokens": 2048}
+
+    @classmethod
+    def suits(cls, head: Head) -> bool:
+        return isinstance(head, SequenceClassification) and not head.single
 
     def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
         rows = self.records(recipe.data.path, recipe.data.rows)
@@ -35,7 +41,7 @@ class ClassifyTask(RecordTask, kind="classify"):
         if not multi_label and (separator := separator_of(label for one in rows for label in one.labels)):
             found = f"{', '.join(recipe.data.path)}: labels seem to be separated by {separator!r} in one cell"
             warn(f"{found}; data.rows.separator={json.dumps(separator)} reads them as lists")
-        return {"labels": labels, "multi_label": multi_label}
+        return {"labels": labels, "problem_type": PROBLEMS[multi_label]}
 
     def check(self, model: api.Model, record: LabelledText) -> None:
         head: Any = model.config.head

@@ -1,8 +1,30 @@
-"""Ranking metrics: recall, MRR, nDCG."""
+"""Metrics of scores: recall, MRR and nDCG of a ranking, and correlations."""
 
 import numpy as np
 
 CUTS = (1, 5, 10)
+
+
+def correlation_metrics(found: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    """Return the metrics of N numbers: Pearson's and Spearman's correlation, and the root of the mean squared error.
+
+    A correlation with numbers that are all equal is 0.
+    """
+    pearson = _pearson(found, right)
+    spearman = _pearson(_ranks(found), _ranks(right))
+    return {"pearson": pearson, "spearman": spearman, "rmse": float(np.sqrt(((found - right) ** 2).mean()))}
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    norm = np.sqrt((a**2).sum() * (b**2).sum())
+    return float((a * b).sum() / norm) if norm else 0.0
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value; equal values share the mean of their ranks."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (counts.cumsum() - (counts - 1) / 2)[place]
 
 
 def ranking_metrics(

@@ -1,4 +1,4 @@
-"""Cross-entropy over labels: of whole texts, of single tokens, and of the ends of a span."""
+"""Losses of labels and numbers: of whole texts, of single tokens, and of the ends of a span."""
 
 from typing import Any, ClassVar, Self
 
@@ -14,7 +14,11 @@ from trivium.train.loss.loss import Loss, LossSum, unweighted
 
 
 class LabelLoss(Loss, kind="label"):
-    """One label for each text; with `multi_label`, the mean over all labels of their binary cross-entropy."""
+    """The loss of a text as the head's `problem_type` says.
+
+    One label: cross-entropy. Several, or the score of one: the mean of their binary cross-entropies. Regression: the
+    mean squared error.
+    """
 
     target: ClassVar = "label"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -23,9 +27,11 @@ class LabelLoss(Loss, kind="label"):
         return self.replace(label_smoothing=0.0)
 
     def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
-        scores = head(pooled(hidden, batch.stream, head.config.pool))  # N C
-        labels = batch.targets["label"]
-        if head.config.multi_label:
+        config, labels = head.config, batch.targets["label"]
+        scores = head(pooled(hidden, batch.read, config.pool, config.eos))  # N C
+        if config.regression:
+            losses = (scores - labels).square().mean(dim=-1)
+        elif config.multi_label or config.single:
             losses = F.binary_cross_entropy_with_logits(scores, labels.float(), reduction="none").mean(dim=-1)
         else:
             losses = F.cross_entropy(scores, labels, reduction="none", label_smoothing=self.label_smoothing)
