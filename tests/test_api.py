@@ -60,7 +60,7 @@ def test_build_lays_flat_fields_over_a_preset() -> None:
     [
         ("llama", {"hiden_size": 3}, "build: hiden_size: unknown keyword; did you mean 'hidden_size'?"),
         ("llama", {"head": "lmm"}, "unknown kind 'lmm'"),
-        ("llama", {"layers": 0}, "decoder.layers: input should be greater than 0"),
+        ("llama", {"layers": 0}, "decoder.layers: expected a whole number, above 0 and at most 4,096"),
         ("lama", {"layers": 2}, "unknown preset 'lama'; known: "),
         ("llama", {"norm": "rsm"}, "decoder.norm: unknown kind 'rsm'; did you mean 'rms'?"),
         ("llama", {"heads": 5}, "decoder: hidden_size 32 is not a multiple of heads 5"),

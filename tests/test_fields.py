@@ -3,11 +3,20 @@
 import ast
 import importlib
 import pkgutil
+import typing
 from pathlib import Path
+
+import pytest
 
 import trivium
 from trivium.base.config import Choice, Config
+from trivium.base.explain import bounds
 from trivium.base.explain import configs as inside
+from trivium.model.config import ModelConfig
+from trivium.model.stack import StackConfig
+from trivium.train.loss.loss import Loss
+from trivium.train.optim import Optim
+from trivium.train.recipe import DataConfig, Recipe
 
 SRC = Path(trivium.__file__).parent
 
@@ -76,3 +85,28 @@ def test_a_field_that_nothing_reads_is_found():
     assert unread(Knob, [Knob, Board], [seen(ast.parse(source))]) == ["unturned"]
     stranger = "def total(other):\n    return other.turns + other.unturned"
     assert unread(Knob, [Knob, Board], [seen(ast.parse(stranger))]) == ["turns", "unturned"]
+
+
+INSIDE = {"AttentionConfig", "LabelledText", "TextGroup", "Squad"}
+"""Configs that nobody writes by hand: what a layer is built from, and rows, whose labels may be any number."""
+
+
+def test_every_number_has_bounds():
+    """What has none takes -5 or 1e300, and fails later, or does nothing, in silence."""
+    numbers = [
+        (f"{cls.__name__}.{name}", bounds(field))
+        for cls in configs()
+        if cls.__name__ not in INSIDE
+        for name, field in cls.model_fields.items()
+        if {int, float} & {field.annotation, *typing.get_args(field.annotation)}
+        and typing.get_origin(field.annotation) is not tuple
+    ]
+    assert len(numbers) > 100
+    assert not [name for name, limits in numbers if not limits]
+
+
+@pytest.mark.parametrize(
+    "cls", [Recipe, DataConfig, ModelConfig, StackConfig, *Loss.kinds.values(), *Optim.kinds.values()]
+)
+def test_every_field_of_a_run_says_what_it_is_for(cls):
+    assert not [name for name, field in cls.model_fields.items() if not field.description]

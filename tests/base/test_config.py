@@ -3,6 +3,7 @@ import sys
 from typing import ClassVar
 
 import pytest
+from pydantic import Field
 
 import tiny
 from trivium.base import plugin
@@ -41,7 +42,9 @@ class Box(Config):
 class House(Config):
     box: Box
     names: Seq[str] = ()
-    floors: int | None = None
+    floors: int | None = Field(None, ge=1, lt=9)
+    """Storeys,
+    without the cellar."""
     sunny: bool = True
     height: float = 2.5
 
@@ -159,7 +162,34 @@ def test_overrides_are_laid_over_in_order():
     assert override(tree, ["optim.lr=2", "optim.lr=3", "seed=1"]) == {"optim": {"kind": "adamw", "lr": 3}, "seed": 1}
 
 
-@pytest.mark.parametrize("word", ["lr", "=3", ""])
+def test_an_unset_field_has_its_default_or_is_none():
+    tree = {"box": {"tool": {"kind": "hammer", "head": 5}, "size": 9}, "floors": 2, "height": 7.0}
+    house = parse(House, override(tree, ["~box.tool.head", "~box.size", "~floors", "~height"]))
+    assert (house.box.tool.head, house.box.size, house.floors, house.height) == (3, 1, None, 2.5)
+    assert parse(House, override(tree, ["~box.tool"])).box.tool == Hammer()
+    assert parse(Recipe, override(dump(tiny.recipe()), ["~data.length"])).data.length is None
+
+
+def test_a_field_of_a_preset_is_unset_too():
+    tree = {"preset": "gemma2", "depth": 1}
+    assert parse(ModelConfig, tree).decoder.softcap == 50.0
+    assert parse(ModelConfig, override(tree, ["~decoder.softcap"])).decoder.softcap is None
+
+
+def test_what_is_unset_must_be_a_field_and_not_required():
+    assert "optim.lrr: unknown key; did you mean 'lr'" in recipe_errors("~optim.lrr")
+    assert "data.path: required, and not given" in recipe_errors("~data.path")
+
+
+def test_an_empty_value_is_an_empty_text():
+    assert override({"init": "x"}, ["init="]) == {"init": ""}
+
+
+def test_a_number_of_more_digits_than_python_reads_is_told_as_one():
+    assert "seed: expected a whole number, at least 0" in recipe_errors(f"seed={'9' * 5000}")
+
+
+@pytest.mark.parametrize("word", ["lr", "=3", "", "~", "~=3"])
 def test_an_override_without_key_or_value_is_refused(word):
     with pytest.raises(ConfigError, match="expected an override key=value"):
         override({}, [word])
@@ -252,11 +282,13 @@ def test_a_kind_belongs_to_its_own_family():
 
 
 def test_every_field_can_be_listed():
-    keys = {path: default for path, _, default in fields(House)}
-    assert keys["height"] == "2.5" and keys["box"] == "required"
+    keys = {key.path: key for key in fields(House)}
+    assert keys["height"].default == "2.5" and keys["box"].default == "required"
+    assert keys["floors"] == ("floors", "int | None", "None", "at least 1 and below 9", "Storeys, without the cellar.")
     listed = list(fields(House, "box.tool"))
-    assert ("box.tool {kind=saw}", "kind", "Cuts.") in listed and ("box.tool.blade", "float", "required") in listed
-    assert {"model.decoder.layers", "model.decoder.norm"} <= {path for path, _, _ in fields(Recipe, "model.decoder")}
+    assert ("box.tool {kind=saw}", "kind", "", "", "Cuts.") in listed
+    assert ("box.tool.blade", "float", "required", "", "") in listed
+    assert {"model.decoder.layers", "model.decoder.norm"} <= {key.path for key in fields(Recipe, "model.decoder")}
 
 
 def test_listing_below_what_is_not_there_is_an_error():

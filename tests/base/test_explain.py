@@ -1,6 +1,9 @@
 """Everything that is wrong with a tree is told at once, each problem by its path, with a suggestion."""
 
+from typing import Literal
+
 import pytest
+from pydantic import Field
 
 import tiny
 from trivium.base.config import Choice, Config, Seq, Tiled, dump, override, parse
@@ -51,10 +54,35 @@ def test_all_errors_are_told_at_once_each_with_its_path():
     tree = {"box": {"tool": {"kind": "hammer", "haed": 4}, "size": "big"}, "floors": 1.5, "sunnny": True}
     assert wrong(tree) == [
         "house.toml: box.tool.haed: unknown key; did you mean 'head'?",
-        "house.toml: box.size: input should be a valid integer, found 'big'",
-        "house.toml: floors: input should be a valid integer, found 1.5",
+        "house.toml: box.size: expected a whole number, found 'big'",
+        "house.toml: floors: expected a whole number, found 1.5",
         "house.toml: sunnny: unknown key; did you mean 'sunny'?",
     ]
+
+
+class Sizes(Config):
+    both: float = Field(0.5, gt=0, le=1)
+    maybe: int | None = Field(None, ge=1024)
+    free: float = 0.0
+    word: Literal["a", "b"] = "a"
+    table: dict[str, int] | None = None
+
+
+@pytest.mark.parametrize(
+    ("tree", "line"),
+    [
+        ({"both": 2.0}, "both: expected a number, above 0 and at most 1, found 2.0"),
+        ({"both": float("nan")}, "both: expected a number, above 0 and at most 1, found nan"),
+        ({"both": "x"}, "both: expected a number, above 0 and at most 1, found 'x'"),
+        ({"maybe": 3}, "maybe: expected a whole number, at least 1,024, found 3"),
+        ({"maybe": 2.5}, "maybe: expected a whole number, at least 1,024, found 2.5"),
+        ({"free": float("inf")}, "free: expected a finite number, found inf"),
+        ({"word": "c"}, "word: expected one of 'a' or 'b', found 'c'"),
+        ({"table": 3}, "table: expected a table, found 3"),
+    ],
+)
+def test_a_value_is_told_with_its_bounds_in_words_of_our_own(tree, line):
+    assert wrong(tree, Sizes) == [f"house.toml: {line}"]
 
 
 def test_what_is_required_is_asked_for():

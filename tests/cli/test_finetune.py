@@ -25,7 +25,7 @@ CASES = [
     ("chat", "r.jsonl", b'["a"]\n', "r.jsonl:1: expected an object, found str"),
     ("chat", "r.jsonl", lines({"ask": "q"}), "r.jsonl:1: expected the keys of one of the formats"),
     ("chat", "r.jsonl", lines({"question": "q", "answer": " "}), "r.jsonl:1: answer: expected some text"),
-    ("chat", "r.jsonl", lines({"instruction": "i", "outputs": "o"}), "r.jsonl:1: outputs: input should be a"),
+    ("chat", "r.jsonl", lines({"instruction": "i", "outputs": "o"}), "r.jsonl:1: outputs: expected a list"),
     ("chat", "r.jsonl", lines({"instruction": "i", "outputs": []}), "r.jsonl:1: outputs: expected at least one"),
     ("chat", "r.jsonl", lines({"dialogue": [{"speaker": "x", "text": "t"}], "response": "r"}), "dialogue[0].speaker"),
     ("chat", "r.jsonl", lines({"messages": TURN[:1]}), "r.jsonl:1: messages: expected the assistant's answer"),
@@ -35,7 +35,7 @@ CASES = [
     ("classify", "r.jsonl", lines(GOOD, {"txt": "b"}), "r.jsonl:2: expected the keys {text}"),
     ("classify", "r.jsonl", lines(GOOD, {"text": "b", "label": "y"}, {"text": "c"}), "r.jsonl:3: label: expected one"),
     ("classify", "r.jsonl", lines(GOOD, GOOD), "r.jsonl: expected at least two labels, found x"),
-    ("classify", "r.jsonl", lines(GOOD, {"text": 3, "label": "y"}), "r.jsonl:2: text: input should be a valid string"),
+    ("classify", "r.jsonl", lines(GOOD, {"text": 3, "label": "y"}), "r.jsonl:2: text: expected a text"),
     ("classify", "r.jsonl", lines(GOOD, {"text": "b", "label": 0.5}), "r.jsonl:2: label: "),
     (
         "classify",
@@ -77,7 +77,7 @@ CASES = [
         "prefer",
         "r.jsonl",
         lines({"prompt": [{"role": 1}], "chosen": "a", "rejected": "b"}),
-        "r.jsonl:1: prompt[0].role: field required",
+        "r.jsonl:1: prompt[0].role: required",
     ),
 ]
 

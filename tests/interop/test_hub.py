@@ -156,10 +156,10 @@ BREAKS = {
         m / "config.json", model_type="zebra"
     ),
     "config.json: hidden_act: 'xielu'": lambda m: change(m / "config.json", hidden_act="xielu"),
-    "config.json: hidden_size: input should be a valid integer, found 'wide'": lambda m: change(
+    "config.json: hidden_size: expected a whole number, found 'wide'": lambda m: change(
         m / "config.json", hidden_size="wide"
     ),
-    "config.json: rms_norm_eps: input should be a valid number, found 'small'": lambda m: change(
+    "config.json: rms_norm_eps: expected a number, found 'small'": lambda m: change(
         m / "config.json", rms_norm_eps="small"
     ),
     "hidden_size is 32, but config.json says 64": lambda m: change(m / "config.json", hidden_size=64),

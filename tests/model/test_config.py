@@ -55,8 +55,8 @@ def test_what_is_wrong_is_told_with_its_path(fields: dict, message: str) -> None
         ("sdpa", {"softcap": 3.0}, "sdpa has no softcap"),
         ("tiled", {"attention_dropout": 0.1}, "tiled has no attention dropout"),
         ("flex", {"attention_dropout": 0.1}, "flex has no attention dropout"),
-        ("auto", {"pattern": {"kind": "window", "size": 0}}, "greater than 0"),
-        ("auto", {"pattern": {"kind": "window", "size": -1}}, "greater than 0"),
+        ("auto", {"pattern": {"kind": "window", "size": 0}}, "above 0"),
+        ("auto", {"pattern": {"kind": "window", "size": -1}}, "above 0"),
     ],
 )
 def test_a_kernel_that_can_never_do_it_is_refused(kernel: str, stack: dict, message: str) -> None:

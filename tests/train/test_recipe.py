@@ -48,13 +48,31 @@ def test_changing_the_kind_on_the_command_line_drops_the_old_fields(file):
     assert read_recipe(file, ["schedule.kind=cosine"]).schedule.warmup_steps == 0
 
 
-def test_one_budget_may_take_the_place_of_another(file):
+def budgets(file, *words):
+    recipe = read_recipe(file, words)
+    return recipe.budget_tokens, recipe.budget_steps, recipe.budget_epochs
+
+
+def test_the_last_budget_that_is_named_counts(file):
+    assert budgets(file) == (None, 10, None)
+    assert budgets(file, "budget_tokens=1e6") == (1_000_000, None, None)
+    assert budgets(file, "budget_tokens=1e6", "budget_epochs=2") == (None, None, 2.0)
+    assert budgets(file, "budget_epochs=2", "~budget_tokens") == (None, None, 2.0)
+    above = file.with_name("above.toml")
+    above.write_text(f"base = {file.name!r}\nbudget_epochs = 3\n")
+    assert budgets(above) == (None, None, 3.0)
     with pytest.raises(ConfigError, match="expected one of budget_tokens"):
-        read_recipe(file, ["budget_tokens=1e6"])
-    text = TEXT.replace("budget_steps = 10", "")
-    file.write_text(text)
-    assert read_recipe(file, ["budget_tokens=1e6"]).budget_tokens == 1_000_000
-    assert read_recipe(file, ["budget_epochs=2"]).budget_epochs == 2.0
+        budgets(file, "~budget_steps")
+
+
+def test_two_budgets_in_one_file_are_an_error(file):
+    file.write_text(TEXT.replace("budget_steps = 10", "budget_steps = 10\nbudget_epochs = 1"))
+    with pytest.raises(ConfigError, match="expected one of budget_tokens"):
+        read_recipe(file)
+
+
+def test_an_unset_loss_is_that_of_the_objective(file):
+    assert read_recipe(file, ["loss.z_loss=0.1", "~loss"]).loss.z_loss == 0.0
 
 
 def test_errors_name_the_file(file):

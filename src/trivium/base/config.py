@@ -11,17 +11,19 @@ No enum, no elif and no list of names: `Norm.kinds` holds the classes that joine
 each with its dotted path and a suggestion.
 """
 
+import re
 import tomllib
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
 from pydantic_core import core_schema
 
 from trivium.base.errors import ConfigError
-from trivium.base.explain import closest, configs, explain
+from trivium.base.explain import bounds, closest, configs, explain
 
 T = TypeVar("T")
 
@@ -34,16 +36,26 @@ def as_tuple(value: Any) -> Any:
 Seq = Annotated[tuple[T, ...], BeforeValidator(as_tuple)]
 """A tuple; files write it as a list."""
 
-Tiled = Annotated[
-    tuple[T, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list | tuple) else (value,))
-]
-"""One value or several, tiled over the layers of a stack: `"causal"` or `["window", "window", "causal"]`."""
+TILED = BeforeValidator(lambda value: tuple(value) if isinstance(value, list | tuple) else (value,))
+Tiled = Annotated[tuple[T, ...], TILED]
+"""One value or several, such as those tiled over the layers of a stack: `"causal"` or `["window", "causal"]`."""
+
+
+class Unset(Enum):
+    """What `~key` puts in a tree: None where the field may be None, else the default of the field."""
+
+    VALUE = "~"
+
+    def __bool__(self) -> bool:
+        return False
 
 
 class Config(BaseModel):
     """A frozen node of the tree. Subclasses declare fields; derived values are properties."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
     renamed: ClassVar[Mapping[str, str]] = {}
     """Field names in files of older versions, and the names of today."""
 
@@ -57,11 +69,15 @@ class Config(BaseModel):
         for old, new in cls.renamed.items():
             if old in data and new not in data:
                 data[new] = data.pop(old)
-        for name, value in data.items():
+        for name, value in [*data.items()]:
             field = cls.model_fields.get(name)
             if field is None:
                 continue
-            if isinstance(value, dict) and "kind" not in value and (usual := cls.usual(name, data)) is not None:
+            if value is Unset.VALUE:
+                del data[name]
+                if type(None) in typing.get_args(field.annotation):
+                    data[name] = None
+            elif isinstance(value, dict) and "kind" not in value and (usual := cls.usual(name, data)) is not None:
                 data[name] = merge(dump(usual), value)
             elif isinstance(value, float) and value.is_integer() and field.annotation in (int, int | None):
                 data[name] = int(value)
@@ -104,6 +120,10 @@ class Choice(Config):
         if cls.kind:
             return handler(source)
         return core_schema.no_info_plain_validator_function(cls.parse)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        return handler(core) if cls.kind else {"x-family": cls.__name__}  # type: ignore[no-any-return]
 
     @classmethod
     def parse(cls, value: Any) -> Self:
@@ -158,8 +178,12 @@ def merge(below: Any, above: Any) -> Any:
     return {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
 
 
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file, over the file that its key `base` names (relative to it), if any.
+Lay = Callable[[Any, Any], Any]
+"""A function that lays a tree over another, such as `merge`."""
+
+
+def read_toml(path: str | Path, lay: Lay = merge) -> dict[str, Any]:
+    """Read a TOML file, and `lay` it over the file that its key `base` names (relative to it), if any.
 
     Raise ConfigError where a file cannot be read, is no TOML, or a base has a base.
     """
@@ -183,23 +207,31 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     below = read(path.parent / base)
     if "base" in below:
         raise ConfigError(f"{path}: its base {base} has a base itself; expected one level")
-    return merge(below, tree)
+    return lay(below, tree)  # type: ignore[no-any-return]
 
 
-def override(tree: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return a tree with `key=value` overrides in it: dotted keys, TOML values, anything else as a string."""
+def override(tree: dict[str, Any], overrides: Iterable[str], lay: Lay = merge) -> dict[str, Any]:
+    """Return a tree with overrides in it, laid over it one by one.
+
+    `key=value` has a dotted key and a TOML value, anything else is a string; `~key` unsets a field.
+    """
     for one in overrides:
-        path, equals, text = one.partition("=")
-        if not equals or not path:
-            raise ConfigError(f"{one!r}: expected an override key=value, such as optim.lr=3e-4")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
+        unset = one.startswith("~")
+        path, equals, text = one.removeprefix("~").partition("=")
+        if not path or unset == bool(equals):
+            raise ConfigError(f"{one!r}: expected an override key=value, such as optim.lr=3e-4, or '~key'")
+        value = Unset.VALUE if unset else _value(text)
         for key in reversed(path.strip().split(".")):
             value = {key: value}
-        tree = merge(tree, value)
+        tree = lay(tree, value)
     return tree
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):  # no TOML, or a number of more digits than Python reads
+        return text
 
 
 def parse(cls: type[T], tree: dict[str, Any], where: str = "config") -> T:
@@ -212,8 +244,20 @@ def parse(cls: type[T], tree: dict[str, Any], where: str = "config") -> T:
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
 
 
-def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield (path, type, default) of every field under a dotted path, the fields of each kind of a family included."""
+class Key(NamedTuple):
+    """What can be said of a field without setting it."""
+
+    path: str
+    type: str
+    default: str
+    bounds: str
+    """The bounds of a number in words."""
+    about: str
+    """Its docstring."""
+
+
+def fields(cls: type[Config], path: str = "") -> Iterator[Key]:
+    """Yield every field under a dotted path, the fields of each kind of a family included."""
     for key in filter(None, path.split(".")):
         annotation = cls.model_fields[key].annotation if key in cls.model_fields else None
         inner = next(iter(configs(annotation)), None)
@@ -223,13 +267,20 @@ def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, str, str]]:
     variants = {f"{{kind={name}}}": kind for name, kind in cls.kinds.items()} if issubclass(cls, Choice) else {"": cls}
     for label, variant in variants.items():
         if label:
-            yield f"{path} {label}", "kind", (variant.__doc__ or "").strip().split("\n")[0]
+            yield Key(f"{path} {label}", "kind", "", "", _line(variant.__doc__).split(". ")[0])
         for name, field in variant.model_fields.items():
-            default = "required" if field.is_required() else str(dump(field.get_default(call_default_factory=True)))
-            yield ".".join(filter(None, [path, name])), _type_name(field.annotation), default
+            usual = field.get_default(call_default_factory=True)
+            default = usual.kind if isinstance(usual, Choice) else str(dump(usual))
+            default = "required" if field.is_required() else default
+            where = ".".join(filter(None, [path, name]))
+            yield Key(where, _type_name(field.annotation), default, bounds(field), _line(field.description))
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _type_name(annotation: Any) -> str:
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__name__
-    return str(annotation).replace("typing.", "").replace("trivium.", "")
+    return re.sub(r"\b(typing|trivium(\.\w+)*)\.", "", str(annotation))

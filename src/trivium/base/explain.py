@@ -1,6 +1,6 @@
 """What is wrong with a tree of configuration, as one line for each problem: the path, the fault and a suggestion.
 
-Takes the problems that pydantic finds; refuses to know any field.
+Takes the problems that pydantic finds, and tells them in words of its own; refuses to know any field.
 """
 
 import difflib
@@ -10,6 +10,30 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+TYPES: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+WORDS = {
+    "missing": "required, and not given",
+    "int": "expected a whole number",
+    "float": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool": "expected true or false",
+    "string": "expected a text",
+    "literal": "expected one of {expected}",
+    "greater_than": "expected a number above {gt}",
+    "greater_than_equal": "expected a number of at least {ge}",
+    "less_than": "expected a number below {lt}",
+    "less_than_equal": "expected a number of at most {le}",
+    "too_short": "expected at least {min_length} entries",
+    "too_long": "expected at most {max_length} entries",
+    "extra_forbidden": "unknown key",
+    "value_error": "{error}",
+    **dict.fromkeys(("tuple", "list", "iterable", "set"), "expected a list"),
+    **dict.fromkeys(("dict", "mapping", "model", "dataclass", "is"), "expected a table"),
+}
+"""The type of a problem, or its first word -> the problem."""
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -28,20 +52,36 @@ def configs(annotation: Any) -> Iterator[type[Any]]:
             yield from configs(inner)
 
 
+def worded(problem: Any) -> str:
+    """Return what is wrong with one value, without the place and what was found."""
+    kind = problem["type"]
+    words = WORDS.get(kind) or WORDS.get(kind.partition("_")[0], "expected another value")
+    return words.format(**problem.get("ctx", {}))
+
+
+def bounds(field: FieldInfo) -> str:
+    """Return the bounds of a field in words, such as `above 0 and at most 1`; an empty string where it has none."""
+    found = [(name, getattr(one, name)) for one in field.metadata for name in BOUNDS if hasattr(one, name)]
+    return " and ".join(f"{BOUNDS[name]} {value:,}" for name, value in found)
+
+
 def explain(cls: type[BaseModel], tree: Any, problem: Any) -> str:
     """Return one problem of a tree that was read as `cls` as a line."""
     loc = problem["loc"]
     path = ".".join(map(str, loc)) or "(top)"
+    message = worded(problem)
+    if problem["type"] in ("missing", "value_error"):
+        return f"{path}: {message}"
+    owner = _owner(cls, tree, loc[:-1])
     if problem["type"] == "extra_forbidden":
-        owner = _owner(cls, tree, loc[:-1])
         # The same word at another place is a better guess than a similar word here.
         hint = _elsewhere(cls, str(loc[-1])) or (closest(str(loc[-1]), owner.model_fields) if owner else "")
-        return f"{path}: unknown key{hint}"
-    if problem["type"] == "missing":
-        return f"{path}: required, and not given"
-    if problem["type"] == "value_error":
-        return f"{path}: {problem['msg'].removeprefix('Value error, ')}"
-    return f"{path}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r:.80}"
+        return f"{path}: {message}{hint}"
+    field = owner.model_fields.get(str(loc[-1])) if owner and loc else None
+    if field is not None and (limits := bounds(field)):
+        kind = next((TYPES[one] for one in (field.annotation, *typing.get_args(field.annotation)) if one in TYPES), "")
+        message = f"expected {kind}, {limits}"
+    return f"{path}: {message}, found {problem['input']!r:.80}"
 
 
 def _owner(cls: Any, tree: Any, loc: tuple[int | str, ...]) -> type[BaseModel] | None:

@@ -10,6 +10,8 @@ from typing import Any, cast
 import numpy as np
 
 _ROUNDS = 4
+LARGEST = (1 << 63) - 1
+"""The largest seed."""
 
 
 def generator(*address: int) -> np.random.Generator:

@@ -14,7 +14,7 @@ from trivium.cli.finetune import finetune, predict, train
 from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_, push
 from trivium.cli.prepare import prepare
-from trivium.cli.show import inspect, show
+from trivium.cli.show import inspect, schema, show
 from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 app.command()(demo)
-for command in (train, compare, ablate, push):
+for command in (train, compare, ablate, push, schema):
     app.command()(importing(command))
 LOADING: list[Callable[..., None]] = [prepare, finetune, predict, evaluate, generate, chat, fill, embed]
 LOADING += [export, inspect, show]

@@ -8,8 +8,23 @@ import typer
 from trivium.cli import options as o
 
 
+def schema(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The JSON file.")] = Path("recipe.schema.json"),
+) -> None:
+    """Write the JSON schema of recipes, with which editors complete and check them."""
+    from trivium.base.files import write_json
+    from trivium.base.log import say
+    from trivium.base.schema import schema
+    from trivium.train.recipe import Recipe
+
+    write_json(out, schema(Recipe))
+    say(f"the schema is {out}; name it in the first line of a recipe: #:schema {out}")
+
+
 def show(
-    what: Annotated[Path, typer.Argument(help="A recipe, a model (folder or hf:OWNER/NAME), or a data folder.")],
+    what: Annotated[
+        Path | None, typer.Argument(help="A recipe, a model (folder or hf:OWNER/NAME), or a data folder.")
+    ] = None,
     overrides: o.Overrides = None,
     keys: Annotated[str | None, typer.Option(help="List the fields below this path: model.decoder")] = None,
     attention: Annotated[str | None, typer.Option(help="Show the model's attention weights for this text.")] = None,
@@ -20,6 +35,8 @@ def show(
     from trivium.base.errors import ConfigError
     from trivium.base.log import say
 
+    if what is None and keys is None:
+        raise ConfigError("show: expected a recipe, a model folder or a data folder, or --keys")
     if attention is not None:
         from trivium import api
         from trivium.lab.attention import lines, look, write
@@ -35,7 +52,7 @@ def show(
         raise ConfigError("--html: expected --attention with a text to look at")
     from trivium.lab.show import describe, list_keys
 
-    for line in list_keys(keys) if keys is not None else describe(what, overrides or []):
+    for line in list_keys(keys, what) if keys is not None else describe(what, overrides or []):
         say(line)
 
 

@@ -18,8 +18,11 @@ class Preparation(Config):
     """The options of preparing a corpus."""
 
     reading: Reading = Reading()
+    """How sources are read."""
     cleaning: Cleaning = Cleaning()
+    """How texts are cleaned."""
     filter: Filter = Light()
+    """Which documents are dropped."""
     languages: Seq[str] | None = None
     """The languages to keep, by code; None keeps all."""
     contamination: Contamination = Contamination()

@@ -21,8 +21,9 @@ from trivium.model.transformer import Transformer
 class Beam(Decoding):
     """Beam search: how many beams, and which texts win."""
 
-    beams: int = Field(4, gt=0)
-    length_penalty: float = 1.0
+    beams: int = Field(4, gt=0, le=1000)
+    """The number of texts that are kept at every step."""
+    length_penalty: float = Field(1.0, ge=-100, le=100)
     """Above 0 prefers long texts, below 0 short ones."""
     early_stopping: bool = False
     """Whether the first `beams` finished texts end the search, even if another could still score higher."""

@@ -15,17 +15,17 @@ from torch import Tensor
 
 from trivium.base.config import Config
 from trivium.base.errors import ConfigError
-from trivium.base.seeds import mix
+from trivium.base.seeds import LARGEST, mix
 
 
 class Decoding(Config):
     """How ids are chosen; a subclass is one way."""
 
-    first: int | None = None
+    first: int | None = Field(None, ge=0)
     """An id that every text begins with (the language code of mBART)."""
-    last: int | None = None
+    last: int | None = Field(None, ge=0)
     """An id that ends a text which reaches the maximum length."""
-    repetition_penalty: float = Field(1.0, gt=0)
+    repetition_penalty: float = Field(1.0, gt=0, le=100)
     """Above 1, tokens of the prompt and of the text become less likely."""
     no_repeat_ngram: int = Field(0, ge=0)
     """No run of this many ids occurs twice, the prompt included; 0 is no limit."""
@@ -50,7 +50,7 @@ class Decoding(Config):
 class Sampling(Decoding):
     """Sample one id at a time; the default is greedy."""
 
-    temperature: float = Field(0.0, ge=0)
+    temperature: float = Field(0.0, ge=0, le=100)
     """The divisor of the logits; 0 takes the most likely token."""
     top_k: int | None = Field(None, gt=0)
     """Keep the k most likely tokens."""
@@ -58,7 +58,7 @@ class Sampling(Decoding):
     """Keep the fewest tokens with a total probability of at least p."""
     min_p: float = Field(0.0, ge=0, le=1)
     """Keep tokens at least min_p times as likely as the most likely one."""
-    seed: int | None = None
+    seed: int | None = Field(None, ge=0, le=LARGEST)
     """The same seed gives the same text; row r of a batch draws from (seed, r)."""
 
     def generators(self, rows: int) -> list[torch.Generator]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from trivium.base.config import merge
 from trivium.base.errors import ModelError
+from trivium.base.explain import worded
 from trivium.base.types import Vocabulary
 from trivium.interop.keys import TOKENS, Entry, Ours, Tree
 from trivium.interop.rules import Table
@@ -100,7 +101,7 @@ def nest(path: str, value: Any) -> Any:
 
 def _told(problem: Any, sources: Mapping[str, str]) -> str:
     """One problem in one line, with the key of config.json that it comes from."""
-    place, message = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+    place, message = ".".join(map(str, problem["loc"])), worded(problem)
     key = next((key for path, key in list(sources.items())[::-1] if f"{place}.".startswith(f"{path}.")), place)
     found = f", found {problem['input']!r:.80}" if problem["type"] != "value_error" else ""
-    return f"{key}: {message[:1].lower()}{message[1:]}{found}".removeprefix(": ")
+    return f"{key}: {message}{found}".removeprefix(": ")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from trivium import api
-from trivium.base.config import dump, fields
+from trivium.base.config import dump, fields, read_toml
 from trivium.base.errors import ConfigError
 from trivium.base.folder import is_hub
 from trivium.corpus.report import lines as report_lines
@@ -18,7 +18,7 @@ from trivium.model.config import ModelConfig, kernels
 from trivium.model.device import bf16_gain, pick
 from trivium.model.size import ADAM_BYTES, activations, flops, parameters
 from trivium.train.loop import BF16_WORTH
-from trivium.train.recipe import Recipe, read_recipe
+from trivium.train.recipe import Recipe, load_imports, read_recipe
 
 
 def describe(what: Path, overrides: list[str]) -> Iterator[str]:
@@ -38,10 +38,17 @@ def describe(what: Path, overrides: list[str]) -> Iterator[str]:
         yield from _run(recipe, model, length)
 
 
-def list_keys(path: str) -> Iterator[str]:
-    """Yield every field below a dotted path with its type and default."""
-    for name, kind, default in fields(Recipe, path):
-        yield f"{name:<44} {kind:<36} {default}"
+def list_keys(path: str, recipe: Path | None = None) -> Iterator[str]:
+    """Yield every field below a dotted path: its type, default and bounds, and below them what it is for.
+
+    The kinds of the files that a recipe imports are among them.
+    """
+    if recipe is not None and recipe.is_file():
+        load_imports(read_toml(recipe), str(recipe))
+    for key in fields(Recipe, path):
+        yield f"{key.path:<36} {key.type:<24} {key.default:<16} {key.bounds}".rstrip()
+        if key.about:
+            yield f"    {key.about}"
 
 
 def _tree(tree: Any, path: str = "") -> Iterator[str]:

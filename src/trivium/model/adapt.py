@@ -23,10 +23,12 @@ from trivium.model.transformer import Transformer
 class Lora(Config):
     """The adapted layers and the size of their change."""
 
-    rank: int = Field(8, gt=0)
-    alpha: float = Field(16.0, gt=0)
+    rank: int = Field(8, gt=0, le=1 << 16)
+    """The rank of the change."""
+    alpha: float = Field(16.0, gt=0, le=1e6)
     """The change is multiplied by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """The share of inputs of the change that is zeroed in training."""
     targets: Seq[str] = ("q", "k", "v", "o", "gate", "up", "down")
     """The adapted linear layers, by the last part of their names."""
 

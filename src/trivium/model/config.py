@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from trivium.base.config import Config, dump, merge, parse
+from trivium.base.config import Config, Unset, dump, merge, parse
 from trivium.base.errors import ConfigError
 from trivium.base.explain import closest
 from trivium.model.attention.auto import Auto, choose
@@ -23,30 +23,43 @@ from trivium.model.layer.position import Position
 from trivium.model.presets import PRESETS, expand
 from trivium.model.stack import StackConfig
 
+DEPTH = {"type": "integer", "minimum": 1, "description": "Sets layers and heads, and 64 times as much width."}
+"""The key of a file that is no field of a model, in the JSON schema."""
+
 
 class ModelConfig(Config):
     """The choices of a Transformer."""
 
+    model_config = ConfigDict(json_schema_extra=lambda tree: tree["properties"].update(depth=DEPTH))
+
     preset: str | None = None
     """A named set of choices, which the other fields change."""
-    vocab_size: int = Field(gt=0)
-    hidden_size: int = Field(gt=0)
-    context: int = Field(gt=0)
+    vocab_size: int = Field(gt=0, lt=1 << 31)
+    """V, the rows of the token table; a recipe takes it from its data folder."""
+    hidden_size: int = Field(gt=0, le=1 << 24)
+    """D, the width."""
+    context: int = Field(gt=0, lt=1 << 31)
     """The maximum number of positions."""
     tie: bool = True
     """Whether the matrix of the head is the token table."""
     embed: Embed = Tokens()
+    """The way in: from ids to vectors."""
     encoder: StackConfig | None = None
+    """The stack that reads in both directions."""
     decoder: StackConfig | None = None
+    """The stack that writes, or reads from left to right."""
     head: Head = LM()
+    """The way out: from vectors to scores."""
     init: Init = Normal()
+    """How weights begin."""
     kernel: Kernel = Auto()
+    """How attention is computed: the same function, other speed and memory."""
 
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, data: Any) -> Any:
         """Return the tree of the preset at the given size, with the given fields over it."""
-        if not isinstance(data, dict) or data.get("preset") is None:
+        if not isinstance(data, dict) or data.get("preset") in (None, Unset.VALUE):
             return data
         below, above = expand(data)
         return merge(below, {key: dump(value) for key, value in above.items()})

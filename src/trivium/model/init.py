@@ -19,6 +19,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal, TypeVar
 
+from pydantic import Field
 from torch import nn
 
 from trivium.base.config import Choice
@@ -29,7 +30,8 @@ M = TypeVar("M", bound=nn.Module)
 class Init(Choice):
     """The standard deviations of a fresh model."""
 
-    std: float = 0.02
+    std: float = Field(0.02, gt=0)
+    """The standard deviation."""
 
     def linear(self, fan_in: int) -> float:
         """Return the deviation of an ordinary linear layer."""
@@ -67,7 +69,8 @@ class Scaled(Init, kind="scaled"):
 class FanIn(Init, kind="fan_in"):
     """By fan-in, with tables of unit variance (T5)."""
 
-    std: float = 1.0
+    std: float = Field(1.0, gt=0)
+    """The standard deviation."""
 
     def head(self, fan_in: int) -> float:
         return fan_in**-0.5

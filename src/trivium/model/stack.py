@@ -43,27 +43,38 @@ class Block(nn.Module):
 class StackConfig(Config):
     """The choices of one stack. `pattern` and `position` are tiled over its layers."""
 
-    layers: int = Field(gt=0)
-    heads: int = Field(gt=0)
+    layers: int = Field(gt=0, le=4096)
+    """The number of layers."""
+    heads: int = Field(gt=0, le=1 << 16)
+    """H, the number of query heads."""
     kv_heads: int | None = Field(None, gt=0)
     """Heads of keys and values; None is one for each query head, 1 is multi-query attention."""
-    head_size: int | None = Field(None, gt=0)
+    head_size: int | None = Field(None, gt=0, le=1 << 16)
     """E, the width of one head; None is hidden_size / heads."""
     norm: Norm = LayerNorm()
+    """How the input or output of a sublayer is normalised."""
     ffn: FFN = MLP()
+    """The feed-forward sublayer."""
     position: Tiled[Position] = (Learned(),)
+    """How positions are told, tiled over the layers."""
     pattern: Tiles = (Full(),)
+    """Who may look at whom, tiled over the layers."""
     residual: Residual = Pre()
+    """Where norms and additions stand."""
     bias: bool = True
+    """Whether linear layers of attention have biases."""
     output_bias: bool | None = None
     """Whether the output matrix of attention has a bias; None is as `bias`, which is of queries, keys and values."""
     qk_norm: Norm = NoNorm()
-    score_scale: float | None = None
+    """How queries and keys are normalised, head by head."""
+    score_scale: float | None = Field(None, gt=0)
     """The factor of attention scores; None is head_size ** -0.5."""
     softcap: float | None = Field(None, gt=0)
     """The limit of attention scores: softcap * tanh(score / softcap)."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """The share of outputs of sublayers that is zeroed in training."""
     attention_dropout: float = Field(0.0, ge=0, lt=1)
+    """The share of attention weights that is zeroed in training."""
 
     def kind(self, layer: int) -> tuple[Pattern, Position]:
         """Return the pattern and position of a layer."""

@@ -22,7 +22,9 @@ class SpanCorruption(Objective, kind="denoise"):
     """
 
     density: float = Field(0.15, gt=0, lt=1)
+    """The share of tokens that is removed."""
     span: float = Field(3.0, ge=1)
+    """The mean length of a removed span."""
     decoder: bool = False
     start: Literal["pad", "eos"] = "pad"
     """The first token of the decoder: pad in T5, eos in BART."""

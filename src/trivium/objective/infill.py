@@ -28,7 +28,7 @@ class TextInfilling(Objective, kind="infill"):
     """The share of tokens that are deleted without a mask."""
     rotate: float = Field(0.0, ge=0, le=1)
     """The share of texts that are rotated to begin at a random token."""
-    language: int | None = None
+    language: int | None = Field(None, ge=0)
     """The id of the code of the language of the corpus."""
     start: Literal["pad", "eos"] = "eos"
     """The first token of the decoder: pad in T5, eos in BART."""

@@ -22,11 +22,13 @@ class MaskedLM(Objective, kind="masked"):
 
     families: ClassVar = ("encoder",)
     rate: float = Field(0.15, gt=0, lt=1)
+    """The share of tokens that is predicted."""
     hide: float = Field(0.8, ge=0, le=1)
     """The share of the chosen tokens that become the mask token."""
     replace_share: float = Field(0.1, ge=0, le=1)
     """The share of the chosen tokens that become a random token."""
     words: bool = False
+    """Whether whole words are masked."""
 
     def frame(self, vocabulary: Vocabulary) -> Frame:
         if vocabulary.mask is None:

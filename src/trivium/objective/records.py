@@ -38,6 +38,7 @@ class TagObjective(TaskObjective, kind="tag"):
     loss: ClassVar = "tag"
     families: ClassVar = ("encoder", "decoder")
     labels: Seq[str] = ()
+    """The labels in order; by default those of the rows."""
 
 
 class SpanObjective(TaskObjective, kind="span"):
@@ -49,6 +50,7 @@ class SpanObjective(TaskObjective, kind="span"):
     loss: ClassVar = "span"
     families: ClassVar = ("encoder", "encoder_decoder")
     stride: int = Field(128, gt=0)
+    """Tokens between the begins of two windows."""
     longest: int = Field(30, gt=0)
     """The most tokens of an answer."""
     unanswerable: bool = False

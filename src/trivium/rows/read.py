@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError, DataError
+from trivium.base.explain import worded
 from trivium.base.types import Message
 from trivium.corpus.read.encoding import EncodingName
 from trivium.rows import cell, table
@@ -287,13 +288,13 @@ def explain(wrong: ValidationError, keys: Mapping[str, str]) -> str:
     """Return the first problem of a row, with the key as it stands in the file."""
     errors = wrong.errors(include_url=False)
     if not errors[0]["loc"]:  # keys that do not fit each other
-        return errors[0]["msg"].removeprefix("Value error, ")
+        return worded(errors[0])
     first = max(errors, key=lambda error: len(error["loc"])) if len({e["loc"][:1] for e in errors}) == 1 else errors[0]
     # The location names the branches of a union; a person knows only keys and numbers.
     steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]
     steps = [step for step in steps if step not in ("str", "int", "dict", "tuple", "constrained")]
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{keys.get(step, step)}" for step in steps)[1:]
-    message = f"{first['msg'][:1].lower()}{first['msg'][1:]}".replace("tuple", "list")
+    message = worded(first)
     if len(first["loc"]) > 1 and len(errors) > 1 and not any(isinstance(step, int) for step in first["loc"]):
         message = "expected a text, or a list of them"
     return f"{key}: {message}, found {first['input']!r:.60}"

@@ -129,7 +129,7 @@ def _tables(given: Sequence[Any], key: str, usual: tuple[str, str]) -> Iterator[
         elif turn and all(role_of(str(name)) and isinstance(text, str) for name, text in turn.items()):
             yield from ({usual[0]: name, usual[1]: text} for name, text in turn.items())
         else:
-            raise ValueError(f"{key}[{i}].{usual[0]}: field required, found {turn!r:.60}")
+            raise ValueError(f"{key}[{i}].{usual[0]}: required, and not given, found {turn!r:.60}")
 
 
 def _key(turn: Mapping[str, Any], names: Sequence[str], default: str = "") -> str:
@@ -151,7 +151,7 @@ def _messages(turn: Mapping[str, Any], role: str, where: str, usual: str) -> lis
     calls = [_call(_function(call, f"{where}.tool_calls")) for call in given]
     name = _key(turn, TEXT, usual)
     if name not in turn and not calls:
-        raise ValueError(f"{where}.{usual}: field required, found {turn!r:.60}")
+        raise ValueError(f"{where}.{usual}: required, and not given, found {turn!r:.60}")
     key, text = f"{where}.{name}", _text(turn.get(name), f"{where}.{name}")
     text = "\n".join([text, *calls] if text or not calls else calls)
     if role == "system" and not text.strip():
@@ -175,7 +175,7 @@ def _text(content: Any, key: str) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list | tuple):
-        raise ValueError(f"{key}: input should be a valid string, found {content!r:.60}")
+        raise ValueError(f"{key}: expected a text, found {content!r:.60}")
     for i, part in enumerate(content):
         known = isinstance(part, dict) and part.get("type", "text") in PARTS and isinstance(part.get("text"), str)
         if not known:

@@ -15,7 +15,7 @@ from trivium.model.device import pick
 from trivium.rows.record import Record
 from trivium.task.run import run
 from trivium.task.task import task_of
-from trivium.train.recipe import Recipe
+from trivium.train.recipe import Recipe, lay
 
 
 def recipe_for(
@@ -31,8 +31,8 @@ def recipe_for(
 
     An encoder-decoder model learns a task whose rows have a form in words without a head, unless `head` is set.
     """
-    given = read_toml(recipe) if recipe is not None else {}
-    plugin.load(override(given, overrides).get("imports", []))
+    given = read_toml(recipe, lay) if recipe is not None else {}
+    plugin.load(override(given, overrides).get("imports") or [])
     task = task_of(name)
     kind, spoken = task.objective, task.record if task.record and task.record.chats() else None
     if spoken and kind != "instruct" and not head and api.load(model).config.family == "encoder_decoder":
@@ -44,11 +44,8 @@ def recipe_for(
         **task.defaults,
     }
     files = {"init": str(model), "data": {"path": list(data), "valid": list(valid)}}
-    for layer in (given, files, override({}, overrides)):
-        if any(key.startswith("budget_") for key in layer):
-            tree = {key: value for key, value in tree.items() if not key.startswith("budget_")}
-        tree = merge(tree, layer)
-    columns = tree["data"].get("rows", {}).get("columns")
+    tree = override(lay(lay(tree, given), files), overrides, lay)
+    columns = (tree["data"].get("rows") or {}).get("columns")
     own = task.objective != "instruct" or (columns and spoken and spoken.columns != Record.columns)
     if spoken and kind == "instruct" and own:  # the rows are those of the task, whatever else their keys fit
         tree = merge({"data": {"rows": {"format": spoken.kind}}}, tree)

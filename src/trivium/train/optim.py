@@ -13,8 +13,10 @@ class Optim(Choice):
     A parameter group may have a key `lr_scale`: the loop multiplies the learning rate of the group by it.
     """
 
-    lr: float = Field(3e-4, gt=0)
-    weight_decay: float = Field(0.1, ge=0)
+    lr: float = Field(3e-4, gt=0, le=100)
+    """The peak of the learning rate."""
+    weight_decay: float = Field(0.1, ge=0, le=100)
+    """The share, times the learning rate, that a step takes from matrices; norms, biases and embeddings keep theirs."""
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return a torch optimizer of the model's trainable parameters."""
@@ -24,9 +26,12 @@ class Optim(Choice):
 class AdamW(Optim, kind="adamw"):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101), fused."""
 
-    beta1: float = 0.9
-    beta2: float = 0.95
-    eps: float = 1e-8
+    beta1: float = Field(0.9, ge=0, lt=1)
+    """The decay of the mean of gradients."""
+    beta2: float = Field(0.95, ge=0, lt=1)
+    """The decay of the mean of squared gradients."""
+    eps: float = Field(1e-8, gt=0, lt=1)
+    """Is added to the root of the mean of squares."""
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         decay, no_decay = groups(model)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from trivium.base import plugin
-from trivium.base.config import Choice, Config, Seq, override, parse, read_toml
+from trivium.base.config import Choice, Config, Seq, Tiled, Unset, merge, override, parse, read_toml
+from trivium.base.seeds import LARGEST
 from trivium.data.rows import Packing, Tail
 from trivium.data.shards import read_manifest
 from trivium.model.adapt import Lora
@@ -22,21 +23,29 @@ from trivium.train.loss.token import TokenLoss
 from trivium.train.optim import AdamW, Optim
 from trivium.train.schedule import Cosine, Schedule
 
+BUDGETS = ("budget_tokens", "budget_steps", "budget_epochs")
+"""The fields of which a recipe has one."""
 EVERY_LOSS = {"label_smoothing", "z_loss", "temperature", "beta", "chunk_rows"}
 """The fields of `loss` in recipes that were saved before each loss had its own."""
+
+
+BASE = {"type": "string", "description": "Another TOML file, over which this one is laid."}
+"""The key of a file that is no field of a recipe, in the JSON schema."""
 
 
 class DataConfig(Config):
     """The data. `path` is a data folder of `trivium prepare`, several of them, or files of rows."""
 
-    path: Seq[str]
+    path: Tiled[str]
+    """A data folder, or several; or files of rows."""
     weights: Seq[float] = ()
     """The share of rows from each of several data folders; by default in proportion to their sizes."""
-    valid: Seq[str] = ()
+    valid: Tiled[str] = ()
     """Held-out files of rows; a data folder has its own held-out documents."""
-    length: int | None = Field(None, gt=1)
+    length: int | None = Field(None, gt=1, lt=1 << 31)
     """Tokens in a row; None is the model's context."""
     packing: Packing = "bestfit"
+    """How documents share rows: `bestfit` cuts only what is longer than a row, `concat` fills rows in order."""
     tail: Tail = "pad"
     """What `concat` packing does with a last row that is not full."""
     rows: RowReading = RowReading()
@@ -45,14 +54,6 @@ class DataConfig(Config):
     """What happens to a conversation that is longer than a row: see rows/shorten."""
     isolate: bool = True
     """Whether attention between documents of one row is masked."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one(cls, data: Any) -> Any:
-        """Accept a single path without brackets."""
-        if isinstance(data, dict):
-            return {k: [v] if k in ("path", "valid") and isinstance(v, str) else v for k, v in data.items()}
-        return data
 
     @model_validator(mode="after")
     def _weighed(self) -> Self:
@@ -66,8 +67,12 @@ class DataConfig(Config):
 class Recipe(Config):
     """A run: data, objective, model, optimizer, and budget."""
 
+    model_config = ConfigDict(json_schema_extra=lambda tree: tree["properties"].update(base=BASE))
+
     data: DataConfig
+    """What is trained on."""
     objective: Objective = CausalLM()
+    """What is read, and what must be predicted."""
     model: ModelConfig | None = None
     """A fresh model; leave it out to continue from `init`."""
     init: str | None = None
@@ -79,27 +84,37 @@ class Recipe(Config):
     lora: Lora | None = None
     """Train only low-rank adapters; the run keeps them in `adapter/`, and merged in `model/`."""
     optim: Optim = AdamW()
+    """The optimizer and its learning rate."""
     schedule: Schedule = Cosine()
+    """The learning rate of each step, as a share of `optim.lr`."""
     loss: Loss = TokenLoss()
     """The loss; by default the objective's, and fields without a kind change it."""
-    batch_tokens: int = Field(16384, gt=0)
+    batch_tokens: int = Field(16384, gt=0, lt=1 << 31)
     """Positions in a global step, the sum over all micro-batches and ranks."""
-    micro_rows: int = Field(16, gt=0)
+    micro_rows: int = Field(16, gt=0, le=1 << 20)
     """Rows of a micro-batch on one rank."""
     budget_tokens: int | None = Field(None, gt=0)
+    """Positions to train on, padding included; a recipe has one budget."""
     budget_steps: int | None = Field(None, gt=0)
-    budget_epochs: float | None = Field(None, gt=0)
-    clip: float = Field(1.0, ge=0)
+    """Optimizer steps."""
+    budget_epochs: float | None = Field(None, gt=0, le=1e6)
+    """Times that every row is trained on."""
+    clip: float = Field(1.0, ge=0, le=1e9)
     """The maximum gradient norm; 0 is no limit."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` measures one matrix product in each type and takes bf16 if it is faster."""
     compile: bool = False
     """Compile the model first: this costs tens of seconds, so it helps only in runs of many minutes."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=LARGEST)
+    """The start of all randomness: weights, order, noise, dropout."""
     eval_every_steps: int = Field(200, gt=0)
+    """Steps between two evaluations on held-out rows; the last step is evaluated too."""
     save_every_steps: int = Field(200, gt=0)
+    """Steps between two checkpoints."""
     log_every_steps: int = Field(10, gt=0)
+    """Steps between two lines of metrics.jsonl."""
     keep_checkpoints: int = Field(2, gt=0)
+    """The newest checkpoints that are kept."""
     imports: Seq[str] = ()
     """Python files with your own kinds."""
 
@@ -109,7 +124,7 @@ class Recipe(Config):
         """Take the loss of the objective where the recipe names none, and read the loss of older recipes."""
         if not isinstance(data, dict):
             return data
-        loss = {} if data.get("loss") is None else data["loss"]
+        loss = data.get("loss") if data.get("loss") not in (None, Unset.VALUE) else {}
         if isinstance(loss, dict) and "kind" not in loss and loss.keys() >= EVERY_LOSS:
             own = own_loss(data.get("objective")).model_fields
             loss = {name: value for name, value in loss.items() if name in own or name not in EVERY_LOSS}
@@ -132,9 +147,8 @@ class Recipe(Config):
             raise ValueError(
                 "tokens: the embeddings of new tokens must be trained, but lora freezes them; leave one of them out"
             )
-        budgets = [self.budget_tokens, self.budget_steps, self.budget_epochs]
-        if sum(budget is not None for budget in budgets) != 1:
-            raise ValueError("expected one of budget_tokens, budget_steps, budget_epochs")
+        if sum(getattr(self, name) is not None for name in BUDGETS) != 1:
+            raise ValueError(f"expected one of {', '.join(BUDGETS)}")
         return self
 
     def step_rows(self, length: int) -> int:
@@ -148,15 +162,27 @@ def own_loss(objective: Any) -> type[Loss]:
     return Loss.kinds[Objective.kinds.get(str(kind), CausalLM).loss]
 
 
+def lay(below: Any, above: Any) -> Any:
+    """Return the tree of a recipe `below` with that of `above` in it, whose budget replaces that below."""
+    if isinstance(above, dict) and isinstance(below, dict) and any(above.get(name) for name in BUDGETS):
+        below = {key: value for key, value in below.items() if key not in BUDGETS}
+    return merge(below, above)
+
+
+def load_imports(tree: Mapping[str, Any], where: str) -> None:
+    """Run the Python files that a recipe imports; `where` begins an error."""
+    imports = tree.get("imports") or []
+    plugin.load(imports if isinstance(imports, list) else [imports], where)
+
+
 def read_recipe(path: str | Path | None, overrides: Iterable[str] = ()) -> Recipe:
-    """Read a recipe file and lay `key=value` overrides over it.
+    """Read a recipe file and lay overrides over it (`key=value`, `~key`); the last budget that is named counts.
 
     A fresh model without `vocab_size` takes it from the data folder, if that exists. A ConfigError lists all mistakes.
     """
     where = str(path) if path else "recipe"
-    tree = override(read_toml(path) if path else {}, overrides)
-    imports = tree.get("imports", [])
-    plugin.load(imports if isinstance(imports, list) else [imports], where)
+    tree = override(read_toml(path, lay) if path else {}, overrides, lay)
+    load_imports(tree, where)
     model, data = tree.get("model"), tree.get("data")
     path = data.get("path") if isinstance(data, dict) else None
     if isinstance(path, list) and path:

@@ -14,6 +14,7 @@ class Schedule(Choice):
     """A schedule with a linear warmup. Steps count from 0; the last step is `steps` - 1."""
 
     warmup_steps: int = Field(0, ge=0)
+    """Steps in which the rate rises from 0 to the peak."""
 
     def factor(self, step: int, steps: int) -> float:
         """Return the learning rate of a step, as a share of the peak."""
@@ -36,7 +37,8 @@ class Constant(Schedule, kind="constant"):
 class Cosine(Schedule, kind="cosine"):
     """Follow half a cosine from the peak to `floor` times the peak."""
 
-    floor: float = 0.1
+    floor: float = Field(0.1, ge=0, le=1)
+    """The last share of the peak."""
 
     def after(self, step: int, steps: int) -> float:
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
@@ -46,7 +48,9 @@ class WSD(Schedule, kind="wsd"):
     """Warmup, stable, decay: keep the peak, then fall linearly to `floor` times the peak in the last `decay` share."""
 
     decay: float = Field(0.4, gt=0, le=1)
-    floor: float = 0.0
+    """The share of the steps in which the rate falls."""
+    floor: float = Field(0.0, ge=0, le=1)
+    """The last share of the peak."""
 
     def after(self, step: int, steps: int) -> float:
         left = (steps - step) / max(1.0, self.decay * steps)

@@ -119,17 +119,17 @@ def test_a_pattern_is_a_tree(name: str) -> None:
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({"kind": "window", "size": 0}, "greater than 0"),
-        ({"kind": "window", "size": -4}, "greater than 0"),
+        ({"kind": "window", "size": 0}, "above 0"),
+        ({"kind": "window", "size": -4}, "above 0"),
         ({"kind": "windw"}, "did you mean 'window'"),
-        ({"kind": "dilated", "step": 0}, "greater than 0"),
-        ({"kind": "global", "tokens": []}, "at least 1 item"),
+        ({"kind": "dilated", "step": 0}, "above 0"),
+        ({"kind": "global", "tokens": []}, "at least 1 entries"),
         ({"kind": "global", "tokens": [3, -1]}, "expected positions from 0 on, found -1"),
-        ({"kind": "random", "count": 0}, "greater than 0"),
-        ({"kind": "block", "size": 0}, "greater than 0"),
+        ({"kind": "random", "count": 0}, "above 0"),
+        ({"kind": "block", "size": 0}, "above 0"),
         ({"kind": "fixed", "stride": 4, "summary": 5}, "summary 5: expected at most stride, 4"),
-        ({"kind": "or", "of": []}, "at least 1 item"),
-        ({"kind": "and", "of": ["causal", {"kind": "window", "size": 0}]}, "greater than 0"),
+        ({"kind": "or", "of": []}, "at least 1 entries"),
+        ({"kind": "and", "of": ["causal", {"kind": "window", "size": 0}]}, "above 0"),
     ],
 )
 def test_values_that_mean_nothing_are_refused_by_name(tree: dict, message: str) -> None:

@@ -33,7 +33,7 @@ def test_summaries():
         ({"source": "", "target": "b"}, "f:1: source: expected some text"),
         ({"source": "a", "target": []}, "f:1: target: expected at least one"),
         ({"source": 3, "target": "b"}, "f:1: source: expected a text, or a list of them, found 3"),
-        ({"document": ["a", 3], "summary": "b"}, r"f:1: document\[1\]: input should be a valid string, found 3"),
+        ({"document": ["a", 3], "summary": "b"}, r"f:1: document\[1\]: expected a text, found 3"),
     ],
 )
 def test_what_does_not_fit_is_one_line(row, message):

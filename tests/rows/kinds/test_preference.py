@@ -16,7 +16,7 @@ from trivium.rows.kinds.preference import Preference
     [
         ({"prompt": "p", "chosen": " ", "rejected": "b"}, "chosen: expected an answer of the assistant"),
         ({"chosen": "a", "rejected": "b"}, "prompt: expected some text, found none"),
-        ({"prompt": [{"role": "user"}], "chosen": "a", "rejected": "b"}, r"prompt\[0\].content: field required"),
+        ({"prompt": [{"role": "user"}], "chosen": "a", "rejected": "b"}, r"prompt\[0\].content: required"),
     ],
 )
 def test_a_wrong_row_is_one_clear_line(row, message):

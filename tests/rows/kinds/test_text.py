@@ -47,7 +47,7 @@ def test_a_row_in_words_has_a_label():
     ("row", "message"),
     [
         ({"txt": "a"}, r"f:1: expected the keys \{text\} of label rows, found \{txt\}; 'text' is missing"),
-        ({"text": 3}, "f:1: text: input should be a valid string, found 3"),
+        ({"text": 3}, "f:1: text: expected a text, found 3"),
     ],
 )
 def test_a_wrong_row_is_one_clear_line(row, message):

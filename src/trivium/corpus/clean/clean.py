@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections import Counter
 
+from pydantic import Field
+
 from trivium.base.config import Config
 from trivium.corpus.clean.boilerplate import drop_front_matter, drop_repeats, unwrap_book
 
@@ -17,12 +19,12 @@ class Cleaning(Config):
 
     mojibake: bool = True
     compose: bool = True
-    blank_lines: int = 2
+    blank_lines: int = Field(2, ge=0)
     books: bool = True
     """Remove the header and the licence of Project Gutenberg books."""
     front_matter: bool = True
     """Remove the metadata at the start of pages of site generators."""
-    most_repeats: int | None = 3
+    most_repeats: int | None = Field(3, ge=1)
     """A longer run of equal lines is cut to one line; None keeps all."""
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from trivium.base.config import Choice
 from trivium.corpus.duplicates.shingle import codepoints
@@ -39,9 +40,9 @@ class Everything(Filter, kind="none"):
 class Light(Filter, kind="light"):
     """Drop texts that are empty, very short, mostly undecodable, or mostly not words. For texts chosen by hand."""
 
-    min_chars: int = 20
-    min_letters: float = 0.25
-    max_broken: float = 0.02
+    min_chars: int = Field(20, ge=0)
+    min_letters: float = Field(0.25, ge=0, le=1)
+    max_broken: float = Field(0.02, ge=0, le=1)
 
     def reason(self, text: str) -> str | None:
         if not (stripped := text.strip()):

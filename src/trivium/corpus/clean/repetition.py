@@ -4,7 +4,7 @@ from functools import reduce
 from typing import Annotated
 
 import numpy as np
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from trivium.base.config import Config, Seq, as_tuple
 from trivium.corpus.clean.features import Features, repeats
@@ -16,10 +16,10 @@ Share = Annotated[tuple[int, float], BeforeValidator(as_tuple)]
 class Repetition(Config):
     """The most repetition that a text may have: lines, paragraphs, the commonest run and all repeated runs."""
 
-    max_lines: float = 0.3
-    max_line_chars: float = 0.2
-    max_paragraphs: float = 0.3
-    max_paragraph_chars: float = 0.2
+    max_lines: float = Field(0.3, ge=0, le=1)
+    max_line_chars: float = Field(0.2, ge=0, le=1)
+    max_paragraphs: float = Field(0.3, ge=0, le=1)
+    max_paragraph_chars: float = Field(0.2, ge=0, le=1)
     commonest: Seq[Share] = ((2, 0.2), (3, 0.18), (4, 0.16))
     """Words in a run, and the largest share of the text that the commonest such run may take."""
     repeated: Seq[Share] = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))

@@ -34,19 +34,19 @@ _first, _last = itemgetter(0), itemgetter(-1)
 class Quality(Config):
     """Whether a text is made of words, with the lengths and signs of prose."""
 
-    min_words: int = 50
-    max_words: int = 100_000
-    min_word_length: float = 3.0
-    max_word_length: float = 10.0
-    max_symbols: float = 0.1
+    min_words: int = Field(50, ge=0)
+    max_words: int = Field(100_000, ge=0)
+    min_word_length: float = Field(3.0, ge=0)
+    max_word_length: float = Field(10.0, ge=0)
+    max_symbols: float = Field(0.1, ge=0)
     """Number signs, and ellipses, per word."""
-    max_bullets: float = 0.9
-    max_ellipses: float = 0.3
+    max_bullets: float = Field(0.9, ge=0, le=1)
+    max_ellipses: float = Field(0.3, ge=0, le=1)
     """Shares of lines."""
-    min_alphabetic: float = 0.8
+    min_alphabetic: float = Field(0.8, ge=0, le=1)
     """The share of words with a letter; of characters, where no spaces are written."""
     stop_words: Seq[str] = ("the", "be", "to", "of", "and", "that", "have", "with")
-    min_stop_words: int = 2
+    min_stop_words: int = Field(2, ge=0)
     """Different stop words that a text in Latin letters must have; 0 for other languages than English."""
 
     def reason(self, text: Features) -> str | None:
@@ -86,8 +86,8 @@ class Quality(Config):
 class C4(Config):
     """Lines that are no content are removed; a text with code, or with too few sentences left, is dropped."""
 
-    min_line_words: int = 3
-    max_word_length: int = 1000
+    min_line_words: int = Field(3, ge=0)
+    max_word_length: int = Field(1000, ge=0)
     end_mark: bool = False
     """Whether a line must end with a sentence mark."""
     script: bool = True
@@ -100,7 +100,7 @@ class C4(Config):
     """Drop a text with "lorem ipsum"."""
     brace: bool = True
     """Drop a text with a curly bracket."""
-    min_sentences: int = 5
+    min_sentences: int = Field(5, ge=0)
 
     def reason(self, text: Features) -> str | None:
         """Say why a text should be dropped, or None."""
@@ -151,11 +151,11 @@ class C4(Config):
 class FineWeb(Config):
     """Lists, menus and tables: few lines that end as sentences do, many short lines, many repeated lines."""
 
-    min_end_marks: float = 0.12
-    max_short_lines: float = 0.67
-    short_line: int = 30
-    max_repeated_chars: float = 0.01
-    max_breaks: float = 0.3
+    min_end_marks: float = Field(0.12, ge=0, le=1)
+    max_short_lines: float = Field(0.67, ge=0, le=1)
+    short_line: int = Field(30, ge=0)
+    max_repeated_chars: float = Field(0.01, ge=0, le=1)
+    max_breaks: float = Field(0.3, ge=0)
     """Line ends per word."""
 
     def reason(self, text: Features) -> str | None:

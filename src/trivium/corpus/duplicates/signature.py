@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from pydantic import Field
 
 from trivium.base.config import Config
 from trivium.corpus.clean.language import UNSPACED, guess
@@ -24,9 +25,9 @@ _ODD = 0x9E3779B97F4A7C15
 class Near(Config):
     """The signatures that find near duplicates: bands x rows hashes over runs of `run` words."""
 
-    bands: int = 14
-    rows: int = 8
-    run: int = 5
+    bands: int = Field(14, ge=1, le=1000)
+    rows: int = Field(8, ge=1, le=1000)
+    run: int = Field(5, ge=1)
 
 
 def signatures(texts: Sequence[str], near: Near) -> tuple[np.ndarray, np.ndarray]:

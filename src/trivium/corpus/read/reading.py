@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
@@ -38,10 +38,10 @@ class Reading(Config):
     """Rows that are no JSON object, or have no text: `stop` is an error, `drop` leaves them out and counts them."""
     html_rows: bool = False
     """Whether the texts of rows are HTML too, of which the main content is taken."""
-    longest_bytes: int = 16 << 20
-    unpack_ratio: int = 200
-    unpack_bytes: int = 1 << 38
-    most_rows: int | None = None
+    longest_bytes: int = Field(16 << 20, ge=1)
+    unpack_ratio: int = Field(200, ge=1)
+    unpack_bytes: int = Field(1 << 38, ge=1)
+    most_rows: int | None = Field(None, ge=1)
     """The most rows to take of each data set of the hub."""
 
     @field_validator("as_text", mode="before")

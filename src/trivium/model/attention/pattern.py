@@ -135,7 +135,9 @@ class Window(Pattern, kind="window"):
     """The last `size` tokens, the token itself included (Mistral); with `both`, as many later ones (ModernBERT)."""
 
     size: int = Field(256, gt=0)
+    """The number of tokens that are seen, the own included."""
     both: bool = False
+    """Whether later tokens are seen too."""
 
     def allow(self, q: Where, k: Where) -> Tensor:
         distance = q.position - k.position
@@ -162,6 +164,7 @@ class Combined(Pattern):
 
     join: ClassVar[Callable[[Tensor, Tensor], Tensor]]
     of: Seq[Pattern] = Field(min_length=1)
+    """The patterns that are combined."""
 
     def allow(self, q: Where, k: Where) -> Tensor:
         return reduce(type(self).join, (part.allow(q, k) for part in self.of))

@@ -7,6 +7,7 @@ positions, token types, a norm.
 import math
 
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 
 from trivium.base.config import Choice
@@ -49,8 +50,11 @@ class Tokens(Embed, kind="tokens"):
     """Token vectors, multiplied by sqrt(D) with `scale`; plus a vector of one of `types` token types (BERT)."""
 
     scale: bool = False
-    types: int = 0
+    """Whether vectors are multiplied by the root of the width."""
+    types: int = Field(0, ge=0)
+    """The number of token types (BERT has 2); 0 is none."""
     norm: Norm = NoNorm()
+    """The norm of the vectors."""
 
     def build(self, hidden_size: int, context: int, position: Position, dropout: float) -> nn.Module:
         return TokenInput(self, hidden_size, context, position, dropout)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,8 +34,11 @@ class FFN(Choice):
 
     gated: ClassVar[bool] = False
     activation: Activation = "gelu"
-    size: int | None = None
+    """The function between the matrices."""
+    size: int | None = Field(None, gt=0, le=1 << 24)
+    """F, the inner width; None follows from the width of the model."""
     bias: bool = True
+    """Whether the matrices have biases."""
 
     @classmethod
     def parse(cls, value: Any) -> Self:
@@ -90,7 +94,9 @@ class GLU(FFN, kind="glu"):
 
     gated: ClassVar[bool] = True
     activation: Activation = "silu"
+    """The function between the matrices."""
     bias: bool = False
+    """Whether the matrices have biases."""
 
     def width(self, hidden_size: int) -> int:
         return self.size or -(-8 * hidden_size // (3 * 64)) * 64

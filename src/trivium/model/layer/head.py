@@ -66,8 +66,11 @@ class LM(Head, kind="lm"):
     """The next token. `scale` divides hidden states by sqrt(D), for a tied table of unit variance (T5)."""
 
     bias: bool = False
+    """Whether scores have a bias for each token."""
     softcap: float | None = Field(None, gt=0)
+    """The limit of scores: softcap * tanh(score / softcap)."""
     scale: bool = False
+    """Whether vectors are divided by the root of the width."""
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
         head = ScaledHead if self.scale else VocabularyHead
@@ -78,9 +81,13 @@ class MLM(Head, kind="mlm"):
     """The token at a masked position (BERT, RoBERTa); without `dense_bias` in ModernBERT."""
 
     activation: Activation = "gelu"
+    """The function after the dense layer."""
     norm: Norm = LayerNorm(eps=1e-12)
+    """The norm after the dense layer."""
     dense_bias: bool = True
+    """Whether the dense layer has a bias."""
     bias: bool = True
+    """Whether scores have a bias for each token."""
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
         return MaskedHead(self, hidden_size, vocab_size, table)

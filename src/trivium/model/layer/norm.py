@@ -6,6 +6,7 @@ Joint norm of queries and keys: Walsh et al. 2025 (arXiv:2501.00656).
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -56,8 +57,10 @@ class LayerNormModule(nn.LayerNorm):
 class RMSNorm(Norm, kind="rms"):
     """Root mean square, without mean or shift (LLaMA, T5). With `offset` 1 the weights are stored around 0 (Gemma)."""
 
-    eps: float = 1e-6
-    offset: float = 0.0
+    eps: float = Field(1e-6, gt=0, lt=1)
+    """Is added to the variance."""
+    offset: float = Field(0.0, ge=0)
+    """Is added to the weight: 1 is (1 + w)."""
 
     def build(self, size: int) -> nn.Module:
         return RMSNormModule(size, self.eps, self.offset)
@@ -73,8 +76,10 @@ class JointRMSNorm(RMSNorm, kind="rms_joint"):
 class LayerNorm(Norm, kind="layer"):
     """Mean and variance (BERT, GPT-2, BART); without `bias` in ModernBERT."""
 
-    eps: float = 1e-5
+    eps: float = Field(1e-5, gt=0, lt=1)
+    """Is added to the variance."""
     bias: bool = True
+    """Whether there is a bias."""
 
     def build(self, size: int) -> nn.Module:
         return LayerNormModule(size, self.eps, bias=self.bias)

@@ -92,7 +92,8 @@ class LearnedEmbedding(nn.Embedding):
 class Learned(Position, kind="learned"):
     """A trained vector for each position (BERT, GPT-2); `offset` 2 in RoBERTa and BART."""
 
-    offset: int = 0
+    offset: int = Field(0, ge=0)
+    """Rows of the table in front of position 0."""
 
     def additive(self, context: int, hidden_size: int) -> nn.Module:
         return LearnedEmbedding(context, hidden_size, self.offset)
@@ -120,6 +121,7 @@ class Sinusoid(Position, kind="sinusoid"):
     """Fixed sines and cosines, as in 2017 and in Marian: frequencies theta ** (-2i / D), i = 0 ... D/2 - 1."""
 
     theta: float = Field(10000.0, gt=0)
+    """The base of the wavelengths."""
 
     def additive(self, context: int, hidden_size: int) -> nn.Module:
         return SinusoidEmbedding(hidden_size, self.theta, hidden_size // 2)
@@ -155,8 +157,11 @@ class RoPE(Position, kind="rope"):
     """Rotary: scores depend on distances only. `fraction` < 1 rotates only the first part of each head."""
 
     theta: float = Field(10000.0, gt=1)
+    """The base of the wavelengths."""
     fraction: float = Field(1.0, gt=0, le=1)
+    """The share of a head that is rotated."""
     scaling: Scaling = NoScaling()
+    """How the rotations are stretched to longer contexts."""
 
     def relative(self, heads: int, head_size: int) -> RelativePosition:
         return RotaryEmbedding(int(head_size * self.fraction) // 2 * 2, self.theta, self.scaling)
@@ -200,8 +205,11 @@ class Bucket(Position, kind="bucket"):
     """
 
     num_buckets: int = Field(32, ge=4)
+    """The number of classes of distances."""
     max_distance: int = Field(128, gt=1)
+    """Distances from here on share a bucket."""
     bidirectional: bool = False
+    """Whether distances to both sides differ."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

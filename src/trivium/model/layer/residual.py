@@ -75,6 +75,7 @@ class Pre(Residual, kind="pre"):
     """Norm before each sublayer; without `first`, the very first of a stack reads a normalised embedding as it is."""
 
     first: bool = True
+    """Whether the first layer has its norm."""
 
     def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
         norms = [norm.build(size) for _ in range(sublayers)]
@@ -94,6 +95,7 @@ class Sandwich(Residual, kind="sandwich"):
     """Norm before each sublayer and of its output; without `before`, of its output alone (OLMo 2)."""
 
     before: bool = True
+    """Whether there is a norm in front of a sublayer too."""
 
     def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
         norms = [norm.build(size) if at % 2 or self.before else nn.Identity() for at in range(2 * sublayers)]

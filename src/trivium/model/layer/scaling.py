@@ -105,8 +105,8 @@ class Llama3(Scaling, kind="llama3"):
     """Divide long wavelengths by `factor`, keep short ones, blend those between (Llama 3.1)."""
 
     factor: float = Field(8.0, ge=1)
-    low_frequency_factor: float = 1.0
-    high_frequency_factor: float = 4.0
+    low_frequency_factor: float = Field(1.0, gt=0)
+    high_frequency_factor: float = Field(4.0, gt=0)
     original_context: int = Field(8192, gt=0)
 
     def scale(self, frequency: Float[Tensor, " R/2"], theta: float) -> Float[Tensor, " R/2"]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from trivium import api
 from trivium.data.loader import in_order
 from trivium.infer.beam import Beam
@@ -25,7 +27,7 @@ class ChatTask(Task, kind="chat"):
 
     defaults: ClassVar = {"optim": {"lr": 1e-3, "weight_decay": 0.0}, "budget_epochs": 3, "batch_tokens": 4096}
     metrics: ClassVar = ("exact_match", "rouge_l", "chrf")
-    max_new_tokens: int = 128
+    max_new_tokens: int = Field(128, ge=1)
     """The most tokens of an answer."""
     beam: Beam = Beam(beams=1)
     """How an answer is searched for; one beam takes the likeliest token at each step."""

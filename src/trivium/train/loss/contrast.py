@@ -25,7 +25,7 @@ class ContrastLoss(Loss, kind="contrast"):
     """
 
     target: ClassVar = "group"
-    temperature: float = Field(0.05, gt=0)
+    temperature: float = Field(0.05, gt=0, le=100)
     """Similarities are divided by it."""
 
     def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:

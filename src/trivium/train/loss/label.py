@@ -22,6 +22,7 @@ class LabelLoss(Loss, kind="label"):
 
     target: ClassVar = "label"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """The share of a target that is spread evenly over the labels."""
 
     def plain(self) -> Self:
         return self.replace(label_smoothing=0.0)

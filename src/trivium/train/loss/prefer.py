@@ -19,7 +19,7 @@ class PreferLoss(Loss, kind="prefer"):
     """-log sigmoid(beta * (margin - reference margin)) of each pair: a chosen answer, then a rejected one."""
 
     target: ClassVar = "margin"
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=100)
     """How strongly the model is kept near the reference model; larger is nearer."""
 
     def measure(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:

@@ -18,9 +18,10 @@ class TokenLoss(Loss, kind="token"):
 
     target: ClassVar = "token"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    z_loss: float = Field(0.0, ge=0)
+    """The share of a target that is spread evenly over the vocabulary."""
+    z_loss: float = Field(0.0, ge=0, le=100)
     """The weight of the squared log of the softmax denominator (PaLM, arXiv:2204.02311)."""
-    chunk_rows: int = Field(512, gt=0)
+    chunk_rows: int = Field(512, gt=0, le=1 << 24)
     """Rows of the score matrix that exist at a time."""
 
     def plain(self) -> Self:
