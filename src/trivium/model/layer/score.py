@@ -67,7 +67,7 @@ class SequenceClassification(LabelHead, kind="classify"):
     """Scores of a text, from the hidden state of its first or last token or the mean of all."""
 
     pool: Pooling = "first"
-    eos: int | None = None
+    eos: int | None = Field(None, ge=0)
     """With `pool = "last"`: the last token of this id is read, where a text goes on behind it (mBART)."""
     problem_type: Problem | None = "single_label_classification"
     """Multi-label: a text may have any number of labels, none included. None says nothing, as of one label alone."""
