@@ -13,8 +13,9 @@ from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, predict, train
 from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_, push
+from trivium.cli.inspect import inspect
 from trivium.cli.prepare import prepare
-from trivium.cli.show import inspect, schema, show
+from trivium.cli.show import schema, show
 from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
 
