@@ -39,6 +39,8 @@ BELOW[""] = {"api", "cli"}  # the package itself: `trivium.load` and `python -m 
 
 LONGEST, LONGEST_CLI, MOST_FILES = 300, 90, 16
 VAGUE = re.compile(r"^(utils?|helpers?|common|manager|misc)$|_v\d+$|(^|_)(utils?|helpers?|manager)($|_)")
+POSIX = {"fcntl", "grp", "posix", "pwd", "readline", "resource", "termios"}
+"""Modules that Windows has not. A function may try to import them; a module must not."""
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 DANGERS = {
     "eval",
@@ -151,6 +153,11 @@ def eager(tree: ast.Module) -> Iterator[str]:
             elif isinstance(inner, ast.ImportFrom):
                 yield from (f"{inner.module}.{alias.name}" for alias in inner.names)
                 yield str(inner.module)
+
+
+def test_no_module_needs_what_only_posix_has():
+    report([f"{path}: {name}" for path in SOURCES for name in eager(parse(path)) if name.split(".")[0] in POSIX])
+    assert {"fcntl", "os.path"} <= {*eager(ast.parse("import fcntl\nimport os.path\ndef f(): import pwd"))}
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:

@@ -4,19 +4,19 @@ Every file is written under a temporary name, flushed to the disk and renamed; t
 So a reader never finds a half-written file under its final name.
 """
 
-import fcntl
 import glob
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import xxhash
+from filelock import FileLock, Timeout
 
 from trivium.base.errors import DataError, TriviumError
 
@@ -26,6 +26,8 @@ def _temporary(path: Path) -> Path:
 
 
 def _alive(process: str) -> bool:
+    if os.name == "nt":  # signal 0 is Ctrl-C there: what cannot be asked is taken to be alive
+        return True
     try:
         os.kill(int(process), 0)
     except (ProcessLookupError, OverflowError):
@@ -73,7 +75,8 @@ def writing(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
-        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
+        encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")  # the same bytes on every system
+        with open(temporary, mode, encoding=encoding, newline=newline) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
@@ -138,24 +141,31 @@ def publishing(folder: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(path: Path, waiting: Callable[[], object] | None = None) -> Iterator[bool]:
     """Yield whether this process alone holds the lock file `path`; the lock ends with the block, or with the process.
 
-    Raise TriviumError where the file cannot be made.
+    With `waiting` a second process calls it once, then waits for its turn. Raise TriviumError where the file cannot be
+    made.
     """
+    lock, wait = FileLock(path), False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path, os.O_CREAT | os.O_RDWR)
+        while not lock.is_locked:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(blocking=wait)
+            except Timeout:
+                if waiting is None:
+                    break
+                waiting()
+                wait = True
+            except FileNotFoundError:  # the holder before has removed the folder
+                continue
     except OSError as error:
-        raise TriviumError(f"{path.parent}: cannot write: {error.strerror}") from error
+        raise TriviumError(f"{path.parent}: cannot write: {error.strerror or error}") from error
     try:
-        mine = False
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = True
-        yield mine
+        yield lock.is_locked
     finally:
-        os.close(lock)
+        lock.release()
 
 
 def xxh3(path: str | Path) -> str:

@@ -1,5 +1,6 @@
 """The command line: each file parses, calls one function and prints. A command imports torch only when it runs."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -41,6 +42,8 @@ app.add_typer(tokenizer)
 
 def main() -> None:
     """Run the command line. A TriviumError is one line on the error stream and its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a console that cannot show a character gets its number
     try:
         app()
     except TriviumError as error:

@@ -1,6 +1,7 @@
 """`trivium chat`: talk to a model, on a terminal or through a pipe (one message per line)."""
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -31,8 +32,8 @@ def chat(
     talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, o.SAMPLING))
     terminal = sys.stdin.isatty()
     if terminal:
-        import readline  # noqa: F401  (gives input() its history and editing)
-
+        with suppress(ImportError):  # Windows has none
+            import readline  # noqa: F401  (gives input() its history and editing)
         print(HELP)
     while True:
         try:

@@ -4,7 +4,6 @@
 of the latter two must see the data folder and the sources under the same paths.
 """
 
-import multiprocessing
 import os
 import shlex
 import subprocess
@@ -22,6 +21,7 @@ from trivium.base.config import Choice, Config, Seq
 from trivium.base.errors import DataError
 from trivium.base.files import write_text
 from trivium.base.log import progress
+from trivium.base.process import processes
 from trivium.corpus.stages import STAGES, Stage, attempt
 from trivium.corpus.work import Work
 
@@ -99,10 +99,9 @@ def _worker(folder: str, stage: str) -> tuple[Connection, BaseProcess]:
 
     The executors of the standard library may wait for ever when a worker dies while others start.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([attempt.__module__])
+    context = processes(attempt.__module__)
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, folder, stage, plugin.paths()), daemon=True)
+    process: BaseProcess = context.Process(target=_serve, args=(theirs, folder, stage, plugin.paths()), daemon=True)
     process.start()
     theirs.close()  # the process has its own copy, and the last one breaks the connection
     return ours, process

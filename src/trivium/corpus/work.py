@@ -4,8 +4,6 @@ Every result file is named by its step, its shard and its key, the hash of all t
 is right, whoever made it, and its step is not done again.
 """
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from trivium.base.config import dump, parse
-from trivium.base.errors import DataError
-from trivium.base.files import read_json, write_json
+from trivium.base.files import locked, read_json, write_json
 from trivium.corpus.arrays import Arrays
 from trivium.corpus.plan import Plan, Unit
 from trivium.corpus.preparation import Preparation
@@ -77,20 +74,5 @@ class Work:
     @contextmanager
     def locked(self, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
         """Let one process at a time prepare this data folder; a second one calls `waiting`, then waits."""
-        path = self.folder / "lock"
-        while True:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                handle = open(path, "ab")  # noqa: SIM115
-            except OSError as error:
-                raise DataError(f"{path}: cannot write: {error.strerror or error}") from error
-            with handle:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    waiting()
-                    fcntl.flock(handle, fcntl.LOCK_EX)
-                # The holder before may have removed the folder: then other processes would not meet this lock.
-                if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
-                    yield
-                    return
+        with locked(self.folder / "lock", waiting):
+            yield

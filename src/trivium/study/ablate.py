@@ -6,7 +6,6 @@ workers, or several machines that share a disk and get the same command, take di
 """
 
 import contextlib
-import multiprocessing
 import os
 import sys
 import time
@@ -23,6 +22,7 @@ from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import fingerprint, locked, read_json, write_json
 from trivium.base.log import duration, say
+from trivium.base.process import processes
 from trivium.study import verdict
 from trivium.study.grid import Axis, Cell, Match, base_steps, budget, config_of, count, lay_out, matched
 from trivium.study.trial import measured, seconds_per_step
@@ -92,8 +92,7 @@ def ablate(
 def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
     """Run the jobs that are not done, `workers` at a time; return the errors. A signal stops all after their step."""
     waiting = [job for job in jobs if not _done(job)]
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
+    context = processes(__name__)
     running: dict[Any, tuple[Job, Any, float]] = {}
     failed: list[str] = []
     told = False
@@ -102,7 +101,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
             while waiting and len(running) < workers and not stop.is_set():
                 job = waiting.pop(0)
                 job.folder.mkdir(parents=True, exist_ok=True)
-                process = processes.Process(target=work, args=(job.folder, dump(job.recipe), plugin.paths(), threads))
+                process = context.Process(target=work, args=(job.folder, dump(job.recipe), plugin.paths(), threads))
                 process.start()
                 running[process.sentinel] = job, process, time.monotonic()
             if stop.is_set() and not told:
@@ -126,7 +125,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
 
 def work(folder: Path, tree: dict[str, Any], imports: Sequence[str], threads: int) -> None:
     """Train one cell and seed and write its result: the main function of a process."""
-    os.setsid()  # the parent gets the signals of the terminal, and passes them on
+    if hasattr(os, "setsid"):
+        os.setsid()  # the parent gets the signals of the terminal, and passes them on
     torch.set_num_threads(threads)
     with open(folder / "log.txt", "a", encoding="utf-8", buffering=1) as log, locked(folder / ".claim") as mine:
         if not mine:

@@ -5,6 +5,7 @@ The text is the embedded corpus; nothing is downloaded.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,10 @@ def demo(folder: Path, minutes: float) -> dict[str, Any]:
     with stage(f"4  fine-tuning: {len(questions.train):,} rows of questions, loss on the answers alone"):
         tuned = trained(tune, folder / "tune")
     if not (folder / "model").exists():
-        (folder / "model").symlink_to("tune/model")
+        try:
+            (folder / "model").symlink_to("tune/model")
+        except OSError:  # Windows lets few people link
+            shutil.copytree(folder / "tune" / "model", folder / "model")
     if not (folder / "report.json").is_file():
         with stage("5  evaluation: beside floors, and answers before and after fine-tuning"):
             report = evaluated(folder, base, tuned, manifest)

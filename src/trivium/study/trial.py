@@ -2,7 +2,6 @@
 
 import json
 import math
-import resource
 import statistics
 import sys
 import time
@@ -38,6 +37,7 @@ def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
         run(recipe, folder, resume=True)
     except NumericsError as error:
         diverged = str(error)
+    peak = _peak_mb()
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [row["valid_loss"] for row in rows if "valid_loss" in row]
     seconds = statistics.median(row["seconds"] for row in rows if "seconds" in row)
@@ -54,7 +54,7 @@ def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
         "diverged": diverged,
         "step_seconds": seconds,
         "tokens_per_second": round(step_tokens(recipe) / seconds),
-        "peak_mb": round(_peak_mb() - before, 1),
+        "peak_mb": None if before is None or peak is None else round(peak - before, 1),
         "seconds": round(time.monotonic() - start, 1),
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "threads": torch.get_num_threads(),
@@ -77,8 +77,12 @@ def seconds_per_step(recipe: Recipe) -> float:
     return statistics.median(taken[2:])
 
 
-def _peak_mb() -> float:
-    """Return the most memory that this process has had: on the accelerator, where there is one."""
+def _peak_mb() -> float | None:
+    """Return the most memory that this process has had: on the accelerator, where there is one; None if none tells."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE

@@ -97,7 +97,8 @@ def table(comparison: Comparison, results: Sequence[Run], notes: Mapping[str, st
         losses = _losses(runs)
         note = f" ({notes[name]})" if notes.get(name) else ""
         loss = spread(losses) if len(losses) == len(runs) else f"{len(runs) - len(losses)} diverged"
-        medians = (f"{_median(runs, key):,.0f}" for key in ("tokens_per_second", "peak_mb"))
+        known = {key: all(run[key] is not None for run in runs) for key in ("tokens_per_second", "peak_mb")}
+        medians = (f"{_median(runs, key):,.0f}" if there else "?" for key, there in known.items())
         sizes = (f"{runs[0][key]:,}" for key in ("parameters", "steps"))
         rows.append([label + note, loss, str(len(runs)), *medians, *sizes])
     return rows

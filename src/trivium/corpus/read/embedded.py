@@ -13,7 +13,6 @@ import importlib
 import importlib.metadata
 import inspect
 import io
-import multiprocessing
 import os
 import pkgutil
 import re
@@ -27,6 +26,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path, PurePosixPath
 
+from trivium.base.process import processes
 from trivium.base.types import Document
 
 ROOTS = ("torch", "numpy")
@@ -103,12 +103,8 @@ def _parsed(modules: list[Module], workers: int | None) -> Iterator[str]:
     workers = min(8, os.cpu_count() or 1) if workers is None else workers
     done = 0
     if workers > 1:
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         # A main script that workers cannot import (stdin, a notebook) breaks the pool: then this process parses.
-        with (
-            suppress(BrokenProcessPool, OSError),
-            ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool,
-        ):
+        with suppress(BrokenProcessPool, OSError), ProcessPoolExecutor(workers, processes()) as pool:
             for text in pool.map(parse, modules, chunksize=16):
                 yield text
                 done += 1
