@@ -15,7 +15,7 @@ from crash import WRITING, deaths, faults, full_disk
 from trivium.base.errors import ModelError, TriviumError
 from trivium.model.weights import collect
 from trivium.train import checkpoint as module
-from trivium.train.checkpoint import FILES, checkpoints, latest, load_checkpoint, save_checkpoint
+from trivium.train.checkpoint import FILES, checkpoints, find, load_checkpoint, save_checkpoint, set_aside
 
 SAMPLE_AND_ALL = [3, pytest.param(30, marks=pytest.mark.slow)]
 
@@ -68,7 +68,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(tmp_path):
         p.grad = torch.randn_like(p)
     first.step()
     folder = save_checkpoint(tmp_path, 7, one, first, {"facts": {"x": 0.1}}, keep=2)
-    assert folder.name == "step-00000007" == latest(tmp_path).name
+    assert folder.name == "step-00000007" == find(tmp_path).name
     assert load_checkpoint(folder, other, second) == {"facts": {"x": 0.1}, "step": 7, "optim": {}}
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     for p, q in zip(one.parameters(), other.parameters(), strict=True):
@@ -128,9 +128,9 @@ def test_nothing_is_removed_before_the_new_one_verifies(tmp_path, state, monkeyp
 
 
 def test_other_names_are_no_checkpoints(tmp_path):
-    for name in ("step-1", ".step-00000009.tmp-1", "damaged-step-00000003", "best", "step-00000004x"):
+    for name in ("step-1", ".step-00000009.tmp-1", "left-step-00000003", "best", "step-00000004x"):
         (tmp_path / name).mkdir()
-    assert steps(tmp_path) == [] == steps(tmp_path / "nowhere") and latest(tmp_path) is None
+    assert steps(tmp_path) == [] == steps(tmp_path / "nowhere") and find(tmp_path) is None
 
 
 # Damage
@@ -157,11 +157,11 @@ def test_a_damaged_newest_is_set_aside_for_the_one_before(tmp_path, state, capsy
     state.save(tmp_path, 1)
     folder = state.save(tmp_path, 2)
     DAMAGE[damage](folder / name)
-    found = latest(tmp_path)
+    found = find(tmp_path)
     assert state.load(found) == 1
     assert not folder.exists() and (tmp_path / "damaged-step-00000002").is_dir()
     assert "renamed to damaged-step-00000002" in capsys.readouterr().err
-    assert latest(tmp_path) == found and steps(tmp_path) == [1]
+    assert find(tmp_path) == found and steps(tmp_path) == [1]
 
 
 def test_any_bit_of_any_file_is_harmless_or_seen(tmp_path, state):
@@ -175,23 +175,47 @@ def test_any_bit_of_any_file_is_harmless_or_seen(tmp_path, state):
         raw = bytearray(whole[name])
         raw[at] ^= bit
         (tmp_path / "step-00000002" / name).write_bytes(raw)
-        step = state.load(latest(tmp_path))
+        step = state.load(find(tmp_path))
         if step == 1:
             (tmp_path / "damaged-step-00000002").rename(tmp_path / "step-00000002")
         (tmp_path / "step-00000002" / name).write_bytes(whole[name])
 
 
-def test_when_all_are_damaged_there_is_none(tmp_path, state):
+def test_where_all_are_damaged_nothing_begins_anew(tmp_path, state):
     for step in (1, 2):
         flip(state.save(tmp_path, step) / "state.json")
-    assert latest(tmp_path) is None and steps(tmp_path) == []
+    for _ in range(2):  # also when they have their new names already
+        with pytest.raises(ModelError, match=r"no valid checkpoint is left .*damaged-step-00000001, damaged-step-00"):
+            find(tmp_path)
+    assert steps(tmp_path) == []
 
 
 def test_a_second_damaged_one_of_the_same_step_takes_its_place(tmp_path, state):
     for _ in range(2):
         flip(state.save(tmp_path, 1) / "state.json")
-        assert latest(tmp_path) is None
+        with pytest.raises(ModelError):
+            find(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["damaged-step-00000001"]
+
+
+def test_an_older_one_is_found_by_its_step(tmp_path, state):
+    for step in (4, 8, 12):
+        state.save(tmp_path, step, keep=3)
+    assert state.load(find(tmp_path, 8)) == 8
+    with pytest.raises(ModelError, match=r"--from-step 9: .* no checkpoint of this step; it has: 4, 8, 12"):
+        find(tmp_path, 9)
+    flip(tmp_path / "step-00000004" / "state.json")
+    with pytest.raises(ModelError, match=r"step-00000004.state\.json: missing or damaged"):
+        find(tmp_path, 4)
+    assert steps(tmp_path) == [4, 8, 12]
+
+
+def test_those_after_an_older_one_are_renamed_not_lost(tmp_path, state, capsys):
+    for step in (4, 8, 12):
+        state.save(tmp_path, step, keep=3)
+    set_aside(tmp_path, 4)
+    assert steps(tmp_path) == [4] and state.load(tmp_path / "left-step-00000012") == 12
+    assert "step-00000008: renamed to left-step-00000008" in capsys.readouterr().out
 
 
 # Death in the middle of a save
@@ -219,7 +243,10 @@ def survivors(root, state, action):
     """The step that can be loaded after each death of `action`; None where there is none."""
     found = []
     for _ in deaths(action):
-        newest = latest(root)
+        try:
+            newest = find(root)
+        except ModelError:
+            newest = None
         found.append(None if newest is None else state.load(newest))
     return found
 
@@ -233,7 +260,7 @@ def test_death_at_any_step_of_a_save_leaves_the_one_before(tmp_path, state):
 
 def test_the_same_deaths_lose_what_a_naive_saver_had(tmp_path, state):
     naive_save(tmp_path, 1, state)
-    assert state.load(latest(tmp_path)) == 1
+    assert state.load(find(tmp_path)) == 1
     assert None in survivors(tmp_path, state, lambda: naive_save(tmp_path, 2, state))
 
 
@@ -251,9 +278,9 @@ def test_a_full_disk_at_any_step_of_a_save_keeps_the_one_before(tmp_path, state)
     for at in range(1, count[0] + 1):
         with suppress(TriviumError), faults(at, full_disk, WRITING):
             state.save(tmp_path, 2, keep=2)
-        assert state.load(latest(tmp_path)) in (1, 2), f"at step {at}"
+        assert state.load(find(tmp_path)) in (1, 2), f"at step {at}"
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], f"at step {at}"
-    assert state.save(tmp_path, 3) and state.load(latest(tmp_path)) == 3  # there is space again
+    assert state.save(tmp_path, 3) and state.load(find(tmp_path)) == 3  # there is space again
 
 
 @pytest.mark.parametrize("kills", SAMPLE_AND_ALL)
@@ -274,7 +301,7 @@ def test_kill_at_a_random_moment_leaves_a_whole_checkpoint(tmp_path, state, kill
         time.sleep(0.2 * rng.random())
         os.kill(child, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-        found = state.load(latest(tmp_path))
+        found = state.load(find(tmp_path))
         assert found > last, "the child was killed before it saved anything: nothing was tested"
         text = Path(tmp_path, "published").read_text()
         assert found >= int(text or 0)

@@ -11,6 +11,7 @@ from crash import full_disk
 from trivium.base.errors import NumericsError, TriviumError
 from trivium.data.loader import in_order
 from trivium.train import loop
+from trivium.train.checkpoint import checkpoints, find, save_checkpoint
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import autocast_dtype, train, train_step
 from trivium.train.loss.token import TokenLoss
@@ -45,7 +46,7 @@ class Run:
             }
         )
 
-    def go(self, stop_after=None, steps=STEPS, model=None, **options):
+    def go(self, stop_after=None, steps=STEPS, model=None, from_step=None, **options):
         """Train with a fresh model and a fresh loader, as a new process would; return the last step."""
         self.model = model or tiny.model("gpt2", dropout=0.1, attention_dropout=0.1, **options)
         loader = tiny.loader(self.rows, 3, 2)
@@ -59,7 +60,7 @@ class Run:
 
         loader.stream = signalled
         score = lambda: evaluate(self.model, in_order(self.valid, 2, 0))
-        return train(self.model, loader, self.recipe, steps, self.folder, score=score)
+        return train(self.model, loader, self.recipe, steps, self.folder, score=score, from_step=from_step)
 
     def stopped(self, after):
         with pytest.raises(Interrupted, match=f"stopped after step {after} of {STEPS}, saved"):
@@ -281,8 +282,13 @@ def test_a_step_without_targets_changes_nothing_and_is_counted(tmp_path):
     model, folder = tiny.model(), tmp_path
     before = [p.detach().clone() for p in model.parameters()]
     rows = tiny.example_rows([tiny.example(0, 12, seed=n) for n in range(4)])
-    last = train(model, tiny.loader(rows), tiny.recipe(), 2, folder)
-    assert (last.skipped, last.loss, last.targets, last.finite) == (2, 0.0, 0, True)
+    step = train_step(
+        model, model, tiny.Recorder(model), tiny.loader(rows).step(0), 0.1, tiny.recipe(), 0, torch.float32
+    )
+    assert (step.skipped, step.loss, step.targets, step.finite, step.reason) == (1, 0.0, 0, True, "it has no targets")
+    with pytest.raises(NumericsError, match="step 2: every step was skipped: it has no targets"):
+        train(model, tiny.loader(rows), tiny.recipe(), 2, folder)
+    assert not (folder / "checkpoints").exists()
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
 
 
@@ -343,16 +349,18 @@ def poison(model, calls):
 
 def test_a_step_that_is_not_finite_changes_nothing_but_the_counter(data, tmp_path):
     run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=20, eval_every_steps=100)
-    run.go(steps=5, model=poison(tiny.model("gpt2"), {4, 5}))  # two passes a step: the third step
-    assert run.state(3) == run.state(2) != run.state(4)
-    assert [line.get("skipped") for line in run.metrics()[:5]] == [0, 0, 1, 1, 1]
-    assert [line.get("finite") for line in run.metrics()[:5]] == [True, True, False, True, True]
+    run.go(steps=3, model=poison(tiny.model("gpt2"), {4, 5}))  # two passes a step: the third step
+    assert run.state(3) == run.state(2)
+    run.go(steps=5, model=tiny.model("gpt2"))
+    assert run.state(4) != run.state(3)
+    assert [line["skipped"] for line in run.losses_lines()] == [0, 0, 1, 1, 1]
+    assert [line["finite"] for line in run.losses_lines()] == [True, True, False, True, True]
 
 
 def test_one_micro_batch_is_enough_to_skip_a_step(data, tmp_path):
     run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=20, eval_every_steps=100)
-    run.go(steps=3, model=poison(tiny.model("gpt2"), {2}))
-    assert run.state(2) == run.state(1) and run.metrics()[2]["skipped"] == 1
+    run.go(steps=2, model=poison(tiny.model("gpt2"), {2}))
+    assert run.state(2) == run.state(1) and run.metrics()[1]["skipped"] == 1
 
 
 def test_a_gradient_that_is_not_finite_is_seen_where_the_loss_is(data, tmp_path):
@@ -360,8 +368,9 @@ def test_a_gradient_that_is_not_finite_is_seen_where_the_loss_is(data, tmp_path)
     count = iter(range(100))
     model.decoder.norm.weight.register_hook(lambda g: g * float("inf") if next(count) == 2 else g)
     run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=20, eval_every_steps=100)
-    run.go(steps=3, model=model)
-    assert run.state(2) == run.state(1) and run.metrics()[2]["skipped"] == 1
+    run.go(steps=2, model=model)
+    assert run.state(2) == run.state(1) and run.metrics()[1]["skipped"] == 1
+    assert run.metrics()[1]["reason"] == "the gradient of decoder.norm.weight is not finite"
 
 
 def test_ten_in_a_row_end_the_run(data, tmp_path):
@@ -369,7 +378,79 @@ def test_ten_in_a_row_end_the_run(data, tmp_path):
     with pytest.raises(NumericsError, match=r"step 11: 10 steps in a row were not finite") as error:
         run.go(steps=50, model=poison(tiny.model("gpt2"), set(range(2, 100))))
     assert error.value.exit_code == 4
-    assert run.losses()[-1] != run.losses()[-1]  # the metrics show the NaN
+    assert run.losses()[-1] is None and "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_skipped_steps_are_told_and_nothing_is_saved_meanwhile(data, tmp_path, capsys):
+    run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=2, eval_every_steps=100)
+    bad = set(range(4, 12))  # steps 3 to 6
+    with pytest.raises(Interrupted):
+        run.go(stop_after=7, model=poison(tiny.model("gpt2"), bad | {12, 13}))
+    assert sorted(checkpoints(tmp_path / "checkpoints")) == [2, 7], "the bad steps rotated nothing away"
+    assert run.state(7) == run.state(2)
+    told = capsys.readouterr()
+    assert [f"step {n}: skipped: " in told.err for n in range(1, 9)] == [False] * 2 + [True] * 5 + [False]
+    assert run.go(steps=9).skipped == 5 and "5 of 9 steps were skipped" in capsys.readouterr().out
+
+
+SPOILED = {
+    "weights whose products overflow": (1e30, r"step 1: the output of decoder\.\S+ is not finite"),
+    "weights that overflow": (1e38, r"step 1: the weight tokens\.weight is not finite"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+@pytest.mark.parametrize("steps", [1, 5])
+def test_a_state_that_is_not_finite_is_never_saved(data, tmp_path, case, steps):
+    lr, message = SPOILED[case]
+    run = Run(data, tmp_path, save_every_steps=1, schedule="constant", optim={"lr": lr})
+    with pytest.raises(NumericsError, match=message + ".*lower optim.lr and add --resume, which starts at step 0"):
+        run.go(steps=steps)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_run_whose_every_step_was_skipped_is_no_model(data, tmp_path):
+    run = Run(data, tmp_path, eval_every_steps=100)
+    with pytest.raises(NumericsError, match=r"step 3: every step was skipped: .* is not finite"):
+        run.go(steps=3, model=poison(tiny.model("gpt2"), set(range(20))))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_model_whose_held_out_loss_is_not_finite_is_not_saved(data, tmp_path):
+    run = Run(data, tmp_path, save_every_steps=100)
+    spoiled = tiny.model("gpt2")
+    spoiled.register_forward_hook(lambda model, inputs, out: out if model.training else out * float("nan"))
+    with pytest.raises(NumericsError, match=r"step 4: the held-out loss is not finite; lower optim.lr"):
+        run.go(steps=4, model=spoiled)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_the_error_names_the_checkpoints_that_are_left(data, tmp_path):
+    run = Run(data, tmp_path, eval_every_steps=100, keep_checkpoints=3)
+    message = r"--resume, which starts from step 12; --from-step goes on from an older one \(4, 8\)"
+    with pytest.raises(NumericsError, match=message):
+        run.go(steps=50, model=poison(tiny.model("gpt2"), set(range(24, 100))))
+
+
+def test_a_checkpoint_that_is_not_finite_is_not_gone_on_from(data, tmp_path):
+    """As older versions could leave it."""
+    model = tiny.model("gpt2")
+    model.decoder.norm.bias.data[3] = float("nan")
+    run, optimizer = Run(data, tmp_path), tiny.recipe().optim.build(model)
+    state = {"facts": {"step": 4, "tokens": 9}, "bf16": False}
+    save_checkpoint(tmp_path / "checkpoints", 4, model, optimizer, state, keep=2)
+    with pytest.raises(NumericsError, match=r"step-00000004: the weight decoder\.norm\.bias is not finite"):
+        run.go()
+
+
+def test_a_run_goes_on_from_an_older_checkpoint(whole, data, tmp_path, capsys):
+    run = Run(data, tmp_path, keep_checkpoints=3)
+    run.go()
+    (tmp_path / "metrics.jsonl").open("ab").write(b"\xff\xfe half a li")
+    run.go(from_step=4)
+    assert run.state() == whole.state() and run.metrics() == whole.metrics()
+    assert "resuming from step 4 of 12" in capsys.readouterr().out
+    assert (tmp_path / "checkpoints" / "left-step-00000012").is_dir()
 
 
 def test_nine_in_a_row_do_not(data, tmp_path):
@@ -399,7 +480,7 @@ def test_a_process_that_is_asked_to_stop_saves_and_says_so(data, tmp_path, numbe
     os.kill(child, number)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 75
     (step,) = {line["step"] for line in run.metrics()[-1:]}
-    newest = loop.latest(tmp_path / "checkpoints")
+    newest = find(tmp_path / "checkpoints")
     assert newest.name == f"step-{step:08d}"
 
 

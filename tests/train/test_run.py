@@ -56,7 +56,8 @@ def test_resuming_what_has_not_begun_begins_it(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"optim": {"lr": 0.5}}, r"recipe\.optim\.lr was 0\.01 and is now 0\.5"),
+        ({"optim": {"lr": 0.5}}, r"recipe\.optim\.lr was 0\.01 and is now 0\.5; a resumed run may only lower it"),
+        ({"optim": {"weight_decay": 0.0}}, r"recipe\.optim\.weight_decay was 0\.1 and is now 0\.0; .* must not change"),
         ({"seed": 1}, r"recipe\.seed was 0 and is now 1"),
         ({"model": {"decoder": {"layers": 3}}}, r"recipe\.model\.decoder\.layers was 2 and is now 3"),
         ({"schedule": "constant"}, r"recipe\.schedule\."),
@@ -83,6 +84,34 @@ def test_a_resumed_run_may_go_on_longer_and_write_more(tmp_path):
     changes.pop("budget_steps")
     enter(tmp_path, tiny.recipe(**changes), resume=True)
     assert json.loads((tmp_path / "recipe.json").read_text())["recipe"]["budget_tokens"] == 10**6
+
+
+def test_a_resumed_run_may_lower_its_rate(tmp_path, capsys):
+    enter(tmp_path, tiny.recipe())
+    enter(tmp_path, tiny.recipe(optim={"lr": 1e-3}), resume=True)
+    assert json.loads((tmp_path / "recipe.json").read_text())["recipe"]["optim"]["lr"] == 1e-3
+    assert capsys.readouterr().out == "optim.lr was 0.01 and is now 0.001\n"
+
+
+def test_checkpoints_without_a_recipe_are_a_run_too(tmp_path):
+    (tmp_path / "checkpoints" / "step-00000003").mkdir(parents=True)
+    with pytest.raises(TriviumError, match="holds a run already; add --resume"):
+        enter(tmp_path, tiny.recipe())
+    enter(tmp_path, tiny.recipe(), resume=True)
+
+
+def test_what_killed_saves_left_is_gone_from_the_start(tmp_path):
+    """Whoever has the number of the dead process now: this one, in a container, or another."""
+    process, saved = os.getpid(), tmp_path / "checkpoints"
+    for left in (saved / f".step-00000004.tmp-{process}", saved / ".step-00000008.tmp-1", tmp_path / ".model.tmp-99"):
+        left.mkdir(parents=True)
+        (left / "model.safetensors").write_text("half")
+    (tmp_path / f".model.old-{process}").mkdir()
+    (saved / ".other-thing").write_text("")
+    enter(tmp_path, tiny.recipe())
+    assert [path.name for path in saved.iterdir()] == [".other-thing"]
+    assert (tmp_path / "model").is_dir(), "a model folder that was set aside is back"
+    assert not [path for path in tmp_path.iterdir() if "tmp" in path.name or "old" in path.name]
 
 
 def test_two_runs_never_share_a_folder(tmp_path):
@@ -125,7 +154,7 @@ def test_metrics_are_one_object_a_line(tmp_path):
     metrics.write(step=1, loss=2.5)
     metrics.write(step=2, loss=float("nan"))
     lines = (tmp_path / "m").read_text().splitlines()
-    assert json.loads(lines[0]) == {"step": 1, "loss": 2.5} and len(lines) == 2
+    assert lines == ['{"step": 1, "loss": 2.5}', '{"step": 2, "loss": null}']
 
 
 def test_a_resumed_run_drops_what_came_after_its_step(tmp_path):
@@ -135,6 +164,16 @@ def test_a_resumed_run_drops_what_came_after_its_step(tmp_path):
     assert (tmp_path / "m").read_text() == (
         '{"step": 1}\n{"step": 2}\n{"step": 2, "valid_loss": 1}\n{"step": 3, "again": true}\n'
     )
+
+
+@pytest.mark.parametrize(
+    "bad", [b'{"step": "\xff\xfe"}', b"\xff", b"[1]", b"null", b'{"step": 1e999}', b"9" * 5000, b"[" * 10**5]
+)
+def test_a_line_that_is_broken_is_dropped_and_told(tmp_path, capsys, bad):
+    (tmp_path / "m").write_bytes(b'{"step": 1}\n' + bad + b'\n{"step": 2}\n')
+    Metrics(tmp_path / "m", 2)
+    assert (tmp_path / "m").read_text() == '{"step": 1}\n{"step": 2}\n'
+    assert "m: dropped 1 lines that are not JSON objects with a step" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("at", [1, 2])

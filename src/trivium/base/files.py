@@ -7,6 +7,7 @@ So a reader never finds a half-written file under its final name.
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ import xxhash
 from filelock import FileLock, Timeout
 
 from trivium.base.errors import DataError, TriviumError
+
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-(?P<process>\d+)", re.DOTALL)
 
 
 def _temporary(path: Path) -> Path:
@@ -40,16 +43,28 @@ def _alive(process: str) -> bool:
 def _sweep(path: Path) -> None:
     """Remove the temporary files of dead processes beside `path`; restore a folder that one of them had moved aside."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*-*"):
-        kind, _, process = left.name.removeprefix(f".{path.name}.").partition("-")
-        if kind not in ("tmp", "old") or _alive(process):
-            continue
-        with suppress(OSError):
-            if kind == "old" and not path.exists():
-                os.replace(left, path)
-            elif left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink()
+        if (found := _TEMPORARY.fullmatch(left.name)) and found["name"] == path.name and not _alive(found["process"]):
+            _settle(left, found["kind"], path)
+
+
+def sweep(folder: Path) -> None:
+    """Settle what dead processes left in a folder, for every name. The caller has locked it: nobody else writes there.
+
+    So a process number that is in use again, as after a restart of a container, keeps nothing alive.
+    """
+    for left in folder.glob(".*-*"):
+        if found := _TEMPORARY.fullmatch(left.name):
+            _settle(left, found["kind"], folder / found["name"])
+
+
+def _settle(left: Path, kind: str, path: Path) -> None:
+    with suppress(OSError):
+        if kind == "old" and not path.exists():
+            os.replace(left, path)
+        elif left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def sync_folder(path: Path) -> None:
@@ -95,8 +110,18 @@ def write_text(path: str | Path, text: str) -> None:
         handle.write(text)
 
 
+def strict(value: Any) -> Any:
+    """Return plain data with None for each number that is not finite, because JSON has no such numbers."""
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file, whole or not at all; a number that is not finite is null."""
+    value = strict(value)
     text = json.dumps(value, ensure_ascii=False, indent=2)
     if not text.isascii() and re.search("[\ud800-\udfff]", text):  # UTF-8 has none; file names may, and JSON escapes it
         text = json.dumps(value, indent=2)

@@ -13,6 +13,7 @@ def train(
     overrides: o.Overrides = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/RECIPE].")] = None,
     resume: o.Resume = False,
+    from_step: o.FromStep = None,
 ) -> None:
     """Train a fresh model, or continue from one, with any objective."""
     from trivium.base.log import say
@@ -20,7 +21,7 @@ def train(
     from trivium.train.recipe import read_recipe
 
     folder = out or Path("runs") / recipe.stem
-    model = run(read_recipe(recipe, overrides or ()), folder, resume)
+    model = run(read_recipe(recipe, overrides or ()), folder, resume, from_step=from_step)
     say(f"the model is in {model}")
 
 
@@ -46,6 +47,7 @@ def finetune(
     head: Annotated[bool, typer.Option(help="classify, extract: use a head on an encoder-decoder model too.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
     resume: o.Resume = False,
+    from_step: o.FromStep = None,
 ) -> None:
     """Train a model for a task: rows become a model folder and its metrics."""
     from trivium.base.log import say
@@ -62,7 +64,7 @@ def finetune(
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
     made = recipe_for(task, model, data, valid or [], [*chosen, *(overrides or [])], recipe, head)
-    trained, found = finetune(task, made, folder, resume, show_samples)
+    trained, found = finetune(task, made, folder, resume, show_samples, from_step)
     say(f"the model is in {trained}")
     tell(found)
     if picture := confusion(found, folder / "confusion.png"):

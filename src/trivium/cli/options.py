@@ -35,6 +35,9 @@ VocabSize = Annotated[
 Imports = Annotated[list[str] | None, typer.Option("--imports", help="A Python file of your own kinds; repeatable.")]
 Revision = Annotated[str | None, typer.Option("--revision", help="A branch, tag or commit of the model of the hub.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run folder.")]
+FromStep = Annotated[
+    int | None, typer.Option("--from-step", min=1, help="Continue from this older checkpoint; newer ones are renamed.")
+]
 Html = Annotated[bool, typer.Option("--html", help="Write an HTML page instead of lines.")]
 Page = Annotated[Path, typer.Option("--out", "-o", help="The HTML page.")]
 

@@ -174,7 +174,7 @@ def recipes(folder: Path, plan: dict[str, Any]) -> tuple[Recipe, Recipe]:
 def trained(recipe: Recipe, folder: Path) -> Path:
     """Return the model folder of a run, which is trained or resumed if it is not there."""
     model = folder / "model"
-    return model if model.is_dir() else run(recipe, folder, resume=True)
+    return model if model.is_dir() else run(recipe, folder, resume=(folder / "recipe.json").exists())
 
 
 def evaluated(folder: Path, base: Path, tuned: Path, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Trial: train one recipe and measure it, or time a few of its steps."""
 
 import json
-import math
 import statistics
 import sys
 import time
@@ -34,15 +33,15 @@ def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
     before, start, cpu = _peak_mb(), time.monotonic(), time.process_time()
     diverged = None
     try:
-        run(recipe, folder, resume=True)
+        run(recipe, folder, resume=(folder / "recipe.json").exists())
     except NumericsError as error:
         diverged = str(error)
     peak = _peak_mb()
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [row["valid_loss"] for row in rows if "valid_loss" in row]
     seconds = statistics.median(row["seconds"] for row in rows if "seconds" in row)
-    loss, steps = losses[-1] if losses else math.nan, recipe.budget_steps or 0
-    if diverged is None and not math.isfinite(loss):
+    loss, steps = losses[-1] if losses else None, recipe.budget_steps or 0
+    if diverged is None and loss is None:
         diverged = "the held-out loss is not a number" if losses else "there is no held-out text"
     return {
         "parameters": count(recipe),

@@ -53,10 +53,16 @@ def recipe_for(
 
 
 def finetune(
-    name: str, recipe: Recipe, out: Path, resume: bool = False, begin: Callable[[api.Model, Recipe], None] | None = None
+    name: str,
+    recipe: Recipe,
+    out: Path,
+    resume: bool = False,
+    begin: Callable[[api.Model, Recipe], None] | None = None,
+    from_step: int | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Train a model for a task into a run folder; return its model folder and the metrics on `data.valid`."""
-    folder = run(recipe, out, resume, {"task": name, "imports": plugin.needed([type(task_of(name))])}, begin)
+    about = {"task": name, "imports": plugin.needed([type(task_of(name))])}
+    folder = run(recipe, out, resume, about, begin, from_step)
     if not recipe.data.valid or not FIRST:
         return folder, {}
     trained = api.load(folder, device=pick())

@@ -35,11 +35,14 @@ def run(
     resume: bool = False,
     about: Mapping[str, Any] | None = None,
     begin: Callable[[api.Model, Recipe], None] | None = None,
+    from_step: int | None = None,
 ) -> Path:
     """Train a recipe into the run folder `folder`; return its model folder, whose trivium.json also keeps `about`.
 
-    `begin` receives the model and the recipe before the rows are read.
+    `begin` receives the model and the recipe before the rows are read. With `resume` the run goes on from its newest
+    checkpoint, with `from_step` from the one of that step.
     """
+    resume = resume or from_step is not None
     with world() as ranks:
         model = start_model(recipe)
         tokenizer = model.tokenizer
@@ -58,11 +61,13 @@ def run(
         facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
         kernels = chosen_kernels(transformer, loader, ranks)
         with open_run(folder, recipe, facts, resume, writes=ranks.first, kernels=kernels):
-            last = train(transformer, loader, recipe, steps, folder, ranks, score)
+            if resume and not any((folder / "checkpoints").glob("*step-*")):
+                say("nothing to resume, starting at step 0")
+            last = train(transformer, loader, recipe, steps, folder, ranks, score, from_step)
             if ranks.first:
                 if recipe.lora is not None:
                     keep_adapter(folder / "adapter", model, recipe)
-                model.record = {"recipe": dump(recipe), **facts, "result": last._asdict(), **(about or {})}
+                model.record = {"recipe": dump(recipe), **facts, "result": last.record(), **(about or {})}
                 if recipe.objective.reads == "records":
                     by_objective(recipe.objective).finish(model, bare_model(recipe).transformer)
                 model.save(folder / "model")

@@ -2,8 +2,8 @@
 
     checkpoints/step-00001000/   model.safetensors  optim.safetensors  state.json  manifest.json
 
-A checkpoint is written under a temporary name and renamed when it is complete. `latest` is the newest one that
-verifies; no file points to it.
+A checkpoint is written under a temporary name and renamed when it is complete. The newest one that verifies
+counts; no file points to it.
 """
 
 import re
@@ -19,12 +19,14 @@ from torch import nn
 
 from trivium.base.errors import ModelError, TriviumError
 from trivium.base.files import publishing, read_json, write_json, writing, xxh3
-from trivium.base.log import warn
+from trivium.base.log import say, warn
 from trivium.base.version import FORMAT, readable
 from trivium.model.weights import collect, fill
 
 FILES = ("model.safetensors", "optim.safetensors", "state.json")
 FAILED_SAVES_LIMIT = 3
+DAMAGED, LEFT = "damaged", "left"
+"""What the names of checkpoints that no longer count begin with."""
 _NAME = re.compile(r"step-(\d{8})")
 
 
@@ -44,7 +46,7 @@ def save_checkpoint(
     root: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], keep: int
 ) -> Path:
     """Write the checkpoint of a step, verify it, remove all but the `keep` newest, and return its folder."""
-    folder = root / f"step-{step:08d}"
+    folder = _folder(root, step)
     tensors, plain = _flatten(optimizer)
     with publishing(folder) as temporary:
         for name, content in (("model.safetensors", collect(model)), ("optim.safetensors", tensors)):
@@ -55,7 +57,7 @@ def save_checkpoint(
         write_json(temporary / "manifest.json", {"format": FORMAT, "step": step, "xxh3_128": hashes})
     verify(folder)
     for old in sorted(checkpoints(root))[: -max(keep, 1)]:
-        shutil.rmtree(root / f"step-{old:08d}", ignore_errors=True)
+        shutil.rmtree(_folder(root, old), ignore_errors=True)
     return folder
 
 
@@ -100,19 +102,49 @@ def verify(folder: Path) -> None:
             raise ModelError(f"{path}: missing or damaged: its hash is not the one in manifest.json")
 
 
-def latest(root: Path) -> Path | None:
-    """Return the newest checkpoint that verifies, or None; rename a damaged one, with a warning."""
-    for step in sorted(checkpoints(root), reverse=True):
-        folder = root / f"step-{step:08d}"
+def find(root: Path, step: int | None = None) -> Path | None:
+    """Return the checkpoint of a step, or the newest that verifies, or None where there never was one.
+
+    A damaged newest one is renamed, with a warning. Raise ModelError where none is left, and for a `step` without one.
+    """
+    known = sorted(checkpoints(root), reverse=True)
+    if step is not None:
+        if step not in known:
+            there = ", ".join(map(str, known[::-1])) or "none"
+            raise ModelError(f"--from-step {step}: {root} has no checkpoint of this step; it has: {there}")
+        verify(_folder(root, step))
+        return _folder(root, step)
+    for one in known:
         try:
-            verify(folder)
-            return folder
+            verify(_folder(root, one))
+            return _folder(root, one)
         except (TriviumError, OSError) as error:
-            aside = folder.with_name(f"damaged-{folder.name}")
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
-            warn(f"{error}; renamed to {aside.name}; the run continues from the one before")
+            warn(f"{error}; renamed to {_rename(root, one, DAMAGED)}")
+    if damaged := sorted(path.name for path in root.glob(f"{DAMAGED}-step-*")):
+        raise ModelError(
+            f"{root}: no valid checkpoint is left to resume from ({', '.join(damaged)}); "
+            "put one back, or name another run folder to start at step 0"
+        )
     return None
+
+
+def set_aside(root: Path, step: int) -> None:
+    """Rename the checkpoints after a step, which a run that goes on from there leaves behind."""
+    for newer in sorted(one for one in checkpoints(root) if one > step):
+        say(f"{_folder(root, newer)}: renamed to {_rename(root, newer, LEFT)}")
+
+
+def _folder(root: Path, step: int) -> Path:
+    return root / f"step-{step:08d}"
+
+
+def _rename(root: Path, step: int, why: str) -> str:
+    """Give the folder of a checkpoint another name, in place of an earlier one of that name, and return it."""
+    folder = _folder(root, step)
+    aside = folder.with_name(f"{why}-{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    return aside.name
 
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

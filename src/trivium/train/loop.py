@@ -5,22 +5,23 @@ Pretraining, fine-tuning, masked and text-to-text learning differ in loader, hea
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from trivium.base.batch import Batch
 from trivium.base.errors import NumericsError
-from trivium.base.files import read_json, write_json
+from trivium.base.files import read_json, strict, write_json
 from trivium.base.log import progress, say, warn
 from trivium.base.seeds import mix
 from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, place, reuse_memory
-from trivium.train.checkpoint import Saver, latest, load_checkpoint
+from trivium.train.checkpoint import Saver, checkpoints, find, load_checkpoint, set_aside
 from trivium.train.evaluate import Evaluation
+from trivium.train.finite import gradient_fault, pass_fault, state_fault
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted, Metrics, environment, stopping
@@ -50,6 +51,12 @@ class Step(NamedTuple):
     seconds: float = 0.0
     all_targets: int = 0
     """Targets of all steps so far."""
+    reason: str = ""
+    """Why this step was skipped."""
+
+    def record(self) -> dict[str, Any]:
+        """Return the step as plain data; a number that is not finite is None."""
+        return {key: value for key, value in strict(self._asdict()).items() if value != ""}
 
 
 def train(
@@ -60,23 +67,30 @@ def train(
     folder: Path,
     world: World = World(),
     score: Callable[[], Evaluation] | None = None,
+    from_step: int | None = None,
 ) -> Step:
     """Train up to step `steps`, from the newest checkpoint in `folder` if there is one; return the last step.
 
-    SIGINT and SIGTERM save a checkpoint and raise Interrupted (exit code 75). A failed save is retried at the next
-    save; the third failure in a row ends the run. A step that is not finite or has no targets only raises the counter
-    `skipped`; ten in a row that are not finite raise NumericsError.
+    `from_step` names an older checkpoint to go on from. SIGINT and SIGTERM save a checkpoint and raise Interrupted
+    (exit code 75). A failed save is retried at the next save; the third failure in a row ends the run.
+
+    A step that is not finite or has no targets is skipped and told, and nothing is saved before a step is finite
+    again. NumericsError (exit code 4): ten steps in a row were not finite, every step was skipped, or the state itself
+    is not finite: a weight, what the optimizer keeps, or the loss of a batch that had a finite one.
     """
     reuse_memory()
     optimizer = recipe.optim.build(model)
-    last, precision = resume(folder / "checkpoints", model, optimizer, recipe, world)
+    last, precision = resume(folder / "checkpoints", model, optimizer, recipe, world, from_step)
     if world.first:
         tell_precision(folder, precision, recipe)
+    if last.step:
+        say(f"resuming from step {last.step:,} of {steps:,}")
     metrics = Metrics(folder / "metrics.jsonl", last.step, world.first)
     saver = Saver(folder / "checkpoints", recipe.keep_checkpoints)
     if recipe.compile:
         model.compile()  # in place, so no key changes its name
     forward, bad = world.wrap(model), 0
+    good: Sequence[Batch] = ()
     with stopping() as stop, progress("training", steps, "steps") as bar:
         bar.begin(last.step)
         for batches in loader.stream(last.step, steps):
@@ -91,31 +105,63 @@ def train(
                 seconds=round(time.perf_counter() - began, 4),
             )
             done, final, bad = last.step, last.step == steps, 0 if last.finite else bad + 1
+            saves = final or stopped or (done % recipe.save_every_steps == 0 and not bad)
             bar.update(done, f"loss {last.loss:.3f}")
             if final or done % recipe.log_every_steps == 0 or not last.finite:
-                metrics.write(**last._asdict())
+                metrics.write(**last.record())
+            if last.reason and world.first:
+                warn(f"step {done}: skipped: {last.reason}")
+            good = batches if last.finite else good
+            if bad or saves:
+                fault = state_fault(model, optimizer) or pass_fault(model, good, recipe.loss, world, precision)
+                judge(last, bad, final, world.any(fault), folder)
             if score is not None and (final or done % recipe.eval_every_steps == 0):
-                metrics.write(step=done, **{f"valid_{key}": value for key, value in score().record().items()})
-            if world.first and (final or stopped or done % recipe.save_every_steps == 0):
-                state = {"facts": last._asdict(), "bf16": precision == torch.bfloat16}
+                found = score()
+                metrics.write(step=done, **{f"valid_{key}": value for key, value in found.record().items()})
+                if final and found.targets and not math.isfinite(found.loss):
+                    judge(last, bad, final, "the held-out loss", folder)
+            if world.first and saves:
+                state = {"facts": last.record(), "bf16": precision == torch.bfloat16}
                 saver.save(done, model, optimizer, state, final=final or stopped)
-            if bad >= BAD_STEPS_LIMIT:
-                raise NumericsError(f"step {done}: {bad} steps in a row were not finite; lower optim.lr or use fp32")
             if stopped and not final:
                 world.wait()
                 raise Interrupted(f"{folder}: stopped after step {done} of {steps}, saved; add --resume to continue")
+    if last.skipped:
+        say(f"{last.skipped:,} of {last.step:,} steps were skipped")
     world.wait()
     return last
 
 
+def judge(last: Step, bad: int, final: bool, fault: str, folder: Path) -> None:
+    """Raise NumericsError, with what can be done, for a fault of the state, and for too many `bad` steps in a row."""
+    if final and last.finite and last.skipped == last.step and not fault:
+        raise NumericsError(
+            f"step {last.step}: every step was skipped: {last.reason}; check the rows and the objective"
+        )
+    if fault:
+        what = f"{fault} is not finite"
+    elif bad >= BAD_STEPS_LIMIT:
+        what = f"{bad} steps in a row were not finite: {last.reason}"
+    elif final and last.skipped == last.step:
+        what = f"every step was skipped: {last.reason}"
+    else:
+        return
+    known = sorted(checkpoints(folder / "checkpoints"))
+    start = f"from step {known[-1]}" if known else "at step 0"
+    older = f"; --from-step goes on from an older one ({', '.join(map(str, known[:-1]))})" if known[1:] else ""
+    raise NumericsError(f"step {last.step}: {what}; lower optim.lr and add --resume, which starts {start}{older}")
+
+
 def resume(
-    root: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, world: World
+    root: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, world: World, step: int | None
 ) -> tuple[Step, torch.dtype]:
-    """Fill model and optimizer from the newest checkpoint in `root`; return its step and the autocast type."""
+    """Fill model and optimizer from a checkpoint in `root`, that of `step` or the newest; return its step and the
+    autocast type. A newer checkpoint than `step` is renamed; one that is not finite is a NumericsError.
+    """
     last, precision = Step(), autocast_dtype(recipe, world.device)
-    newest = latest(root) if world.first else None  # `latest` renames damaged ones, so one process goes first
+    newest = find(root, step) if world.first else None  # `find` renames damaged ones, so one process goes first
     world.wait()
-    newest = newest or latest(root)
+    newest = newest or find(root, step)
     if newest is not None:
         state = load_checkpoint(newest, model, optimizer)
         facts = state["facts"]
@@ -123,6 +169,11 @@ def resume(
             warn(f"{newest}: an earlier version counted targets as tokens: `tokens` of this run leaves out the others")
         last = Step(**{"all_targets": facts["tokens"], **facts})
         precision = torch.bfloat16 if state["bf16"] else torch.float32
+        if fault := state_fault(model, optimizer):
+            judge(last, 0, False, f"{newest}: {fault}", root.parent)
+    world.wait()
+    if step is not None and world.first:
+        set_aside(root, step)
     # Each process times the types itself, but all must compute in the same one, also after a resume.
     bf16 = world.sum(float(precision == torch.bfloat16))[0] == world.size
     return last, torch.bfloat16 if bf16 else torch.float32
@@ -156,15 +207,24 @@ def train_step(
             (loss * (world.size / max(count, 1e-9))).backward()
             total += float(loss.detach())
     mean = world.sum(total)[0] / count if count else 0.0
-    norm = float(nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or float("inf")))
+    norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     finite = math.isfinite(mean) and math.isfinite(norm)
-    takes = finite and count > 0
+    takes, reason = finite and count > 0, "" if count else "it has no targets"
+    if not finite:
+        rest = "the norm of all gradients" if math.isfinite(mean) else "the loss of another process"
+        reason = f"{blame(model, batches, recipe, precision, world) or rest} is not finite"
     if takes:
+        nn.utils.clip_grads_with_norm_(model.parameters(), recipe.clip or float("inf"), norm)
         for group in optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return Step(done + 1, int(tokens), mean, lr, norm, int(count), finite, int(not takes))
+    return Step(done + 1, int(tokens), mean, lr, float(norm), int(count), finite, int(not takes), reason=reason)
+
+
+def blame(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, precision: torch.dtype, world: World) -> str:
+    """Return what of this process was first not finite in a step; the gradients are still there."""
+    return state_fault(model) or pass_fault(model, batches, recipe.loss, world, precision) or gradient_fault(model)
 
 
 def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:

@@ -34,6 +34,10 @@ class World:
         dist.all_reduce(total)
         return total.tolist()
 
+    def any(self, text: str) -> str:
+        """Return the text of this process; where only others have one, a hint at them."""
+        return text or ("a number of another process" if self.sum(float(bool(text)))[0] else "")
+
     def wait(self) -> None:
         """Wait until every process calls this."""
         if self.size > 1:

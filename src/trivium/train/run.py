@@ -16,14 +16,17 @@ import torch
 
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
-from trivium.base.files import locked, read_json, write_json, write_text
-from trivium.base.log import warn
+from trivium.base.files import locked, read_json, strict, sweep, write_json, write_text
+from trivium.base.log import say, warn
 from trivium.base.version import FORMAT, readable
+from trivium.train.checkpoint import checkpoints
 from trivium.train.recipe import Recipe
 
 EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs"}
 EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints"}
 """Fields that a resumed run may change: its budget, and when it writes."""
+LOWERING = {"recipe.optim.lr"}
+"""Fields that a resumed run may lower: a run whose steps were not finite needs a smaller rate."""
 
 
 class Interrupted(TriviumError):
@@ -33,12 +36,19 @@ class Interrupted(TriviumError):
 
 
 class Metrics:
-    """`metrics.jsonl`, one JSON object per line. A resumed run drops the lines after the step it continues from."""
+    """`metrics.jsonl`, one JSON object per line; a number that is not finite is null.
+
+    A resumed run drops the lines after the step it continues from. Lines that are broken are dropped with a warning,
+    except for the last, which a killed run may have left half-written.
+    """
 
     def __init__(self, path: Path, start: int, enabled: bool = True) -> None:
         self.path, self.enabled = path, enabled
         if enabled and path.exists():
-            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step(line) <= start]
+            lines = [(line, _step(line)) for line in path.read_bytes().splitlines()]
+            if broken := sum(step is None for _, step in lines[:-1]):
+                warn(f"{path}: dropped {broken} lines that are not JSON objects with a step")
+            kept = [line.decode() for line, step in lines if step is not None and step <= start]
             write_text(path, "".join(f"{line}\n" for line in kept))
 
     def write(self, **facts: Any) -> None:
@@ -48,18 +58,20 @@ class Metrics:
         size = self.path.stat().st_size if self.path.exists() else 0
         try:
             with open(self.path, "a", encoding="utf-8") as handle:
-                handle.write(json.dumps(facts) + "\n")
+                handle.write(json.dumps(strict(facts)) + "\n")
         except OSError as error:
             warn(f"{self.path}: cannot write: {error.strerror or error}; a line of step {facts['step']} is left out")
             with suppress(OSError):
                 os.truncate(self.path, size)  # half a line would spoil the next
 
 
-def _step(line: str) -> float:
+def _step(line: bytes) -> int | None:
+    """Return the step of a line, or None for a broken one."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")  # half a line of a killed run
+        step = json.loads(line.decode())["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return step if isinstance(step, int) else None
 
 
 def environment() -> dict[str, Any]:
@@ -83,7 +95,8 @@ def open_run(
     """Lock a run folder and write its recipe and environment; only one process `writes`.
 
     Raise TriviumError for a folder that is in use or holds a run. With `resume` it may hold a run, but a ConfigError
-    says where its recipe or `facts` differ. `machine` goes into environment.json, which may differ.
+    says where its recipe or `facts` differ. `machine` goes into environment.json, which may differ. What killed
+    writers left behind is removed.
     """
     if not writes:
         yield
@@ -92,12 +105,12 @@ def open_run(
     with locked(folder / ".lock") as mine:
         if not mine:
             raise TriviumError(f"{folder}: another run uses this folder; wait for it, or name another folder")
-        path = folder / "recipe.json"
+        path, saved = folder / "recipe.json", folder / "checkpoints"
+        sweep(folder)
+        sweep(saved)
+        if not resume and (path.exists() or any(checkpoints(saved))):
+            raise TriviumError(f"{folder}: holds a run already; add --resume to continue it, or name another folder")
         if path.exists():
-            if not resume:
-                raise TriviumError(
-                    f"{folder}: holds a run already; add --resume to continue it, or name another folder"
-                )
             old = read_json(path)
             readable({"format": 1, **old}, path, ConfigError)  # the first format had no number here
             _compare(
@@ -113,8 +126,11 @@ def _compare(old: Any, new: Any, path: Path, key: str = "") -> None:
         for name in sorted({*old, *new}):
             if name not in EXTENDING:
                 _compare(old.get(name), new.get(name), path, f"{key}.{name}" if key else name)
+    elif key in LOWERING and new < old:
+        say(f"{key.removeprefix('recipe.')} was {old!r} and is now {new!r}")
     elif old != new:
-        raise ConfigError(f"{path}: {key} was {old!r} and is now {new!r}; a resumed run must not change it")
+        may = "may only lower it" if key in LOWERING else "must not change it"
+        raise ConfigError(f"{path}: {key} was {old!r} and is now {new!r}; a resumed run {may}")
 
 
 @contextmanager
