@@ -15,6 +15,7 @@ from trivium.train.checkpoint import checkpoints, find, save_checkpoint
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import autocast_dtype, train, train_step
 from trivium.train.loss.token import TokenLoss
+from trivium.train.optim import AdamW
 from trivium.train.parallel import World
 from trivium.train.run import Interrupted
 
@@ -403,7 +404,8 @@ SPOILED = {
 @pytest.mark.parametrize("steps", [1, 5])
 def test_a_state_that_is_not_finite_is_never_saved(data, tmp_path, case, steps):
     lr, message = SPOILED[case]
-    run = Run(data, tmp_path, save_every_steps=1, schedule="constant", optim={"lr": lr})
+    run = Run(data, tmp_path, save_every_steps=1, schedule="constant")
+    run.recipe = run.recipe.model_copy(update={"optim": AdamW.model_construct(lr=lr)})  # a recipe refuses such a rate
     with pytest.raises(NumericsError, match=message + ".*lower optim.lr and add --resume, which starts at step 0"):
         run.go(steps=steps)
     assert not (tmp_path / "checkpoints").exists()
