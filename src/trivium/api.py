@@ -35,6 +35,7 @@ from trivium.model.transformer import Transformer
 from trivium.token import template
 from trivium.token.frame import default_frame, read_frame, with_frame
 from trivium.token.layout import Layout
+from trivium.token.template import asked_by_template
 from trivium.token.tokenizer import Tokenizer
 
 Prompts = TypeVar("Prompts", str, list[str], list[int], list[list[int]])
@@ -124,7 +125,7 @@ class Model:
         """Continue prompts: a text or a list of texts gives the same of texts, ids give ids, without the prompts.
 
         A text gets the tokenizer's BOS in front, once. `stop` texts are cut off. A model with an encoder reads the
-        prompts there. Options are those of `request`.
+        prompts there; one that was tuned is asked as its rows were: see `encode`. Options are those of `request`.
         """
         single, rows = _rows(prompts)
         texts = bool(rows) and isinstance(rows[0], str)
@@ -151,7 +152,7 @@ class Model:
         """Begin a conversation; options as in `stream`."""
         begin = self._begin if self.config.family == "encoder_decoder" else None
         request = self.request((), max_new_tokens, stop, **options)
-        return Chat(self.transformer, self.tokenizer, request, system, begin)
+        return Chat(self.transformer, self.tokenizer, request, system, begin, self.record.get("prefix", ""))
 
     def chat(self, messages_: Sequence[Message | dict[str, str]], max_new_tokens: int = 256, **options: Any) -> str:
         """Answer a conversation, a list of `{"role": ..., "content": ...}`; options as in `stream`."""
@@ -241,9 +242,16 @@ class Model:
         return Layout(tokenizer, frame, config.family, longest, start, types, wrap)
 
     def encode(self, text: Any) -> list[int]:
-        """Return the ids that the first stack reads of a prompt: an encoder's whole frame, a decoder's BOS."""
+        """Return the ids that the first stack reads of a prompt: an encoder's whole frame, a decoder's BOS.
+
+        An encoder-decoder that was tuned in words is asked as its rows were: by the chat template of its folder, which
+        `bare` makes the frame alone, and behind the prefix of all its rows, which need not be written.
+        """
         if not isinstance(text, str):
             raise ModelError(f"prompts: expected texts only or ids only, found {type(text).__name__} among texts")
+        if self.config.family == "encoder_decoder" and asked_by_template(self.record):
+            asked = Message("user", text).behind(self.record.get("prefix", ""))
+            return template.ids(template.render([asked], self.tokenizer, generate=True))
         ids, bos = self.tokenizer.encode(text), self.tokenizer.vocabulary.bos
         return self.frame(ids) if self.config.encoder is not None else [*([] if bos is None else [bos]), *ids]
 

@@ -152,10 +152,10 @@ def test_a_template_is_put_on_where_its_tokens_are(tokenizer):
     assert stop_ids(plain) == (2,) and not [line for line in differences(plain) if "plain words" in line]
 
 
-@pytest.mark.parametrize("begin", [True, False])
-def test_bare_is_how_a_model_with_an_encoder_was_pretrained(tokenizer, begin):
-    bare = with_template(tokenizer, Bare(begin=begin))
-    source = [1] * begin + tokenizer.encode("a\nb") + [2]
+@pytest.mark.parametrize("before", ["<s>", ""])
+def test_bare_is_how_a_model_with_an_encoder_was_pretrained(tokenizer, before):
+    bare = with_template(tokenizer, Bare(before=before, after="</s>"))
+    source = [1] * bool(before) + tokenizer.encode("a\nb") + [2]
     assert ids(render([Message("user", "a\nb")], bare, generate=True)) == source
     segments = render([Message("user", "a\nb"), Message("assistant", "c")], bare)
     assert ids(segments) == [*source, *tokenizer.encode("c"), 2]

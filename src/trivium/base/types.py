@@ -1,7 +1,7 @@
 """Records that pass between rooms. Refuses to know models, tokenizers and files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -35,6 +35,10 @@ class Message:
     train: bool | None = None
     reasoning: str | None = None
     """What the assistant thinks before the content; only some chat templates write it."""
+
+    def behind(self, prefix: str) -> "Message":
+        """Return the message with its content behind a prefix, which stands there once."""
+        return self if self.content.startswith(prefix) else replace(self, content=prefix + self.content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,15 @@ class Chat:
         request: Request,
         system: str | None = None,
         start: int | None = None,
+        prefix: str = "",
     ) -> None:
         """`request` says how every answer is written; its prompts are replaced by the conversation.
 
-        `start` is the first id of the decoder beside an encoder; None for a model without an encoder.
+        `start` is the first id of the decoder beside an encoder; None for a model without an encoder. `prefix` stands
+        before each message that is to be answered, as in the rows of training.
         """
         self.transformer, self.tokenizer, self.request, self.start = transformer, tokenizer, request, start
+        self.prefix = prefix
         self._system = [] if system is None else [Message("system", system)]
         self.history: list[Message] = list(self._system)
 
@@ -81,7 +84,7 @@ class Chat:
         Raise ModelError where the last message alone is too long.
         """
         start = [message for message in self.history[:1] if message.role == "system"]
-        turns = self.history[len(start) :]
+        turns = [*self.history[len(start) : -1], *(last.behind(self.prefix) for last in self.history[-1:])]
         room = self._context
         if self.start is None:  # the answer is in the same row
             room -= min(self.request.max_new_tokens, self._context // 4)

@@ -27,7 +27,7 @@ from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM
 from trivium.model.transformer import Transformer
 from trivium.model.weights import collect, empty, fill, slots
-from trivium.token.template import stop_ids
+from trivium.token.template import framed, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
 OURS = ("format", "model", "stock", "reasons", "parameters")
@@ -102,7 +102,7 @@ def save(folder: str | Path, model: Folder) -> Path:
             files.write_json(new / GENERATION, generation)
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
-        files.write_text(new / "README.md", card(config, about))
+        files.write_text(new / "README.md", card(config, about, bool(tokenizer) and framed(tokenizer)))
         if family and "pool" in about:
             for name, content in equip.sentence_files(about["pool"], config).items():
                 files.write_json(new / name, content)

@@ -34,6 +34,7 @@ class Notes:
         """Rows that are left out or cut, by reason, in all files."""
         self.told = Counter[str]()
         """Rows of all files that stay although something is wrong with them, by what it is."""
+        self._prefixes = Counter[str]()
         self._here = FileNotes()
 
     def open(self, path: str | Path) -> None:
@@ -51,6 +52,15 @@ class Notes:
     def remark(self, remarks: Iterable[str]) -> None:
         """Count remarks on a row of the file that is open."""
         self._here.remarks.update(remarks)
+
+    def asked(self, prefix: str) -> None:
+        """Count a row that is asked behind a prefix, or behind none ("")."""
+        self._prefixes[prefix] += 1
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of all rows; "" where they have several, or none."""
+        return next(iter(self._prefixes)) if len(self._prefixes) == 1 else ""
 
     @property
     def mended(self) -> Counter[str]:

@@ -121,9 +121,10 @@ def conversation(
     made = record.words(reading.speakers)
     if not (made.references or asking):
         made = _answered(made, record.required()[0])
+    prefix = made.prefix if reading.prefix is None else reading.prefix
     if notes is not None:
         notes.remark(made.remarks)
-    prefix = made.prefix if reading.prefix is None else reading.prefix
+        notes.asked(prefix)
     if not prefix:
         return replace(made, prefix="")
     *before, last = made.messages or (Message("user", ""),)

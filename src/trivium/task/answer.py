@@ -44,17 +44,23 @@ def answer(
     asked = prompts_of(model, conversations, max_new_tokens)
     if model.config.encoder is None:  # the prompt of a decoder is the text itself, and an answer may repeat its words
         beam = beam.replace(no_repeat_ngram=0)
-    known = (Beam if beam.beams > 1 else Sampling).model_fields
-    options = {name: value for name, value in dump(beam).items() if name in known and value is not None}
-    options.pop("beams", None)
+    options = options_of(beam)
     said: dict[int, str] = {}
     for part in by_length(asked, BATCH):
-        request = model.request([asked[i] for i in part], max_new_tokens, num_beams=beam.beams, **options)
+        request = model.request([asked[i] for i in part], max_new_tokens, **options)
         for i, found in zip(part, generate(model.transformer, request), strict=True):
             said[i] = model.tokenizer.decode(found.ids, skip_special=True)
     return [
         Answered(one.messages[-1].content, said[i], one.references, one.language) for i, one in enumerate(conversations)
     ]
+
+
+def options_of(beam: Beam) -> dict[str, Any]:
+    """Return a search as options of `Model.generate`: those that are not as usual; one beam is the greedy choice."""
+    known = (Beam if beam.beams > 1 else Sampling).model_fields
+    usual = dump(Beam(beams=beam.beams))
+    own = {name: value for name, value in dump(beam).items() if name in known and value != usual[name]}
+    return {"num_beams": beam.beams, **own}
 
 
 def prompts_of(model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int) -> list[list[int]]:

@@ -22,11 +22,16 @@ from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
 
-def open_rows(recipe: Recipe, model: api.Model, length: int) -> tuple[Rows, tuple[Rows, int | None] | None]:
-    """Return the rows to train on, and the rows to evaluate on with the bytes of their text; None if there are none."""
+def open_rows(
+    recipe: Recipe, model: api.Model, length: int, notes: Notes | None = None
+) -> tuple[Rows, tuple[Rows, int | None] | None]:
+    """Return the rows to train on, and the rows to evaluate on with the bytes of their text; None if there are none.
+
+    `notes` are those of `supervised_rows` on the files to train on.
+    """
     data, objective, tokenizer = recipe.data, recipe.objective, model.tokenizer
     if objective.reads != "documents":
-        rows = supervised_rows(recipe, model, data.path, length)
+        rows = supervised_rows(recipe, model, data.path, length, notes)
         return rows, (supervised_rows(recipe, model, data.valid, length), None) if data.valid else None
     train, valid = ([open_corpus(path, split, tokenizer) for path in data.path] for split in ("train", "valid"))
 

@@ -15,6 +15,7 @@ from trivium.model.device import pick
 from trivium.rows.record import Record
 from trivium.task.run import run
 from trivium.task.task import task_of
+from trivium.token.template import CHAT_TEMPLATE, asked_by_template
 from trivium.train.recipe import Recipe, lay
 
 
@@ -29,16 +30,22 @@ def recipe_for(
 ) -> Recipe:
     """Return the recipe of a task: overrides such as `optim.lr=1e-4` over a recipe file over the defaults of the task.
 
-    An encoder-decoder model learns a task whose rows have a form in words without a head, unless `head` is set.
+    An encoder-decoder model learns a task whose rows have a form in words without a head, unless `head` is set: text to
+    text, where its folder has no chat template that it was tuned with and the task no turns of several roles.
     """
     given = read_toml(recipe, lay) if recipe is not None else {}
     plugin.load(override(given, overrides).get("imports") or [])
     task = task_of(name)
     kind, spoken = task.objective, task.record if task.record and task.record.chats() else None
-    if spoken and kind != "instruct" and not head and api.load(model).config.family == "encoder_decoder":
-        kind = "instruct"
-        given.pop("objective", None)  # a recipe's objective is for the head
-    tree: dict[str, Any] = {
+    tree: dict[str, Any] = {}
+    base = api.load(model) if not task.roles and (kind == "instruct" or (spoken and not head)) else None
+    if base is not None and base.config.family == "encoder_decoder":
+        if kind != "instruct":
+            kind = "instruct"
+            given.pop("objective", None)  # a recipe's objective is for the head
+        if base.tokenizer.chat_template in (None, CHAT_TEMPLATE) and not asked_by_template(base.record):
+            tree["template"] = {"kind": "bare"}
+    tree |= {
         "objective": {"kind": kind},
         "schedule": {"kind": "wsd", "warmup_steps": 10, "decay": 0.6},
         **task.defaults,
@@ -61,12 +68,13 @@ def finetune(
     from_step: int | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Train a model for a task into a run folder; return its model folder and the metrics on `data.valid`."""
-    about = {"task": name, "imports": plugin.needed([type(task_of(name))])}
+    task = task_of(name)
+    about = {"task": name, "generation": task.options(), "imports": plugin.needed([type(task)])}
     folder = run(recipe, out, resume, about, begin, from_step)
     if not recipe.data.valid or not FIRST:
         return folder, {}
     trained = api.load(folder, device=pick())
-    found = task_of(name).measure(trained, recipe.data.valid, recipe.data.rows)
+    found = task.measure(trained, recipe.data.valid, recipe.data.rows)
     trained.record = {**trained.record, "evaluation": {name: plain(found)}}
     trained.save(folder)
     return folder, found

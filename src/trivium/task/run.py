@@ -18,6 +18,7 @@ from trivium.model.adapt import adapt, merge
 from trivium.model.config import kernels
 from trivium.model.device import place
 from trivium.model.transformer import Transformer, where
+from trivium.rows.notes import Notes
 from trivium.task.feed import data_identity, open_rows
 from trivium.task.start import bare_model, row_length, start_model
 from trivium.task.task import by_objective
@@ -49,7 +50,9 @@ def run(
         length = row_length(recipe, model)
         if begin is not None and ranks.first:
             begin(model, recipe)
-        rows, valid = open_rows(recipe, model, length)
+        notes = Notes()
+        rows, valid = open_rows(recipe, model, length, notes)
+        notes.tell()
         if recipe.lora is not None:
             torch.manual_seed(recipe.seed)
             adapt(model.transformer, recipe.lora)
@@ -68,6 +71,8 @@ def run(
                 if recipe.lora is not None:
                     keep_adapter(folder / "adapter", model, recipe)
                 model.record = {"recipe": dump(recipe), **facts, "result": last.record(), **(about or {})}
+                if notes.prefix:
+                    model.record["prefix"] = notes.prefix
                 if recipe.objective.reads == "records":
                     by_objective(recipe.objective).finish(model, bare_model(recipe).transformer)
                 model.save(folder / "model")

@@ -13,7 +13,7 @@ from trivium.model.weights import resize
 from trivium.objective.instruct import Instruct
 from trivium.task.task import by_objective
 from trivium.token.extend import extend
-from trivium.token.template import Bare, source, with_template
+from trivium.token.template import Bare, Plain, with_template
 from trivium.token.template import Trivium as Markers
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
@@ -53,7 +53,8 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
     """Add the tokens and the chat template of the recipe to a model.
 
     A model that learns conversations keeps their template in its folder, so that stock tools render them the same way:
-    the folder's own; else `trivium` if the tokenizer has its markers; else `plain`, or `bare` for an encoder-decoder.
+    the folder's own; else `trivium` if the tokenizer has its markers; else `plain`, or `bare` for an encoder-decoder,
+    whose texts stand between the special tokens that the tokenizer adds.
     """
     tokenizer = model.tokenizer
     longer = extend(tokenizer, recipe.tokens)
@@ -63,13 +64,17 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
         say(
             f"added {longer.size - tokenizer.size} tokens: {longer.size:,} in all, {size:,} rows in the embedding table"
         )
-    if recipe.template is not None:
-        longer = with_template(longer, recipe.template)
-    elif isinstance(recipe.objective, Instruct) and longer.chat_template is None:
-        bare = model.config.family == "encoder_decoder" and any(name not in longer for name in Markers.needs)
-        begin = bool(model.layout().frame.before) if bare else True
-        text = Bare(begin=begin).source if bare else source(longer)
-        longer = Tokenizer(longer.json, longer.config, text)
+    template = recipe.template
+    if template is None and isinstance(recipe.objective, Instruct) and longer.chat_template is None:
+        marked = all(name in longer for name in Markers.needs)
+        template = Markers() if marked else Bare() if model.config.family == "encoder_decoder" else Plain()
+    if isinstance(template, Bare):
+        frame = model.layout().frame
+        ends = {"before": frame.before, "after": frame.after or frame.between}
+        own = {name: "".join(map(longer.token, found)) for name, found in ends.items()}
+        template = template.replace(**{name: some for name, some in own.items() if getattr(template, name) is None})
+    if template is not None:
+        longer = with_template(longer, template)
     if longer is not tokenizer:
         model.tokenizer = longer
     return model

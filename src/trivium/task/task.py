@@ -42,6 +42,8 @@ class Task(Choice):
     """The kind of its head; None keeps the model's own."""
     labels: ClassVar[str] = ""
     """What the labels of its head must be."""
+    roles: ClassVar[bool] = False
+    """Whether its rows have turns of several roles; else an encoder-decoder learns text to text, as T5 does."""
     defaults: ClassVar[dict[str, Any]] = {}
     """Fields of a recipe that suit models of some millions of parameters."""
 
@@ -57,6 +59,10 @@ class Task(Choice):
     def predict(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> Iterator[dict[str, Any]]:
         """Yield what the model says of each row."""
         raise NotImplementedError
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of `Model.generate` with which a model answers that is asked in words."""
+        return {"max_new_tokens": MAX_NEW_TOKENS}
 
 
 class RecordTask(Task):

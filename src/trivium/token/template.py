@@ -10,14 +10,15 @@ The template of a model travels in its folder as the tokenizer's. Training, eval
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trivium.base.config import Choice
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message, Segment
 from trivium.token import jinja
+from trivium.token.frame import Frame, read_frame
 from trivium.token.role import check_role
 from trivium.token.tokenizer import Tokenizer
 
@@ -63,6 +64,11 @@ class Template(Choice):
     kinds: ClassVar[dict[str, type["Template"]]]
     needs: ClassVar[tuple[str, ...]] = ()
     """The tokens that a tokenizer must have for it."""
+
+    @classmethod
+    def modern(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Read `bare` of format 1, where `begin` told whether BOS stands in front; that is the model's frame now."""
+        return {key: value for key, value in table.items() if key != "begin"} if table.get("kind") == "bare" else table
 
     @property
     def source(self) -> str:
@@ -116,27 +122,29 @@ class Plain(Template, kind="plain"):
 
 
 class Bare(Template, kind="bare"):
-    """The content alone, for encoder-decoders in the form of their pretraining.
+    """The content alone, as stock users ask T5 and BART: a prompt is what the tokenizer makes of its text.
 
-    The encoder reads the turns, a line each, up to EOS; the decoder writes the answer up to EOS.
+    The encoder reads the turns, a line each, between special tokens; the decoder writes the answer up to EOS.
     """
 
-    begin: bool = True
-    """Whether a text begins with BOS, as BART's does and T5's does not."""
+    before: str | None = None
+    """The special tokens before what is read; None are those that the tokenizer adds."""
+    after: str | None = None
+    """The special tokens after what is read; None are those that the tokenizer adds."""
 
     @property
     def source(self) -> str:
+        before, after = ("{{- " + json.dumps(some) + " -}}" if some else "" for some in (self.before, self.after))
         return (
-            ("{%- set bos = bos_token or cls_token -%}{%- if bos -%}{{- bos -}}{%- endif -%}" if self.begin else "")
-            + "{%- set eos = eos_token or sep_token -%}"
-            "{%- for message in messages -%}"
+            f"{before}{{%- for message in messages -%}}"
             "{%- if message['role'] == 'assistant' and loop.last -%}"
-            "{{- eos -}}{%- generation -%}{{- message['content'] + eos -}}{%- endgeneration -%}"
+            + after
+            + "{%- generation -%}{{- message['content'] + (eos_token or sep_token) -}}{%- endgeneration -%}"
             "{%- else -%}"
             "{{- ('' if loop.first else '\\n') + message['content'] -}}"
             "{%- endif -%}"
             "{%- endfor -%}"
-            "{%- if add_generation_prompt -%}{{- eos -}}{%- endif -%}"
+            "{%- if add_generation_prompt -%}" + after + "{%- endif -%}"
         )
 
 
@@ -195,6 +203,22 @@ def render(messages: Sequence[Message], tokenizer: Tokenizer, generate: bool = F
     if generate:
         segments.append(Segment((tokenizer.id_of(MARKERS["assistant"]),), train=False, role="assistant"))
     return segments
+
+
+def asked_by_template(record: Mapping[str, Any]) -> bool:
+    """Return whether a model with this record in trivium.json was tuned on conversations, by the folder's template."""
+    recipe = record.get("recipe") or {}
+    return (recipe.get("objective") or {}).get("kind") == "instruct"
+
+
+def framed(tokenizer: Tokenizer) -> bool:
+    """Return whether a question alone is rendered as the tokenizer encodes its text with the tokens that it adds."""
+    frame = read_frame(tokenizer) or Frame()
+    try:
+        asked = ids(render([Message("user", "a")], tokenizer, generate=True))
+    except DataError:
+        return False
+    return asked == frame.lay([tokenizer.encode("a")])[0].tolist()
 
 
 def unwritten(messages: Sequence[Message], tokenizer: Tokenizer) -> int:

@@ -6,6 +6,7 @@ import math
 import pytest
 
 import small
+import trivium
 from trivium.rows.read import RowReading
 from trivium.task.kinds.chat import ChatTask, answer_loss
 from trivium.task.metric import overlap as metric
@@ -21,12 +22,59 @@ from trivium.task.predict import predict_file
 )
 def test_text_to_text_is_how_an_encoder_decoder_learns(tmp_path, task, row):
     pytest.importorskip("sacrebleu")
-    folder, found = small.tuned(tmp_path, task, "t5", [row] * 24, ["optim.lr=2e-2", "budget_epochs=25"])
+    folder, found = small.tuned(tmp_path, task, "t5", [row] * 24, ["optim.lr=2e-2", "budget_epochs=35"])
     assert found[{"translate": "exact_match", "summarize": "rouge_l"}[task]] == 1.0 and found["loss"] < 0.5
     asked = {key: value for key, value in row.items() if key not in ("target", "summary")}
     predict_file(folder, small.rows(tmp_path / "in.jsonl", [asked]), tmp_path / "out.jsonl")
     said = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["answer"]
     assert said == {"translate": "eins", "summarize": "short"}[task]
+
+
+NUMBERS = {"one": "eins", "two": "zwei", "three": "drei"}
+MARKED = ["template=trivium"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        ("t5", []),
+        ("bart", MARKED),
+        pytest.param("t5", MARKED, marks=pytest.mark.slow),
+        pytest.param("bart", [], marks=pytest.mark.slow),
+    ],
+)
+def test_a_tuned_model_is_asked_as_it_was_tuned_on_every_path(preset, words, tmp_path, capsys):
+    """`predict`, `Model.generate`, `Model.chat` and both halves of the card give the same answers."""
+    pytest.importorskip("transformers")
+    made = [{"translation": {"en": source, "de": target}} for source, target in NUMBERS.items()] * 6
+    learn = ["optim.lr=1e-2", "budget_epochs=40", *words]
+    folder, _ = small.tuned(tmp_path, "translate", preset, made, learn)
+    predict_file(folder, small.rows(tmp_path / "in.jsonl", made[:3]), tmp_path / "out.jsonl")
+    said = [json.loads(line)["answer"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert sum(one == right for one, right in zip(said, NUMBERS.values(), strict=True)) >= 2, "a model that knows nothing would show little"
+
+    model, prefix = trivium.load(folder), "translate en to de: "
+    plain = [[*model.tokenizer.encode(prefix + source), 2] for source in NUMBERS]
+    frames = [model.tokenizer.vocabulary.bos] * (preset == "bart")
+    assert ([model.encode(source) for source in NUMBERS] == [[*frames, *ids] for ids in plain]) is (not words)
+    told = {"max_new_tokens": 128, "num_beams": 4}
+    assert model.record["prefix"] == prefix and model.record["generation"] == told
+    assert model.generate([*NUMBERS], **told) == model.generate([prefix + one for one in NUMBERS], **told) == said
+    greedy = model.generate([*NUMBERS])
+    assert [model.chat([{"role": "user", "content": one}]) for one in NUMBERS] == greedy
+    card = (folder / "README.md").read_text()
+    assert "pipeline_tag: translation" in card
+    for source, answer in zip(NUMBERS, said, strict=True):
+        capsys.readouterr()
+        used(card, folder, source)
+        assert capsys.readouterr().out == f"{answer}\n" * 2
+
+
+def used(card, folder, source):
+    """Run the lines of a card, with a text of ours."""
+    code = card.split("```python\n")[1].split("```")[0].replace("this folder", str(folder))
+    assert "Once upon a time" in code
+    exec(code.replace("Once upon a time", source), {})
 
 
 def test_the_loss_is_that_of_the_answers_alone(tmp_path):

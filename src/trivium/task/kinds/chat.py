@@ -13,7 +13,7 @@ from trivium.rows.kinds.pair import Summary
 from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, read_conversations
 from trivium.rows.supervised import conversation_rows
-from trivium.task.answer import answer, summary
+from trivium.task.answer import answer, options_of, summary
 from trivium.task.metric.overlap import available
 from trivium.task.task import Paths, Task
 from trivium.train.evaluate import evaluate
@@ -27,6 +27,7 @@ class ChatTask(Task, kind="chat"):
 
     defaults: ClassVar = {"optim": {"lr": 1e-3, "weight_decay": 0.0}, "budget_epochs": 3, "batch_tokens": 4096}
     metrics: ClassVar = ("exact_match", "rouge_l", "chrf")
+    roles: ClassVar = True
     max_new_tokens: int = Field(128, ge=1)
     """The most tokens of an answer."""
     beam: Beam = Beam(beams=1)
@@ -46,10 +47,14 @@ class ChatTask(Task, kind="chat"):
         for said in answer(model, rows, self.max_new_tokens, self.beam):
             yield {"asked": said.question, "answer": said.answer}
 
+    def options(self) -> dict[str, Any]:
+        return {"max_new_tokens": self.max_new_tokens, **options_of(self.beam)}
+
 
 class TranslateTask(ChatTask, kind="translate"):
     """A text in another language."""
 
+    roles: ClassVar = False
     metrics = ("bleu", "chrf", "exact_match")
     beam: Beam = Beam(beams=4)
 
@@ -58,6 +63,7 @@ class SummarizeTask(ChatTask, kind="summarize"):
     """A text in few words; rows may have several summaries."""
 
     record: ClassVar = Summary
+    roles: ClassVar = False
     metrics = ("rouge_1", "rouge_2", "rouge_l")
     beam: Beam = Beam(beams=4, no_repeat_ngram=3)
 
