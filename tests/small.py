@@ -60,3 +60,10 @@ def tuned(
     file = str(rows(path / f"{task}.jsonl", made))
     recipe = recipe_for(task, folder(path, preset, context), [file], [file], [*FAST, *words], head=head)
     return finetune(task, recipe, path / "run")
+
+
+def use(path: Path, text: str) -> None:
+    """Run the lines of Python on the card of a model folder, with another text: they print what the model answers."""
+    code = (path / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    assert "Once upon a time" in code
+    exec(code.replace("this folder", str(path)).replace("Once upon a time", text), {})

@@ -53,9 +53,10 @@ class Notes:
         """Count remarks on a row of the file that is open."""
         self._here.remarks.update(remarks)
 
-    def asked(self, prefix: str) -> None:
-        """Count a row that is asked behind a prefix, or behind none ("")."""
+    def asked(self, prefix: str, remarks: Iterable[str]) -> None:
+        """Count a row in words: the prefix that it is asked behind, or "", and remarks on it."""
         self._prefixes[prefix] += 1
+        self.remark(remarks)
 
     @property
     def prefix(self) -> str:

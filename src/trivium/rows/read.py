@@ -119,12 +119,10 @@ def conversation(
     What stands behind the last answer is left out, unless the record is `asking`. Without an answer it is a ValueError.
     """
     made = record.words(reading.speakers)
-    if not (made.references or asking):
-        made = _answered(made, record.required()[0])
+    made = made if made.references or asking else _answered(made, record.required()[0])
     prefix = made.prefix if reading.prefix is None else reading.prefix
     if notes is not None:
-        notes.remark(made.remarks)
-        notes.asked(prefix)
+        notes.asked(prefix, made.remarks)
     if not prefix:
         return replace(made, prefix="")
     *before, last = made.messages or (Message("user", ""),)

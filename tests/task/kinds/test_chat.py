@@ -51,7 +51,9 @@ def test_a_tuned_model_is_asked_as_it_was_tuned_on_every_path(preset, words, tmp
     folder, _ = small.tuned(tmp_path, "translate", preset, made, learn)
     predict_file(folder, small.rows(tmp_path / "in.jsonl", made[:3]), tmp_path / "out.jsonl")
     said = [json.loads(line)["answer"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert sum(one == right for one, right in zip(said, NUMBERS.values(), strict=True)) >= 2, "a model that knows nothing would show little"
+    assert sum(one == right for one, right in zip(said, NUMBERS.values(), strict=True)) >= 2, (
+        "a model that knows nothing would show little"
+    )
 
     model, prefix = trivium.load(folder), "translate en to de: "
     plain = [[*model.tokenizer.encode(prefix + source), 2] for source in NUMBERS]
@@ -62,19 +64,11 @@ def test_a_tuned_model_is_asked_as_it_was_tuned_on_every_path(preset, words, tmp
     assert model.generate([*NUMBERS], **told) == model.generate([prefix + one for one in NUMBERS], **told) == said
     greedy = model.generate([*NUMBERS])
     assert [model.chat([{"role": "user", "content": one}]) for one in NUMBERS] == greedy
-    card = (folder / "README.md").read_text()
-    assert "pipeline_tag: translation" in card
+    assert "pipeline_tag: translation" in (folder / "README.md").read_text()
     for source, answer in zip(NUMBERS, said, strict=True):
         capsys.readouterr()
-        used(card, folder, source)
+        small.use(folder, source)
         assert capsys.readouterr().out == f"{answer}\n" * 2
-
-
-def used(card, folder, source):
-    """Run the lines of a card, with a text of ours."""
-    code = card.split("```python\n")[1].split("```")[0].replace("this folder", str(folder))
-    assert "Once upon a time" in code
-    exec(code.replace("Once upon a time", source), {})
 
 
 def test_the_loss_is_that_of_the_answers_alone(tmp_path):
