@@ -19,13 +19,14 @@ from trivium.base.errors import ConfigError, ModelError
 from trivium.base.folder import hint, model_folder
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
-from trivium.interop import adapter, equip, families, rules, tensors
+from trivium.interop import adapter, families, rules, sentence, tensors
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_type, difference, stock
 from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
-from trivium.model.layer.head import LM
+from trivium.model.layer.head import LM, Head
 from trivium.model.transformer import Transformer
+from trivium.model.vectors import Vectors
 from trivium.model.weights import collect, empty, fill, slots
 from trivium.token.template import framed, stop_ids
 from trivium.token.tokenizer import Tokenizer
@@ -40,7 +41,7 @@ FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
 WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
-    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|1_Pooling|2_Normalize"
+    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Dense|Normalize)"
 )
 """The files of a model folder. `save` never replaces a folder that holds any other."""
 
@@ -81,15 +82,21 @@ def save(folder: str | Path, model: Folder) -> Path:
     if tokenizer and tokenizer.size > config.vocab_size:
         raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {config.vocab_size}")
     vocabulary = tokenizer.vocabulary if tokenizer else None
-    family, reasons = stock(config, vocabulary)
+    plain = sentence.bare(config, vocabulary)
+    family, reasons = stock(plain, vocabulary)
     state = collect(model.transformer)
+    vectors = sentence.vectors_of(model.record, config)
+    after = {name: tensor for name, tensor in state.items() if plain is not config and name.startswith(sentence.DENSE)}
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
-    about = _about(model.record, config)
+    about = _about(model.record, config if after else plain)
+    if vectors:
+        about["vectors"] = dump(vectors)
     about |= {"parameters": sum(tensor.numel() for tensor in state.values()), "stock": None}
     tree: dict[str, Any] = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
     if family:
-        tree = families.write(family, config, vocabulary)
-        state = rules.to_theirs(state, families.rules(family, config))
+        tree = families.write(family, plain, vocabulary)
+        state = {name: tensor for name, tensor in state.items() if name not in after}
+        state = rules.to_theirs(state, families.rules(family, plain))
         about["stock"] = tree["architectures"][0]
     else:
         about["reasons"] = reasons
@@ -103,9 +110,8 @@ def save(folder: str | Path, model: Folder) -> Path:
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
         files.write_text(new / "README.md", card(config, about, bool(tokenizer) and framed(tokenizer)))
-        if family and "pool" in about:
-            for name, content in equip.sentence_files(about["pool"], config).items():
-                files.write_json(new / name, content)
+        if family and vectors:
+            sentence.write(new, config, vectors, after)
         files.write_json(new / "trivium.json", about)
     return folder
 
@@ -143,8 +149,10 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         found = load(adapter.base(folder), dtype)
         merge(adapter.load_adapter(folder, found.transformer))
         return found
+    told = sentence.read(folder, dtype)
+    folder /= told.body
     tree, about = _object(folder / "config.json") or {}, _object(folder / "trivium.json", optional=True) or {}
-    config, family = _describe(folder, tree, about)
+    config, family = _describe(folder, {**tree, **told.keys}, about, told.head)
     tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
     if tokenizer and tokenizer.size > config.vocab_size:
         place = folder / "tokenizer.json"
@@ -153,18 +161,18 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     shapes = {name: tensor.shape for name, (tensor, _) in slots(transformer).items()}
     table: rules.Table = [rules.Rule(name, name) for name in shapes]
     if family:
-        table = families.rules(family, config)
+        table = [*families.rules(family, config), *(rules.Rule(name, name) for name in told.state)]
         if not any(key.startswith(family.prefix) for key in state):
             state = {family.prefix + key: tensor for key, tensor in state.items()}
     try:
-        state = rules.to_ours(state, table, shapes)
+        state = rules.to_ours({**state, **told.state}, table, shapes)
     except ModelError as wrong:
         raise ModelError(f"{folder}: {wrong}") from wrong
     fill(transformer, state, str(folder))
     record = {key: value for key, value in about.items() if key not in OURS}
-    pooling = _object(folder / "1_Pooling" / "config.json", optional=True)
-    if pooling and "pool" not in record and (pool := equip.pool_of(pooling)) is not None:
-        record["pool"] = pool
+    if told.vectors or "pool" in record:
+        record["vectors"] = dump(told.vectors or Vectors.of(record))
+        record.pop("pool", None)
     said = _object(folder / GENERATION, optional=True)
     start = (said or {}).get(START, tree.get(START))
     place = folder / ("config.json" if said is None else GENERATION)  # forced ids count where the stock classes ask
@@ -183,8 +191,10 @@ def _object(file: Path, optional: bool = False) -> dict[str, Any] | None:
     return found
 
 
-def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tuple[ModelConfig, Family | None]:
-    """Return the config of a folder and its family.
+def _describe(
+    folder: Path, tree: dict[str, Any], about: dict[str, Any], head: Head | None = None
+) -> tuple[ModelConfig, Family | None]:
+    """Return the config of a folder and its family; `head` is that of files of vectors.
 
     trivium.json says more than config.json (dropout, kernel); where both say something, they must agree.
     """
@@ -207,6 +217,7 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
     try:
         family = by_type(tree.get("model_type"))
         config = families.read(family, tree)
+        config = config if head is None else config.model_copy(update={"head": head})
     except (ModelError, ConfigError, TypeError, ValueError) as wrong:
         raise ModelError(f"{theirs}: {_line(wrong)}") from wrong
     if written and (found := difference(written, config)):
