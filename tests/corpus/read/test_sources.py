@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from texts import texts, write
 from trivium.base.errors import DataError
 from trivium.corpus.read.reading import Reading
 from trivium.corpus.read.sources import files, read
+from trivium.corpus.read.unpack import zstd
 
-PACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstandard.compress, ".xz": lzma.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstd.compress, ".xz": lzma.compress}
 
 
 def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
