@@ -78,9 +78,13 @@ def test_a_class_with_other_stacks_is_named() -> None:
             by_type("llama").write(config, None)
 
 
-def test_an_encoder_without_a_head_is_the_bare_class() -> None:
-    for name in ("bert", "modernbert"):
-        family, config = by_type(name), trivium.build(name, depth=1, vocab_size=64, head="none").config
+def test_one_stack_without_a_head_is_the_bare_class() -> None:
+    for name in ("bert", "modernbert", "llama", "gpt2"):
+        family, config = by_type(name), trivium.build(name, depth=1, vocab_size=64, head="none", tie=False).config
+        if name == "bert":
+            config = config.model_copy(update={"tie": True})
         told = family.write(config, None)
         assert told["architectures"] == [family.bare] and family.read(told).head.kind == "none"
-    assert by_type("llama").bare is None and by_type("gpt2").stem == "GPT2"
+    tied = {"architectures": ["Qwen3Model"], "tie_word_embeddings": True}
+    assert by_type("qwen3").read(tied).head.kind == "lm", "as in the stock library"
+    assert by_type("t5").bare is None and by_type("gpt2").stem == "GPT2"

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 import trivium
-from trivium.base.errors import ConfigError, DataError, ModelError
+from trivium.base.errors import ConfigError, ModelError
 from trivium.interop import gguf
 from trivium.interop.hub import Folder
 from trivium.token.template import CHAT_TEMPLATE, ids, render, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
-pytest.importorskip("gguf", reason="the package gguf writes these files: pip install gguf")
+pytest.importorskip("gguf", reason="the package gguf writes these files: pip install 'trivium[export]'")
 
 SAID = "the user says what abs does and returns absolute values of numbers 中文 测试 naïve café für it's 😀"
 PROMPT = "the user says what abs does, and it's the absolute values of 12345 numbers returned für 中文"
@@ -285,6 +285,8 @@ def test_what_ends_a_text_is_in_the_file(tokenizer: Tokenizer, tmp_path: Path) -
         ("llama", {"norm": "layer"}, "decoder.norm: layer, LlamaForCausalLM has rms"),
         ("llama", {"ffn": {"kind": "glu", "activation": "gelu"}}, "decoder.ffn.activation gelu: .* llama of llama.cpp"),
         ("llama", {"position": {"kind": "rope", "scaling": DYNAMIC}}, "decoder.position.scaling dynamic: "),
+        ("llama", {"position": {"kind": "rope", "scaling": "longrope"}}, "decoder.position.scaling longrope: "),
+        ("gpt2", {"score_decay": True}, "decoder.score_decay: .* gpt2"),
         ("qwen3", {"position": {"kind": "rope", "scaling": "yarn"}}, "decoder.position.scaling yarn: .* qwen3"),
         ("qwen3", {"bias": True}, "decoder.bias: .* qwen3"),
         ("qwen3", {"pattern": {"kind": "window", "size": 4}}, "decoder.pattern window: .* qwen3"),
@@ -333,9 +335,9 @@ def test_a_file_appears_whole_or_not_at_all(tokenizer: Tokenizer, tmp_path: Path
     assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["m.gguf"]
 
 
-def test_without_the_package_it_is_named(tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_extra_is_named(tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "gguf", None)
-    with pytest.raises(DataError, match=r"writing GGUF needs gguf: pip install gguf$"):
+    with pytest.raises(ConfigError, match=r"pip install 'trivium\[export\]'"):
         write(tmp_path / "m.gguf", model("gpt2", tokenizer))
 
 

@@ -42,20 +42,21 @@ BART = {
     "decoder_start_token_id": 2,
     "forced_eos_token_id": None,
 }
+T5 = {"d_model": 36, "d_kv": 12, "d_ff": 75, "num_layers": 2, "num_heads": 3, "decoder_start_token_id": 0}
 SIZES = {
     "llama": DECODER,
     "mistral": DECODER,
-    **dict.fromkeys(("qwen2", "qwen3", "phi3", "smollm3", "olmo2"), DECODER),
+    **dict.fromkeys(("ministral", "qwen2", "qwen3", "phi3", "smollm3", "olmo2"), DECODER),
     "distilbert": {"dim": 36, "hidden_dim": 75, "n_layers": 3, "n_heads": 3},
     "eurobert": {**ENCODER, "classifier_pooling": "mean", "mask_token_id": 3},
     "gemma2": DECODER,
     "gpt2": {"n_embd": 36, "n_layer": 2, "n_head": 3},
     "bert": ENCODER,
-    "roberta": ENCODER,
+    **dict.fromkeys(("roberta", "xlm-roberta", "camembert"), ENCODER),
     "modernbert": {**ENCODER, "cls_token_id": 1, "sep_token_id": 2},
     "bart": BART,
     "mbart": BART,
-    "t5": {"d_model": 36, "d_kv": 12, "d_ff": 75, "num_layers": 2, "num_heads": 3, "decoder_start_token_id": 0},
+    **dict.fromkeys(("t5", "mt5"), T5),
 }
 CASES = [(model, kind) for model in heads.TABLE for kind in heads.TABLE[model]]
 AUTO = {kind: f"AutoModel{end}" for kind, end in heads.ENDS.items()}

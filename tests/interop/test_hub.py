@@ -13,6 +13,7 @@ import trivium
 from trivium.base.errors import ModelError, TriviumError
 from trivium.interop import hub, tensors
 from trivium.model.weights import collect
+from trivium.token.extend import extend
 from trivium.token.template import CHAT_TEMPLATE
 from trivium.token.tokenizer import Tokenizer
 
@@ -224,8 +225,40 @@ def test_a_tokenizer_that_is_too_large(tokenizer: Tokenizer, tmp_path: Path) -> 
         hub.save(tmp_path / "m", hub.Folder(ours.transformer, tokenizer))
     ours.save(tmp_path / "m")
     tokenizer.save(tmp_path / "m")
-    with pytest.raises(ModelError, match=r"tokenizer\.json: has"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json: the tokenizer has"):
         trivium.load(tmp_path / "m")
+
+
+def test_a_tokenizer_of_a_few_tokens_more_is_read_and_they_are_named(
+    tokenizer: Tokenizer, tmp_path: Path, capsys
+) -> None:
+    """As in the stock library, where a padding token was added and the table was not resized."""
+    ours = trivium.build("llama", layers=1, hidden_size=32, heads=4, vocab_size=tokenizer.size, context=64)
+    ours.tokenizer = extend(tokenizer, ["[PAD]", "[MORE]"])
+    for place in ("m", "again"):
+        ours.save(tmp_path / place)
+        ours = trivium.load(tmp_path / place)
+        told = capsys.readouterr().err
+        assert "[PAD], [MORE]: 2 in all have no row in the table" in told
+    assert len(ours.generate("a line", max_new_tokens=3)) and ours.logits([[1, 5]]).shape[-1] == tokenizer.size
+    with pytest.raises(ModelError, match=f"has the id {tokenizer.size}"):
+        ours.generate([[tokenizer.size]], max_new_tokens=3)
+
+
+def test_keys_that_nobody_knows_and_heads_that_nobody_loads_are_named_once(tmp_path: Path, capsys) -> None:
+    bert = trivium.build("bert", layers=1, hidden_size=32, heads=4, vocab_size=64, context=16)
+    bert.save(tmp_path)
+    file = tmp_path / "config.json"
+    more_keys = {"strange": 1, "newer": [2], "task_specific_params": {"a": 1}, "num_beams": 4}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **more_keys}))
+    state = load_file(tmp_path / "model.safetensors")
+    more = {"bert.pooler.dense.weight": torch.ones(32, 32), "cls.seq_relationship.bias": torch.ones(2)}
+    save_file({**state, **more}, tmp_path / "model.safetensors")
+    trivium.load(tmp_path)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("config.json: newer, strange: not known here, and not read; 2 in all")
+    names = "bert.pooler.dense.weight, cls.seq_relationship.bias"
+    assert second == f"warning: {names}: weights of heads that are not loaded, 2 in all"
 
 
 def test_stock_tools_read_the_folder(tokenizer: Tokenizer, tmp_path: Path) -> None:

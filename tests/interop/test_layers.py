@@ -29,7 +29,7 @@ def test_words_are_read_or_taken_from_the_default() -> None:
     assert read_types(BASE, every(3)) == [SLIDING, SLIDING, FULL]
     with pytest.raises(ModelError, match="layer_types: expected 3 of"):
         read_types({**BASE, "layer_types": [FULL, FULL, "mamba"]}, every(2))
-    with pytest.raises(ModelError, match="num_hidden_layers: expected a whole number, found '3'"):
+    with pytest.raises(ModelError, match="num_hidden_layers: expected a whole number from 1 to 10000, found '3'"):
         read_types({**BASE, "num_hidden_layers": "3"}, every(2))
 
 

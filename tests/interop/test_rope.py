@@ -46,10 +46,18 @@ def test_an_original_context_that_is_not_given_is_the_context() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"rope_scaling": {"rope_type": "longrope"}}, "rope_type 'longrope' is not supported; known: default, linear"),
-        ({"rope_parameters": {"rope_type": "linear"}}, "linear needs factor"),
+        (
+            {"rope_scaling": {"rope_type": "ntk"}},
+            "rope_scaling: rope_type 'ntk' is not supported; known: default, linear",
+        ),
+        ({"rope_scaling": {"rope_type": "longrope"}}, "rope_scaling: longrope needs"),
+        ({"rope_parameters": {"rope_type": "linear"}}, "rope_parameters: linear needs factor"),
         ({"rope_parameters": {**LLAMA3, "low_freq_factor": None}}, "llama3 needs low_freq_factor"),
-        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "mscale": 1.0}}, "mscale is not supported"),
+        ({"rope_parameters": ["linear"]}, "rope_parameters: expected an object, found"),
+        (
+            {"rope_parameters": {"full_attention": {}}},
+            "rope_parameters: full_attention: expected one RoPE for all layers",
+        ),
         ({"partial_rotary_factor": 0.5}, r"partial_rotary_factor: 0\.5"),
     ],
 )
@@ -78,7 +86,7 @@ def test_each_word_of_layer_types_has_its_own() -> None:
         return FULL if layer % 2 else SLIDING
 
     layers = layer_types(word, {"sliding_window": 4096})
-    entry = rope_by_type(word, {FULL: ("rope_theta", 90.0), SLIDING: ("rope_local_base_freq", 5.0)}, scaled=True)
+    entry = rope_by_type(word, {FULL: ("rope_theta", 90.0), SLIDING: ("rope_local_base_freq", 5.0)}, scaled={FULL})
     base = {**layers.defaults, **entry.defaults, "num_hidden_layers": 4, "max_position_embeddings": 64}
     assert entry.read(base)["*.position"] == (RoPE(theta=5.0), RoPE(theta=90.0))
     linear = {"rope_type": "linear", "factor": 8.0}

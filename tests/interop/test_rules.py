@@ -66,12 +66,16 @@ def test_what_is_wrong_is_named(change, message) -> None:
 
 
 def test_a_table_that_is_computed_is_written_and_must_be_near() -> None:
-    ours, table = state(), [*TABLE, Given("sines", torch.arange(6.0).view(2, 3))]
+    ours, table = state(), [*TABLE, Given("sines", (2, 3), lambda: torch.arange(6.0).view(2, 3))]
     theirs = to_theirs(ours, table)
-    assert torch.equal(theirs["sines"], table[-1].value) and set(to_ours(theirs, table, shapes(ours))) == set(ours)
+    assert torch.equal(theirs["sines"], torch.arange(6.0).view(2, 3)) and set(
+        to_ours(theirs, table, shapes(ours))
+    ) == set(ours)
     theirs["sines"] = theirs["sines"] + 0.1
     with pytest.raises(ModelError, match="sines: expected the numbers that config"):
         to_ours(theirs, table, shapes(ours))
+    with pytest.raises(ModelError, match=r"sines: expected the shape \[2, 3\] of config.json, found \[2, 4\]"):
+        to_ours({**theirs, "sines": torch.zeros(2, 4)}, table, shapes(ours))
     del theirs["sines"]
     assert set(to_ours(theirs, table, shapes(ours))) == set(ours), "a file may leave it out"
 

@@ -98,6 +98,12 @@ LLAMA3 = {
     "original_max_position_embeddings": 16,
 }
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "beta_fast": 8, "rope_theta": 77.0}
+LONGROPE = {
+    "rope_type": "longrope",
+    "short_factor": [1.0, 1.1, 1.2, 1.3, 1.4],
+    "long_factor": [2.0, 2.5, 3.0, 3.5, 4.0],
+}
+FULL, SLIDING = "full_attention", "sliding_attention"
 WINDOWED = {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 2}
 GLOBAL = {"rope_theta": 777.0, "rope_type": "default"}
 LOCAL = {"rope_theta": 99.0, "rope_type": "default"}
@@ -118,10 +124,13 @@ CASES = {
     ),
     "llama-yarn": ("llama", LLAMA, {"rope_parameters": YARN}),
     "llama-gelu": ("llama", LLAMA, {"hidden_act": "gelu_pytorch_tanh"}),
+    "llama-longrope": ("llama", LLAMA, {"rope_parameters": {**LONGROPE, "original_max_position_embeddings": 16}}),
     "gpt2-tied": ("gpt2", GPT2, {}),
+    "gpt2-decay": ("gpt2", GPT2, {"scale_attn_by_inverse_layer_idx": True}),
     "gpt2-untied": ("gpt2", GPT2, {"tie_word_embeddings": False, "n_inner": 50, "activation_function": "relu"}),
     "gpt2-unscaled": ("gpt2", GPT2, {"scale_attn_weights": False, "activation_function": "gelu"}),
     "mistral": ("mistral", DECODER, {"sliding_window": 7}),
+    "ministral": ("ministral", DECODER, {"sliding_window": 7, "layer_types": [FULL, SLIDING, SLIDING, FULL]}),
     "mistral-full-tied": ("mistral", DECODER, {"sliding_window": None, "tie_word_embeddings": True}),
     "qwen3": ("qwen3", DECODER, {"attention_bias": True}),
     "qwen3-window": ("qwen3", DECODER, {**WINDOWED, "tie_word_embeddings": True, "num_key_value_heads": 2}),
@@ -145,6 +154,16 @@ CASES = {
             "rope_parameters": {"rope_type": "default", "rope_theta": 77.0, "partial_rotary_factor": 0.5},
         },
     ),
+    "phi3-longrope": (
+        "phi3",
+        {**DECODER, "head_dim": 12},
+        {
+            "max_position_embeddings": 256,
+            "original_max_position_embeddings": 128,
+            "partial_rotary_factor": 0.9,
+            "rope_scaling": {**LONGROPE, "type": "longrope"},
+        },
+    ),
     "gemma3_text": (
         "gemma3_text",
         DECODER,
@@ -165,6 +184,8 @@ CASES = {
     "eurobert-tied": ("eurobert", ENCODER, {"head_dim": 10, "tie_word_embeddings": True}),
     "bert-relu": ("bert", ENCODER, {"hidden_act": "relu", "type_vocab_size": 3}),
     "roberta": ("roberta", ENCODER, {"pad_token_id": 1, "layer_norm_eps": 1e-3, "type_vocab_size": 1}),
+    "xlm-roberta": ("xlm-roberta", ENCODER, {"pad_token_id": 1, "type_vocab_size": 1}),
+    "camembert": ("camembert", ENCODER, {"pad_token_id": 1, "layer_norm_eps": 1e-3}),
     "roberta-first": ("roberta", ENCODER, {"pad_token_id": 0, "hidden_act": "gelu_new"}),
     "modernbert": (
         "modernbert",
@@ -187,6 +208,8 @@ CASES = {
     ),
     "t5": ("t5", T5, {}),
     "t5-gated": ("t5", T5, {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+    "t5-tied-unscaled": ("t5", T5, {"feed_forward_proj": "gated-gelu", "scale_decoder_outputs": False}),
+    "mt5": ("mt5", T5, {"dense_act_fn": "gelu", "feed_forward_proj": "gated-gelu"}),
     "t5-silu": ("t5", T5, {"feed_forward_proj": "gated-silu"}),
     "bart": ("bart", BART, {}),
     "bart-scaled": ("bart", BART, {"scale_embedding": True, "activation_function": "relu"}),
@@ -194,6 +217,9 @@ CASES = {
     "marian": ("marian", {**BART, "decoder_vocab_size": 101}, {"scale_embedding": True, "decoder_start_token_id": 0}),
     "pegasus": ("pegasus", BART, {"activation_function": "relu", "decoder_start_token_id": 0}),
 }
+
+
+ROBERTAS = ("roberta", "xlm-roberta", "camembert")
 
 
 def auto(family: str):
@@ -222,7 +248,7 @@ def stock_model(request):
     family, base, changes = CASES[request.param]
     config = transformers.AutoConfig.for_model(family, **{**base, **changes})
     model = auto(family).from_config(config, attn_implementation="eager").eval()
-    if family == "t5" and not config.scale_decoder_outputs:
+    if request.param in ("t5-gated", "mt5"):
         model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))  # as v1.1 was released
     randomise(model)
     yield model
@@ -248,7 +274,7 @@ def compare(ours: trivium.Model, reference) -> None:
         given = inputs(kind, config.vocab_size)
         keep = given["attention_mask"].bool()
         extra: dict[str, torch.Tensor] = {}
-        if family == "roberta":  # the stock class counts positions by padding ids, we by columns or tokens
+        if family in ROBERTAS:  # the stock class counts positions by padding ids, we by columns or tokens
             given["input_ids"] = given["input_ids"].masked_fill(~keep, reference.config.pad_token_id)
             if kind == "left":
                 continue
@@ -338,8 +364,11 @@ BARE = [name for name, (family, _, _) in CASES.items() if by_type(family).bare]
 
 
 @pytest.mark.parametrize("name", BARE)
-def test_an_encoder_without_a_head(name: str, tmp_path: Path) -> None:
-    """The bare class of every encoder, both ways: its hidden states, and no key but the pooler's that is not there."""
+def test_one_stack_without_a_head(name: str, tmp_path: Path) -> None:
+    """The bare class of every encoder and decoder, both ways: its hidden states, and no key but the pooler's is gone.
+
+    A decoder whose head would be tied has one, as in the stock class with a head.
+    """
     family, base, changes = CASES[name]
     config = transformers.AutoConfig.for_model(family, **{**base, **changes})
     reference = transformers.AutoModel.from_config(config, attn_implementation="eager").eval()
@@ -349,7 +378,8 @@ def test_an_encoder_without_a_head(name: str, tmp_path: Path) -> None:
     ids = torch.randint(3, 101, (2, 9), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         wanted = reference(input_ids=ids).last_hidden_state
-    assert ours.config.head.kind == "none" and close(ours.hidden(ids), wanted)
+    tied = ours.config.decoder is not None and ours.config.tie
+    assert ours.config.head.kind == ("lm" if tied else "none") and close(ours.hidden(ids), wanted)
     ours.save(tmp_path / "ours")
     again, info = transformers.AutoModel.from_pretrained(tmp_path / "ours", output_loading_info=True)
     assert not [key for keys in info.values() for key in keys if "pooler" not in key]
@@ -366,7 +396,7 @@ def test_a_preset_is_a_stock_class(name: str) -> None:
     """Every preset at any size is carried by a stock class, so that what is trained with it loads everywhere."""
     family, reasons = stock(trivium.build(name, depth=2, vocab_size=64).config)
     assert family is not None, reasons
-    assert family.model_type == name.split("-")[0].removesuffix("3" if name == "llama3" else "")
+    assert family.model_type == {"llama3": "llama", "t5-v1.1": "t5"}.get(name, name)
 
 
 def test_control_ids_that_a_class_counts_positions_by_must_suit_it() -> None:

@@ -1,6 +1,8 @@
 """Tensors in files, single and sharded."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,14 @@ def test_whole_numbers_keep_their_type(tmp_path: Path) -> None:
     state = tensors.read(tmp_path)
     assert (state["a"].dtype, state["b"].dtype) == (torch.int32, torch.float32)
     assert tensors.read(tmp_path, None)["b"].dtype == torch.float16
+
+
+def test_the_two_lines_that_convert_pickled_weights_do_it(tmp_path: Path) -> None:
+    state = {"a": torch.randn(3, 4), "b": torch.randn(4, 3).t()}
+    state["tied"] = state["a"]
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="pickled weights are never read") as refused:
+        tensors.read(tmp_path)
+    lines = str(refused.value).partition("convert what you trust: ")[2]
+    assert subprocess.run([sys.executable, "-c", lines], capture_output=True).returncode == 0
+    assert equal(tensors.read(tmp_path), state)

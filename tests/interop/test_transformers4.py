@@ -17,9 +17,22 @@ from trivium.token.tokenizer import Tokenizer
 pytestmark = pytest.mark.slow
 
 PACKAGES = ["transformers==4.57.6", "tokenizers==0.22.1", "huggingface-hub==0.36.0"]
-DECODERS = ["gpt2", "llama", "llama3", "mistral", "qwen2", "qwen3", "phi3", "smollm3", "olmo2", "gemma2", "gemma3_text"]
-ENCODERS = ["bert", "roberta", "distilbert", "modernbert"]  # EuroBERT came with version 5
-PRESETS = [*DECODERS, *ENCODERS, "t5", "t5-v1.1", "bart", "mbart", "marian", "pegasus"]
+DECODERS = [
+    "gpt2",
+    "llama",
+    "llama3",
+    "mistral",
+    "ministral",
+    "qwen2",
+    "qwen3",
+    "phi3",
+    "smollm3",
+    "olmo2",
+    "gemma2",
+    "gemma3_text",
+]
+ENCODERS = ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "modernbert"]  # EuroBERT came with version 5
+PRESETS = [*DECODERS, *ENCODERS, "t5", "t5-v1.1", "mt5", "bart", "mbart", "marian", "pegasus"]
 SCRIPT = """
 import sys, json, torch, transformers
 from safetensors.torch import load_file

@@ -57,16 +57,13 @@ def load(paths: Iterable[str | Path], where: str = "config") -> None:
             raise ConfigError(f"{where}: imports: {_told(error, str(module.__file__))}") from error
 
 
-def extra(module: str, what: str) -> Any:
-    """Import a module of an optional package; a DataError says that `what` needs it, and how to install it.
-
-    The hint names the package that is missing: an index may have another project under our name.
-    """
+def extra(module: str, what: str, group: str) -> Any:
+    """Import a module of an optional package; a DataError says that `what` needs it, and how to install it."""
     try:
         return importlib.import_module(module)
-    except ImportError as missing:
-        package = (missing.name or module).partition(".")[0]
-        raise DataError(f"{what} needs {package}: pip install {package}") from None
+    except ImportError:
+        package = module.partition(".")[0]
+        raise DataError(f"{what} needs {package}: pip install 'trivium[{group}]'") from None
 
 
 def paths() -> list[str]:

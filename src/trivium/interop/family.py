@@ -1,22 +1,26 @@
 """A family: one stock class of Hugging Face as two tables, its keys of config.json and its names of weights."""
 
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any
 
 from pydantic import ValidationError
 
-from trivium.base.config import merge
+from trivium.base.config import dump, merge
 from trivium.base.errors import ModelError
 from trivium.base.explain import worded
 from trivium.base.types import Vocabulary
-from trivium.interop.keys import TOKENS, Entry, Ours, Tree
+from trivium.interop.keys import EVERY, TOKENS, Entry, Ours, Tree
 from trivium.interop.rules import Table
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Hidden
 from trivium.model.presets import PRESETS
+
+LARGEST = 2**40
+"""No number of a config.json is larger; a base of RoPE comes nearest."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,17 @@ class Family:
     """The names of all weights but the head's."""
     head: Callable[[ModelConfig], Table]
     """The names of the weights of the pretraining head."""
+    twin: bool = False
+    """Whether another class computes the same: it is taken first for a model of neither name."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Second names of keys; where a file has both, the stock class takes the value of the second name."""
 
-    @property
+    @cached_property
     def entries(self) -> list[Entry]:
-        """The whole table; a later entry wins."""
-        return [*TOKENS, *self.keys]
+        """The whole table; a later entry of a key wins."""
+        own = [*TOKENS, *self.keys]
+        names = {name for entry in own for name in entry.defaults}
+        return [*(one for one in EVERY if not one.defaults.keys() <= names), *own]
 
     @cached_property
     def stacks(self) -> list[str]:
@@ -52,23 +62,33 @@ class Family:
 
     @property
     def bare(self) -> str | None:
-        """The class without a head, which we read and write for encoders."""
-        return f"{self.stem}Model" if self.stacks == ["encoder"] else None
+        """The class without a head, which we read and write for one stack.
+
+        The stock library gives a bare decoder whose head would be tied a head as well, and so do we.
+        """
+        return f"{self.stem}Model" if len(self.stacks) == 1 else None
 
     def read(self, tree: Mapping[str, Any]) -> ModelConfig:
         """Return our config of a config.json, with the pretraining head or none.
 
         A ModelError names the key that we do not support.
         """
-        theirs = {**union(entry.defaults for entry in self.entries), **tree}
+        classes = tree.get("architectures") or []
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise ModelError(f"architectures: expected a list of names, found {classes!r:.80}")
+        given = {self.aliases.get(name, name): value for name, value in sorted(tree.items(), key=self._second)}
+        theirs = {**union(entry.defaults for entry in self.entries), **given}
+        said = {self.aliases[name]: name for name in tree if name in self.aliases}
         ours: Tree = {"preset": self.model_type}
         sources: dict[str, str] = {}
         for entry in self.entries:
-            for path, value in entry.read(theirs).items():
+            names = [name for name in entry.defaults if name in given] or list(entry.defaults)
+            names = [said.get(name, name) for name in names]
+            for path, value in _read(entry, theirs, names, said).items():
                 for place in [path.replace("*", stack) for stack in self.stacks] if "*" in path else [path]:
-                    sources[place] = next(iter(entry.defaults))
+                    sources[place] = names[0]
                     ours = merge(ours, nest(place, value))
-        if self.bare in (tree.get("architectures") or ()):
+        if self.bare in classes and (self.stacks == ["encoder"] or ours["tie"] is False):
             ours["head"] = {"kind": "none"}
         try:
             return ModelConfig.model_validate(ours)
@@ -76,6 +96,9 @@ class Family:
             raise ModelError(
                 "; ".join(_told(problem, sources) for problem in wrong.errors(include_url=False))
             ) from None
+
+    def _second(self, item: tuple[str, Any]) -> bool:
+        return item[0] in self.aliases
 
     def write(self, config: ModelConfig, vocabulary: Vocabulary | None) -> Tree:
         """Return the config.json of our config, as near as the class comes to it; see `families.obstacle`."""
@@ -97,6 +120,33 @@ def union(trees: Iterable[Tree]) -> Tree:
 def nest(path: str, value: Any) -> Any:
     """Return the tree that has a value at a dotted path."""
     return reduce(lambda inner, part: {part: inner}, reversed(path.split(".")), value)
+
+
+def _read(entry: Entry, theirs: Tree, names: Sequence[str], said: Mapping[str, str]) -> Tree:
+    """Return the fields of an entry, or raise a ModelError that names its keys (`names`, as the file has them)."""
+    try:
+        found = entry.read(theirs)
+    except ModelError as wrong:
+        name, colon, rest = str(wrong).partition(": ")
+        raise ModelError(f"{said.get(name, name)}{colon}{rest}") from wrong
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as wrong:
+        values = ", ".join(
+            f"{json.dumps(theirs[name]):.80}" for name in entry.defaults if said.get(name, name) in names
+        )
+        raise ModelError(f"{', '.join(names)}: {values} is not supported") from wrong
+    for value in found.values():
+        if (strange := next((leaf for leaf in _numbers(dump(value)) if not abs(leaf) <= LARGEST), None)) is not None:
+            raise ModelError(f"{', '.join(names)}: {strange} is not supported, expected at most {LARGEST}")
+    return found
+
+
+def _numbers(tree: Any) -> Iterator[float]:
+    """Yield the numbers of a tree."""
+    if isinstance(tree, dict | list):
+        for value in tree.values() if isinstance(tree, dict) else tree:
+            yield from _numbers(value)
+    elif isinstance(tree, int | float):
+        yield tree
 
 
 def _told(problem: Any, sources: Mapping[str, str]) -> str:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ConfigError, ModelError
-from trivium.base.plugin import extra
 from trivium.interop import families
 from trivium.interop.families import by_type, obstacle
 from trivium.interop.hub import Folder
@@ -26,7 +25,7 @@ from trivium.model.attention.pattern import Causal
 from trivium.model.config import ModelConfig
 from trivium.model.layer.norm import LayerNorm, RMSNorm
 from trivium.model.layer.position import RoPE
-from trivium.model.layer.scaling import Dynamic, NoScaling
+from trivium.model.layer.scaling import Dynamic, LongRoPE, NoScaling
 from trivium.model.stack import StackConfig
 from trivium.model.weights import collect
 from trivium.token.bpe import SPLIT
@@ -58,7 +57,10 @@ def write(file: str | Path, model: Folder, quantize: str | None = None, name: st
 
     What llama.cpp has not is a ModelError.
     """
-    gguf = extra("gguf", "writing GGUF")
+    try:
+        import gguf
+    except ImportError as missing:
+        raise ConfigError("writing GGUF needs the package gguf: pip install 'trivium[export]'") from missing
     file, config, tokenizer = Path(file), model.config, model.tokenizer
     if quantize not in TYPES:
         raise ConfigError(f"quantize: expected one of {', '.join(filter(None, TYPES))}, found {quantize!r}")
@@ -101,10 +103,11 @@ def architecture(config: ModelConfig) -> str:
     wrong = {
         f"decoder.ffn.activation {stack.ffn.activation}": stack.ffn.activation != ACTIVATIONS[name],
         f"decoder.score_scale {stack.score_scale}": name == "gpt2" and stack.score_scale is not None,
+        "decoder.score_decay": stack.score_decay,
         "decoder.pattern window": any(not isinstance(pattern, Causal) for pattern in stack.pattern),
         "decoder.bias": name == "qwen3" and stack.bias,
         f"decoder.position.scaling {scaling.kind}": not isinstance(scaling, NoScaling)
-        and (name != "llama" or isinstance(scaling, Dynamic)),
+        and (name != "llama" or isinstance(scaling, Dynamic | LongRoPE)),
     }
     if found := [field for field, bad in wrong.items() if bad]:
         raise ModelError(f"{found[0]}: the architecture {name} of llama.cpp has it not")

@@ -127,9 +127,11 @@ _TURNED = replace(
     _WRITTEN, keys=(*_BOTH, key("eos_token_id", 2, "head.eos")), choices={"pool": "last", "eos": 2, "wrap": True}
 )
 """mBART's texts may end with a code of the language, with which the decoder begins: the state of the last EOS."""
+_ROBERTA = {"classify": Stock("classifier.out_proj", _BOTH, "classifier.dense"), "tag": _TAG, "span": _SPAN}
+_T5 = {"classify": replace(_WRITTEN, lead="transformer."), "span": _SPAN}
 TABLE: dict[str, dict[str, Stock]] = {
     "bert": {"classify": Stock("classifier", _DROPOUT, "bert.pooler.dense"), "tag": _TAG, "span": _SPAN},
-    "roberta": {"classify": Stock("classifier.out_proj", _BOTH, "classifier.dense"), "tag": _TAG, "span": _SPAN},
+    **dict.fromkeys(("roberta", "xlm-roberta", "camembert"), _ROBERTA),
     "modernbert": {
         "classify": replace(_MODERN, keys=(*_MODERN.keys, _pooling("cls", cls="first", mean="mean"))),
         "tag": _MODERN,
@@ -149,17 +151,23 @@ TABLE: dict[str, dict[str, Stock]] = {
         "tag": Stock("classifier"),
     },
     "gpt2": {"classify": _LAST, "tag": _TAG},
-    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3", "gemma2"), _SCORE),
+    **dict.fromkeys(("llama", "mistral", "ministral", "qwen2", "qwen3", "phi3", "smollm3", "gemma2"), _SCORE),
     "olmo2": {"classify": _LAST},
     "bart": {"classify": _WRITTEN, "span": _SPAN},
     "mbart": {"classify": _TURNED, "span": replace(_SPAN, choices={"wrap": True})},
-    "t5": {"classify": replace(_WRITTEN, lead="transformer."), "span": _SPAN},
+    **dict.fromkeys(("t5", "mt5"), _T5),
 }
 
 
 def keys(stock: Stock, kind: str) -> list[Entry]:
     """Return the keys of config.json that say what a head is."""
     return [LABELS, *([PROBLEM, CROSS] if kind == "classify" else []), *stock.keys]
+
+
+def entries(family: Family) -> list[Entry]:
+    """Return the keys of every head that the classes of a family have."""
+    stocks = TABLE.get(family.model_type, {})
+    return [entry for kind, stock in stocks.items() for entry in keys(stock, kind)]
 
 
 def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ...]) -> Tree | None:

@@ -19,20 +19,21 @@ from trivium.base.errors import ConfigError, ModelError
 from trivium.base.folder import hint, model_folder
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
-from trivium.interop import adapter, families, rules, sentence, tensors
+from trivium.interop import adapter, equip, families, rules, stored, tensors
 from trivium.interop.card import card
-from trivium.interop.families import Family, by_type, difference, stock
+from trivium.interop.families import Family, by_config, difference, stock
 from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
-from trivium.model.layer.head import LM, Head
+from trivium.model.layer.head import LM
 from trivium.model.transformer import Transformer
-from trivium.model.vectors import Vectors
-from trivium.model.weights import collect, empty, fill, slots
+from trivium.model.weights import collect
 from trivium.token.template import framed, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
 OURS = ("format", "model", "stock", "reasons", "parameters")
 """The keys of trivium.json that `save` makes anew; the others are a record."""
+SPARE = 64
+"""The most tokens without a row in the table: those that were added to a tokenizer, and to the table never."""
 OWN = "trivium"
 """The model_type of a folder that no stock class can load."""
 GENERATION, START = "generation_config.json", "decoder_start_token_id"
@@ -41,7 +42,7 @@ FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
 WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
-    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Dense|Normalize)"
+    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|1_Pooling|2_Normalize"
 )
 """The files of a model folder. `save` never replaces a folder that holds any other."""
 
@@ -79,24 +80,18 @@ def save(folder: str | Path, model: Folder) -> Path:
     if folder.is_dir() and (other := next((f for f in folder.iterdir() if not WRITTEN.fullmatch(f.name)), None)):
         raise ModelError(f"{folder}: holds {other.name}, which is no part of a model; choose another folder")
     config, tokenizer = model.config, model.tokenizer
-    if tokenizer and tokenizer.size > config.vocab_size:
-        raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {config.vocab_size}")
+    if tokenizer:
+        _spare(tokenizer, config, folder)
     vocabulary = tokenizer.vocabulary if tokenizer else None
-    plain = sentence.bare(config, vocabulary)
-    family, reasons = stock(plain, vocabulary)
+    family, reasons = stock(config, vocabulary)
     state = collect(model.transformer)
-    vectors = sentence.vectors_of(model.record, config)
-    after = {name: tensor for name, tensor in state.items() if plain is not config and name.startswith(sentence.DENSE)}
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
-    about = _about(model.record, config if after else plain)
-    if vectors:
-        about["vectors"] = dump(vectors)
+    about = _about(model.record, config)
     about |= {"parameters": sum(tensor.numel() for tensor in state.values()), "stock": None}
     tree: dict[str, Any] = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
     if family:
-        tree = families.write(family, plain, vocabulary)
-        state = {name: tensor for name, tensor in state.items() if name not in after}
-        state = rules.to_theirs(state, families.rules(family, plain))
+        tree = families.write(family, config, vocabulary)
+        state = rules.to_theirs(state, families.rules(family, config))
         about["stock"] = tree["architectures"][0]
     else:
         about["reasons"] = reasons
@@ -110,8 +105,9 @@ def save(folder: str | Path, model: Folder) -> Path:
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
         files.write_text(new / "README.md", card(config, about, bool(tokenizer) and framed(tokenizer)))
-        if family and vectors:
-            sentence.write(new, config, vectors, after)
+        if family and "pool" in about:
+            for name, content in equip.sentence_files(about["pool"], config).items():
+                files.write_json(new / name, content)
         files.write_json(new / "trivium.json", about)
     return folder
 
@@ -149,36 +145,30 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         found = load(adapter.base(folder), dtype)
         merge(adapter.load_adapter(folder, found.transformer))
         return found
-    told = sentence.read(folder, dtype)
-    folder /= told.body
     tree, about = _object(folder / "config.json") or {}, _object(folder / "trivium.json", optional=True) or {}
-    config, family = _describe(folder, {**tree, **told.keys}, about, told.head)
+    config, family = _describe(folder, tree, about)
     tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
-    if tokenizer and tokenizer.size > config.vocab_size:
-        place = folder / "tokenizer.json"
-        raise ModelError(f"{place}: has {tokenizer.size} tokens, config.json says {config.vocab_size}")
-    transformer, state = empty(config), tensors.read(folder, dtype)
-    shapes = {name: tensor.shape for name, (tensor, _) in slots(transformer).items()}
-    table: rules.Table = [rules.Rule(name, name) for name in shapes]
-    if family:
-        table = [*families.rules(family, config), *(rules.Rule(name, name) for name in told.state)]
-        if not any(key.startswith(family.prefix) for key in state):
-            state = {family.prefix + key: tensor for key, tensor in state.items()}
-    try:
-        state = rules.to_ours({**state, **told.state}, table, shapes)
-    except ModelError as wrong:
-        raise ModelError(f"{folder}: {wrong}") from wrong
-    fill(transformer, state, str(folder))
+    if tokenizer and (more := _spare(tokenizer, config, folder / "tokenizer.json")):
+        words = rules.listed([tokenizer.token(index) for index in range(config.vocab_size, tokenizer.size)])
+        warn(f"{folder / 'tokenizer.json'}: {words}: {more} in all have no row in the table; no text may hold them")
+    transformer = stored.model(folder, tree, config, family, dtype)
     record = {key: value for key, value in about.items() if key not in OURS}
-    if told.vectors or "pool" in record:
-        record["vectors"] = dump(told.vectors or Vectors.of(record))
-        record.pop("pool", None)
+    pooling = _object(folder / "1_Pooling" / "config.json", optional=True)
+    if pooling and "pool" not in record and (pool := equip.pool_of(pooling)) is not None:
+        record["pool"] = pool
     said = _object(folder / GENERATION, optional=True)
     start = (said or {}).get(START, tree.get(START))
     place = folder / ("config.json" if said is None else GENERATION)  # forced ids count where the stock classes ask
     forced = _forced(tree if said is None else said, place, config.vocab_size)
     stops = _stops(tree, said or {}, tokenizer)
     return Folder(transformer.eval(), tokenizer, stops, start if isinstance(start, int) else None, forced, record)
+
+
+def _spare(tokenizer: Tokenizer, config: ModelConfig, place: Path) -> int:
+    """Return how many tokens have no row in the table; too many are a ModelError, for another model's tokenizer."""
+    if (more := tokenizer.size - config.vocab_size) > SPARE:
+        raise ModelError(f"{place}: the tokenizer has {tokenizer.size} tokens, the model only {config.vocab_size}")
+    return max(more, 0)
 
 
 def _object(file: Path, optional: bool = False) -> dict[str, Any] | None:
@@ -191,10 +181,8 @@ def _object(file: Path, optional: bool = False) -> dict[str, Any] | None:
     return found
 
 
-def _describe(
-    folder: Path, tree: dict[str, Any], about: dict[str, Any], head: Head | None = None
-) -> tuple[ModelConfig, Family | None]:
-    """Return the config of a folder and its family; `head` is that of files of vectors.
+def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tuple[ModelConfig, Family | None]:
+    """Return the config of a folder and its family.
 
     trivium.json says more than config.json (dropout, kernel); where both say something, they must agree.
     """
@@ -215,11 +203,12 @@ def _describe(
     if own and written:
         return written, None
     try:
-        family = by_type(tree.get("model_type"))
+        family = by_config(tree)
         config = families.read(family, tree)
-        config = config if head is None else config.model_copy(update={"head": head})
     except (ModelError, ConfigError, TypeError, ValueError) as wrong:
         raise ModelError(f"{theirs}: {_line(wrong)}") from wrong
+    if strange := families.unknown(family, tree):
+        warn(f"{theirs}: {rules.listed(strange)}: not known here, and not read; {len(strange)} in all")
     if written and (found := difference(written, config)):
         name, a, b = found
         raise ModelError(f"{ours}: {name} is {a}, but config.json says {b}; delete the file that is out of date")

@@ -28,6 +28,8 @@ ACTIVATIONS = {
     "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_python_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
     "relu": "relu",
     "relu2": "relu2",
     "tanh": "tanh",
@@ -125,10 +127,10 @@ def key(name: str, default: Any, at: str, form: Form = SAME) -> Entry:
 
 
 def only(name: str, value: Any, write: bool = False) -> Entry:
-    """Return the entry of a key with one supported value; null counts as false."""
+    """Return the entry of a key with one supported value; null, 0 and what is empty count as false."""
 
     def read(theirs: Tree) -> Tree:
-        if ((found := theirs[name]) or False) != value:
+        if ((found := theirs[name]) or None) != (value or None):
             raise ModelError(f"{name}: {json.dumps(found)} is not supported, expected {json.dumps(value)}")
         return {}
 
@@ -152,6 +154,7 @@ def token(name: str, role: str, required: bool = False) -> Entry:
 
     def write(ours: Ours) -> Tree:
         index = getattr(ours.vocabulary, role, None)
+        index = None if index is not None and index >= ours.config.vocab_size else index
         return {} if index is None and required else {name: index}
 
     return Entry({name: None}, write=write)
@@ -177,3 +180,36 @@ def _divides(ours: Ours) -> Tree:
 DIVIDES = Entry({}, write=_divides)
 """No key: the class refuses heads that do not divide the width, whatever the head size."""
 TOKENS = [token(f"{role}_token_id", role) for role in ("bos", "eos", "pad")]
+
+_FILE = (
+    "architectures auto_map model_type name_or_path _name_or_path _commit_hash transformers_version tokenizer_class "
+    "torch_dtype dtype torchscript use_bfloat16 is_encoder_decoder quantization_config"
+)
+"""How the folder was saved. `quantization_config` is read with the weights."""
+_RUN = (
+    "output_attentions output_hidden_states return_dict use_return_dict use_cache attn_implementation "
+    "_attn_implementation _attn_implementation_autoset _attn_implementation_internal experts_implementation "
+    "_experts_implementation_internal chunk_size_feed_forward tie_last_hidden_states gradient_checkpointing "
+    "pretraining_tp tf_legacy_loss"
+)
+"""How a pass is run, and what it returns beside the logits."""
+_TRAINING = "finetuning_task task_specific_params problem_type id2label label2id num_labels label_names"
+"""What the model was trained for. Labels are read where the class has a head for them."""
+_GENERATION = (
+    "max_length max_new_tokens min_length min_new_tokens early_stopping max_time do_sample num_beams num_beam_groups "
+    "diversity_penalty penalty_alpha temperature top_k top_p min_p typical_p epsilon_cutoff eta_cutoff "
+    "repetition_penalty encoder_repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size "
+    "bad_words_ids force_words_ids renormalize_logits constraints forced_bos_token_id forced_eos_token_id "
+    "remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens sequence_bias "
+    "num_return_sequences output_scores output_logits return_dict_in_generate guidance_scale "
+    "decoder_start_token_id sep_token_id cls_token_id mask_token_id unk_token_id prefix"
+)
+"""How text is generated, and ids that other files say too."""
+EVERY: list[Entry] = [
+    unread(*_FILE.split(), *_RUN.split(), *_TRAINING.split(), *_GENERATION.split()),
+    only("pruned_heads", None),
+    only("per_layer_config", None),
+    only("tie_encoder_decoder", False),
+    only("cross_attention_hidden_size", None),
+]
+"""Rows of every family's table; a family's own row of the same key wins."""

@@ -9,6 +9,7 @@ from trivium.model.attention.pattern import Causal, Pattern, Window
 
 T = TypeVar("T")
 FULL, SLIDING = "full_attention", "sliding_attention"
+MOST = 10_000
 Word = Callable[[Tree, int], str]
 """The word of a layer, of their keys and its number."""
 
@@ -28,9 +29,9 @@ def tile(values: Sequence[T]) -> tuple[T, ...]:
 
 
 def depth(theirs: Tree) -> int:
-    """Return the number of layers."""
-    if type(layers := theirs["num_hidden_layers"]) is not int:
-        raise ModelError(f"num_hidden_layers: expected a whole number, found {layers!r}")
+    """Return the number of layers, if it can be one: no stock model has more than `MOST`."""
+    if type(layers := theirs["num_hidden_layers"]) is not int or not 0 < layers <= MOST:
+        raise ModelError(f"num_hidden_layers: expected a whole number from 1 to {MOST}, found {layers!r}")
     return layers
 
 

@@ -1,28 +1,38 @@
 """RoPE in config.json: one for all layers, or one for each word of `layer_types`.
 
-Transformers 5 reads `rope_parameters`, version 4 `rope_theta` and `rope_scaling`; we write both and read either.
+Transformers 5 reads `rope_parameters`, version 4 `rope_theta` and `rope_scaling`; we write both and read either, with
+the stock order: `rope_scaling` stands in place of `rope_parameters`, and what stands in the table wins over the same
+key beside it, except the original length.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from trivium.base.config import parse
+from trivium.base.config import dump, parse
 from trivium.base.errors import ModelError
 from trivium.interop.keys import Entry, Ours, Tree
 from trivium.interop.layers import FULL, Word, read_types, tile, write_types
 from trivium.model.layer.position import RoPE
-from trivium.model.layer.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
+from trivium.model.layer.scaling import Dynamic, Linear, Llama3, LongRoPE, NoScaling, Scaling, YaRN
 
 SCALINGS: dict[str, type[Scaling]] = {"default": NoScaling}
-SCALINGS |= {kind.kind: kind for kind in (Linear, Dynamic, YaRN, Llama3)}
+SCALINGS |= {kind.kind: kind for kind in (Linear, Dynamic, YaRN, Llama3, LongRoPE)}
 """Their rope_type -> our kind."""
+OLD, NEW, FRACTION, ORIGINAL = (
+    "rope_scaling",
+    "rope_parameters",
+    "partial_rotary_factor",
+    "original_max_position_embeddings",
+)
 RENAMED = {
     "low_frequency_factor": "low_freq_factor",
     "high_frequency_factor": "high_freq_factor",
-    "original_context": "original_max_position_embeddings",
+    "original_context": ORIGINAL,
 }
 """Our fields that they call otherwise."""
-REQUIRED = {"factor", "low_freq_factor", "high_freq_factor"}
+REQUIRED = {"factor", "low_freq_factor", "high_freq_factor", "short_factor", "long_factor"}
+KEYS = ("rope_theta", OLD, NEW, FRACTION)
 
 
 def _fields(kind: type[Scaling]) -> dict[str, str]:
@@ -31,34 +41,64 @@ def _fields(kind: type[Scaling]) -> dict[str, str]:
     return names | {"original_context": ""} if kind is Dynamic else names
 
 
-KNOWN = {name for kind in SCALINGS.values() for name in _fields(kind).values()}
-
-
 def read_rope(config: Mapping[str, Any], theta: float = 10000.0, partial: bool = False) -> RoPE:
-    """Return the RoPE of either spelling.
+    """Return the RoPE of all layers, of either spelling.
 
     `theta` is the base that the stock class takes if none is given, `partial` whether it can turn a part of each
     head. A ModelError names the setting that we do not support.
     """
-    table = {**(config.get("rope_parameters") or {}), **(config.get("rope_scaling") or {})}
-    table = {"rope_theta": config.get("rope_theta"), **table}
-    fraction = table.pop("partial_rotary_factor", config.get("partial_rotary_factor"))
-    if fraction not in (None, 1) and not partial:
-        raise ModelError(f"partial_rotary_factor: {fraction} is not supported here, expected 1.0")
-    base, old, new = table.pop("rope_theta"), table.pop("type", None), table.pop("rope_type", None)
-    if (name := new or old or "default") not in SCALINGS:
-        raise ModelError(f"rope_parameters: rope_type {name!r} is not supported; known: {', '.join(SCALINGS)}")
-    if strange := [key for key in table if key not in KNOWN]:
-        raise ModelError(f"rope_parameters: {strange[0]} is not supported")
+    place = OLD if config.get(OLD) else NEW
+    table = _table(config.get(place), place)
+    if nested := [name for name, value in table.items() if isinstance(value, dict)]:
+        raise ModelError(f"{place}: {nested[0]}: expected one RoPE for all layers")
+    beside = {name: config[name] for name in ("rope_theta", FRACTION) if config.get(name) is not None}
+    if config.get(ORIGINAL) is not None:
+        table[ORIGINAL] = config[ORIGINAL]
+    found = _rope({"rope_theta": theta, **beside, **table}, place, config.get("max_position_embeddings"), partial)
+    heads, size = config.get("num_attention_heads"), config.get("head_dim")
+    if size is None and type(heads) is type(width := config.get("hidden_size")) is int and heads > 0:
+        size = width // heads
+    if type(size) is int and int(size * found.fraction) % 2:
+        raise ModelError(f"head_dim: RoPE turns pairs, and {int(size * found.fraction)} numbers of each head are odd")
+    return found
+
+
+def _table(found: Any, place: str) -> Tree:
+    """Return what a key of config.json holds, without nulls."""
+    if not isinstance(found, dict | None):
+        raise ModelError(f"{place}: expected an object, found {found!r:.80}")
+    return {name: value for name, value in (found or {}).items() if value is not None}
+
+
+def _rope(table: Tree, place: str, context: Any, partial: bool) -> RoPE:
+    """Return the RoPE of one table, which stands at `place`."""
+    fraction = table.get(FRACTION, 1.0)
+    if fraction != 1 and not partial:
+        raise ModelError(f"{FRACTION}: {fraction} is not supported here, expected 1.0")
+    base = table["rope_theta"]
+    if type(base) not in (int, float) or not 1 < base < math.inf:
+        raise ModelError(f"rope_theta: expected a number above 1, found {base!r:.80}")
+    name = table.get("rope_type", table.get("type", "default"))
+    if name not in SCALINGS:
+        raise ModelError(f"{place}: rope_type {name!r} is not supported; known: {', '.join(SCALINGS)}")
     kind, fields = SCALINGS[name], _fields(SCALINGS[name])
     scaling = {ours: table.get(theirs) for ours, theirs in fields.items()}
     if "original_context" in scaling:
-        scaling["original_context"] = scaling["original_context"] or config.get("max_position_embeddings")
+        scaling["original_context"] = scaling["original_context"] or context
+    if (kind is LongRoPE or (kind is YaRN and ORIGINAL in table)) and scaling["original_context"]:
+        scaling["factor"] = scaling["factor"] or context / scaling["original_context"]
+    if kind is YaRN and scaling["attention_factor"] is None and table.get("mscale") and table.get("mscale_all_dim"):
+        scaling["attention_factor"] = _mscale(table, "mscale") / _mscale(table, "mscale_all_dim")
     if missing := [fields[ours] for ours, value in scaling.items() if value is None and fields[ours] in REQUIRED]:
-        raise ModelError(f"rope_parameters: {name} needs {missing[0]}, which is not given")
+        raise ModelError(f"{place}: {name} needs {missing[0]}, which is not given")
     given = {ours: value for ours, value in scaling.items() if value is not None}
-    tree = {"theta": base or theta, "fraction": fraction or 1.0, "scaling": {"kind": kind.kind, **given}}
-    return parse(RoPE, tree, "rope_parameters")
+    tree = {"theta": base, "fraction": fraction, "scaling": {"kind": kind.kind, **given}}
+    return parse(RoPE, tree, place)
+
+
+def _mscale(table: Tree, name: str) -> float:
+    """Return the factor of sines and cosines that DeepSeek's YaRN has for a key."""
+    return float(0.1 * table[name] * math.log(table["factor"]) + 1.0)
 
 
 def write_rope(rope: RoPE) -> Tree:
@@ -66,12 +106,12 @@ def write_rope(rope: RoPE) -> Tree:
     name = next((name for name, kind in SCALINGS.items() if type(rope.scaling) is kind), None)
     if name is None:
         raise ModelError(f"position.scaling: {rope.scaling.kind} has no name in config.json")
-    values = {theirs: getattr(rope.scaling, ours) for ours, theirs in _fields(SCALINGS[name]).items() if theirs}
+    values = {theirs: dump(getattr(rope.scaling, ours)) for ours, theirs in _fields(SCALINGS[name]).items() if theirs}
     table = {"rope_type": name, **{theirs: value for theirs, value in values.items() if value is not None}}
     return {
         "rope_theta": rope.theta,
-        "rope_scaling": None if name == "default" else table,
-        "rope_parameters": {"rope_theta": rope.theta, **table},
+        OLD: None if name == "default" else table,
+        NEW: {"rope_theta": rope.theta, **table},
     }
 
 
@@ -87,27 +127,29 @@ def rope(theta: float = 10000.0, partial: bool = False) -> Entry:
             tree["rope_parameters"]["partial_rotary_factor"] = tree["partial_rotary_factor"] = found.fraction
         return tree
 
-    keys = ("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor")
-    return Entry(dict.fromkeys(keys), lambda theirs: {"*.position": [read_rope(theirs, theta, partial)]}, write)
+    return Entry(
+        dict.fromkeys([*KEYS, ORIGINAL]), lambda theirs: {"*.position": [read_rope(theirs, theta, partial)]}, write
+    )
 
 
-def rope_by_type(word: Word, old: Mapping[str, tuple[str, float]], scaled: bool = False) -> Entry:
+def rope_by_type(word: Word, old: Mapping[str, tuple[str, float]], scaled: Collection[str] = ()) -> Entry:
     """Return the entry of a RoPE for each word of `layer_types`.
 
-    `old` is for each word the key of its base in version 4, and the default base; `scaled` says whether
-    `rope_scaling` of version 4 is that of the full layers.
+    `old` is for each word the key of its base in version 4, and the default base; `scaled` are the words of the
+    layers that `rope_scaling` of version 4 is for.
     """
 
     def read(theirs: Tree) -> Tree:
+        tables, more = _table(theirs[NEW], NEW), _table(theirs[OLD], OLD)
+        if "type" in more and "rope_type" not in more:
+            raise ModelError(f"{OLD}: type {more['type']!r}: versions 4 and 5 disagree on it here; write rope_type")
         ropes = {}
         for name, (key, theta) in old.items():
-            table = {
-                "rope_theta": theirs[key],
-                "rope_parameters": (theirs["rope_parameters"] or {}).get(name),
-                "rope_scaling": theirs["rope_scaling"] if scaled and name == FULL else None,
-                "max_position_embeddings": theirs["max_position_embeddings"],
-            }
-            ropes[name] = read_rope(table, theta)
+            base = theta if theirs[key] is None else theirs[key]
+            table = _table(tables.get(name), f"{NEW}: {name}") | (more if name in scaled else {})
+            table.pop("truncate", None)  # the stock classes look for it beside the tables
+            place = OLD if more and name in scaled else f"{NEW}: {name}"
+            ropes[name] = _rope({"rope_theta": base, **table}, place, theirs["max_position_embeddings"], False)
         return {"*.position": tile([ropes[name] for name in read_types(theirs, word)])}
 
     def write(ours: Ours) -> Tree:
@@ -116,9 +158,9 @@ def rope_by_type(word: Word, old: Mapping[str, tuple[str, float]], scaled: bool 
         ropes |= {name: position for name, position in layers[::-1] if isinstance(position, RoPE)}
         said = {name: write_rope(found) for name, found in ropes.items()}
         return {
-            "rope_parameters": {name: tree["rope_parameters"] for name, tree in said.items()},
+            NEW: {name: tree[NEW] for name, tree in said.items()},
             **{key: ropes[name].theta for name, (key, _) in old.items()},
-            **({"rope_scaling": said[FULL]["rope_scaling"]} if scaled else {}),
+            **({OLD: said[FULL][OLD]} if scaled == {FULL} else {}),
         }
 
-    return Entry(dict.fromkeys(["rope_parameters", "rope_scaling", *(key for key, _ in old.values())]), read, write)
+    return Entry(dict.fromkeys([NEW, OLD, *(key for key, _ in old.values())]), read, write)

@@ -10,13 +10,14 @@ a file or a config.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from trivium.base.errors import ModelError
+from trivium.base.log import warn
 from trivium.model.weights import State
 
 
@@ -31,6 +32,8 @@ class Rule:
     row: bool = False
     optional: bool = False
     """Whether a file may leave it out; it is then zeros."""
+    instead: str = ""
+    """Their weight of which it is a copy where a file leaves it out."""
 
     @property
     def parts(self) -> list[str]:
@@ -64,10 +67,11 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """`theirs` is a table that we compute: `value`."""
+    """`theirs` is a table that we compute: `value`, of this shape."""
 
     theirs: str
-    value: Tensor
+    shape: tuple[int, ...]
+    value: Callable[[], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Drop:
     """Keys that match this pattern as a whole are not read."""
 
     theirs: str
+    head: bool = False
+    """Whether they are weights of a head, of which a line tells."""
 
 
 Table = Sequence[Rule | Copy | Given | Drop]
@@ -105,35 +111,68 @@ def linear(ours: str, theirs: str, bias: bool = True, transpose: bool = False) -
     return [*rules, Rule(biases, f"{theirs}.bias")] if bias else rules
 
 
-def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequence[int]]) -> State:
-    """Return each weight of `shapes` (our names) from the `state` of a file (their names); errors name the weight."""
+def fit(stored: Mapping[str, Sequence[int]], table: Table, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Raise a ModelError unless a file with weights of these shapes (their names) has every one of `shapes` (ours)."""
+    stored = {_new(key): shape for key, shape in stored.items()}
     rules = [entry for entry in table if isinstance(entry, Rule)]
-    state = {OLD.sub(lambda old: NEW[old[0]], key): tensor for key, tensor in state.items()}
+    needed = [rule.theirs for rule in rules if not rule.optional and rule.instead not in stored]
+    _complain("missing", [name for name in needed if name not in stored])
+    for rule in rules:
+        expected = list(rule.join([torch.empty(tuple(shapes[part]), device="meta") for part in rule.parts]).shape)
+        if (found := stored.get(rule.theirs)) is not None and list(found) != expected:
+            raise ModelError(f"{rule.theirs}: expected the shape {expected} of config.json, found {list(found)}")
+    for entry in table:
+        found = stored.get(entry.theirs) if isinstance(entry, Given) else None
+        if isinstance(entry, Given) and found is not None and tuple(found) != entry.shape:
+            raise ModelError(f"{entry.theirs}: expected the shape {[*entry.shape]} of config.json, found {list(found)}")
+
+
+def to_ours(state: Mapping[str, Tensor], table: Table, shapes: Mapping[str, Sequence[int]]) -> State:
+    """Return each weight of `shapes` (our names) from the `state` of a file (their names); errors name the weight.
+
+    One line tells of weights that a head has and we do not read, and of those that a file leaves out.
+    """
+    rules = [entry for entry in table if isinstance(entry, Rule)]
+    state = {_new(key): tensor for key, tensor in state.items()}
+    fit({key: tensor.shape for key, tensor in state.items()}, table, shapes)
     left = dict(state)
-    _complain("missing", [rule.theirs for rule in rules if rule.theirs not in state and not rule.optional])
     ours: State = {}
     for rule in rules:
-        if rule.theirs not in state:
+        tensor = left.pop(rule.theirs, None)
+        if tensor is None and rule.optional:
             ours.update({part: torch.zeros(tuple(shapes[part])) for part in rule.parts})
             continue
-        tensor = left.pop(rule.theirs)
-        wanted = [shapes[part] for part in rule.parts]
-        expected = list(rule.join([torch.empty(tuple(shape), device="meta") for shape in wanted]).shape)
-        if list(tensor.shape) != expected:
-            raise ModelError(f"{rule.theirs}: expected the shape {expected} of config.json, found {list(tensor.shape)}")
-        ours.update(zip(rule.parts, rule.split(tensor, wanted), strict=True))
+        if tensor is None:
+            warn(f"{rule.theirs} is not in the file; it begins as a copy of {rule.instead}")
+            tensor = state[rule.instead].clone()
+        ours.update(zip(rule.parts, rule.split(tensor, [shapes[part] for part in rule.parts]), strict=True))
+    heads: list[str] = []
     for entry in table:
         if isinstance(entry, Copy) and (copy := left.pop(entry.theirs, None)) is not None:
             if copy.shape != state[entry.of].shape or not torch.equal(copy, state[entry.of]):
                 raise ModelError(f"{entry.theirs}: expected the numbers of {entry.of}, to which config.json ties it")
         elif isinstance(entry, Given) and (stored := left.pop(entry.theirs, None)) is not None:
-            if stored.shape != entry.value.shape or not torch.allclose(stored.float(), entry.value, atol=GIVEN):
+            if not torch.allclose(stored.float(), entry.value(), atol=GIVEN):
                 raise ModelError(f"{entry.theirs}: expected the numbers that config.json says, found others")
         elif isinstance(entry, Drop):
-            left = {key: value for key, value in left.items() if not re.fullmatch(entry.theirs, key)}
+            dropped = [key for key in left if re.fullmatch(entry.theirs, key)]
+            left = {key: value for key, value in left.items() if key not in dropped}
+            heads += dropped if entry.head else []
+    if heads:
+        warn(f"{listed(heads)}: weights of heads that are not loaded, {len(heads)} in all")
     _complain("unexpected", left)
     _complain("no rule gives", [key for key in shapes if key not in ours])
     return ours
+
+
+def _new(key: str) -> str:
+    """Return today's name of a weight."""
+    return OLD.sub(lambda old: NEW[old[0]], key)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of several, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def to_theirs(state: Mapping[str, Tensor], table: Table) -> State:
@@ -142,12 +181,10 @@ def to_theirs(state: Mapping[str, Tensor], table: Table) -> State:
     taken = [part for rule in rules for part in rule.parts]
     _complain("missing", [part for part in taken if part not in state])
     _complain("no rule takes", sorted(set(state) - set(taken)))
-    given = {entry.theirs: entry.value for entry in table if isinstance(entry, Given)}
+    given = {entry.theirs: entry.value() for entry in table if isinstance(entry, Given)}
     return {rule.theirs: rule.join([state[part] for part in rule.parts]) for rule in rules} | given
 
 
 def _complain(what: str, keys: Iterable[str]) -> None:
-    keys = list(keys)
-    if keys:
-        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-        raise ModelError(f"{what} weights: {', '.join(keys[:3])}{more}")
+    if keys := list(keys):
+        raise ModelError(f"{what} weights: {listed(keys)}")

@@ -1,7 +1,10 @@
 """Tensors in safetensors files, single or sharded. Knows files alone; nothing here unpickles."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,14 +16,17 @@ from trivium.model.weights import State
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD_BYTES = 5_000_000_000
+PICKLED = (
+    "pickled weights are never read, they can run code; these two lines of Python convert what you trust: "
+    "import torch, safetensors.torch; safetensors.torch.save_file({{k: v.clone().contiguous() for k, v in "
+    "torch.load({file!r}, weights_only=True).items()}}, {new!r}, {{'format': 'pt'}})"
+)
 
 
 def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> State:
     """Read every tensor of a folder, floating ones as `dtype` (None: as stored)."""
     state: State = {}
-    for file in _files(folder):
-        if not file.is_file():
-            raise ModelError(f"{file}: no such file, but {INDEX} names it")
+    for file in _present(folder):
         state |= read_file(file, dtype)
     return state
 
@@ -28,14 +34,36 @@ def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> State:
 def read_file(file: Path, dtype: torch.dtype | None = None) -> State:
     """Read every tensor of a file, floating ones as `dtype` (None: as stored)."""
     state: State = {}
+    with _opened(file) as handle:
+        for key in handle.keys():  # noqa: SIM118  (not a dict)
+            tensor = handle.get_tensor(key)
+            state[key] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+    return state
+
+
+def shapes(folder: Path) -> dict[str, list[int]]:
+    """Return the shape of every tensor of a folder; reads the heads of the files alone."""
+    found: dict[str, list[int]] = {}
+    for file in _present(folder):
+        with _opened(file) as handle:
+            found |= {key: handle.get_slice(key).get_shape() for key in handle.keys()}  # noqa: SIM118  (not a dict)
+    return found
+
+
+def _present(folder: Path) -> list[Path]:
+    found = _files(folder)
+    if absent := [file for file in found if not file.is_file()]:
+        raise ModelError(f"{absent[0]}: no such file, but {INDEX} names it")
+    return found
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     try:
         with safe_open(file, framework="pt") as handle:
-            for key in handle.keys():  # noqa: SIM118  (not a dict)
-                tensor = handle.get_tensor(key)
-                state[key] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+            yield handle
     except (SafetensorError, OSError) as broken:
         raise ModelError(f"{file}: not a whole safetensors file: {broken}; download or save it again") from broken
-    return state
 
 
 def _files(folder: Path) -> list[Path]:
@@ -52,7 +80,7 @@ def _files(folder: Path) -> list[Path]:
         return [folder / SINGLE]
     pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
     if pickled:
-        raise ModelError(f"{pickled[0]}: pickled weights are never read, they can run code; convert to {SINGLE}")
+        raise ModelError(f"{pickled[0]}: {PICKLED.format(file=str(pickled[0]), new=str(folder / SINGLE))}")
     raise ModelError(f"{folder / SINGLE}: no such file, and no {INDEX} either")
 
 

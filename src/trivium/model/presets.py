@@ -41,6 +41,9 @@ PRESETS["llama3"] = tree("llama", vocab_size=128256, context=131072, decoder=LLA
 WINDOW = {"kind": "window", "size": 4096}
 PRESETS["mistral"] = tree("llama", context=32768, decoder={"pattern": [WINDOW]})
 
+# Ministral: Mistral whose layers have a window or none, three to one.
+PRESETS["ministral"] = tree("mistral", context=131072, decoder={"pattern": ["causal"] + [WINDOW] * 3})
+
 # Qwen2 and 2.5: LLaMA with biases on queries, keys and values (Yang et al. 2024, arXiv:2407.10671).
 QWEN2 = {"position": [rope(1e6)], "bias": True, "output_bias": False}
 PRESETS["qwen2"] = tree("llama", vocab_size=151936, context=32768, tie=True, decoder=QWEN2)
@@ -93,6 +96,10 @@ EPS = {"norm": {"eps": 1e-5}}
 ROBERTA = {**EPS, "position": [{"kind": "learned", "offset": 1}]}
 PRESETS["roberta"] = tree("bert", vocab_size=50265, embed={"types": 1, **EPS}, encoder=ROBERTA, head=EPS)
 
+# XLM-RoBERTa and CamemBERT: RoBERTa under other names (arXiv:1911.02116, arXiv:1911.03894).
+PRESETS["xlm-roberta"] = tree("roberta", vocab_size=250002)
+PRESETS["camembert"] = tree("roberta", vocab_size=32005)
+
 # DistilBERT: BERT without token types (Sanh et al. 2019, arXiv:1910.01108).
 PRESETS["distilbert"] = tree("bert", embed={"types": 0})
 
@@ -121,6 +128,9 @@ PRESETS["t5"] |= {
 # T5 v1.1 and FLAN-T5: GEGLU and a head of its own (Shazeer 2020, arXiv:2002.05202).
 GATED = {"ffn": {"kind": "glu", "activation": "gelu_tanh"}}
 PRESETS["t5-v1.1"] = tree("t5", tie=False, encoder=GATED, decoder=GATED, head={"scale": False})
+
+# mT5: T5 v1.1 of many languages (Xue et al. 2021, arXiv:2010.11934).
+PRESETS["mt5"] = tree("t5-v1.1", vocab_size=250112)
 
 # BART: post-LayerNorm, learned positions, GELU, tied (Lewis et al. 2019, arXiv:1910.13461).
 BART = tree(norm="layer", ffn="mlp", position=[{"kind": "learned", "offset": 2}], residual="post", bias=True)

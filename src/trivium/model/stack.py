@@ -69,6 +69,8 @@ class StackConfig(Config):
     """How queries and keys are normalised, head by head."""
     score_scale: float | None = Field(None, gt=0)
     """The factor of attention scores; None is head_size ** -0.5."""
+    score_decay: bool = False
+    """Whether layer n, from 1, divides its scores by n (GPT-2's `scale_attn_by_inverse_layer_idx`)."""
     softcap: float | None = Field(None, gt=0)
     """The limit of attention scores: softcap * tanh(score / softcap)."""
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -112,7 +114,7 @@ class Stack(nn.Module):
         attention = config.attention(hidden_size, kernel)
         self.blocks = nn.ModuleList(
             Block(
-                Attention(attention, layer),
+                Attention(attention.replace(scale=attention.scale / (layer + 1 if config.score_decay else 1)), layer),
                 Attention(attention.replace(norm=NoNorm()), layer) if cross else None,
                 config.ffn.build(hidden_size),
                 config.residual.build(config.norm, hidden_size, 3 if cross else 2, layer, config.dropout),

@@ -78,6 +78,19 @@ def empty(config: ModelConfig) -> Transformer:
         hook.remove()
 
 
+def hollow(config: ModelConfig) -> dict[str, torch.Size]:
+    """Return the shape of each weight that a model of this config has; nothing has memory.
+
+    A ModelError tells of sizes of which no tensor can be made.
+    """
+    try:
+        with torch.device("meta"):
+            return {name: tensor.shape for name, (tensor, _) in slots(Transformer(config)).items()}
+    except (RuntimeError, TypeError, OverflowError) as wrong:
+        sizes = f"vocab_size {config.vocab_size}, hidden_size {config.hidden_size}, context {config.context}"
+        raise ModelError(f"no model has such sizes: {sizes}") from wrong
+
+
 def resize(model: Transformer, vocab_size: int, known: int | None = None) -> Transformer:
     """Return the model with `vocab_size` tokens; the rows from `known` on (default: the new rows) are the mean.
 

@@ -58,12 +58,11 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
     """
     tokenizer = model.tokenizer
     longer = extend(tokenizer, recipe.tokens)
-    if longer.size > tokenizer.size:
+    known = min(tokenizer.size, model.config.vocab_size)
+    if longer.size > known:
         size = max(longer.size, model.config.vocab_size)
-        model.transformer = resize(model.transformer, size, tokenizer.size).eval()
-        say(
-            f"added {longer.size - tokenizer.size} tokens: {longer.size:,} in all, {size:,} rows in the embedding table"
-        )
+        model.transformer = resize(model.transformer, size, known).eval()
+        say(f"added {longer.size - known} tokens: {longer.size:,} in all, {size:,} rows in the embedding table")
     template = recipe.template
     if template is None and isinstance(recipe.objective, Instruct) and longer.chat_template is None:
         marked = all(name in longer for name in Markers.needs)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trivium.model.layer.position import RoPE
-from trivium.model.layer.scaling import Dynamic, Linear, Llama3, NoScaling, Scaling, YaRN
+from trivium.model.layer.scaling import Dynamic, Linear, Llama3, LongRoPE, NoScaling, Scaling, YaRN
 
 CASES = {
     "none": (NoScaling(), {"rope_type": "default"}),
@@ -26,6 +26,13 @@ CASES = {
         Llama3(factor=4.0, original_context=64),
         {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0},
     ),
+}
+SHORT, LONG = tuple(1 + i / 20 for i in range(24)), tuple(2 + i / 5 for i in range(24))
+LONGROPE = {"rope_type": "longrope", "short_factor": [*SHORT], "long_factor": [*LONG]}
+LENGTHS = {"factor": 8.0, "original_context": 64, "short_factor": SHORT, "long_factor": LONG}
+CASES |= {
+    "longrope": (LongRoPE(**LENGTHS), {**LONGROPE, "factor": 8.0}),
+    "longrope-set": (LongRoPE(**LENGTHS, attention_factor=1.7), {**LONGROPE, "factor": 8.0, "attention_factor": 1.7}),
 }
 
 

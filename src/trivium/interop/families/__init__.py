@@ -18,13 +18,13 @@ from trivium.interop.keys import Tree, resolve
 from trivium.interop.rules import Drop, Table
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Hidden
-from trivium.model.layer.score import LabelHead, SentenceEmbedding
+from trivium.model.layer.score import LabelHead
 
 NEAREST = {
     "albert": "bert",
     "deberta-v2": "bert",
     "electra": "bert",
-    "xlm-roberta": "roberta",
+    "xlm-roberta-xl": "roberta",
     "gemma": "gemma2",
     "gemma3": "gemma3_text",
     "mixtral": "mistral",
@@ -34,7 +34,6 @@ NEAREST = {
     "qwen2_moe": "qwen2",
     "qwen3_moe": "qwen3",
     "gpt_neox": "gpt2",
-    "mt5": "t5",
     "umt5": "t5",
     "t5gemma": "t5",
     "m2m_100": "mbart",
@@ -58,15 +57,27 @@ def families() -> dict[str, Family]:
 def by_type(model_type: Any) -> Family:
     """Return the family of a config.json's `model_type`, or raise a ModelError that names what is supported."""
     known = families()
-    if model_type not in known:
-        near = f"; the nearest is {NEAREST[model_type]}" if model_type in NEAREST else ""
+    if not isinstance(model_type, str) or model_type not in known:
+        near = f"; the nearest is {NEAREST[model_type]}" if str(model_type) in NEAREST else ""
         raise ModelError(f"model_type {model_type!r} is not supported{near}; known: {', '.join(sorted(known))}")
     return known[model_type]
+
+
+def by_config(tree: Mapping[str, Any]) -> Family:
+    """Return the family of a config.json; as in the stock library, Mistral with `layer_types` is Ministral."""
+    name = tree.get("model_type")
+    return by_type("ministral" if name == "mistral" and "layer_types" in tree else name)
 
 
 def read(family: Family, config: Mapping[str, Any]) -> ModelConfig:
     """Return our config of a config.json, with the head of a task if it has one."""
     return heads.read(config, family, family.read(config))
+
+
+def unknown(family: Family, config: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a config.json that neither our tables nor the stock class know."""
+    entries = [*family.entries, *heads.entries(family)]
+    return sorted(config.keys() - family.aliases.keys() - {name for entry in entries for name in entry.defaults})
 
 
 def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) -> Tree:
@@ -79,9 +90,9 @@ def rules(family: Family, config: ModelConfig) -> Table:
     """Return the name of each weight, whatever the head."""
     if isinstance(config.head, LabelHead):
         return heads.rules(family.body(config), family, config)
-    if isinstance(config.head, Hidden | SentenceEmbedding):  # a file may still carry the head
+    if isinstance(config.head, Hidden):  # a file may still carry the head
         full = family.read(family.write(config, None) | {"architectures": []})
-        return [*family.body(config), *(Drop(re.escape(entry.theirs)) for entry in family.head(full))]
+        return [*family.body(config), *(Drop(re.escape(entry.theirs), head=True) for entry in family.head(full))]
     return [*family.body(config), *family.head(config)]
 
 
@@ -91,7 +102,7 @@ def stock(config: ModelConfig, vocabulary: Vocabulary | None = None) -> tuple[Fa
     With a `vocabulary`, its special tokens must suit the class too.
     """
     reasons: dict[str, str] = {}
-    for family in sorted(families().values(), key=lambda family: family.model_type != config.preset):
+    for family in sorted(families().values(), key=lambda family: (family.model_type != config.preset, family.twin)):
         if (reason := obstacle(family, config, vocabulary)) is None:
             return family, {}
         reasons[family.architecture] = reason

@@ -206,7 +206,7 @@ class Bucket(Position, kind="bucket"):
 
     num_buckets: int = Field(32, ge=4)
     """The number of classes of distances."""
-    max_distance: int = Field(128, gt=1)
+    max_distance: int = Field(128, gt=1, le=2**20)
     """Distances from here on share a bucket."""
     bidirectional: bool = False
     """Whether distances to both sides differ."""

@@ -1,7 +1,8 @@
 """Scaling of RoPE's frequencies for contexts longer than those of training.
 
 A frequency is the angle by which one position rotates a pair of dimensions.
-Linear: Chen et al. 2023 (arXiv:2306.15595). NTK and YaRN: Peng et al. 2023 (arXiv:2309.00071).
+Linear: Chen et al. 2023 (arXiv:2306.15595). NTK and YaRN: Peng et al. 2023 (arXiv:2309.00071). LongRoPE: Ding et al.
+2024 (arXiv:2402.13753).
 """
 
 import math
@@ -11,7 +12,8 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from trivium.base.config import Choice
+from trivium.base.config import Choice, Seq
+from trivium.base.errors import ModelError
 
 
 class Scaling(Choice):
@@ -114,3 +116,32 @@ class Llama3(Scaling, kind="llama3"):
         low, high = self.low_frequency_factor, self.high_frequency_factor
         kept = ((turns - low) / (high - low)).clamp(0, 1)
         return (1 - kept) * frequency / self.factor + kept * frequency
+
+
+class LongRoPE(Scaling, kind="longrope"):
+    """Divide each pair's frequency by its own number: of `long_factor` in a pass beyond `original_context`.
+
+    In a shorter pass it is that of `short_factor`; both have one number for each pair of the rotated width.
+    `attention_factor` None is sqrt(1 + ln(factor) / ln(original_context)), or 1 where `factor` is at most 1. Beyond
+    that length a KV cache holds keys at the frequencies of their own step.
+    """
+
+    factor: float = Field(1.0, gt=0)
+    original_context: int = Field(4096, gt=1)
+    short_factor: Seq[float] = (1.0,)
+    long_factor: Seq[float] = (1.0,)
+    attention_factor: float | None = Field(None, gt=0)
+
+    def adapt(self, frequency: Float[Tensor, " R/2"], positions: Int[Tensor, "B T"]) -> Float[Tensor, " R/2"]:
+        short, long = (self._factors(factor, frequency) for factor in (self.short_factor, self.long_factor))
+        return frequency / torch.where(positions.max() < self.original_context, short, long)
+
+    def _factors(self, factors: tuple[float, ...], frequency: Float[Tensor, " R/2"]) -> Float[Tensor, " R/2"]:
+        if len(factors) not in (1, len(frequency)):
+            raise ModelError(f"longrope: expected {len(frequency)} factors, one for each pair, found {len(factors)}")
+        return torch.tensor(factors, device=frequency.device)
+
+    @property
+    def magnitude(self) -> float:
+        plain = 1.0 if self.factor <= 1 else math.sqrt(1 + math.log(self.factor) / math.log(self.original_context))
+        return self.attention_factor or plain

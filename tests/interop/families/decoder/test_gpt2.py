@@ -26,7 +26,14 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
     assert reason_against("gpt2", changes) == reason
 
 
-@pytest.mark.parametrize("key", ["add_cross_attention", "scale_attn_by_inverse_layer_idx"])
+def test_second_names_of_keys_win_as_in_stock_and_are_named() -> None:
+    config = gpt2.read({"n_head": 12, "num_attention_heads": 8, "hidden_size": 64, "n_embd": 32})
+    assert (config.decoder.heads, config.hidden_size) == (8, 64)
+    with pytest.raises(ModelError, match=r"^num_attention_heads: "):
+        gpt2.read({"n_head": 12, "num_attention_heads": "8"})
+
+
+@pytest.mark.parametrize("key", ["add_cross_attention", "tie_encoder_decoder"])
 def test_a_stock_setting_that_we_do_not_have_is_named(key: str) -> None:
     with pytest.raises(ModelError, match=f"{key}: true is not supported"):
         gpt2.read({key: True})

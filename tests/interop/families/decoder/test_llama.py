@@ -36,7 +36,7 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
     ("changes", "message"),
     [
         ({"hidden_act": "xielu"}, "hidden_act: 'xielu' is not supported"),
-        ({"rope_scaling": {"rope_type": "longrope"}}, "rope_type 'longrope' is not supported"),
+        ({"rope_scaling": {"rope_type": "ntk"}}, "rope_type 'ntk' is not supported"),
         ({"partial_rotary_factor": 0.5}, "partial_rotary_factor: 0.5"),
     ],
 )

@@ -34,5 +34,5 @@ def test_what_either_side_has_not_is_named() -> None:
     small = {"layers": 2, "hidden_size": 32, "heads": 2, "vocab_size": 64}
     config = trivium.build("smollm3", **small, qk_norm="rms").config
     assert obstacle(smollm3, config) == "decoder.qk_norm: rms, SmolLM3ForCausalLM has none"
-    with pytest.raises(ModelError, match="rope_type 'longrope' is not supported"):
-        smollm3.read({"rope_parameters": {"rope_type": "longrope"}})
+    with pytest.raises(ModelError, match="rope_type 'ntk' is not supported"):
+        smollm3.read({"rope_parameters": {"rope_type": "ntk"}})

@@ -33,8 +33,11 @@ def test_a_choice_that_the_stock_class_has_not_is_named(changes: dict, reason: s
 
 
 def test_a_stock_setting_that_we_do_not_have_is_named() -> None:
-    with pytest.raises(ModelError, match="rope_type 'longrope' is not supported"):
-        modernbert.read({"rope_parameters": {"full_attention": {"rope_type": "longrope"}}})
+    with pytest.raises(ModelError, match="rope_type 'ntk' is not supported"):
+        modernbert.read({"rope_parameters": {"full_attention": {"rope_type": "ntk"}}})
+
+    with pytest.raises(ModelError, match=r"rope_scaling: type 'linear': versions 4 and 5 disagree"):
+        modernbert.read({"rope_scaling": {"type": "linear", "factor": 2.0}})
 
 
 def test_old_and_new_spelling_of_layers_and_rope_are_one() -> None:

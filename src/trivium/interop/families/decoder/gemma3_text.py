@@ -25,6 +25,6 @@ FAMILY = heir(
     vocab_size=262208,
     max_position_embeddings=131072,
     rms_norm_eps=QK_EPS,
-    rope=rope_by_type(word, {FULL: ("rope_theta", 1e6), SLIDING: ("rope_local_base_freq", 1e4)}, scaled=True),
+    rope=rope_by_type(word, {FULL: ("rope_theta", 1e6), SLIDING: ("rope_local_base_freq", 1e4)}, scaled={FULL}),
     **SIZES,
 )

@@ -19,7 +19,7 @@ KEYS = [
     key("layer_norm_epsilon", 1e-5, "*.norm.eps"),
     key("tie_word_embeddings", True, "tie"),
     key("scale_attn_weights", True, "*.score_scale", SCALED),
-    only("scale_attn_by_inverse_layer_idx", False),
+    key("scale_attn_by_inverse_layer_idx", False, "*.score_decay"),
     only("add_cross_attention", False),
     std("initializer_range"),
     told(n_ctx=lambda ours: ours.config.context, embd_pdrop=lambda ours: ours.get("*.dropout")),
@@ -31,6 +31,8 @@ KEYS = [
 ]
 
 
+ALIASES = {"hidden_size": "n_embd", "max_position_embeddings": "n_positions", "num_attention_heads": "n_head"}
+ALIASES |= {"num_hidden_layers": "n_layer"}
 NORMS = {"residual.norms.0": "ln_1", "residual.norms.1": "ln_2"}
 MATRICES = {
     "attention.q attention.k attention.v": "attn.c_attn",
@@ -56,4 +58,4 @@ def head(config: ModelConfig) -> Table:
     return [Copy("lm_head.weight", "transformer.wte.weight") if config.tie else Rule("head.weight", "lm_head.weight")]
 
 
-FAMILY = Family("GPT2LMHeadModel", "gpt2", "transformer.", KEYS, body, head)
+FAMILY = Family("GPT2LMHeadModel", "gpt2", "transformer.", KEYS, body, head, aliases=ALIASES)

@@ -53,7 +53,8 @@ def body(
         *(Rule(f"{table}.weight", f"{root}.embeddings.{word}_embeddings.weight") for table, word in tables.items()),
         *linear("inputs.encoder.norm", f"{root}.embeddings.LayerNorm"),
         *layers(config.stacks["encoder"].layers, "encoder.blocks", f"{root}.{blocks}", parts),
-        Drop(rf"{root}\.pooler\.dense\.(weight|bias)|{root}\.embeddings\.position_ids|cls\.seq_relationship\..*"),
+        Drop(rf"{root}\.pooler\.dense\.(weight|bias)|cls\.seq_relationship\..*", head=True),
+        Drop(rf"{root}\.embeddings\.position_ids"),
     ]
 
 

@@ -28,7 +28,8 @@ LAYER = {
     "ffn.down": "ffn.lin2",
     "residual.norms.1": "output_layer_norm",
 }
+ALIASES = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
 BODY = partial(bert.body, root="distilbert", blocks="transformer.layer", parts=LAYER)
 HEAD = bert.masked("vocab_transform", "vocab_layer_norm", "vocab_projector", "distilbert")
 
-FAMILY = Family("DistilBertForMaskedLM", "distilbert", "distilbert.", KEYS, BODY, lambda _: HEAD)
+FAMILY = Family("DistilBertForMaskedLM", "distilbert", "distilbert.", KEYS, BODY, lambda _: HEAD, aliases=ALIASES)

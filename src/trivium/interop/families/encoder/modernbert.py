@@ -31,6 +31,7 @@ LOCAL = layer_types(
     tell,
     Full(),
 )
+BASES = {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}
 KEYS = [
     key("vocab_size", 50368, "vocab_size"),
     key("hidden_size", 768, "hidden_size"),
@@ -50,7 +51,7 @@ KEYS = [
     key("classifier_activation", "gelu", "head.activation", ACTIVATION),
     key("tie_word_embeddings", True, "tie"),
     LOCAL,
-    rope_by_type(word, {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}),
+    rope_by_type(word, BASES, scaled=set(BASES)),
     std("initializer_range"),
     token("cls_token_id", "bos"),
     token("sep_token_id", "eos"),

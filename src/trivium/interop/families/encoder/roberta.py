@@ -25,12 +25,18 @@ def write(ours: Ours) -> Tree:
     return {"max_position_embeddings": ours.config.context + offset, "pad_token_id": pad}
 
 
-KEYS = [
-    key("vocab_size", 50265, "vocab_size"),
-    key("hidden_act", "gelu", "*.ffn.activation", ACTIVATION),
-    *bert.SHARED,
-    Entry({"max_position_embeddings": 512, "pad_token_id": 1}, read, write),
-]
+def keys(vocab_size: int = 50265) -> list[Entry]:
+    """Return the keys of RoBERTa and of the classes that are RoBERTa under another name."""
+    return [
+        key("vocab_size", vocab_size, "vocab_size"),
+        key("hidden_act", "gelu", "*.ffn.activation", ACTIVATION),
+        *bert.SHARED,
+        Entry({"max_position_embeddings": 512, "pad_token_id": 1}, read, write),
+    ]
+
+
 HEAD = bert.masked("lm_head.dense", "lm_head.layer_norm", "lm_head", "roberta", "lm_head.decoder")
 
-FAMILY = Family("RobertaForMaskedLM", "roberta", "roberta.", KEYS, partial(bert.body, root="roberta"), lambda _: HEAD)
+BODY = partial(bert.body, root="roberta")
+
+FAMILY = Family("RobertaForMaskedLM", "roberta", "roberta.", keys(), BODY, lambda _: HEAD)

@@ -71,7 +71,7 @@ def _positions(config: ModelConfig, name: str, position: Position) -> Rule | Giv
         return Rule(f"inputs.{name}.position.weight", theirs)
     module = position.additive(config.context, config.hidden_size)
     assert module is not None
-    return Given(theirs, module(torch.arange(config.context)[None])[0])
+    return Given(theirs, (config.context, config.hidden_size), lambda: module(torch.arange(config.context)[None])[0])
 
 
 def head(config: ModelConfig) -> Table:
@@ -79,4 +79,7 @@ def head(config: ModelConfig) -> Table:
     return [bias, Copy("lm_head.weight", "model.shared.weight")]
 
 
-FAMILY = Family("BartForConditionalGeneration", "bart", "model.", keys(pre=False), body, head)
+ALIASES = {"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"}
+ALIASES |= {"num_hidden_layers": "encoder_layers"}
+
+FAMILY = Family("BartForConditionalGeneration", "bart", "model.", keys(pre=False), body, head, aliases=ALIASES)

@@ -10,4 +10,4 @@ KEYS = [
     told(decoder_vocab_size=lambda ours: ours.config.vocab_size),
 ]
 
-FAMILY = Family("MarianMTModel", "marian", "model.", KEYS, bart.body, bart.head)
+FAMILY = Family("MarianMTModel", "marian", "model.", KEYS, bart.body, bart.head, aliases=bart.ALIASES)

@@ -3,4 +3,6 @@
 from trivium.interop.families.encoder_decoder import bart
 from trivium.interop.family import Family
 
-FAMILY = Family("MBartForConditionalGeneration", "mbart", "model.", bart.keys(pre=True), bart.body, bart.head)
+KEYS = bart.keys(pre=True)
+
+FAMILY = Family("MBartForConditionalGeneration", "mbart", "model.", KEYS, bart.body, bart.head, aliases=bart.ALIASES)

@@ -5,4 +5,6 @@ from trivium.interop.family import Family
 
 KEYS = bart.keys(pre=True, start="pad", fixed=True)
 
-FAMILY = Family("PegasusForConditionalGeneration", "pegasus", "model.", KEYS, bart.body, bart.head)
+FAMILY = Family(
+    "PegasusForConditionalGeneration", "pegasus", "model.", KEYS, bart.body, bart.head, aliases=bart.ALIASES
+)

@@ -6,7 +6,7 @@ says `scale_decoder_outputs` besides; we read either and write what versions 4 a
 
 from trivium.base.errors import ModelError
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, Form, Ours, Tree, key, token, unread
+from trivium.interop.keys import ACTIVATION, ACTIVATIONS, Entry, Ours, Tree, key, token, unread
 from trivium.interop.rules import Copy, Drop, Rule, Table, layers
 from trivium.model.config import ModelConfig
 from trivium.model.layer.ffn import GLU
@@ -19,9 +19,10 @@ def read_depth(theirs: Tree) -> Tree:
 
 
 def read_tie(theirs: Tree) -> Tree:
-    """Return whether the head is tied: exactly then it is scaled."""
-    tie = theirs["tie_word_embeddings"] and theirs["scale_decoder_outputs"] is not False
-    return {"tie": tie, "head.scale": tie}
+    """Return whether the head is scaled; exactly then it is tied for sure, else the file may have a matrix for it."""
+    said, tied = theirs["scale_decoder_outputs"], theirs["tie_word_embeddings"]
+    scaled = tied is not False if said is None else bool(said)
+    return {"tie": scaled, "head.scale": scaled}
 
 
 def write_tie(ours: Ours) -> Tree:
@@ -32,17 +33,28 @@ def write_tie(ours: Ours) -> Tree:
     return {"tie_word_embeddings": tie}
 
 
-def read_ffn(name: str) -> Tree:
-    """Return the feed-forward of a name such as `relu` or `gated-gelu`."""
-    word = name.removeprefix("gated-")
-    activation = "gelu_tanh" if name == "gated-gelu" else ACTIVATION.read(word)
-    return {"kind": "mlp" if word == name else "glu", "activation": activation, "bias": False}
+PROJECTION, ACT, GATED = "feed_forward_proj", "dense_act_fn", "is_gated_act"
 
 
-def write_ffn(ffn: Tree) -> str:
-    """Return the name of a feed-forward."""
-    word = ACTIVATION.write(ffn["activation"])
-    return word if ffn["kind"] != "glu" else "gated-gelu" if word == "gelu_new" else f"gated-{word}"
+def read_ffn(theirs: Tree) -> Tree:
+    """Return the feed-forward of a name such as `relu` or `gated-gelu`; what stands beside the name wins over it."""
+    name, act, gated = theirs[PROJECTION], theirs[ACT], theirs[GATED]
+    *first, word = name.split("-")
+    if first not in ([], ["gated"]):
+        raise ModelError(f"{PROJECTION}: {name!r} is not supported, expected an activation or gated-ACTIVATION")
+    word = act or ("gelu_new" if name == "gated-gelu" else word)
+    if word not in ACTIVATIONS:
+        raise ModelError(f"{ACT if act else PROJECTION}: {word!r} is not supported; known: {', '.join(ACTIVATIONS)}")
+    glu = bool(first) if gated is None else gated
+    return {"*.ffn": {"kind": "glu" if glu else "mlp", "activation": ACTIVATIONS[word], "bias": False}}
+
+
+def write_ffn(ours: Ours) -> Tree:
+    """Return the name of a feed-forward and, apart, its activation and whether it is gated."""
+    ffn = ours.get("*.ffn")
+    word, glu = ACTIVATION.write(ffn["activation"]), ffn["kind"] == "glu"
+    short = "gelu" if word == "gelu_new" else word
+    return {PROJECTION: f"gated-{short}" if glu else word, ACT: word, GATED: glu}
 
 
 BUCKETS, DISTANCE = "relative_attention_num_buckets", "relative_attention_max_distance"
@@ -60,23 +72,31 @@ def write_buckets(ours: Ours) -> Tree:
     return {BUCKETS: bucket.get("num_buckets", 32), DISTANCE: bucket.get("max_distance", 128)}
 
 
-KEYS = [
-    key("vocab_size", 32128, "vocab_size"),
-    key("d_model", 512, "hidden_size"),
-    key("d_kv", 64, "*.head_size"),
-    key("feed_forward_proj", "relu", "*.ffn", Form(read_ffn, write_ffn)),
-    key("d_ff", 2048, "*.ffn.size"),
-    key("num_layers", 6, "encoder.layers"),
-    Entry({"num_decoder_layers": None}, read_depth, lambda ours: {"num_decoder_layers": ours.get("decoder.layers")}),
-    key("num_heads", 8, "*.heads"),
-    Entry({BUCKETS: 32, DISTANCE: 128}, read_buckets, write_buckets),
-    key("dropout_rate", 0.1, "*.dropout *.attention_dropout"),
-    key("layer_norm_epsilon", 1e-6, "*.norm.eps"),
-    key("n_positions", 512, "context"),
-    Entry({"tie_word_embeddings": True, "scale_decoder_outputs": None}, read_tie, write_tie),
-    token("decoder_start_token_id", "pad"),
-    unread("initializer_factor", "is_decoder", "dense_act_fn", "is_gated_act", "use_cache"),
-]
+TIE = Entry({"tie_word_embeddings": True, "scale_decoder_outputs": None}, read_tie, write_tie)
+
+
+def keys(tie: Entry = TIE, ffn: str = "relu", **sizes: int) -> list[Entry]:
+    """Return the keys of T5 and its heirs, of these defaults; `tie` says how the head is tied."""
+    defaults = {"vocab_size": 32128, "d_ff": 2048, "num_layers": 6, "num_heads": 8, **sizes}
+    return [
+        key("vocab_size", defaults["vocab_size"], "vocab_size"),
+        key("d_model", 512, "hidden_size"),
+        key("d_kv", 64, "*.head_size"),
+        Entry({PROJECTION: ffn, ACT: None, GATED: None}, read_ffn, write_ffn),
+        key("d_ff", defaults["d_ff"], "*.ffn.size"),
+        key("num_layers", defaults["num_layers"], "encoder.layers"),
+        Entry(
+            {"num_decoder_layers": None}, read_depth, lambda ours: {"num_decoder_layers": ours.get("decoder.layers")}
+        ),
+        key("num_heads", defaults["num_heads"], "*.heads"),
+        Entry({BUCKETS: 32, DISTANCE: 128}, read_buckets, write_buckets),
+        key("dropout_rate", 0.1, "*.dropout *.attention_dropout"),
+        key("layer_norm_epsilon", 1e-6, "*.norm.eps"),
+        key("n_positions", 512, "context"),
+        tie,
+        token("decoder_start_token_id", "pad"),
+        unread("initializer_factor", "is_decoder", "classifier_dropout"),
+    ]
 
 
 def body(config: ModelConfig) -> Table:
@@ -98,7 +118,12 @@ def body(config: ModelConfig) -> Table:
 
 
 def head(config: ModelConfig) -> Table:
-    return [Copy("lm_head.weight", "shared.weight") if config.tie else Rule("head.weight", "lm_head.weight")]
+    """Return the names of the head's weights; version 5 leaves an equal matrix out, whether it is scaled or not."""
+    tied = Copy("lm_head.weight", "shared.weight")
+    return [tied if config.tie else Rule("head.weight", "lm_head.weight", instead="shared.weight")]
 
 
-FAMILY = Family("T5ForConditionalGeneration", "t5", "", KEYS, body, head)
+ALIASES = {"hidden_size": "d_model", "num_attention_heads": "num_heads", "num_hidden_layers": "num_layers"}
+ALIASES |= {"head_dim": "d_kv"}
+
+FAMILY = Family("T5ForConditionalGeneration", "t5", "", keys(), body, head, aliases=ALIASES)
