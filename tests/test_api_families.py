@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import trivium
+from pieces import pieces
 from trivium import api
-from trivium.base.errors import ConfigError, ModelError
+from trivium.base.errors import ConfigError, ModelError, TriviumError
 from trivium.infer.generate import generate
 from trivium.infer.request import Request
 from trivium.token.tokenizer import Tokenizer
@@ -54,6 +55,72 @@ def test_bart_begins_with_what_its_folder_says(tmp_path) -> None:  # type: ignor
     loaded = trivium.load(tmp_path / "m")
     assert loaded.start == V.eos
     assert loaded.frame([200]) == [V.bos, 200, V.eos]
+
+
+def test_a_roberta_fills_gaps_as_its_stock_class(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    tokenizer = pieces("bytes", frame=True)
+    built = api.build("roberta", depth=1, vocab_size=tokenizer.size, context=64)
+    folder = api.Model(built.transformer, tokenizer).save(tmp_path / "m")
+    stock = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
+    given = transformers.AutoTokenizer.from_pretrained(folder)("the <mask> says what", return_tensors="pt")
+    with torch.no_grad():
+        likely = stock(**given).logits[given["input_ids"] == tokenizer.vocabulary.mask].softmax(-1)[0].topk(3)
+    (gap,) = trivium.load(folder).fill("the [MASK] says what", top=3)
+    assert [guess for guess, _ in gap] == [tokenizer.decode([index]) for index in likely.indices.tolist()]
+    assert [share for _, share in gap] == pytest.approx(likely.values.tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize("frame", [True, False])
+@pytest.mark.parametrize("kind", ["bytes", "llama2"])
+def test_a_prompt_has_the_ids_that_stock_gives_it(frame, kind, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    transformers = pytest.importorskip("transformers")
+    tokenizer = pieces(kind, frame=frame)
+    built = api.build("llama", depth=1, vocab_size=tokenizer.size, context=64)
+    folder = api.Model(built.transformer, tokenizer).save(tmp_path / "m")
+    loaded, stock = trivium.load(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    for text in ("the user", " a  b", "", "\n"):
+        assert loaded.encode(text) == stock(text)["input_ids"]
+        assert loaded.layout().example([tokenizer.encode(text)]).dec.tolist() == stock(text)["input_ids"]
+    assert (loaded.encode("the user")[0] == 1) == frame, "BOS stands only where the tokenizer puts it"
+    assert loaded.generate("the user", max_new_tokens=4) == loaded.tokenizer.decode(
+        loaded.generate(stock("the user")["input_ids"], max_new_tokens=4), skip_special=True
+    )
+
+
+def test_a_model_made_here_tells_stock_what_stands_around_a_text(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    transformers = pytest.importorskip("transformers")
+    for preset, wanted in (("llama", [V.bos, 200]), ("bert", [V.bos, 200, V.eos]), ("t5", [200, V.eos])):
+        m = made(preset)
+        m.start = V.pad if preset == "t5" else None
+        stock = transformers.AutoTokenizer.from_pretrained(m.save(tmp_path / preset))
+        assert m.frame([200]) == wanted == stock(BYTES.decode([200]))["input_ids"]
+
+
+def test_a_new_head_on_a_decoder_is_told_where_the_second_text_begins(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    transformers = pytest.importorskip("transformers")
+    tokenizer = pieces("bytes")
+    m = api.Model(api.build("llama", depth=1, vocab_size=tokenizer.size, context=64).transformer, tokenizer)
+    m.equip("classify", ["a", "b"])
+    stock = transformers.AutoTokenizer.from_pretrained(m.save(tmp_path / "m"))
+    layout, one, two = trivium.load(tmp_path / "m").layout(), tokenizer.encode("the"), tokenizer.encode("user")
+    assert layout.frame.lay([one])[0].tolist() == stock("the")["input_ids"] == one
+    assert layout.frame.lay([one, two])[0].tolist() == stock("the", "user")["input_ids"] == [*one, V.eos, *two]
+
+
+def test_one_of_the_templates_of_a_folder_is_picked(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    m = made("llama")
+    other = "{{ bos_token }}{% for m in messages %}{{ m.content + eos_token }}{% endfor %}"
+    m.tokenizer = Tokenizer(BYTES.json, BYTES.config, None, {"short": other})
+    folder = m.save(tmp_path / "m")
+    picked = trivium.load(folder, template="short")
+    assert picked.tokenizer.chat_template == other == trivium.load(folder).tokenizer.chat_templates["short"]
+    assert picked.chat([{"role": "user", "content": "a"}], 4) == picked.tokenizer.decode(
+        picked.generate([1, *BYTES.encode("a"), 2], 4), skip_special=True
+    )
+    with pytest.raises(TriviumError, match="template 'long': the model's folder has no chat template of this name"):
+        trivium.load(folder, template="long")
 
 
 def test_gaps_are_filled_in_order_and_probabilities_fall() -> None:

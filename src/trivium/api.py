@@ -21,7 +21,7 @@ from trivium.base.types import Message, Pooling
 from trivium.infer.beam import Beam
 from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
-from trivium.infer.padding import Ids, tabled
+from trivium.infer.padding import Ids, rows_of, tabled
 from trivium.infer.read import embed, fill, text_scores
 from trivium.infer.request import Request
 from trivium.infer.sampling import Sampling
@@ -33,9 +33,9 @@ from trivium.model.device import evaluating
 from trivium.model.layer.score import SequenceClassification
 from trivium.model.transformer import Transformer
 from trivium.token import template
-from trivium.token.frame import default_frame, read_frame, with_frame
-from trivium.token.layout import Layout
-from trivium.token.template import asked_by_template
+from trivium.token.frame import frame_of, stated, with_frame
+from trivium.token.layout import Layout, gapped
+from trivium.token.template import Named, asked_by_template, with_template
 from trivium.token.tokenizer import Tokenizer
 
 Prompts = TypeVar("Prompts", str, list[str], list[int], list[list[int]])
@@ -124,10 +124,10 @@ class Model:
     ) -> Prompts:
         """Continue prompts: a text or a list of texts gives the same of texts, ids give ids, without the prompts.
 
-        A text gets the tokenizer's BOS in front, once. `stop` texts are cut off. A model with an encoder reads the
-        prompts there; one that was tuned is asked as its rows were: see `encode`. Options are those of `request`.
+        A text gets the special tokens that its tokenizer adds. `stop` texts are cut off. A model with an encoder reads
+        the prompts there; one that was tuned is asked as its rows were: see `encode`. Options are those of `request`.
         """
-        single, rows = _rows(prompts)
+        single, rows = rows_of(prompts)
         texts = bool(rows) and isinstance(rows[0], str)
         ids = [self.encode(row) for row in rows] if texts else rows
         request = self.request(ids, max_new_tokens, stop, num_beams, **options)
@@ -186,14 +186,9 @@ class Model:
     def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
         """Return an encoder's guesses (text, probability) for each gap; a gap is `[MASK]` or the mask token."""
         tokenizer = self.tokenizer
-        mask = tokenizer.vocabulary.mask
-        if mask is None:
+        if (mask := tokenizer.vocabulary.mask) is None:
             raise ModelError(f"{self.name}: its tokenizer has no mask token")
-        first, *others = text.replace("[MASK]", tokenizer.token(mask)).split(tokenizer.token(mask))
-        ids = tokenizer.encode(first)
-        for part in others:
-            ids += [mask, *tokenizer.encode(part)]
-        guesses = fill(self.transformer, self.frame(ids), mask, top, tokenizer.size)
+        guesses = fill(self.transformer, self.frame(gapped(tokenizer, text, mask)), mask, top, tokenizer.size)
         return [[(tokenizer.decode([guess.id]), guess.probability) for guess in gap] for gap in guesses]
 
     def classify(self, texts: Sequence[str | Sequence[str]]) -> list[dict[str, float]]:
@@ -227,7 +222,10 @@ class Model:
     def equip(self, kind: str, labels: Sequence[str] = (), **choices: Any) -> None:
         """Put the head of a task on the model (`classify`, `tag`, `span` or `embed`), and the frame of its texts."""
         head = equip.head(self.config, self.tokenizer.vocabulary, kind, tuple(labels), **choices)
-        self._tokenizer = with_frame(self.tokenizer, self.layout().frame)
+        frame, eos = self.layout().frame, self.tokenizer.vocabulary.eos
+        if not frame.between and eos is not None:  # the new head is to know where the second text begins
+            frame = frame._replace(between=(eos,))
+        self._tokenizer = with_frame(self.tokenizer, frame)
         self.transformer = equip.equip(self.transformer, head)
 
     def layout(self, length: int | None = None) -> Layout:
@@ -236,13 +234,13 @@ class Model:
         types = bool(getattr(config.embed, "types", 0))
         start = self._begin if config.family == "encoder_decoder" else 0
         pad_starts = start == tokenizer.vocabulary.pad
-        frame = read_frame(tokenizer) or default_frame(tokenizer, config.family, pad_starts, types)
+        frame = frame_of(tokenizer, config.family, pad_starts, types)
         longest = min(length or config.context, config.limit or config.context)
         wrap = bool(getattr(config.head, "wrap", False))
         return Layout(tokenizer, frame, config.family, longest, start, types, wrap)
 
     def encode(self, text: Any) -> list[int]:
-        """Return the ids that the first stack reads of a prompt: an encoder's whole frame, a decoder's BOS.
+        """Return the ids that the first stack reads of a prompt, with the special tokens that its tokenizer adds.
 
         An encoder-decoder that was tuned in words is asked as its rows were: by the chat template of its folder, which
         `bare` makes the frame alone, and behind the prefix of all its rows, which need not be written.
@@ -252,11 +250,10 @@ class Model:
         if self.config.family == "encoder_decoder" and asked_by_template(self.record):
             asked = Message("user", text).behind(self.record.get("prefix", ""))
             return template.ids(template.render([asked], self.tokenizer, generate=True))
-        ids, bos = self.tokenizer.encode(text), self.tokenizer.vocabulary.bos
-        return self.frame(ids) if self.config.encoder is not None else [*([] if bos is None else [bos]), *ids]
+        return self.frame(self.tokenizer.encode(text))
 
     def frame(self, ids: Sequence[int]) -> list[int]:
-        """Return the ids of a whole text between its special tokens: BOS to EOS, in T5's family only EOS."""
+        """Return the ids of a text between the special tokens of its tokenizer: see `token.frame`."""
         return self.layout().frame.lay([ids])[0].tolist()
 
     @property
@@ -265,7 +262,10 @@ class Model:
 
     def save(self, folder: str | Path) -> Path:
         """Write a model folder, whole or not at all."""
-        parts = self.transformer, self._tokenizer, self.stop_ids, self.start, self.forced, self.record
+        tokenizer = self._tokenizer
+        if tokenizer and (self.config.family != "encoder_decoder" or self.start is not None):
+            tokenizer = stated(tokenizer, self.layout().frame)  # stock tools add the same special tokens
+        parts = self.transformer, tokenizer, self.stop_ids, self.start, self.forced, self.record
         return hub.save(folder, hub.Folder(*parts))
 
     def save_adapter(self, folder: str | Path, base: str | Path = "") -> Path:
@@ -278,23 +278,21 @@ def load(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     imports: Sequence[str | Path] = (),
+    template: str | None = None,
 ) -> Model:
-    """Load a Trivium model folder or a supported Hugging Face folder; `imports` are Python files of your own kinds."""
+    """Load a Trivium or a supported Hugging Face folder; `imports` are Python files of your own kinds.
+
+    `template` is the name of one of the folder's chat templates.
+    """
     plugin.load(imports, "load")
     found = hub.load(folder, dtype)
     transformer = found.transformer.to(device)
-    return Model(transformer, found.tokenizer, found.stop_ids, found.record, found.start, found.forced, str(folder))
+    model = Model(transformer, found.tokenizer, found.stop_ids, found.record, found.start, found.forced, str(folder))
+    if template is not None:
+        model.tokenizer = with_template(model.tokenizer, Named(name=template))
+    return model
 
 
 def build(preset: str = "llama", **overrides: Any) -> Model:
     """Return a preset with random weights. A field of a stack (layers=, heads=, pattern=, ...) sets every stack."""
     return Model(Transformer(configure(preset, **overrides)).eval())
-
-
-def _rows(prompts: Any) -> tuple[bool, list[Any]]:
-    """Return whether there is a single prompt, and the prompts as a list."""
-    if isinstance(prompts, str):
-        return True, [prompts]
-    rows = prompts.tolist() if hasattr(prompts, "tolist") else list(prompts)
-    single = bool(rows) and isinstance(rows[0], int)
-    return single, [rows] if single else rows

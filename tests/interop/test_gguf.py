@@ -13,9 +13,11 @@ import pytest
 import torch
 
 import trivium
+from foreign import foreign
 from trivium.base.errors import ConfigError, ModelError
 from trivium.interop import gguf
 from trivium.interop.hub import Folder
+from trivium.token.frame import Frame, with_frame
 from trivium.token.template import CHAT_TEMPLATE, ids, render, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
@@ -247,6 +249,35 @@ def test_llama_cpp_reads_the_same_ids(tokenizer: Tokenizer, tmp_path: Path) -> N
         named = [server.tokenize(other.token(index), special=True)[1:] for index in sorted(other.special)]
         assert named == [[index] for index in sorted(other.special)], "each control token is one id"
     assert len(texts()) == 50 + len(SCRIPTS)
+
+
+@pytest.mark.parametrize("ends", ["", "bos", "bos eos"])
+def test_llama_cpp_adds_bos_and_eos_where_the_tokenizer_does(ends, tmp_path: Path) -> None:
+    from gguf import GGUFReader
+
+    other = foreign("mistral")
+    known = {"bos": (other.vocabulary.bos,), "eos": (other.vocabulary.eos,)}
+    before, after = (known[name] if name in ends else () for name in known)
+    made = model("llama", with_frame(other, Frame(before, after)) if ends else other)
+    file = write(tmp_path / "m.gguf", made)
+    fields = [GGUFReader(file).get_field(f"tokenizer.ggml.add_{name}_token").contents() for name in known]
+    assert fields == [bool(before), bool(after)]
+    assert Server(file).tokenize("the user", special=True) == made.encode("the user")
+
+
+def test_what_llama_cpp_cannot_put_around_a_text_is_named(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    made = model("llama", with_frame(tokenizer, Frame((1, 5))))
+    with pytest.raises(ModelError, match=r"tokenizer\.json: puts <s>, <\|system\|> around a text, llama\.cpp only BOS"):
+        write(tmp_path / "m.gguf", made)
+
+
+def test_every_chat_template_is_in_the_file(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    from gguf import GGUFReader
+
+    several = Tokenizer(tokenizer.json, tokenizer.config, CHAT_TEMPLATE, {"tool_use": "{{ 1 }}"})
+    reader = GGUFReader(write(tmp_path / "m.gguf", model("llama", several)))
+    assert reader.get_field("tokenizer.chat_template").contents() == CHAT_TEMPLATE
+    assert reader.get_field("tokenizer.chat_template.tool_use").contents() == "{{ 1 }}"
 
 
 def test_llama_cpp_renders_the_same_conversation(tokenizer: Tokenizer, tmp_path: Path) -> None:

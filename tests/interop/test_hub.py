@@ -263,10 +263,11 @@ def test_keys_that_nobody_knows_and_heads_that_nobody_loads_are_named_once(tmp_p
 
 def test_stock_tools_read_the_folder(tokenizer: Tokenizer, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    model(tokenizer=tokenizer).save(tmp_path / "m")
+    ours = model(tokenizer=tokenizer)
+    ours.save(tmp_path / "m")
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "m")
     text = "A line, naïve 中文 😀 </s>"
-    assert theirs.encode(text, split_special_tokens=True) == tokenizer.encode(text)
+    assert theirs.encode(text, split_special_tokens=True) == ours.encode(text) == [1, *tokenizer.encode(text)]
     assert len(theirs) == tokenizer.size
     assert theirs.chat_template == CHAT_TEMPLATE
     generation = transformers.GenerationConfig.from_pretrained(tmp_path / "m")

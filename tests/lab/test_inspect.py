@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import small
+from pieces import EACH_TURN
 from trivium.base.batch import collate
 from trivium.base.types import IGNORE, Example, Message
 from trivium.corpus.prepare import Preparation, prepare
@@ -60,6 +61,11 @@ def test_what_is_wrong_is_flagged(change, flag: str) -> None:  # type: ignore[no
     tokens, targets = change(good.dec, good.targets["token"])
     found = red_flags(row(Example(dec=tokens, targets={"token": targets})), BYTES, recipe("instruct"))
     assert any(flag in one for one in found)
+
+
+def test_a_template_that_begins_each_turn_with_bos_is_no_red_flag() -> None:
+    each = Tokenizer(BYTES.json, BYTES.config, EACH_TURN)
+    assert red_flags(row(Instruct().dialogue(render(TALK, each))), each, recipe("instruct")) == []
 
 
 def test_examine_prints_the_row_of_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,12 @@ def flat(segments):
     return [(i, segment.train) for segment in segments for i in segment.ids]
 
 
+def test_a_bos_that_begins_each_turn_never_stands_twice():
+    turns = [Segment((BOS,), False), Segment((10, 11), False), Segment((BOS,), False), Segment((12, 13), True)]
+    assert [i for i, _ in flat(shorten(turns, 3, "truncate-left", BOS))] == [BOS, 12, 13]
+    assert [i for i, _ in flat(shorten(turns, 4, "truncate-left", BOS))] == [11, BOS, 12, 13]
+
+
 def test_what_fits_stays_and_what_does_not_is_dropped():
     segments = talk((5, False), (5, True))
     assert shorten(segments, 11, "drop", BOS) == segments and shorten(segments, 10, "drop", BOS) is None

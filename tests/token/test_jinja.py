@@ -139,7 +139,6 @@ def test_flags_of_messages_go_before_roles():
         ("{% for m in messages %}", "line 1: "),
         ("{% for m in messages %}{{ m.role }}{% endfor %}", r"shows turn 4 \(of the assistant\) 0 times"),
         ("{% for m in messages %}{{ m.content }}{% endfor %}", "ends an answer without a special token"),
-        ("{{ bos_token }}{{ bos_token }}" + MISTRAL.replace("{{- bos_token }}", ""), "writes 2 BOS"),
         (MISTRAL + "{% if add_generation_prompt %}!{% endif %}", "no prefix of the conversation"),
         ("{{ raise_exception('not me') }}", "the chat template: not me"),
         ("x" * (1 << 21), "longer than a million"),

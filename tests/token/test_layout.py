@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from pieces import KINDS, pieces
 from trivium.base.errors import DataError
 from trivium.token.frame import Frame
-from trivium.token.layout import Layout, spans
+from trivium.token.layout import Layout, gapped, spans
 from trivium.token.tokenizer import Tokenizer
 
 BYTES = Tokenizer.bytes()
@@ -53,3 +54,15 @@ def test_spaces_before_a_word_are_no_part_of_it():
     ids, places = spans(tokenizer, text)
     assert [text[begin:end].strip() for begin, end in places] == [tokenizer.decode([i]).strip() for i in ids]
     assert not any(text[begin].isspace() for begin, end in places if end - begin > 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gap_takes_the_white_space_that_its_token_takes(kind, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = pieces(kind, frame=True)
+    tokenizer.save(tmp_path)
+    stock, mask = transformers.AutoTokenizer.from_pretrained(tmp_path), tokenizer.vocabulary.mask
+    for text in ("the <mask> says what <mask>.", "<mask> user", "a\n<mask>\n b", "<mask><mask>", "no gap"):
+        wanted = stock(text)["input_ids"]
+        assert [1, *gapped(tokenizer, text, mask), 2] == wanted
+        assert [1, *gapped(tokenizer, text.replace("<mask>", "[MASK]"), mask), 2] == wanted

@@ -4,7 +4,8 @@ What an older version wrote is read as it was meant: renamed fields by `Config.r
 `Choice.modern`. What a later version wrote is refused, because it may mean something else.
 
 1  the first
-2  `sinusoid` is the table of the paper; in format 1 it was M2M100's unless `paper` was true
+2  `sinusoid` is the table of the paper; in format 1 it was M2M100's unless `paper` was true. A text gets the special
+   tokens that its tokenizer.json states; in format 1 one that states none got BOS, and EOS where an encoder reads it
 """
 
 from pathlib import Path

@@ -22,13 +22,14 @@ def chat(
     min_p: o.MinP = 0.0,
     repetition_penalty: o.RepetitionPenalty = 1.0,
     seed: o.Seed = None,
+    template: o.ChatTemplate = None,
 ) -> None:
     """Talk to a model."""
     from trivium.api import load
     from trivium.base.errors import TriviumError
     from trivium.model.device import pick
 
-    loaded = load(model, device=pick())
+    loaded = load(model, device=pick(), template=template)
     talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, o.SAMPLING))
     terminal = sys.stdin.isatty()
     if terminal:

@@ -17,6 +17,7 @@ def evaluate(
     columns: o.Columns = None,
     skip_bad: o.SkipBad = False,
     encoding: o.Encoding = None,
+    template: o.ChatTemplate = None,
     length: Annotated[int | None, typer.Option(help="Tokens in a row of a data folder [the model's context].")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the confusion matrix of a classification here.")] = None,
     harness: Annotated[str | None, typer.Option(help="Tasks of lm-evaluation-harness: arc_easy,mine ...")] = None,
@@ -29,10 +30,9 @@ def evaluate(
     from trivium.task.finetune import tell
 
     folder = data[0] if data and len(data) == 1 and data[0].is_dir() else None
-    if overrides and (harness is not None or folder is not None):
-        raise ConfigError(
-            f"{overrides[0]}: an override of rows or task, but --data names no file of rows; leave it out"
-        )
+    unused = [*(overrides or []), *(["--template"] if template else [])]
+    if unused and (harness is not None or folder is not None):
+        raise ConfigError(f"{unused[0]}: an override of rows or task, but --data names no file of rows; leave it out")
     if harness is not None:
         from trivium.task.harness import run
 
@@ -52,7 +52,7 @@ def evaluate(
         from trivium.task.predict import evaluate_files, parted, rows_as
 
         own, rows = parted(overrides or [])
-        found = evaluate_files(model, data, task, rows_as(rows, format, skip_bad, columns, encoding), own)
+        found = evaluate_files(model, data, task, rows_as(rows, format, skip_bad, columns, encoding), own, template)
         tell(found)
         if picture is not None and confusion(found, picture):
             say(f"the confusion matrix is {picture}")

@@ -43,6 +43,7 @@ def finetune(
     train: Annotated[str | None, typer.Option(help="Train on which answers of a dialogue: all or last [all].")] = None,
     references: Annotated[str | None, typer.Option(help="Of several answers: sample, all or best [sample].")] = None,
     too_long: o.TooLong = None,
+    template: o.ChatTemplate = None,
     lora: Annotated[int | None, typer.Option(help="Train only low-rank adapters (LoRA) of this rank.")] = None,
     head: Annotated[bool, typer.Option(help="classify, extract: use a head on an encoder-decoder model too.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
@@ -57,7 +58,7 @@ def finetune(
 
     folder = out or Path("runs") / task
     options = {
-        **o.reading(format, skip_bad, columns, encoding, too_long),
+        **o.reading(format, skip_bad, columns, encoding, too_long, template),
         "objective.train": train,
         "objective.references": references,
         "lora.rank": lora,
@@ -80,10 +81,11 @@ def predict(
     columns: o.Columns = None,
     skip_bad: o.SkipBad = False,
     encoding: o.Encoding = None,
+    template: o.ChatTemplate = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file [the console].")] = None,
 ) -> None:
     """Write the model's prediction for each row of a file, one JSON object per line."""
     from trivium.task.predict import parted, predict_file, rows_as
 
     own, rows = parted(overrides or [])
-    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns, encoding), own)
+    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns, encoding), own, template)

@@ -17,6 +17,9 @@ TaskOverrides = Annotated[
     typer.Argument(help='Overrides of rows and task as key=value: columns=["1","2"] task.beam.beams=8 ...'),
 ]
 
+ChatTemplate = Annotated[
+    str | None, typer.Option("--template", help="The name of one of the folder's chat templates [default].")
+]
 TaskName = Annotated[str | None, typer.Option("--task", help="The task [the one the model was tuned for].")]
 Format = Annotated[str | None, typer.Option("--format", help="The format of the rows [found from their keys].")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count rows that do not fit instead of stopping.")]
@@ -54,7 +57,12 @@ SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "see
 
 
 def reading(
-    format: str | None, skip_bad: bool, columns: str | None, encoding: str | None, too_long: str | None = None
+    format: str | None,
+    skip_bad: bool,
+    columns: str | None,
+    encoding: str | None,
+    too_long: str | None = None,
+    template: str | None = None,
 ) -> dict[str, str | None]:
     """Return what these options set in a recipe."""
     return {
@@ -63,6 +71,7 @@ def reading(
         "data.rows.columns": json.dumps(columns.split(",")) if columns else None,
         "data.rows.encoding": encoding,
         "data.too_long": too_long,
+        "template": json.dumps({"kind": "named", "name": template}) if template is not None else None,
     }
 
 

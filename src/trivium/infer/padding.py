@@ -4,6 +4,7 @@ Knows ids only. Every function that takes ids from a person refuses what the mod
 """
 
 from collections.abc import Iterator, Sequence, Sized
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,3 +87,12 @@ def _table(values: Ids, name: str, device: torch.device, shape: torch.Size | Non
     if shape is not None and table.shape != shape:
         raise ModelError(f"{name}: expected the shape {list(shape)} of input_ids, found {list(table.shape)}")
     return table
+
+
+def rows_of(prompts: Any) -> tuple[bool, list[Any]]:
+    """Return whether there is a single prompt, and the prompts as a list."""
+    if isinstance(prompts, str):
+        return True, [prompts]
+    rows = prompts.tolist() if hasattr(prompts, "tolist") else list(prompts)
+    single = bool(rows) and isinstance(rows[0], int)
+    return single, [rows] if single else rows

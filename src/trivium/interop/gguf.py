@@ -29,6 +29,7 @@ from trivium.model.layer.scaling import Dynamic, LongRoPE, NoScaling
 from trivium.model.stack import StackConfig
 from trivium.model.weights import collect
 from trivium.token.bpe import SPLIT
+from trivium.token.frame import frame_of
 from trivium.token.tokenizer import Tokenizer
 
 ACTIVATIONS = {"llama": "silu", "qwen3": "silu", "gpt2": "gelu_tanh"}
@@ -198,11 +199,16 @@ def _tokenizer(gguf: ModuleType, writer: Any, tokenizer: Tokenizer, stop_ids: Se
     }.items():
         if value is not None:
             add(value)
-    writer.add_add_bos_token(known.bos is not None)
-    writer.add_add_eos_token(False)
+    frame = frame_of(tokenizer, "decoder")
+    for ids, role in ((frame.before, known.bos), (frame.after, known.eos)):
+        if ids not in ((), (role,)):
+            names = ", ".join(tokenizer.token(index) for index in ids)
+            raise ModelError(f"tokenizer.json: puts {names} around a text, llama.cpp only BOS before and EOS after it")
+    writer.add_add_bos_token(bool(frame.before))
+    writer.add_add_eos_token(bool(frame.after))
     writer.add_add_space_prefix(False)
-    if tokenizer.chat_template:
-        writer.add_chat_template(tokenizer.chat_template)
+    named = {"default": tokenizer.chat_template, **tokenizer.chat_templates}
+    writer.add_chat_template([{"name": name, "template": text} for name, text in named.items() if text])
 
 
 def _split(tree: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM
 from trivium.model.transformer import Transformer
 from trivium.model.weights import collect
+from trivium.token.frame import default_frame, stated
 from trivium.token.template import framed, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
@@ -42,6 +43,7 @@ FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
 WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
+    r"additional_chat_templates|"
     r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|1_Pooling|2_Normalize"
 )
 """The files of a model folder. `save` never replaces a folder that holds any other."""
@@ -161,7 +163,12 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     place = folder / ("config.json" if said is None else GENERATION)  # forced ids count where the stock classes ask
     forced = _forced(tree if said is None else said, place, config.vocab_size)
     stops = _stops(tree, said or {}, tokenizer)
-    return Folder(transformer.eval(), tokenizer, stops, start if isinstance(start, int) else None, forced, record)
+    start = start if isinstance(start, int) else None
+    if tokenizer and about.get("format", FORMAT) < 2:  # then the usual frame stood around every text
+        pad_starts = start is None or start == tokenizer.vocabulary.pad
+        types = bool(getattr(config.embed, "types", 0))
+        tokenizer = stated(tokenizer, default_frame(tokenizer, config.family, pad_starts, types))
+    return Folder(transformer.eval(), tokenizer, stops, start, forced, record)
 
 
 def _spare(tokenizer: Tokenizer, config: ModelConfig, place: Path) -> int:

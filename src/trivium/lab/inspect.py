@@ -21,7 +21,7 @@ from trivium.lab import sheet
 from trivium.rows.notes import Notes
 from trivium.task.feed import open_rows, supervised_rows
 from trivium.task.start import row_length, start_model
-from trivium.token.template import END, MARKERS, end_id
+from trivium.token.template import END, MARKERS, begins_turns, end_id
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
@@ -208,7 +208,7 @@ def red_flags(batch: Batch, tokenizer: Tokenizer, recipe: Recipe, row: int = 0) 
             if side is None or vocabulary.bos in (None, vocabulary.eos) or not recipe.data.isolate:
                 continue
             begins = int((side.ids[row][side.documents[row] == document] == vocabulary.bos).sum())
-            if begins > 1:
+            if begins > 1 and not (talk and begins_turns(tokenizer)):
                 flags.append(f"a document has {begins} BOS tokens")
         if talk and not len(trained):
             flags.append("a conversation has no trained token")

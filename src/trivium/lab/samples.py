@@ -39,7 +39,7 @@ def show_samples(model: api.Model, recipe: Recipe, console: Console | None = Non
             for where, row, _ in islice(chosen(path, recipe.data.rows, task.record), ROWS):
                 console.print(Text(f"{where}: ", "cyan") + _record(row, task.record), soft_wrap=True)
     for line in differences(tokenizer) if talk else ():
-        console.print(Text(f"the chat template: {line}", "yellow"), soft_wrap=True)
+        console.print(Text(line, "yellow"), soft_wrap=True)
 
 
 def painted(segments: list[Segment], tokenizer: Tokenizer) -> Text:

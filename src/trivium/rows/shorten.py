@@ -3,7 +3,8 @@
 - `drop`: leave the conversation out.
 - `truncate-context`: cut what is read but not trained. The longest run of it loses its middle, again and again, so
   that a question at the end of a context stays, and so does an instruction before its input.
-- `truncate-left`: cut the oldest tokens, but not BOS. An answer that is cut is no longer trained.
+- `truncate-left`: cut the oldest tokens, but not BOS, unless each turn has one. An answer that is cut is no longer
+  trained.
 
 This file knows ids and which of them are trained, but no texts.
 """
@@ -50,8 +51,9 @@ def _thinned(segments: list[Segment], over: int) -> list[Segment] | None:
 
 
 def _tail(segments: Sequence[Segment], length: int, bos: int | None) -> list[Segment] | None:
-    """Return the newest ids, after BOS if the conversation begins with it."""
-    begin = [segments[0]] if segments[0].ids == (bos,) and not segments[0].train else []
+    """Return the newest ids, after BOS if the conversation begins with it and no later turn does."""
+    once = sum(segment.ids.count(bos) for segment in segments) == 1
+    begin = [segments[0]] if once and segments[0].ids == (bos,) and not segments[0].train else []
     room = length - len(begin)
     kept: list[Segment] = []
     for segment in reversed(segments[len(begin) :]):

@@ -74,7 +74,8 @@ def bridge(model: api.Model) -> Any:
             return bos if bos is not None else self.eot_token_id
 
         def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
-            return tokenizer.encode(string) if seq2seq or add_special_tokens is False else model.encode(string)
+            before = () if seq2seq or add_special_tokens is False else model.layout().frame.before
+            return [*before, *tokenizer.encode(string)]
 
         def _loglikelihood_tokens(self, requests: Any, **kwargs: Any) -> list[tuple[float, bool]]:
             return likelihoods(model, [(context, text) for _, context, text in requests], longest)

@@ -77,9 +77,10 @@ def evaluate_files(
     task: str | None = None,
     reading: RowReading = RowReading(),
     overrides: Sequence[str] = (),
+    template: str | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of a task, for a model folder of ours or a stock one, on files of rows."""
-    loaded = api.load(model, device=pick())
+    loaded = api.load(model, device=pick(), template=template)
     return task_for(loaded, task, overrides).measure(loaded, paths, reading_of(loaded, reading))
 
 
@@ -90,9 +91,10 @@ def predict_file(
     task: str | None = None,
     reading: RowReading = RowReading(),
     overrides: Sequence[str] = (),
+    template: str | None = None,
 ) -> int:
     """Write one line for each row to a file, or print it; return how many there are."""
-    loaded = api.load(model, device=pick())
+    loaded = api.load(model, device=pick(), template=template)
     found = task_for(loaded, task, overrides).predict(loaded, [source], reading_of(loaded, reading))
     lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in found]
     if out is not None:

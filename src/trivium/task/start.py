@@ -7,12 +7,15 @@ import torch
 from trivium import api
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.log import say
+from trivium.base.types import Vocabulary
 from trivium.data.shards import read_manifest
 from trivium.model.transformer import Transformer
 from trivium.model.weights import resize
 from trivium.objective.instruct import Instruct
+from trivium.objective.objective import Objective, start_id
 from trivium.task.task import by_objective
 from trivium.token.extend import extend
+from trivium.token.frame import default_frame, stated
 from trivium.token.template import Bare, Plain, with_template
 from trivium.token.template import Trivium as Markers
 from trivium.token.tokenizer import Tokenizer
@@ -46,7 +49,17 @@ def bare_model(recipe: Recipe) -> api.Model:
             f"found {recipe.model.vocab_size}; leave it out to take the tokenizer's"
         )
     torch.manual_seed(recipe.seed)
-    return api.Model(Transformer(recipe.model), tokenizer)
+    model = api.Model(Transformer(recipe.model), tokenizer, start=_start(recipe.objective, tokenizer.vocabulary))
+    before, _ = recipe.objective.frame(tokenizer.vocabulary)
+    layout = model.layout()
+    usual = default_frame(tokenizer, layout.family, layout.start == tokenizer.vocabulary.pad, layout.types)
+    model.tokenizer = stated(tokenizer, usual._replace(before=before))  # a prompt begins as the rows of training do
+    return model
+
+
+def _start(objective: Objective, vocabulary: Vocabulary) -> int | None:
+    """Return the first id of a decoder beside an encoder, as the objective trains it."""
+    return start_id(objective.start, vocabulary) if hasattr(objective, "start") else None
 
 
 def dressed(model: api.Model, recipe: Recipe) -> api.Model:

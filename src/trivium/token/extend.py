@@ -25,4 +25,4 @@ def extend(tokenizer: Tokenizer, names: Sequence[str]) -> Tokenizer:
         *(tree.get("added_tokens") or []),
         *({"id": tokenizer.size + i, "content": name, **flags, "special": True} for i, name in enumerate(new)),
     ]
-    return Tokenizer(json.dumps(tree, ensure_ascii=False), tokenizer.config, tokenizer.chat_template)
+    return tokenizer.replace(json.dumps(tree, ensure_ascii=False))

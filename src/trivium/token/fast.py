@@ -21,8 +21,11 @@ _PLAIN = ["", " ", "\n", "  a", "it's IT'S we'll", "1234567 12.5e-3", "a\r\n\r\n
 _PLAIN += ["e\u0301"]
 
 
+Encoders = tuple[tokenizers.Tokenizer, fastokens.Tokenizer | None]
+
+
 @lru_cache(maxsize=8)
-def encoders(text: str) -> tuple[tokenizers.Tokenizer, fastokens.Tokenizer | None]:
+def encoders(text: str) -> Encoders:
     """Return the reference encoder of a tokenizer.json, and the fast one if it agrees; both are shared."""
     reference = tokenizers.Tokenizer.from_str(text)
     reference.encode_special_tokens = True

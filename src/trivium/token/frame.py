@@ -1,7 +1,9 @@
-"""Frame: the special tokens around one text or two that a model reads whole.
+"""Frame: the special tokens around a text that a model reads, or around two.
 
-A tokenizer.json may state them in its post-processor; stock tools follow it, and so does this file. A tokenizer.json
-without one gets the usual frame of its model's family, and `post_processor` writes that down for stock tools.
+A tokenizer.json may state them in its post-processor; stock tools follow it, and so does every path here that takes a
+text (`frame_of`). Where it states none, nothing is added, as in stock, but for two kinds: stock classes with a frame
+of their own, such as BERT's, and the tokenizers trained here. `stated` writes their frame down for stock tools.
+Rows of pretraining do not ask here: their objective frames a document.
 """
 
 import json
@@ -12,7 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tokenizers
 
+from trivium.token.special import NAMED
 from trivium.token.tokenizer import Tokenizer
+
+GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""The stock classes that add no special tokens but those of the tokenizer.json; a decoder's class adds none either."""
 
 
 class Frame(NamedTuple):
@@ -63,6 +69,16 @@ def read_frame(tokenizer: Tokenizer) -> Frame | None:
     return Frame(tuple(before), tuple(after), tuple(between), pair.type_ids[twos[-1]])
 
 
+def frame_of(tokenizer: Tokenizer, family: str, pad_starts: bool = False, types: bool = False) -> Frame:
+    """Return the frame of a text for a model of a family; the arguments are those of `default_frame`."""
+    if (found := read_frame(tokenizer)) is not None:
+        return found
+    ours = all(name in tokenizer and tokenizer.id_of(name) == index for index, name in enumerate(NAMED))
+    if ours or (family != "decoder" and tokenizer.config.get("tokenizer_class") not in GENERIC):
+        return default_frame(tokenizer, family, pad_starts, types)
+    return Frame()
+
+
 def default_frame(tokenizer: Tokenizer, family: str, pad_starts: bool = False, types: bool = False) -> Frame:
     """Return the usual frame: BOS and EOS for an encoder; BOS for a decoder, whose last token reads all; EOS for T5."""
     bos, eos = ((one,) if one is not None else () for one in (tokenizer.vocabulary.bos, tokenizer.vocabulary.eos))
@@ -94,4 +110,9 @@ def with_frame(tokenizer: Tokenizer, frame: Frame) -> Tokenizer:
     config = dict(tokenizer.config)
     if frame.second:
         config["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
-    return Tokenizer(json.dumps(tree, ensure_ascii=False), config, tokenizer.chat_template)
+    return tokenizer.replace(json.dumps(tree, ensure_ascii=False), config)
+
+
+def stated(tokenizer: Tokenizer, frame: Frame) -> Tokenizer:
+    """Return the tokenizer with a post-processor that states the frame, unless it states one or there is none."""
+    return tokenizer if not frame.size(2) or read_frame(tokenizer) is not None else with_frame(tokenizer, frame)

@@ -6,6 +6,7 @@ that its state at a token has seen that token in both stacks, as in the stock cl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,12 @@ class Layout:
             others = max((length for i, length in enumerate(lengths) if i != longest), default=0)
             lengths[longest] -= min(over, max(1, lengths[longest] - others))
         return [part[:length] for part, length in zip(parts, lengths, strict=True)]
+
+
+def gapped(tokenizer: Tokenizer, text: str, mask: int) -> list[int]:
+    """Return the ids of a text with gaps, each written `[MASK]` or as the mask token is."""
+    first, *others = text.replace("[MASK]", tokenizer.token(mask)).split(tokenizer.token(mask))
+    return [*chain(*tokenizer.join([first, *chain(*((mask, part) for part in others))]))]
 
 
 def spans(tokenizer: Tokenizer, text: str) -> tuple[list[int], np.ndarray]:

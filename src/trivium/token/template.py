@@ -11,6 +11,7 @@ The template of a model travels in its folder as the tokenizer's. Training, eval
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from trivium.base.config import Choice
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message, Segment
 from trivium.token import jinja
+from trivium.token.folder import DEFAULT
 from trivium.token.frame import Frame, read_frame
 from trivium.token.role import check_role
 from trivium.token.tokenizer import Tokenizer
@@ -74,6 +76,10 @@ class Template(Choice):
     def source(self) -> str:
         """The template in Jinja, as it stands in a model folder."""
         raise NotImplementedError
+
+    def text(self, tokenizer: Tokenizer) -> str:
+        """Return the template for a tokenizer."""
+        return self.source
 
 
 class Trivium(Template, kind="trivium"):
@@ -161,6 +167,20 @@ class Jinja(Template, kind="jinja"):
             raise ConfigError(f"template: {self.path}: cannot read: {failed}") from None
 
 
+class Named(Template, kind="named"):
+    """One of the templates of the model's folder: `default`, or a name of its list."""
+
+    name: str
+
+    def text(self, tokenizer: Tokenizer) -> str:
+        own = {DEFAULT: tokenizer.chat_template} if tokenizer.chat_template else {}
+        known = {**tokenizer.chat_templates, **own}
+        if self.name not in known:
+            has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise DataError(f"template {self.name!r}: the model's folder has no chat template of this name; {has}")
+        return known[self.name]
+
+
 def with_template(tokenizer: Tokenizer, template: Template) -> Tokenizer:
     """Return the tokenizer with another template; a DataError if it lacks a token that the template needs."""
     if missing := [name for name in template.needs if name not in tokenizer]:
@@ -168,13 +188,18 @@ def with_template(tokenizer: Tokenizer, template: Template) -> Tokenizer:
             f"template {template.kind}: the tokenizer has no {', '.join(missing)}; take another template, "
             f"a model whose tokenizer has them, or add them: tokens={json.dumps(missing)}"
         )
-    return Tokenizer(tokenizer.json, tokenizer.config, template.source)
+    return tokenizer.replace(chat_template=template.text(tokenizer))
 
 
 def source(tokenizer: Tokenizer) -> str:
-    """Return the template of a tokenizer: its own, else `trivium` if it has the markers, else `plain`."""
+    """Return the template of a tokenizer: its own, else `trivium` if it has the markers, else `plain`.
+
+    A DataError where its folder has several by name, and no default.
+    """
     if tokenizer.chat_template:
         return tokenizer.chat_template
+    if names := ", ".join(sorted(tokenizer.chat_templates)):
+        raise DataError(f"the model's folder has the chat templates {names} and no default; pick one: --template NAME")
     return Plain().source if any(name not in tokenizer for name in Trivium.needs) else CHAT_TEMPLATE
 
 
@@ -193,16 +218,17 @@ def render(messages: Sequence[Message], tokenizer: Tokenizer, generate: bool = F
     if missing := [name for name in Trivium.needs if name not in tokenizer]:
         raise DataError(f"the tokenizer has no {', '.join(missing)}, but its chat template needs them")
     end = tokenizer.id_of(END)
-    segments = [Segment((tokenizer.id_of(BEGIN),), train=False)]
+    parts: list[tuple[list[str | int], bool, str]] = [([tokenizer.id_of(BEGIN)], False, "")]
     for message in messages:
         if message.role not in MARKERS:
             raise DataError(f"unknown role {message.role!r}: expected one of {', '.join(MARKERS)}")
         train = message.role == "assistant" if message.train is None else message.train
-        segments.append(Segment((tokenizer.id_of(MARKERS[message.role]),), train=False, role=message.role))
-        segments.append(Segment((*tokenizer.encode(message.content), end), train=train, role=message.role))
+        parts.append(([tokenizer.id_of(MARKERS[message.role])], False, message.role))
+        parts.append(([message.content, end], train, message.role))
     if generate:
-        segments.append(Segment((tokenizer.id_of(MARKERS["assistant"]),), train=False, role="assistant"))
-    return segments
+        parts.append(([tokenizer.id_of(MARKERS["assistant"])], False, "assistant"))
+    found = iter(tokenizer.join([one for some, _, _ in parts for one in some]))
+    return [Segment(tuple(chain(*islice(found, len(some)))), train, role) for some, train, role in parts]
 
 
 def asked_by_template(record: Mapping[str, Any]) -> bool:
@@ -240,15 +266,21 @@ def differences(tokenizer: Tokenizer) -> list[str]:
 
 def end_id(tokenizer: Tokenizer) -> int | None:
     """Return the id that ends an answer; None where the template cannot be used, which rendering reports."""
-    text = source(tokenizer)
-    if text == CHAT_TEMPLATE:
-        return tokenizer.id_of(END) if END in tokenizer else None
-    if tokenizer.chat_template is None:  # `plain` ends an answer with EOS
-        return tokenizer.vocabulary.eos
     try:
+        text = source(tokenizer)
+        if text == CHAT_TEMPLATE:
+            return tokenizer.id_of(END) if END in tokenizer else None
+        if tokenizer.chat_template is None:  # `plain` ends an answer with EOS
+            return tokenizer.vocabulary.eos
         return jinja.script(text, tokenizer).end
     except DataError:
         return None
+
+
+def begins_turns(tokenizer: Tokenizer) -> bool:
+    """Return whether the template writes BOS at more turns than the first, as SmolLM2's does."""
+    turns = [Message(role, "x") for role in jinja.PROBE]
+    return ids(render(turns, tokenizer)).count(tokenizer.vocabulary.bos) > 1  # type: ignore[arg-type]
 
 
 def stop_ids(tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -28,7 +28,9 @@ from trivium.base.folder import hint, model_folder
 from trivium.base.types import Vocabulary
 from trivium.token import bpe
 from trivium.token.boundary import Pieces, byte_pieces, plain_pieces, sentence_ends, word_starts
-from trivium.token.fast import encoders
+from trivium.token.fast import Encoders, encoders
+from trivium.token.folder import DEFAULT, read_config, read_templates, write_templates
+from trivium.token.section import Place, placed, taken
 from trivium.token.special import CONFIG, roles_of
 from trivium.token.stream import DecodeStream
 
@@ -36,17 +38,29 @@ from trivium.token.stream import DecodeStream
 class Tokenizer:
     """Encode, decode, save and load. Immutable; pickles as its JSON."""
 
-    def __init__(self, text: str, config: Mapping[str, Any] | None = None, chat_template: str | None = None) -> None:
-        """Build from the text of a tokenizer.json and the table of its tokenizer_config.json."""
+    def __init__(
+        self,
+        text: str,
+        config: Mapping[str, Any] | None = None,
+        chat_template: str | None = None,
+        chat_templates: Mapping[str, str] | None = None,
+    ) -> None:
+        """Build from the text of a tokenizer.json and the table of its tokenizer_config.json.
+
+        `chat_template` is the template that is used; `chat_templates` are others, by name.
+        """
         tree = json.loads(text)
         self.json, self.config, self.chat_template = text, dict(config or {}), chat_template
+        self.chat_templates = dict(chat_templates or {})
         added = {token["content"]: token for token in tree.get("added_tokens") or []}
         names = roles_of(self.config, added)
         # A token with a role is special even if the file does not say so. Ids of a text know no truncation or padding.
         for name in added.keys() & names.values():
             added[name]["special"] = True
         tree.update(truncation=None, padding=None, post_processor=None)
-        self._hf, self._fast = encoders(json.dumps(tree))
+        self._text = json.dumps(tree)
+        self._hf, self._fast = encoders(self._text)
+        self._places: dict[Place, Encoders] = {"start": (self._hf, self._fast)}
         self._ids: dict[str, int] = self._hf.get_vocab(with_added_tokens=True)
         self.size = max(self._ids.values()) + 1
         self.roles = {role: name for role, name in names.items() if name in self._ids}
@@ -58,9 +72,17 @@ class Tokenizer:
         self._forbidden = np.zeros(self.size, dtype=bool)
         self._forbidden[list(self.special - unknown - {model.get("unk_id")})] = True
         self._byte_level = (tree.get("decoder") or {}).get("type") == "ByteLevel"
+        self._sides = {self._ids[name]: (token["lstrip"], token["rstrip"]) for name, token in added.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Tokenizer, (self.json, self.config, self.chat_template)
+        return Tokenizer, (self.json, self.config, self.chat_template, self.chat_templates)
+
+    def replace(
+        self, text: str | None = None, config: Mapping[str, Any] | None = None, chat_template: str | None = None
+    ) -> "Tokenizer":
+        """Return the tokenizer with another tokenizer.json, configuration or template; None keeps its own."""
+        template = self.chat_template if chat_template is None else chat_template
+        return Tokenizer(text or self.json, self.config if config is None else config, template, self.chat_templates)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, counts: Counter[str] | None = None) -> "Tokenizer":
@@ -85,18 +107,10 @@ class Tokenizer:
         tree, folder = files.read_json(file), file.parent
         if not isinstance(tree, dict) or "model" not in tree:
             raise DataError(f"{file}: not a tokenizer.json: expected an object with a 'model'")
-        config: dict[str, Any] = {}
-        for name in ("special_tokens_map.json", "tokenizer_config.json"):
-            if (folder / name).is_file():
-                table = files.read_json(folder / name)
-                if not isinstance(table, dict):
-                    raise DataError(f"{folder / name}: expected an object, found {type(table).__name__}")
-                config.update({key: value for key, value in table.items() if value is not None or key not in config})
-        template = config.pop("chat_template", None)
-        if (folder / "chat_template.jinja").is_file():
-            template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+        config = read_config(folder)
+        named = read_templates(config.pop("chat_template", None), folder)
         try:
-            return cls(file.read_text(encoding="utf-8"), config, template if isinstance(template, str) else None)
+            return cls(file.read_text(encoding="utf-8"), config, named.pop(DEFAULT, None), named)
         except Exception as broken:  # `tokenizers` raises bare Exception
             raise DataError(f"{file}: cannot be read as a tokenizer: {broken}") from broken
 
@@ -109,14 +123,37 @@ class Tokenizer:
         files.write_text(folder / "tokenizer.json", self.json)
         files.write_json(folder / "tokenizer_config.json", config)
         files.write_json(folder / "special_tokens_map.json", self.roles)
-        if template := chat_template or self.chat_template:
-            files.write_text(folder / "chat_template.jinja", template)
+        write_templates(chat_template or self.chat_template, self.chat_templates, folder)
 
-    def encode(self, text: str) -> list[int]:
-        """Return the content ids of a text. No text gives a special id; lone surrogates become U+FFFD."""
+    def encode(self, text: str, place: Place = "start") -> list[int]:
+        """Return the content ids of a text. No text gives a special id; lone surrogates become U+FFFD.
+
+        `place` is where the text stands in the string that it belongs to.
+        """
         text = scrub(text)
-        ids = self._fast.encode(text).ids if self._fast else self._hf.encode(text, add_special_tokens=False).ids
-        return ids if not self._forbidden[ids].any() else self._disarm(text)
+        hf, fast = self._at(place)
+        ids = fast.encode(text).ids if fast else hf.encode(text, add_special_tokens=False).ids
+        return ids if not self._forbidden[ids].any() else self._disarm(text, place)
+
+    def join(self, parts: Sequence[str | int]) -> list[list[int]]:
+        """Return the ids of each part of a string, which is a text or a special id, as stock tools encode the string.
+
+        A text behind another text has the ids that it adds, if those before it stay the same; else it is encoded alone.
+        """
+        found: list[list[int]] = []
+        place: Place = "start"
+        run, read = "", list[int]()
+        for part in taken(parts, self._sides):
+            if isinstance(part, int):
+                found.append([part])
+                place, run, read = "section", "", []
+                continue
+            ids = self.encode(run + part, place)
+            if read and part:
+                ids = ids[len(read) :] if ids[: len(read)] == read else self.encode(part, "inside")
+            found.append(ids if part else [])
+            run, read = run + part, read + found[-1]
+        return found
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the content ids of N texts as (flat uint32 ids, uint64 offsets [N + 1])."""
@@ -193,11 +230,22 @@ class Tokenizer:
         assert self._byte_level
         return byte_pieces(self._ids)
 
-    def _disarm(self, text: str) -> list[int]:
+    def _at(self, place: Place) -> Encoders:
+        """Return the encoders of texts that stand at a place."""
+        if place not in self._places:
+            tree = json.loads(self._text)
+            other = placed(tree, place)
+            self._places[place] = (self._hf, self._fast) if other == tree else encoders(json.dumps(other))
+        return self._places[place]
+
+    def _disarm(self, text: str, place: Place) -> list[int]:
         """Encode a text that spells a special token whose name is also a piece of the vocabulary: cut that name."""
         names = [name for name, index in self._ids.items() if self._forbidden[index] and len(name) > 1]
         between = "|".join(f"(?<={re.escape(name[0])})(?={re.escape(name[1:])})" for name in names)
-        ids = [i for part in re.split(between, text) for i in self._hf.encode(part, add_special_tokens=False).ids]
+        ids: list[int] = []
+        for part in re.split(between, text):
+            ids += self._at(place)[0].encode(part, add_special_tokens=False).ids
+            place = "inside"
         return [i for i in ids if not self._forbidden[i]]
 
 

@@ -28,7 +28,8 @@ def make_tokenizer(work: Work, shard: int = 0) -> None:
     else:
         tokenizer = Tokenizer.train(_sample(work), options.vocab_size, counts)
     facts = {"identity": tokenizer.identity, "counts": counts, "seconds": round(time.process_time() - start, 3)}
-    tree = {"json": tokenizer.json, "config": tokenizer.config, "chat_template": tokenizer.chat_template}
+    templates = {"chat_template": tokenizer.chat_template, "chat_templates": tokenizer.chat_templates}
+    tree = {"json": tokenizer.json, "config": tokenizer.config, **templates}
     write_json(work.tokenizer_file(), {**tree, **facts})
 
 
@@ -41,7 +42,7 @@ def load_tokenizer(work: Work) -> Tokenizer:
 def _load(path: Path) -> Tokenizer:
     """Build a tokenizer once in each process: the name of its file identifies it."""
     tree = read_json(path)
-    return Tokenizer(tree["json"], tree["config"], tree["chat_template"])
+    return Tokenizer(tree["json"], tree["config"], tree["chat_template"], tree.get("chat_templates"))
 
 
 def _sample(work: Work) -> Iterator[str]:
