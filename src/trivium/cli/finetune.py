@@ -29,9 +29,7 @@ def finetune(
     task: Annotated[
         str, typer.Argument(help="chat, classify, tag, extract, embed, rerank, translate, summarize or prefer.")
     ],
-    model: Annotated[
-        Path, typer.Option("--model", "-m", help="A model folder of a supported family, or hf:OWNER/NAME.")
-    ],
+    model: Annotated[Path, typer.Option("--model", "-m", help="A model folder, or hf:OWNER/NAME.")],
     data: Annotated[list[str], typer.Option("--data", "-d", help="A file of rows; several are mixed.")],
     overrides: o.Overrides = None,
     valid: Annotated[list[str] | None, typer.Option(help="Held-out rows, on which the metrics are measured.")] = None,
