@@ -58,6 +58,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "qwen3": ("qwen3", {**LLAMA, "head_size": 24}),
     "qwen3-untied": ("qwen3", {**LLAMA, "tie": False, "kv_heads": 4, "position": {"kind": "rope", "theta": 77.0}}),
+    "qwen2": ("qwen2", {**LLAMA, "tie": False}),
     "gpt2": ("gpt2", {"layers": 3, "hidden_size": 64, "heads": 4}),
     "gpt2-untied": ("gpt2", {"layers": 2, "hidden_size": 64, "heads": 2, "tie": False, "ffn_size": 96}),
 }
@@ -215,6 +216,9 @@ def test_eight_bits_are_close(name: str, tokenizer: Tokenizer, tmp_path: Path) -
     print(f"{name}: {compare(made, Server(small), Q8):.1e}")
 
 
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+
+
 def splits(tokenizer: Tokenizer) -> Iterator[tuple[str, Tokenizer]]:
     """Tokenizers that cut text in each of the ways that have a name."""
 
@@ -231,8 +235,12 @@ def splits(tokenizer: Tokenizer) -> Iterator[tuple[str, Tokenizer]]:
     reverse = json.loads(tokenizer.json)["model"]["merges"][::-1]
     yield "llama-bpe", cut(gguf.CL100K, ignore_merges=True, merges=reverse)
     yield "qwen2", cut(gguf.CL100K.replace("{1,3}", ""))
+    digits = json.loads(tokenizer.json)
+    steps = [{"type": "Digits", "individual_digits": True}, {**BYTES, "use_regex": True}]
+    digits["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
+    yield "smollm", Tokenizer(json.dumps(digits), tokenizer.config)
     older = json.loads(tokenizer.json)
-    older["pre_tokenizer"] = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    older["pre_tokenizer"] = {**BYTES, "use_regex": True}
     yield "gpt-2", Tokenizer(json.dumps(older), tokenizer.config)
 
 
@@ -332,10 +340,16 @@ def test_what_llama_cpp_has_not_is_named(preset: str, changes: dict, message: st
     assert not list(tmp_path.iterdir())
 
 
+def test_qwens_composed_letters_are_told(tokenizer: Tokenizer, tmp_path: Path, capsys) -> None:
+    other = Tokenizer(json.dumps({**json.loads(tokenizer.json), "normalizer": {"type": "NFC"}}), tokenizer.config)
+    gguf.write(tmp_path / "m.gguf", Folder(model("qwen2", tokenizer).transformer, other))
+    assert "llama.cpp does not compose letters and marks (NFC)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"normalizer": {"type": "NFC"}}, "normalizer cannot be written to GGUF"),
+        ({"normalizer": {"type": "NFKC"}}, "normalizer cannot be written to GGUF"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "pre_tokenizer cannot be written"),
         ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True}}, "pre_tokenizer"),
         ({"model": {"type": "WordLevel", "vocab": {"a": 0, "[UNK]": 1}, "unk_token": "[UNK]"}}, "model WordLevel"),

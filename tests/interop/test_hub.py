@@ -261,6 +261,20 @@ def test_keys_that_nobody_knows_and_heads_that_nobody_loads_are_named_once(tmp_p
     assert second == f"warning: {names}: weights of heads that are not loaded, 2 in all"
 
 
+def test_dropouts_that_training_has_not_apart_are_named(tmp_path: Path, capsys) -> None:
+    trivium.build("gpt2", layers=1, hidden_size=32, heads=4, vocab_size=64, context=16).save(tmp_path)
+    (tmp_path / "trivium.json").unlink()
+    file = tmp_path / "config.json"
+    tree = json.loads(file.read_text())
+    for embedded, line in (
+        (0.1, ""),
+        (0.3, "embd_pdrop 0.3 (here 0.1): dropouts that training has not apart here; 1 in all"),
+    ):
+        file.write_text(json.dumps({**tree, "resid_pdrop": 0.1, "embd_pdrop": embedded}))
+        trivium.load(tmp_path)
+        assert capsys.readouterr().err.strip().endswith(line)
+
+
 def test_stock_tools_read_the_folder(tokenizer: Tokenizer, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     ours = model(tokenizer=tokenizer)

@@ -6,7 +6,7 @@ import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.interop.keys import Ours
 from trivium.interop.layers import FULL, SLIDING, layer_types
-from trivium.interop.rope import SCALINGS, read_rope, rope, rope_by_type, write_rope
+from trivium.interop.rope import SCALINGS, read_rope, rope, rope_by_type, unknown, write_rope
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, Llama3, Scaling
 
@@ -100,3 +100,29 @@ def test_each_word_of_layer_types_has_its_own() -> None:
     told = entry.write(Ours(model.config, None, "X"))
     assert told["rope_parameters"] == new and told["rope_scaling"] == linear
     assert (told["rope_theta"], told["rope_local_base_freq"]) == (70.0, 5.0)
+
+
+def test_the_stock_order_of_tables() -> None:
+    """`rope_scaling` stands in place of `rope_parameters`, and a key in the table wins over the same one beside it."""
+    new = {"rope_type": "linear", "factor": 3.0, "rope_theta": 5.0}
+    both = read_rope(
+        {"rope_theta": 7.0, "rope_parameters": new, "rope_scaling": {"rope_type": "linear", "factor": 2.0}}
+    )
+    assert (both.theta, both.scaling.factor) == (7.0, 2.0)
+    assert read_rope({"rope_theta": 7.0, "rope_parameters": new}).theta == 5.0
+    beside = {"rope_parameters": LLAMA3, "original_max_position_embeddings": 99, "max_position_embeddings": 512}
+    assert read_rope(beside).scaling.original_context == 99
+    lengths = {"max_position_embeddings": 512, "original_max_position_embeddings": 128}
+    assert read_rope({**lengths, "rope_scaling": {"rope_type": "yarn", "factor": None}}).scaling.factor == 4.0
+    assert read_rope({**lengths, "rope_scaling": {"rope_type": "yarn", "factor": 8.0}}).scaling.factor == 8.0
+
+
+def test_heads_of_an_odd_width_cannot_turn_in_pairs() -> None:
+    with pytest.raises(ModelError, match="head_dim: RoPE turns pairs, and 5 numbers"):
+        read_rope({"head_dim": 5, "num_attention_heads": 2, "hidden_size": 10})
+
+
+def test_keys_of_a_table_that_no_scaling_has_are_found() -> None:
+    assert unknown({"rope_scaling": {"factor": 1, "strange": 2}, "rope_parameters": None}) == ["rope_scaling.strange"]
+    nested = {"rope_parameters": {FULL: {"rope_type": "default", "odd": 1}, SLIDING: None, "even": 2}}
+    assert unknown(nested) == ["rope_parameters.even", f"rope_parameters.{FULL}.odd"]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ConfigError, ModelError
+from trivium.base.log import warn
 from trivium.interop import families
 from trivium.interop.families import by_type, obstacle
 from trivium.interop.hub import Folder
@@ -32,7 +33,7 @@ from trivium.token.bpe import SPLIT
 from trivium.token.frame import frame_of
 from trivium.token.tokenizer import Tokenizer
 
-ACTIVATIONS = {"llama": "silu", "qwen3": "silu", "gpt2": "gelu_tanh"}
+ACTIVATIONS = {"llama": "silu", "qwen3": "silu", "qwen2": "silu", "gpt2": "gelu_tanh"}
 """The architectures that we write -> the activation that llama.cpp has in each."""
 TYPES = {None: "F32", "q8_0": "Q8_0"}
 """The types of stored matrices; all other tensors are float32."""
@@ -43,12 +44,15 @@ CL100K = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 """The split of LLaMA 3 and of the tokenizers that were trained here before marks stayed with their letters."""
+DIGITS = "each digit, then GPT-2"
+"""The split of SmolLM and StarCoder, which is two steps."""
 SPLITS = {
     (None, False): "gpt-2",
     (SPLIT, False): "qwen35",
     (CL100K, False): "dbrx",
     (CL100K, True): "llama-bpe",
     (CL100K.replace("{1,3}", ""), False): "qwen2",
+    (DIGITS, False): "smollm",
 }
 """(Pattern, whether whole words skip merges) -> the name that llama.cpp has for this split; None is GPT-2's."""
 
@@ -216,15 +220,20 @@ def _split(tree: dict[str, Any]) -> str:
     model, before = tree["model"], tree.get("pre_tokenizer") or {}
     parts = before.get("pretokenizers") or [before]
     last, pattern = parts[-1], None
+    composed = (tree.get("normalizer") or {}).get("type") == "NFC"
     wrong = {
         f"model {model.get('type')}": model.get("type") != "BPE",
-        "normalizer": tree.get("normalizer"),
+        "normalizer": tree.get("normalizer") and not composed,
         "pre_tokenizer": last.get("type") != "ByteLevel" or last.get("add_prefix_space") or len(parts) > 2,
         "byte_fallback": model.get("byte_fallback"),
     }
     if found := [part for part, bad in wrong.items() if bad]:
         raise ModelError(f"tokenizer.json: {found[0]} cannot be written to GGUF, expected byte-level BPE of plain text")
-    if len(parts) == 2:
+    if composed:
+        warn("tokenizer.json: llama.cpp does not compose letters and marks (NFC), as this tokenizer does")
+    if len(parts) == 2 and parts[0].get("type") == "Digits" and parts[0].get("individual_digits"):
+        pattern = DIGITS if last.get("use_regex", True) else None
+    elif len(parts) == 2:
         pattern = (parts[0].get("pattern") or {}).get("Regex")
     plain = not model["merges"] or (len(parts) == 1 and last.get("use_regex", True))
     name = SPLITS.get((None if plain else pattern or "", bool(model.get("ignore_merges"))))

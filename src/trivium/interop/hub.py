@@ -216,6 +216,8 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
         raise ModelError(f"{theirs}: {_line(wrong)}") from wrong
     if strange := families.unknown(family, tree):
         warn(f"{theirs}: {rules.listed(strange)}: not known here, and not read; {len(strange)} in all")
+    if not about and (rates := families.apart(family, tree)):
+        warn(f"{theirs}: {rules.listed(rates)}: dropouts that training has not apart here; {len(rates)} in all")
     if written and (found := difference(written, config)):
         name, a, b = found
         raise ModelError(f"{ours}: {name} is {a}, but config.json says {b}; delete the file that is out of date")

@@ -85,6 +85,8 @@ class Entry:
     """Return their keys. A key for which our config has no field is left out, so that its default is read back."""
     at: str = ""
     """The fields, separated by spaces, of an entry that is one value."""
+    stands: str | None = None
+    """Of dropouts that our config has not apart: the key whose rate stands in for them, empty for none."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,15 @@ def std(name: str) -> Entry:
 def unread(*names: str) -> Entry:
     """Return the entry of keys without effect on the forward pass in evaluation."""
     return Entry(dict.fromkeys(names))
+
+
+def rates(*names: str, stands: str = "") -> Entry:
+    """Return the entry of dropouts that our config has not apart; training has the rate of `stands` there, or none."""
+
+    def write(ours: Ours) -> Tree:
+        return dict.fromkeys(names, ours.get("*.dropout") if stands else 0.0)
+
+    return Entry(dict.fromkeys(names, 0.0), write=write, stands=stands)
 
 
 def _divides(ours: Ours) -> Tree:

@@ -12,7 +12,7 @@ from typing import Any
 from trivium.base.config import dump, parse
 from trivium.base.errors import ModelError
 from trivium.interop.keys import Entry, Ours, Tree
-from trivium.interop.layers import FULL, Word, read_types, tile, write_types
+from trivium.interop.layers import FULL, SLIDING, Word, read_types, tile, write_types
 from trivium.model.layer.position import RoPE
 from trivium.model.layer.scaling import Dynamic, Linear, Llama3, LongRoPE, NoScaling, Scaling, YaRN
 
@@ -68,6 +68,20 @@ def _table(found: Any, place: str) -> Tree:
     if not isinstance(found, dict | None):
         raise ModelError(f"{place}: expected an object, found {found!r:.80}")
     return {name: value for name, value in (found or {}).items() if value is not None}
+
+
+def unknown(config: Mapping[str, Any]) -> list[str]:
+    """Return the keys inside the tables of a config.json that no kind of scaling has."""
+    names = {name for kind in SCALINGS.values() for name in _fields(kind).values()}
+    names |= {"rope_theta", "rope_type", "type", FRACTION, ORIGINAL, "mscale", "mscale_all_dim"}
+    tables = {place: config[place] for place in (OLD, NEW) if isinstance(config.get(place), dict)}
+    inner = {
+        f"{place}.{word}": table[word] for place, table in tables.items() for word in (FULL, SLIDING) if word in table
+    }
+    tables |= {place: table for place, table in inner.items() if isinstance(table, dict)}
+    return [
+        f"{place}.{name}" for place, table in tables.items() for name in table if name not in names | {FULL, SLIDING}
+    ]
 
 
 def _rope(table: Tree, place: str, context: Any, partial: bool) -> RoPE:

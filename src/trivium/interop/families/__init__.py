@@ -12,7 +12,7 @@ from typing import Any
 from trivium.base import plugin
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Vocabulary
-from trivium.interop import heads
+from trivium.interop import heads, rope
 from trivium.interop.family import Family
 from trivium.interop.keys import Tree, resolve
 from trivium.interop.rules import Drop, Table
@@ -76,8 +76,21 @@ def read(family: Family, config: Mapping[str, Any]) -> ModelConfig:
 
 def unknown(family: Family, config: Mapping[str, Any]) -> list[str]:
     """Return the keys of a config.json that neither our tables nor the stock class know."""
-    entries = [*family.entries, *heads.entries(family)]
-    return sorted(config.keys() - family.aliases.keys() - {name for entry in entries for name in entry.defaults})
+    known = {name for entry in [*family.entries, *heads.entries(family)] for name in entry.defaults}
+    inside = rope.unknown(config) if "rope_parameters" in known else []
+    return sorted([*(config.keys() - family.aliases.keys() - known), *inside])
+
+
+def apart(family: Family, config: Mapping[str, Any]) -> list[str]:
+    """Return the dropouts of a config.json that differ from those with which training here stands in for them."""
+    theirs = {**{name: value for entry in family.entries for name, value in entry.defaults.items()}, **config}
+    pairs = [
+        (name, theirs[name] or 0.0, theirs.get(entry.stands) or 0.0)
+        for entry in family.entries
+        if entry.stands is not None
+        for name in entry.defaults
+    ]
+    return [f"{name} {rate} (here {used})" for name, rate, used in pairs if rate != used]
 
 
 def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) -> Tree:

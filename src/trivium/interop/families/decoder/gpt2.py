@@ -1,7 +1,9 @@
 """GPT2LMHeadModel: learned positions, LayerNorm, and linear layers stored as [in, out]."""
 
+from dataclasses import replace
+
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Form, key, only, std, told, unread
+from trivium.interop.keys import ACTIVATION, Form, key, only, rates, std, told, unread
 from trivium.interop.rules import Copy, Drop, Rule, Table, layers, linear
 from trivium.model.config import ModelConfig
 
@@ -22,7 +24,8 @@ KEYS = [
     key("scale_attn_by_inverse_layer_idx", False, "*.score_decay"),
     only("add_cross_attention", False),
     std("initializer_range"),
-    told(n_ctx=lambda ours: ours.config.context, embd_pdrop=lambda ours: ours.get("*.dropout")),
+    told(n_ctx=lambda ours: ours.config.context),
+    replace(rates("embd_pdrop", stands="resid_pdrop"), defaults={"embd_pdrop": 0.1}),
     unread(
         *(f"summary_{name}" for name in ("type", "use_proj", "activation", "proj_to_labels", "first_dropout")),
         "reorder_and_upcast_attn",

@@ -4,7 +4,7 @@ import math
 
 from trivium.base.errors import ModelError
 from trivium.interop.decoder import heir
-from trivium.interop.keys import Entry, Ours, Tree, key, unread
+from trivium.interop.keys import Entry, Ours, Tree, key, rates
 from trivium.interop.layers import WINDOW
 from trivium.interop.rope import FRACTION, NEW, OLD, ORIGINAL, read_rope, rope
 from trivium.model.layer.position import RoPE
@@ -52,7 +52,7 @@ FAMILY = heir(
     "phi3",
     key("sliding_window", None, "*.pattern", WINDOW),
     key("resid_pdrop", 0.0, "*.dropout"),
-    unread("embd_pdrop"),
+    rates("embd_pdrop", stands="resid_pdrop"),
     matrices=FUSED,
     rope=Entry({**rope().defaults, ORIGINAL: 4096}, read, write),
     vocab_size=32064,

@@ -1,7 +1,7 @@
 """ModernBertForMaskedLM: pre-norm without biases, gated, windows between full layers, each kind with its own RoPE."""
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Tree, key, std, token, unread
+from trivium.interop.keys import ACTIVATION, Tree, key, rates, std, token, unread
 from trivium.interop.layers import FULL, SLIDING, layer_types
 from trivium.interop.rope import rope_by_type
 from trivium.interop.rules import Copy, Rule, Table, layers, linear
@@ -52,12 +52,12 @@ KEYS = [
     key("tie_word_embeddings", True, "tie"),
     LOCAL,
     rope_by_type(word, BASES, scaled=set(BASES)),
+    rates("mlp_dropout", stands="embedding_dropout"),
     std("initializer_range"),
     token("cls_token_id", "bos"),
     token("sep_token_id", "eos"),
     unread(
         "initializer_cutoff_factor",
-        "mlp_dropout",
         "deterministic_flash_attn",
         "sparse_prediction",
         "sparse_pred_ignore_index",

@@ -3,7 +3,7 @@
 import torch
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, key, only, std, token, told, unread
+from trivium.interop.keys import ACTIVATION, Entry, key, only, rates, std, token, told, unread
 from trivium.interop.rules import Copy, Given, Rule, Table, layers, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.embed import Tokens
@@ -41,7 +41,8 @@ def keys(pre: bool, start: str = "eos", fixed: bool = False, vocab_size: int = 5
             add_bias_logits=True,
             forced_eos_token_id=None,  # the stock class would take 2
         ),
-        unread("encoder_layerdrop", "decoder_layerdrop", "activation_dropout", "is_decoder", "use_cache"),
+        rates("encoder_layerdrop", "decoder_layerdrop", "activation_dropout"),
+        unread("is_decoder"),
     ]
 
 
