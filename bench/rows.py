@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import zstandard
+from trivium.corpus.read.unpack import zstd
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
 """(split, row)."""
@@ -23,7 +23,7 @@ Rows = Iterator[tuple[str, dict[str, Any]]]
 
 def text(path: Path) -> str:
     """Return a compressed file as text, without its byte-order mark."""
-    with zstandard.open(path, "rt", encoding="utf-8-sig") as handle:
+    with zstd.open(path, "rt", encoding="utf-8-sig") as handle:
         return handle.read()
 
 

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from trivium.base import plugin
 from trivium.base.batch import Batch
-from trivium.base.config import parse
+from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.base.types import Message, Pooling
+from trivium.base.types import Message
 from trivium.infer.beam import Beam
 from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, rows_of, tabled
-from trivium.infer.read import embed, fill, text_scores
+from trivium.infer.read import embed_texts, fill, text_scores
 from trivium.infer.request import Request
 from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
@@ -32,6 +32,7 @@ from trivium.model.config import ModelConfig, configure
 from trivium.model.device import evaluating
 from trivium.model.layer.score import SequenceClassification
 from trivium.model.transformer import Transformer
+from trivium.model.vectors import Vectors
 from trivium.token import template
 from trivium.token.frame import frame_of, stated, with_frame
 from trivium.token.layout import Layout, gapped
@@ -209,15 +210,13 @@ class Model:
             raise ModelError(f"{self.name} has no head with one label; `trivium finetune rerank` makes one")
         return [float(head.score(row)) for row in text_scores(self.transformer, self.layout(), pairs)]
 
-    def embed(self, texts: Sequence[str], pool: Pooling | None = None, normalise: bool = True) -> Float[Tensor, "N D"]:
-        """Return one vector for each text, cut to the context.
+    def embed(self, texts: Sequence[str], prompt: str | None = None, **changes: Any) -> Float[Tensor, "N D"]:
+        """Return one vector for each text, made as the folder says, or as the `changes` of `Vectors` do (pool=...).
 
-        `pool` None is the folder's, else the mean of an encoder's states or a decoder's last state.
+        `prompt` is the name of a prompt of the folder.
         """
-        layout = self.layout()
-        parts = [layout.cut([self.tokenizer.encode(text)]) for text in texts]
-        rows = [layout.frame.lay(part)[0].tolist() for part in parts]
-        return embed(self.transformer, rows, pool or self.record.get("pool"), normalise)
+        how = parse(Vectors, {**dump(Vectors.of(self.record)), **changes}, "embed")
+        return embed_texts(self.transformer, self.layout(how.length), texts, how, prompt)
 
     def equip(self, kind: str, labels: Sequence[str] = (), **choices: Any) -> None:
         """Put the head of a task on the model (`classify`, `tag`, `span` or `embed`), and the frame of its texts."""

@@ -1,12 +1,13 @@
 """A person's own file runs once, and its mistakes are one line."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 import tiny
 from trivium.base import plugin
-from trivium.base.errors import ConfigError
+from trivium.base.errors import ConfigError, DataError
 from trivium.base.files import sha256
 
 
@@ -61,3 +62,13 @@ def test_a_class_is_traced_to_its_file(tmp_path):
 def test_a_list_of_files_in_another_form_is_refused(damaged):
     with pytest.raises(ConfigError, match=r"imports: expected a list of file and sha256, found"):
         plugin.match(damaged)
+
+
+def test_a_missing_package_is_named_itself_and_never_a_project_of_our_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xxhash", None)
+    with pytest.raises(DataError, match=r"^hashing needs xxhash: pip install xxhash$"):
+        plugin.extra("xxhash", "hashing")
+    with pytest.raises(DataError, match=r"^hashing needs nowhere: pip install nowhere$"):
+        plugin.extra("nowhere.inside", "hashing")
+    texts = [path.read_text(encoding="utf-8") for path in Path(plugin.__file__).parents[1].rglob("*.py")]
+    assert not any("install trivium" in text or "'trivium[" in text for text in texts)

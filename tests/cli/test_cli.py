@@ -181,4 +181,4 @@ def test_a_model_of_own_kinds_is_used_with_imports(here: Path, tmp_path: Path) -
 def test_every_command_that_loads_a_model_takes_imports() -> None:
     commands = typer.main.get_command(app).commands
     without = {name for name, command in commands.items() if "imports" not in {p.name for p in command.params}}
-    assert without == {"demo", "tokenizer"}
+    assert without == {"demo", "recipes", "tokenizer"}

@@ -80,7 +80,7 @@ def test_processes_leave_what_one_leaves(source, tmp_path, clean, workers):
 
 @pytest.mark.slow  # a cluster takes ten seconds to start
 def test_ray_leaves_what_one_process_leaves(source, tmp_path, clean):
-    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'trivium[cluster]'")
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         prepare([source], tmp_path / "data", OPTIONS, engine=Ray())
@@ -100,7 +100,7 @@ def test_ray_leaves_what_one_process_leaves(source, tmp_path, clean):
 
 def test_without_ray_one_line_says_so(source, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(DataError, match=r"--engine ray needs ray: pip install 'trivium\[cluster\]'"):
+    with pytest.raises(DataError, match=r"--engine ray needs ray: pip install ray$"):
         prepare([source], tmp_path / "data", OPTIONS, engine=Ray())
 
 

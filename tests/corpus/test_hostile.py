@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from plain import duplicates
 from trivium.base.errors import DataError
@@ -23,6 +22,7 @@ from trivium.corpus.clean.web import Web
 from trivium.corpus.duplicates.signature import Near
 from trivium.corpus.read.reading import Reading
 from trivium.corpus.read.sources import read
+from trivium.corpus.read.unpack import zstd
 from trivium.token.tokenizer import Tokenizer
 
 LONGEST = 4096
@@ -131,7 +131,7 @@ def through(found: Iterator[tuple[str, str]], filters: list[Filter], tokenizer: 
 def flood(folder: Path, count: int, seed: int) -> None:
     """Write `count` hostile documents as files of several kinds, check that all are accounted for, and take them on."""
     draw, tokenizer = random.Random(seed), Tokenizer.bytes()
-    pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
+    pack = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
     for number, at in enumerate(range(0, count, 100)):
         lines = [line(draw) for _ in range(100)]
         suffix = draw.choice(list(pack))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import small
-from trivium.interop.equip import head, sentence_files
+from trivium.interop.equip import head
 from trivium.model.layer.score import SentenceEmbedding, SequenceClassification
 
 IDS = [[1, 9, 41, 7, 33, 2]]
@@ -27,7 +27,7 @@ def test_the_head_is_that_of_the_stock_class():
     llama = head(small.model("llama").config, vocabulary, "classify", ("a", "b"))
     assert (bert.pool, bert.dense, bert.activation) == ("first", True, "tanh")
     assert (llama.pool, llama.dense, llama.bias) == ("last", False, False)
-    assert head(small.model("llama").config, vocabulary, "embed") == SentenceEmbedding(pool="last")
+    assert head(small.model("llama").config, vocabulary, "embed") == SentenceEmbedding(pool=("last",))
 
 
 def test_a_pair_without_a_stock_class_says_so(capsys):
@@ -41,9 +41,3 @@ def test_an_equal_head_stays_as_it_is():
     transformer = model.transformer
     model.equip("classify", ("a", "b"))
     assert model.transformer is transformer
-
-
-def test_pooling_is_told_in_the_words_of_sentence_transformers():
-    found = sentence_files("mean", small.model("bert").config)["1_Pooling/config.json"]
-    assert found["pooling_mode_mean_tokens"] and not found["pooling_mode_cls_token"]
-    assert found["word_embedding_dimension"] == 32

@@ -14,14 +14,14 @@ import torch
 
 import trivium
 from foreign import foreign
-from trivium.base.errors import ConfigError, ModelError
+from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.interop import gguf
 from trivium.interop.hub import Folder
 from trivium.token.frame import Frame, with_frame
 from trivium.token.template import CHAT_TEMPLATE, ids, render, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
-pytest.importorskip("gguf", reason="the package gguf writes these files: pip install 'trivium[export]'")
+pytest.importorskip("gguf", reason="the package gguf writes these files: pip install gguf")
 
 SAID = "the user says what abs does and returns absolute values of numbers 中文 测试 naïve café für it's 😀"
 PROMPT = "the user says what abs does, and it's the absolute values of 12345 numbers returned für 中文"
@@ -380,9 +380,9 @@ def test_a_file_appears_whole_or_not_at_all(tokenizer: Tokenizer, tmp_path: Path
     assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["m.gguf"]
 
 
-def test_without_the_package_the_extra_is_named(tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_it_is_named(tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "gguf", None)
-    with pytest.raises(ConfigError, match=r"pip install 'trivium\[export\]'"):
+    with pytest.raises(DataError, match=r"writing GGUF needs gguf: pip install gguf$"):
         write(tmp_path / "m.gguf", model("gpt2", tokenizer))
 
 

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 import trivium
 from trivium.base.errors import ModelError, TriviumError
-from trivium.interop import hub, tensors
+from trivium.interop import hub
+from trivium.interop.weights import tensors
 from trivium.model.weights import collect
 from trivium.token.extend import extend
 from trivium.token.template import CHAT_TEMPLATE

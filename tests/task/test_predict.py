@@ -23,7 +23,7 @@ def test_without_a_head_the_record_or_the_family_says_it():
     with pytest.raises(ConfigError, match="name a task by --task"):
         task_for(small.model("bert"))
     embedder = small.model("bert")
-    embedder.record = {"pool": "mean"}
+    embedder.record = {"vectors": {"pool": "mean"}}
     assert task_for(embedder).kind == "embed"
     embedder.record = {"task": "tag"}
     assert task_for(embedder).kind == "tag"

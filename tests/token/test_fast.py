@@ -46,6 +46,20 @@ def test_a_model_it_cannot_read_falls_back(caplog: pytest.LogCaptureFixture, mon
     assert "no such model" in caplog.text
 
 
+def test_without_the_package_the_reference_encodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "The <s> of 猫\n"
+    expected = Tokenizer.bytes().encode_batch([text])
+    monkeypatch.setattr(room, "fastokens", None)
+    assert fast(TREE, reference()) is None
+    room.encoders.cache_clear()
+    try:
+        slow = Tokenizer.bytes()
+        found = slow.encode_batch([text])
+    finally:
+        room.encoders.cache_clear()
+    assert slow._fast is None and [a.tolist() for a in found] == [a.tolist() for a in expected]
+
+
 def test_the_samples_name_every_control_token() -> None:
     names = ("<s>", "<|user|>")
     assert all(any(name in text for text in room._samples(names)) for name in names)

@@ -193,7 +193,7 @@ def read_toml(path: str | Path, lay: Lay = merge) -> dict[str, Any]:
         try:
             return tomllib.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as missing:
-            raise ConfigError(f"{file}: no such recipe") from missing
+            raise ConfigError(f"{file}: no such recipe; `trivium recipes` lists and copies ours") from missing
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as broken:
             raise ConfigError(f"{file}: not a TOML file: {broken}") from broken
         except OSError as failed:

@@ -57,13 +57,16 @@ def load(paths: Iterable[str | Path], where: str = "config") -> None:
             raise ConfigError(f"{where}: imports: {_told(error, str(module.__file__))}") from error
 
 
-def extra(module: str, what: str, group: str) -> Any:
-    """Import a module of an optional package; a DataError says that `what` needs it, and how to install it."""
+def extra(module: str, what: str) -> Any:
+    """Import a module of an optional package; a DataError says that `what` needs it, and how to install it.
+
+    The hint names the package that is missing: an index may have another project under our name.
+    """
     try:
         return importlib.import_module(module)
-    except ImportError:
-        package = module.partition(".")[0]
-        raise DataError(f"{what} needs {package}: pip install 'trivium[{group}]'") from None
+    except ImportError as missing:
+        package = (missing.name or module).partition(".")[0]
+        raise DataError(f"{what} needs {package}: pip install {package}") from None
 
 
 def paths() -> list[str]:

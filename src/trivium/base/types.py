@@ -9,8 +9,11 @@ import numpy as np
 IGNORE = -100
 """The target of a position without loss."""
 
-Pooling = Literal["first", "last", "mean"]
-"""How the hidden states of a text become one vector."""
+Pooling = Literal["first", "last", "mean", "max", "mean_sqrt_len", "weightedmean"]
+"""How the hidden states of a text become one vector.
+
+`mean_sqrt_len` divides the sum by the root of the length; `weightedmean` weighs the state at position t by t + 1.
+"""
 
 ALIGNED = ("token", "tag")
 """Targets with one value for each position; all others have one for each example."""

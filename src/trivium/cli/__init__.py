@@ -16,6 +16,7 @@ from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_, push
 from trivium.cli.inspect import inspect
 from trivium.cli.prepare import prepare
+from trivium.cli.recipes import recipes
 from trivium.cli.show import schema, show
 from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 app.command()(demo)
+app.command()(recipes)
 for command in (train, compare, ablate, push, schema):
     app.command()(importing(command))
 LOADING: list[Callable[..., None]] = [prepare, finetune, predict, evaluate, generate, chat, fill, embed]

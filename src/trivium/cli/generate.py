@@ -54,9 +54,10 @@ def embed(
     model: o.ModelFolder,
     input: Annotated[Path, typer.Option(help="A file with one text per line.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file to write, [N, D] float32.")],
+    prompt: Annotated[str | None, typer.Option(help="The name of a prompt of the model, put before each line.")] = None,
 ) -> None:
     """Write one vector for each line of a file."""
     from trivium.task.embed import embed_lines
 
-    count, width = embed_lines(model, input, out)
+    count, width = embed_lines(model, input, out, prompt)
     print(f"{count:,} vectors of {width} numbers in {out}")

@@ -122,7 +122,7 @@ class Ray(Engine, kind="ray"):
     """Cores for each task."""
 
     def do(self, work: Work, stage: Stage, shards: Sequence[int], done: Callable[[int], None]) -> None:
-        ray = plugin.extra("ray", "--engine ray", "cluster")
+        ray = plugin.extra("ray", "--engine ray")
         if not ray.is_initialized():
             ray.init(address=self.address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
         remote: Any = ray.remote(num_cpus=self.cpus, max_retries=0)(attempt)

@@ -5,16 +5,15 @@ The texts stand in a packed file beside the table.
 """
 
 import hashlib
-import io
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import zstandard
 
 from trivium.base.errors import DataError
 from trivium.base.files import writing
@@ -24,6 +23,7 @@ from trivium.corpus.duplicates.cluster import digest, pairs
 from trivium.corpus.duplicates.shingle import normal
 from trivium.corpus.duplicates.signature import BATCH_CHARS, signatures
 from trivium.corpus.preparation import Preparation
+from trivium.corpus.read.unpack import opening, zstd
 from trivium.corpus.work import Work
 
 PARAGRAPH_CHARS = 80
@@ -123,14 +123,13 @@ def address(document: Document) -> int:
 @contextmanager
 def packed(path: Path) -> Iterator[Any]:
     """Open a .zst file for writing; it appears whole."""
-    with writing(path) as handle:
-        stream = zstandard.ZstdCompressor(level=1).stream_writer(handle, closefd=False)
+    with writing(path) as handle, zstd.ZstdFile(handle, "w", level=1) as stream:
+        stream.write(b"")  # begins a frame: a file without one would not be whole
         yield stream
-        stream.close()
 
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[IO[bytes]]:
     """Open a .zst file for reading."""
-    with open(path, "rb") as handle:
-        yield io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(handle), 1 << 20)  # type: ignore[arg-type]
+    with opening(path, sys.maxsize, sys.maxsize) as handle:
+        yield handle

@@ -5,6 +5,7 @@ token of a decoder has read the whole text.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -17,32 +18,62 @@ from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Example, Pooling
 from trivium.infer.padding import by_length, check, right_padded
 from trivium.model.device import evaluating, place
-from trivium.model.layer.score import pooled
+from trivium.model.layer.score import SentenceEmbedding, pooled
 from trivium.model.transformer import Transformer
+from trivium.model.vectors import Vectors, usual_pool
 from trivium.token.layout import Layout
 
 BATCH_ROWS = 32
 
 
 def embed(
-    transformer: Transformer, rows: Sequence[Sequence[int]], pool: Pooling | None = None, normalise: bool = True
-) -> Float[Tensor, "N D"]:
+    transformer: Transformer,
+    rows: Sequence[Sequence[int]],
+    pool: Pooling | Sequence[Pooling] | None = None,
+    normalise: bool = True,
+    skip: int = 0,
+) -> Float[Tensor, "N Q"]:
     """Return the vectors of N rows of ids, float32 on the CPU, of length 1 if `normalise`.
 
-    `pool` None is the mean of an encoder's states, or a decoder's last state. Of an encoder-decoder the encoder reads.
+    `pool` None is that of the head, else the mean of an encoder's states, or a decoder's last state. Of an
+    encoder-decoder the encoder reads. The first `skip` states of a row are not pooled, unless there are no others.
     ModelError names a row that the model cannot read.
     """
     config, device = transformer.config, transformer.tokens.weight.device
-    pool = pool or ("mean" if config.encoder is not None else "last")
+    head = config.head if isinstance(config.head, SentenceEmbedding) else None
+    pool = pool or usual_pool(config)
+    pool = (pool,) if isinstance(pool, str) else tuple(pool)
+    if head and head.dense and pool != head.pool:
+        raise ModelError(f"pool: {', '.join(pool)}, but the layers after it read {', '.join(head.pool)}")
     check(rows, config.vocab_size, config.limit)
-    found = torch.empty(len(rows), config.hidden_size)
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
     with evaluating(transformer):
         for some in by_length(rows, BATCH_ROWS):
             side = right_padded([rows[row] for row in some], device)
             hidden = transformer.decode(side) if config.encoder is None else transformer.encode(side)
+            if skip:
+                ends = side.documents.sum(dim=1, keepdim=True) - 1
+                kept = side.positions >= torch.minimum(ends, torch.full_like(ends, skip))
+                side = replace(side, documents=side.documents * kept)
             vectors = pooled(hidden.float(), side, pool)
-            found[some] = (F.normalize(vectors, dim=-1) if normalise else vectors).cpu()
-    return found
+            vectors = transformer.head(vectors).float() if head else vectors
+            for row, vector in zip(some, F.normalize(vectors, dim=-1) if normalise else vectors, strict=True):
+                found[row] = vector.cpu()
+    return torch.stack(found) if found else torch.empty(0, config.hidden_size)
+
+
+def embed_texts(
+    transformer: Transformer, layout: Layout, texts: Sequence[str], how: Vectors, prompt: str | None = None
+) -> Float[Tensor, "N Q"]:
+    """Return the vectors of N texts, each behind a prompt and cut to the length of the layout; see `embed`."""
+
+    def lay(text: str) -> list[int]:
+        ids = layout.tokenizer.encode(text.lower() if how.lower else text)
+        return layout.frame.lay(layout.cut([ids]))[0].tolist()
+
+    prefix = how.prefix(prompt)
+    skip = len(lay(prefix)) - bool(layout.frame.after) if prefix and not how.include_prompt else 0
+    return embed(transformer, [lay(prefix + text) for text in texts], how.pool, how.normalise, skip)
 
 
 def text_scores(transformer: Transformer, layout: Layout, texts: Sequence[str | Sequence[str]]) -> list[Tensor]:

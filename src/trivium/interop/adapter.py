@@ -16,9 +16,10 @@ from torch import Tensor
 from trivium.base import files
 from trivium.base.errors import ModelError
 from trivium.base.folder import HUB, cached, hint
-from trivium.interop import families, rules, tensors
+from trivium.interop import families, rules
 from trivium.interop.families import stock
 from trivium.interop.rules import Rule
+from trivium.interop.weights import tensors
 from trivium.model.adapt import LoraLinear, adapted, put
 from trivium.model.transformer import Transformer
 

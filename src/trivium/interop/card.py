@@ -20,7 +20,7 @@ def purpose(config: ModelConfig, record: Mapping[str, Any]) -> str:
     """Return the pipeline tag of a model."""
     if config.head.kind in PURPOSES:
         return PURPOSES[config.head.kind]
-    if record.get("pool"):
+    if "vectors" in record:
         return "sentence-similarity"
     if config.family == "encoder_decoder":
         return WRITERS.get(str(record.get("task")), "text2text-generation")
@@ -73,7 +73,7 @@ def usage(config: ModelConfig, record: Mapping[str, Any], framed: bool) -> list[
     told = {"max_new_tokens": 64, **record.get("generation", {})} if tuned else {"max_new_tokens": 64}
     if config.head.kind == "classify":
         lines += [f'print(model.classify(["{SAMPLE}"]))']
-    elif record.get("pool"):
+    elif "vectors" in record:
         lines += [f'print(model.embed(["{SAMPLE}"]))']
     elif writes and tuned and not both:  # a conversation is not searched by beams
         told = {"max_new_tokens": told["max_new_tokens"]}

@@ -10,9 +10,7 @@ from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Head
 from trivium.model.layer.score import SentenceEmbedding
 from trivium.model.transformer import Transformer
-
-MODES = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}
-"""Our pooling -> the key of sentence-transformers."""
+from trivium.model.vectors import usual_pool
 
 
 def head(
@@ -21,7 +19,7 @@ def head(
     """Return the head of a task for a model of this config; `choices` replace fields of it."""
     labels = labels or getattr(Head.kinds[kind].model_fields.get("labels"), "default", ())
     if kind == "embed":
-        return SentenceEmbedding(pool=choices.get("pool") or ("mean" if config.family == "encoder" else "last"))
+        return SentenceEmbedding.model_validate({"pool": choices.get("pool") or usual_pool(config)})
     family, _ = stock(config, vocabulary)
     tree = heads.usual(family.model_type, kind, config, labels) if family else None
     if tree is None:
@@ -43,27 +41,3 @@ def equip(transformer: Transformer, new: Head) -> Transformer:
     state = {name: value for name, value in transformer.state_dict().items() if not name.startswith("head.")}
     made.load_state_dict(made.state_dict() | state)
     return made.to(transformer.tokens.weight.device, transformer.tokens.weight.dtype).train(transformer.training)
-
-
-def sentence_files(pool: str, config: ModelConfig) -> dict[str, Any]:
-    """Return the files of sentence-transformers by name: hidden states, pooled to one vector, divided by its length."""
-    steps = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
-    return {
-        "modules.json": [
-            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
-            for i, (path, name) in enumerate(steps.items())
-        ],
-        "sentence_bert_config.json": {"max_seq_length": config.context, "do_lower_case": False},
-        "1_Pooling/config.json": {
-            "word_embedding_dimension": config.hidden_size,
-            **{mode: name == pool for name, mode in MODES.items()},
-            "pooling_mode_max_tokens": False,
-        },
-        "2_Normalize/config.json": {},
-    }
-
-
-def pool_of(tree: dict[str, Any]) -> str | None:
-    """Return our pooling of a `1_Pooling/config.json`, or None if we do not have it."""
-    on = {name for name, value in tree.items() if name.startswith("pooling_mode_") and value is True}
-    return next((name for name, mode in MODES.items() if on == {mode}), None)

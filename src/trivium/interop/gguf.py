@@ -18,6 +18,7 @@ from torch import Tensor
 from trivium.base import files
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.log import warn
+from trivium.base.plugin import extra
 from trivium.interop import families
 from trivium.interop.families import by_type, obstacle
 from trivium.interop.hub import Folder
@@ -62,10 +63,7 @@ def write(file: str | Path, model: Folder, quantize: str | None = None, name: st
 
     What llama.cpp has not is a ModelError.
     """
-    try:
-        import gguf
-    except ImportError as missing:
-        raise ConfigError("writing GGUF needs the package gguf: pip install 'trivium[export]'") from missing
+    gguf = extra("gguf", "writing GGUF")
     file, config, tokenizer = Path(file), model.config, model.tokenizer
     if quantize not in TYPES:
         raise ConfigError(f"quantize: expected one of {', '.join(filter(None, TYPES))}, found {quantize!r}")

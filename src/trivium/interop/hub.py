@@ -19,13 +19,15 @@ from trivium.base.errors import ConfigError, ModelError
 from trivium.base.folder import hint, model_folder
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
-from trivium.interop import adapter, equip, families, rules, stored, tensors
+from trivium.interop import adapter, families, rules, sentence
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_config, difference, stock
+from trivium.interop.weights import stored, tensors
 from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
-from trivium.model.layer.head import LM
+from trivium.model.layer.head import LM, Head
 from trivium.model.transformer import Transformer
+from trivium.model.vectors import Vectors
 from trivium.model.weights import collect
 from trivium.token.frame import default_frame, stated
 from trivium.token.template import framed, stop_ids
@@ -44,7 +46,7 @@ WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
     r"additional_chat_templates|"
-    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|1_Pooling|2_Normalize"
+    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Dense|Normalize)"
 )
 """The files of a model folder. `save` never replaces a folder that holds any other."""
 
@@ -85,15 +87,21 @@ def save(folder: str | Path, model: Folder) -> Path:
     if tokenizer:
         _spare(tokenizer, config, folder)
     vocabulary = tokenizer.vocabulary if tokenizer else None
-    family, reasons = stock(config, vocabulary)
+    plain = sentence.bare(config, vocabulary)
+    family, reasons = stock(plain, vocabulary)
     state = collect(model.transformer)
+    vectors = sentence.vectors_of(model.record, config)
+    after = {name: tensor for name, tensor in state.items() if plain is not config and name.startswith(sentence.DENSE)}
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
-    about = _about(model.record, config)
+    about = _about(model.record, config if after else plain)
+    if vectors:
+        about["vectors"] = dump(vectors)
     about |= {"parameters": sum(tensor.numel() for tensor in state.values()), "stock": None}
     tree: dict[str, Any] = {"architectures": ["Transformer"], "model_type": OWN, "vocab_size": config.vocab_size}
     if family:
-        tree = families.write(family, config, vocabulary)
-        state = rules.to_theirs(state, families.rules(family, config))
+        tree = families.write(family, plain, vocabulary)
+        state = {name: tensor for name, tensor in state.items() if name not in after}
+        state = rules.to_theirs(state, families.rules(family, plain))
         about["stock"] = tree["architectures"][0]
     else:
         about["reasons"] = reasons
@@ -107,9 +115,8 @@ def save(folder: str | Path, model: Folder) -> Path:
         if tokenizer:
             tokenizer.save(new, model_max_length=config.context)
         files.write_text(new / "README.md", card(config, about, bool(tokenizer) and framed(tokenizer)))
-        if family and "pool" in about:
-            for name, content in equip.sentence_files(about["pool"], config).items():
-                files.write_json(new / name, content)
+        if family and vectors:
+            sentence.write(new, config, vectors, after)
         files.write_json(new / "trivium.json", about)
     return folder
 
@@ -147,17 +154,19 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         found = load(adapter.base(folder), dtype)
         merge(adapter.load_adapter(folder, found.transformer))
         return found
+    told = sentence.read(folder, dtype)
+    folder /= told.body
     tree, about = _object(folder / "config.json") or {}, _object(folder / "trivium.json", optional=True) or {}
-    config, family = _describe(folder, tree, about)
+    config, family = _describe(folder, {**tree, **told.keys}, about, told.head)
     tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
     if tokenizer and (more := _spare(tokenizer, config, folder / "tokenizer.json")):
         words = rules.listed([tokenizer.token(index) for index in range(config.vocab_size, tokenizer.size)])
         warn(f"{folder / 'tokenizer.json'}: {words}: {more} in all have no row in the table; no text may hold them")
-    transformer = stored.model(folder, tree, config, family, dtype)
+    transformer = stored.model(folder, tree, config, family, dtype, told.state)
     record = {key: value for key, value in about.items() if key not in OURS}
-    pooling = _object(folder / "1_Pooling" / "config.json", optional=True)
-    if pooling and "pool" not in record and (pool := equip.pool_of(pooling)) is not None:
-        record["pool"] = pool
+    if told.vectors or "pool" in record:
+        record["vectors"] = dump(told.vectors or Vectors.of(record))
+        record.pop("pool", None)
     said = _object(folder / GENERATION, optional=True)
     start = (said or {}).get(START, tree.get(START))
     place = folder / ("config.json" if said is None else GENERATION)  # forced ids count where the stock classes ask
@@ -188,8 +197,10 @@ def _object(file: Path, optional: bool = False) -> dict[str, Any] | None:
     return found
 
 
-def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tuple[ModelConfig, Family | None]:
-    """Return the config of a folder and its family.
+def _describe(
+    folder: Path, tree: dict[str, Any], about: dict[str, Any], head: Head | None = None
+) -> tuple[ModelConfig, Family | None]:
+    """Return the config of a folder and its family; `head` is that of files of vectors.
 
     trivium.json says more than config.json (dropout, kernel); where both say something, they must agree.
     """
@@ -212,6 +223,7 @@ def _describe(folder: Path, tree: dict[str, Any], about: dict[str, Any]) -> tupl
     try:
         family = by_config(tree)
         config = families.read(family, tree)
+        config = config if head is None else config.model_copy(update={"head": head})
     except (ModelError, ConfigError, TypeError, ValueError) as wrong:
         raise ModelError(f"{theirs}: {_line(wrong)}") from wrong
     if strange := families.unknown(family, tree):

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from trivium.base.config import Seq
+from trivium.base.config import Seq, Tiled
 from trivium.base.types import Pooling
 from trivium.objective.objective import Objective
 
@@ -62,8 +62,8 @@ class ContrastObjective(TaskObjective, kind="contrast"):
 
     loss: ClassVar = "contrast"
     families: ClassVar = ("encoder", "decoder")
-    pool: Pooling | None = None
-    """The state that becomes the vector; None is the mean of an encoder's, the last of a decoder's."""
+    pool: Tiled[Pooling] | None = None
+    """The states that become the vector; None is the folder's, else an encoder's mean or a decoder's last."""
 
 
 class PreferObjective(TaskObjective, kind="prefer"):

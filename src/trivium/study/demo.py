@@ -242,6 +242,7 @@ def tell(folder: Path, report: dict[str, Any]) -> None:
     for command, what in (
         (f"trivium chat {folder}/model", "ask it something"),
         ("trivium prepare my_folder -o data/mine", "your own text"),
+        ("trivium recipes -o .", "the recipes to start from"),
         ("trivium train recipes/llama-tiny.toml data.path=data/mine", "your own model"),
     ):
         say(f"   {command:<60} {what}")

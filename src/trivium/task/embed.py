@@ -14,10 +14,11 @@ from trivium.corpus.read.text import TextFile
 from trivium.model.device import pick
 
 
-def embed_lines(model: str | Path, source: Path, out: Path) -> tuple[int, int]:
+def embed_lines(model: str | Path, source: Path, out: Path, prompt: str | None = None) -> tuple[int, int]:
     """Write the vectors of the lines of a file, [N, D] float32, without blank lines; return N and D.
 
-    Only LF, CR LF and CR end a line. What was left out or repaired is told.
+    `prompt` is the name of a prompt of the model. Only LF, CR LF and CR end a line. What was left out or repaired is
+    told.
     """
     counts = Counts()
     lines = [line.rstrip("\r\n") for _, line in TextFile(source, Reading(unsure="stop"), counts).lines()]
@@ -27,7 +28,7 @@ def embed_lines(model: str | Path, source: Path, out: Path) -> tuple[int, int]:
         say(f"{source}: {what}" + f" ({count:,} times)" * (count > 1))
     if not texts:
         raise DataError(f"{source}: expected one text per line, found none")
-    vectors = api.load(model, device=pick()).embed(texts).numpy()
+    vectors = api.load(model, device=pick()).embed(texts, prompt).numpy()
     buffer = io.BytesIO()
     np.save(buffer, vectors)
     with writing(out) as handle:

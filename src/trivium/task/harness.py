@@ -1,7 +1,7 @@
 """The bridge to lm-evaluation-harness: the model answers its requests for log-likelihoods and for text.
 
 `run(model, ["my_task"], folder_of_yaml_files)` returns the harness's own results. The harness is an extra
-(`pip install trivium[eval]`). An encoder alone has no likelihood of a text, so it is refused.
+(`pip install lm_eval`). An encoder alone has no likelihood of a text, so it is refused.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ import numpy as np
 
 from trivium import api
 from trivium.base.batch import collate
-from trivium.base.errors import ConfigError, ModelError, TriviumError
+from trivium.base.errors import ConfigError, ModelError
+from trivium.base.plugin import extra
 from trivium.base.types import IGNORE, Example
 from trivium.infer.padding import by_length
 from trivium.model.device import evaluating, pick, place
@@ -29,13 +30,9 @@ def run(
     limit: int | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Score a model on tasks of the harness and return {task: {metric: value}}; `include` is a folder of task files."""
-    try:
-        import lm_eval
-        from lm_eval.tasks import TaskManager
-    except ImportError as missing:
-        raise TriviumError(f"lm-evaluation-harness is not installed: pip install 'trivium[eval]' ({missing})") from None
+    lm_eval, tasks_of = extra("lm_eval", "--harness"), extra("lm_eval.tasks", "--harness")
     loaded = model if isinstance(model, api.Model) else api.load(model, device=pick())
-    manager = TaskManager(include_path=str(include) if include else None)
+    manager = tasks_of.TaskManager(include_path=str(include) if include else None)
     if unknown := [task for task in tasks if task not in manager.all_tasks]:
         where = f"the harness and {include} have" if include else "the harness has"
         raise ConfigError(f"--harness: {', '.join(unknown)}: {where} no such task")

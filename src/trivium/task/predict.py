@@ -32,7 +32,7 @@ def _named(model: api.Model, name: str | None) -> Task:
     for kind in Task.kinds.values():
         if kind.suits(model.config.head):
             return kind()
-    if "pool" in model.record:
+    if "vectors" in model.record:
         return task_of("embed")
     if model.config.family == "encoder":
         raise ConfigError("predict: the model has no head of a task; name a task by --task")

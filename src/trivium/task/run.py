@@ -74,7 +74,7 @@ def run(
                 if notes.prefix:
                     model.record["prefix"] = notes.prefix
                 if recipe.objective.reads == "records":
-                    by_objective(recipe.objective).finish(model, bare_model(recipe).transformer)
+                    by_objective(recipe.objective).finish(model, bare_model(recipe))
                 model.save(folder / "model")
     return folder / "model"
 

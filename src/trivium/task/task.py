@@ -17,7 +17,6 @@ from trivium.base.types import Example
 from trivium.data.rows import ExampleRows, Rows, no_rows
 from trivium.model.layer.head import LM, Head
 from trivium.model.layer.score import LabelHead
-from trivium.model.transformer import Transformer
 from trivium.objective.objective import Objective
 from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, conversation, read
@@ -129,7 +128,7 @@ class RecordTask(Task):
         """Return the rows of the Examples of all records; by default each Example stands alone."""
         return ExampleRows([[one] for group in groups for one in group], length, recipe.seed, recipe.data.packing)
 
-    def finish(self, model: api.Model, before: Transformer) -> None:
+    def finish(self, model: api.Model, before: api.Model) -> None:
         """Turn what was trained into what people use; `before` is the model without the head of the task."""
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:

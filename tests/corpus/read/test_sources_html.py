@@ -58,5 +58,5 @@ def test_hostile_pages_are_texts_too(tmp_path: Path, page: str) -> None:
 def test_without_the_library_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resiliparse.extract.html2text", None)
     (tmp_path / "a.html").write_text("<p>x")
-    with pytest.raises(DataError, match=r"a\.html: reading HTML needs resiliparse: pip install 'trivium\[data\]'"):
+    with pytest.raises(DataError, match=r"a\.html: reading HTML needs resiliparse: pip install resiliparse$"):
         list(read([tmp_path]))

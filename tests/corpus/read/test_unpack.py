@@ -5,12 +5,11 @@ import lzma
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from trivium.base.errors import DataError
-from trivium.corpus.read.unpack import PACKED, SLACK, opening
+from trivium.corpus.read.unpack import PACKED, SLACK, opening, zstd
 
-PACK = {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress, ".xz": lzma.compress}
+PACK = {".gz": gzip.compress, ".zst": zstd.compress, ".xz": lzma.compress}
 TEXT = b"".join(b"line %d of some text\n" % n for n in range(20_000))
 
 
@@ -53,4 +52,21 @@ def test_a_damaged_file_is_named(tmp_path: Path, suffix: str, harm: str) -> None
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] if harm == "cut" else b"noise" * 100)
     with pytest.raises(DataError, match=f"a{suffix}"), opening(path, ratio=200, limit=1 << 30) as handle:
+        handle.read()
+
+
+def test_a_file_of_no_bytes_is_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "a.zst"
+    path.touch()
+    with pytest.raises(DataError, match=r"a\.zst: damaged"), opening(path, ratio=200, limit=1 << 30) as handle:
+        handle.read()
+
+
+def test_all_frames_of_a_file_are_read_and_noise_behind_them_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.zst"
+    path.write_bytes(zstd.compress(b"one ") + zstd.compress(b"") + zstd.compress(b"two"))
+    with opening(path, ratio=200, limit=1 << 30) as handle:
+        assert handle.read() == b"one two"
+    path.write_bytes(zstd.compress(b"one ") + b"noise" * 100)
+    with pytest.raises(DataError, match=r"a\.zst: damaged"), opening(path, ratio=200, limit=1 << 30) as handle:
         handle.read()

@@ -4,7 +4,6 @@ import json
 
 import pytest
 import xxhash
-import zstandard
 
 from trivium.base.config import dump
 from trivium.base.errors import DataError
@@ -14,6 +13,7 @@ from trivium.corpus.code import code
 from trivium.corpus.duplicates.shingle import normal
 from trivium.corpus.plan import Plan, assign, units
 from trivium.corpus.preparation import Preparation
+from trivium.corpus.read.unpack import zstd
 from trivium.corpus.stage.read import STEPS, read_shard
 from trivium.corpus.table import address, documents, packed
 from trivium.corpus.work import Work
@@ -55,7 +55,7 @@ def test_rows_and_table_tell_of_the_same_documents(tmp_path):
     facts = table.facts()
     assert facts["dropped"] == {"empty": 1} and facts["flow"]["read"] == [4, 98] and facts["flow"]["filter"][0] == 3
     assert set(facts["seconds"]) <= set(STEPS)
-    dropped = zstandard.ZstdDecompressor().stream_reader(work.read_file(0, ".jsonl.zst", "dropped").read_bytes())
+    dropped = zstd.open(work.read_file(0, ".jsonl.zst", "dropped"))
     assert json.loads(dropped.read())["id"] == "2"
 
 

@@ -64,7 +64,7 @@ def version(source: str) -> str:
 
 
 def _library(source: str) -> Any:
-    datasets = extra("datasets", f"{source}: reading from the hub", "data")
+    datasets = extra("datasets", f"{source}: reading from the hub")
     datasets.disable_progress_bars()
     return datasets
 

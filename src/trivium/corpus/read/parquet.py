@@ -14,7 +14,7 @@ BATCH_ROWS = 64
 
 def rows(path: Path, ratio: int, limit: int, wanted: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (number from 1, row) with the `wanted` columns, or with all where the file has none of them."""
-    parquet, arrow = (extra(name, f"{path}: reading .parquet", "data") for name in ("pyarrow.parquet", "pyarrow"))
+    parquet, arrow = (extra(name, f"{path}: reading .parquet") for name in ("pyarrow.parquet", "pyarrow"))
     number = 0
     try:
         with parquet.ParquetFile(path) as table:

@@ -120,7 +120,7 @@ def main_content(page: str, where: str) -> str:
 
     `resiliparse` does the work (Bevendorff et al. 2018); it parses what browsers parse, however broken.
     """
-    html = extra("resiliparse.extract.html2text", f"{where}: reading HTML", "data")
+    html = extra("resiliparse.extract.html2text", f"{where}: reading HTML")
     page = page.replace("\0", "").encode("utf-8", "replace").decode()  # it reads UTF-8, where a NUL would end the page
     return str(html.extract_plain_text(page, main_content=True, alt_texts=False, preserve_formatting=True))
 

@@ -7,15 +7,19 @@ for one byte in, when more than `limit` bytes come out in all, or when the file 
 import gzip
 import io
 import lzma
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import zstandard
-
 from trivium.base.errors import DataError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PACKED = (".gz", ".zst", ".xz")
 
@@ -38,14 +42,14 @@ def opening(path: Path, ratio: int, limit: int) -> Iterator[IO[bytes]]:
                 case ".gz":
                     inner: Any = gzip.GzipFile(fileobj=file)
                 case ".zst":
-                    inner = _Zstd(file)
+                    inner = zstd.ZstdFile(file)
                 case ".xz":
                     inner = lzma.LZMAFile(file)  # noqa: SIM115
                 case _:
                     yield file
                     return
             yield io.BufferedReader(_Guard(path, file, inner, ratio, limit), 1 << 18)
-    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError) as broken:
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstd.ZstdError) as broken:
         raise DataError(f"{path}: damaged, or no {path.suffix} file: {broken}") from None
     except OSError as failed:
         raise DataError(f"{path}: cannot read: {failed.strerror or failed}") from failed
@@ -76,27 +80,3 @@ def bomb(path: Path, size: int, packed: int, ratio: int, limit: int) -> DataErro
         f"{path}: unpacks to over {size} bytes from {packed}: expected at most {ratio} for 1 and "
         f"{limit} in all; if the file is right, raise the limits"
     )
-
-
-class _Zstd:
-    """All frames of a .zst file; unlike the library's own reader it notices when the last one is cut short."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._frame: Any = None
-        self._rest, self._out = b"", memoryview(b"")
-
-    def read(self, size: int) -> memoryview:
-        while not self._out:
-            # Little goes in at a time: 128 KiB may come out of every few bytes.
-            chunk = self._rest or self._file.read(2048)
-            if not chunk:
-                if self._frame is not None:
-                    raise EOFError("the file is cut short")
-                break
-            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
-            self._out, self._rest = memoryview(self._frame.decompress(chunk)), self._frame.unused_data
-            if self._frame.eof:
-                self._frame = None
-        data, self._out = self._out[:size], self._out[size:]
-        return data

@@ -18,7 +18,7 @@ from trivium.interop.keys import Tree, resolve
 from trivium.interop.rules import Drop, Table
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Hidden
-from trivium.model.layer.score import LabelHead
+from trivium.model.layer.score import LabelHead, SentenceEmbedding
 
 NEAREST = {
     "albert": "bert",
@@ -103,7 +103,7 @@ def rules(family: Family, config: ModelConfig) -> Table:
     """Return the name of each weight, whatever the head."""
     if isinstance(config.head, LabelHead):
         return heads.rules(family.body(config), family, config)
-    if isinstance(config.head, Hidden):  # a file may still carry the head
+    if isinstance(config.head, Hidden | SentenceEmbedding):  # a file may still carry the head
         full = family.read(family.write(config, None) | {"architectures": []})
         return [*family.body(config), *(Drop(re.escape(entry.theirs), head=True) for entry in family.head(full))]
     return [*family.body(config), *family.head(config)]

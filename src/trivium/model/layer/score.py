@@ -4,6 +4,7 @@ The stock classes differ in the layers before the last matrix (dense, activation
 read; each difference is a field here. `documents` separates the texts of packed rows. Knows no loss.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.base.batch import Stream
-from trivium.base.config import Seq
+from trivium.base.config import Config, Seq, Tiled
 from trivium.base.types import Pooling
 from trivium.model.layer.ffn import ACTIVATIONS, Activation
 from trivium.model.layer.head import Head, HiddenHead
@@ -123,22 +124,53 @@ class QuestionAnswering(LabelHead, kind="span"):
     labels: Seq[str] = ("start", "end")
 
 
-class SentenceEmbedding(Head, kind="embed"):
-    """One vector for each text, to compare texts."""
+class Dense(Config):
+    """A layer after pooling: activation(W x + b)."""
 
-    pool: Pooling = "mean"
+    size: int = Field(gt=0)
+    """The width of its output."""
+    bias: bool = True
+    activation: Activation | None = None
+
+
+class ProjectionHead(nn.Module):
+    """The layers after pooling, one after another."""
+
+    def __init__(self, config: "SentenceEmbedding", hidden_size: int) -> None:
+        super().__init__()
+        self.config = config
+        sizes = [hidden_size * len(config.pool), *(layer.size for layer in config.dense)]
+        self.dense = nn.ModuleList(
+            nn.Linear(a, b, layer.bias) for a, b, layer in zip(sizes, sizes[1:], config.dense, strict=False)
+        )
+
+    def forward(self, pooled: Float[Tensor, "*B P"]) -> Float[Tensor, "*B Q"]:
+        for layer, config in zip(self.dense, self.config.dense, strict=True):
+            pooled = layer(pooled)  # *B Q
+            pooled = pooled if config.activation is None else ACTIVATIONS[config.activation](pooled)
+        return pooled
+
+
+class SentenceEmbedding(Head, kind="embed"):
+    """One vector for each text, to compare texts: pooled states one behind the other, and layers after that."""
+
+    pool: Tiled[Pooling] = ("mean",)
+    dense: Seq[Dense] = ()
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
-        return HiddenHead(self)
+        return ProjectionHead(self, hidden_size) if self.dense else HiddenHead(self)
 
 
 def pooled(
-    hidden: Float[Tensor, "B T D"], stream: Stream, pool: Pooling, eos: int | None = None
-) -> Float[Tensor, "N D"]:
+    hidden: Float[Tensor, "B T D"], stream: Stream, pool: Pooling | Sequence[Pooling], eos: int | None = None
+) -> Float[Tensor, "N P"]:
     """Return the pooled hidden state of each of the N texts in packed rows, row by row in order.
 
-    With `eos` the last state is that of the last token of this id, where the text has one.
+    Several ways of pooling stand one behind the other (P is a multiple of D). With `eos` the last state is that of the
+    last token of this id, where the text has one.
     """
+    if not isinstance(pool, str):
+        return torch.cat([pooled(hidden, stream, one, eos) for one in pool], dim=-1)
     documents = stream.documents
     inside = documents > 0
     first = inside & (documents != F.pad(documents[:, :-1], (1, 0)))
@@ -153,6 +185,12 @@ def pooled(
         ends = torch.where((stream.ids == eos).flatten(), places, -1)[inside.flatten()]
         found = places.new_full((int(first.sum()),), -1).scatter_reduce(0, text, ends, "amax")
         return hidden.flatten(0, 1)[torch.where(found < 0, places[last.flatten()], found)]
-    sums = hidden.new_zeros(int(first.sum()), hidden.shape[-1], dtype=torch.float32)
-    sums = sums.index_add(0, text, hidden[inside].float())
-    return (sums / torch.bincount(text, minlength=len(sums))[:, None]).to(hidden.dtype)
+    states = hidden[inside].float()
+    start = states.new_zeros(int(first.sum()), hidden.shape[-1])
+    if pool == "max":
+        places = text[:, None].expand_as(states)
+        return start.scatter_reduce(0, places, states, "amax", include_self=False).to(hidden.dtype)
+    weights = stream.positions[inside] + 1.0 if pool == "weightedmean" else torch.ones_like(text, dtype=torch.float32)
+    sums = start.index_add(0, text, states * weights[:, None])
+    totals = start.new_zeros(len(start)).index_add(0, text, weights)[:, None]
+    return (sums / (totals.sqrt() if pool == "mean_sqrt_len" else totals)).to(hidden.dtype)

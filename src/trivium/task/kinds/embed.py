@@ -1,5 +1,6 @@
 """Vectors of texts: texts that belong together have near vectors."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -7,11 +8,14 @@ import numpy as np
 import torch
 
 from trivium import api
+from trivium.base.config import dump
+from trivium.base.errors import ConfigError
+from trivium.base.log import warn
 from trivium.base.types import Example
 from trivium.data.rows import GroupRows, Rows
 from trivium.model.layer.head import Head
 from trivium.model.layer.score import SentenceEmbedding
-from trivium.model.transformer import Transformer
+from trivium.model.vectors import Vectors
 from trivium.rows.kinds.group import TextGroup
 from trivium.rows.kinds.text import LabelledText
 from trivium.rows.notes import Notes
@@ -30,7 +34,12 @@ class EmbedTask(RecordTask, kind="embed"):
     defaults: ClassVar = {"optim": {"lr": 3e-4}, "budget_epochs": 3, "batch_tokens": 8192, "micro_rows": 64}
 
     def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
-        return {"pool": recipe.objective.pool or model.record.get("pool")}  # type: ignore[attr-defined]
+        asked, head = recipe.objective.pool, model.config.head  # type: ignore[attr-defined]
+        if not isinstance(head, SentenceEmbedding) or not head.dense:
+            return {"pool": asked or Vectors.of(model.record).pool}
+        if asked not in (None, head.pool):
+            raise ConfigError(f"objective.pool: the model's layers after pooling read {', '.join(head.pool)}")
+        return {}
 
     def head_of(self, model: api.Model) -> Head:
         return model.config.head
@@ -38,10 +47,18 @@ class EmbedTask(RecordTask, kind="embed"):
     def rows(self, model: api.Model, groups: Sequence[Sequence[Example]], recipe: Recipe, length: int) -> Rows:
         return GroupRows(groups)
 
-    def finish(self, model: api.Model, before: Transformer) -> None:
-        pool = model.config.head.pool  # type: ignore[attr-defined]
-        before.load_state_dict(model.transformer.state_dict(), strict=False)
-        model.transformer, model.record = before, {**model.record, "pool": pool}
+    def open(
+        self, model: api.Model, paths: Paths, recipe: Recipe, length: int, notes: Notes | None = None
+    ) -> tuple[Rows, Counter[str]]:
+        how = Vectors.of(model.record)
+        if how.prompt is not None:
+            warn(f"the prompt {how.prefix(None)!r} of the model is not put in front of the texts of rows")
+        return super().open(model, paths, recipe, min(length, how.length or length), notes)
+
+    def finish(self, model: api.Model, before: api.Model) -> None:
+        how = Vectors.of(before.record).replace(pool=model.config.head.pool)  # type: ignore[attr-defined]
+        before.transformer.load_state_dict(model.transformer.state_dict(), strict=False)
+        model.transformer, model.record = before.transformer, {**model.record, "vectors": dump(how)}
 
     def answers(self, model: api.Model, records: Sequence[TextGroup]) -> list[Any]:
         """Return the vectors of each anchor and its positive."""

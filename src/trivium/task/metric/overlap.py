@@ -13,8 +13,8 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from trivium.base.errors import DataError
 from trivium.base.log import say
+from trivium.base.plugin import extra
 from trivium.corpus.clean.language import UNSPACED, guess
 
 _ALONE = re.compile(
@@ -75,7 +75,7 @@ def bleu(
     found: dict[str, float | str] = {}
     for language, rows in sorted(groups.items()):
         name, right = f"bleu_{language}" if len(groups) > 1 else "bleu", [references[row] for row in rows]
-        metric = _sacrebleu().BLEU(tokenize=tokenization(right))
+        metric = extra("sacrebleu", "measuring BLEU and chrF").BLEU(tokenize=tokenization(right))
         found[name] = float(metric.corpus_score([answers[row] for row in rows], _streams(right)).score)
         found[f"{name}_signature"] = str(metric.get_signature())
     return found
@@ -107,7 +107,7 @@ def _languages(references: Sequence[Sequence[str]], given: Sequence[str]) -> lis
 
 def chrf(answers: Sequence[str], references: Sequence[Sequence[str]]) -> float:
     """Return corpus chrF2, 0 to 100 (Popović 2015)."""
-    return float(_sacrebleu().corpus_chrf(list(answers), _streams(references)).score)
+    return float(extra("sacrebleu", "measuring BLEU and chrF").corpus_chrf(list(answers), _streams(references)).score)
 
 
 PER_ROW: dict[str, Callable[[str, Sequence[str]], float]] = {
@@ -144,16 +144,8 @@ def available(names: Sequence[str]) -> list[str]:
     corpus = [name for name in names if name in PER_CORPUS]
     if not corpus or find_spec("sacrebleu"):
         return list(names)
-    say(f"{', '.join(corpus)}: not measured, for they need sacrebleu: pip install 'trivium[eval]'")
+    say(f"{', '.join(corpus)}: not measured, for they need sacrebleu: pip install sacrebleu")
     return [name for name in names if name not in corpus]
-
-
-def _sacrebleu() -> Any:
-    try:
-        import sacrebleu
-    except ImportError:
-        raise DataError("BLEU and chrF need sacrebleu: pip install 'trivium[eval]'") from None
-    return sacrebleu
 
 
 def _streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:

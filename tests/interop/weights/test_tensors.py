@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop import tensors
+from trivium.interop.weights import tensors
 from trivium.model.transformer import Transformer
 from trivium.model.weights import collect
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.interop.stored import blocks, dequantized
+from trivium.interop.weights.stored import blocks, dequantized
 
 SIZES = {"layers": 1, "hidden_size": 256, "heads": 4, "vocab_size": 300, "ffn_size": 300, "context": 64}
 FP8 = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}

@@ -6,6 +6,7 @@ al. 2022, arXiv:2208.07339). Any other `quantization_config` is refused by name.
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from trivium.base.errors import ModelError
 from trivium.base.log import warn
-from trivium.interop import families, rules, tensors
+from trivium.interop import families, rules
 from trivium.interop.families import Family
+from trivium.interop.weights import tensors
 from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
 from trivium.model.weights import State, empty, fill, hollow
@@ -26,12 +28,18 @@ FORMAT = ".weight_format"
 
 
 def model(
-    folder: Path, tree: Mapping[str, Any], config: ModelConfig, family: Family | None, dtype: torch.dtype | None
+    folder: Path,
+    tree: Mapping[str, Any],
+    config: ModelConfig,
+    family: Family | None,
+    dtype: torch.dtype | None,
+    more: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> Transformer:
     """Return the model of a config with the weights of a folder, whose config.json is `tree`.
 
-    `family` None is our own format; floating weights become `dtype` (None: as stored). Sizes are compared with the
-    heads of the files before anything has memory. A ModelError names what is missing, unknown or of another shape.
+    `family` None is our own format; `more` are weights of other files, by our names; floating weights become `dtype`
+    (None: as stored). Sizes are compared with the heads of the files before anything has memory. A ModelError names
+    what is missing, unknown or of another shape.
     """
     held = tensors.shapes(folder)
     if (most := max(stack.layers for stack in config.stacks.values())) > len(held):
@@ -40,14 +48,16 @@ def model(
         block, shapes, prefix = blocks(tree), hollow(config), ""
         table: rules.Table = [rules.Rule(name, name) for name in shapes]
         if family:
-            table = families.rules(family, config)
+            table = [*families.rules(family, config), *(rules.Rule(name, name) for name in more)]
             prefix = "" if any(key.startswith(family.prefix) for key in held) else family.prefix
-        rules.fit({prefix + key: shape for key, shape in held.items()}, table, shapes)
+        sizes = {prefix + key: shape for key, shape in held.items()}
+        rules.fit(sizes | {key: tensor.shape for key, tensor in more.items()}, table, shapes)
         state = tensors.read(folder, None if block else dtype)
         if block:
             warn(f"{folder}: {KEY}: weights in 8 bits are read as {dtype or torch.float32}")
             state = dequantized(state, block, dtype)
-        state = rules.to_ours({prefix + key: tensor for key, tensor in state.items()}, table, shapes)
+        state = {prefix + key: tensor for key, tensor in state.items()}
+        state = rules.to_ours({**state, **more}, table, shapes)
     except ModelError as wrong:
         raise wrong if str(folder) in str(wrong) else ModelError(f"{folder}: {wrong}") from wrong
     made = empty(config)

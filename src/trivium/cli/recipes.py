@@ -1,0 +1,31 @@
+"""`trivium recipes`: list and copy the recipes and tours that come with Trivium."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def recipes(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Copy these: llama-tiny 3_attention ...")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The folder to copy to; without names, copy all [.].")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+) -> None:
+    """List the recipes and tours that come with Trivium, or copy them into folders `recipes` and `tours`."""
+    from trivium.base.log import say
+    from trivium.lab import recipes as room
+
+    if not names and out is None:
+        for line in room.listing():
+            say(line)
+        say("\ntrivium recipes -o .   copies them all here; trivium recipes NAME copies one")
+        return
+    made = room.copy(names or [], out or Path(), force)
+    for path in made[:8]:
+        say(f"{path}")
+    if len(made) > 8:
+        say(f"and {len(made) - 8} more")

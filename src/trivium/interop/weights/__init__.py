@@ -1,0 +1,1 @@
+"""The weights of folders: files of tensors, and how they become a model."""
