@@ -72,7 +72,7 @@ def module(parts: list[str]) -> bool:
         return True
     file = SRC.joinpath(*parts[:-1]).with_suffix(".py")
     file = file if file.is_file() else SRC.joinpath(*parts[:-1], "__init__.py")
-    bound = rf"^(?:class|def) {parts[-1]}\b|^{parts[-1]}\b.*=|^(?:from|import) .*\b{parts[-1]}\b"
+    bound = rf"^(?:class|def) {parts[-1]}\b|^{parts[-1]}\b.*=|^\s*(?:from|import) .*\b{parts[-1]}\b"
     return file.is_file() and bool(re.search(bound, file.read_text(encoding="utf-8"), re.M))
 
 
