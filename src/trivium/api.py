@@ -257,6 +257,9 @@ class Model:
 
     @property
     def _begin(self) -> int:
+        if self.start == hub.NOWHERE:
+            what = "set model.start, or decoder_start_token_id in its generation_config.json"
+            raise ModelError(f"{self.name}: no file says with which id its decoder begins; {what}")
         return self.start if self.start is not None else self._tokenizer.vocabulary.pad if self._tokenizer else 0
 
     def save(self, folder: str | Path) -> Path:

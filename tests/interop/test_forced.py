@@ -135,3 +135,54 @@ def test_an_id_that_cannot_be_forced_is_refused(folder: Path) -> None:
     for beams in (1, 2):
         with pytest.raises(ConfigError, match="the id 99 cannot be forced; expected ids from 0 to 52"):
             ours.generate(SOURCES, COUNT, num_beams=beams, first=99)
+
+
+GIVEN = [
+    ({"decoder_start_token_id": 7}, None),
+    ({"decoder_start_token_id": 7}, {"decoder_start_token_id": 9}),
+    ({"decoder_start_token_id": 7}, {"bos_token_id": 4}),
+    ({}, {"decoder_start_token_id": 9}),
+    ({}, {"decoder_start_token_id": [9], "bos_token_id": 4}),
+    ({}, {"decoder_start_token_id": None, "bos_token_id": 4}),
+    ({"bos_token_id": 4}, None),
+    ({"bos_token_id": 4}, {}),
+    ({}, None),
+    ({"decoder_start_token_id": None, "bos_token_id": None}, None),
+]
+
+
+@pytest.mark.parametrize(("config", "generation"), GIVEN)
+def test_a_decoder_begins_as_the_stock_class_finds_it(
+    stock, folder: Path, config: dict, generation: dict | None
+) -> None:
+    """`config` and `generation` are what the two files say of the start; None is no file."""
+    tree = json.loads((folder / "config.json").read_text())
+    kept = {key: value for key, value in tree.items() if key not in ("decoder_start_token_id", "bos_token_id")}
+    (folder / "config.json").write_text(json.dumps(kept | config))
+    (folder / "generation_config.json").unlink()
+    if generation is not None:
+        (folder / "generation_config.json").write_text(json.dumps(generation))
+    ours = trivium.load(folder)
+    again = trivium.load(ours.save(folder.parent / "again"))
+    reader = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, attn_implementation="eager").eval()
+    try:
+        wanted = theirs(reader, pad_token_id=0, eos_token_id=2)
+    except ValueError:  # stock: decoder_start_token_id or bos_token_id has to be defined
+        for model in (ours, again):
+            with pytest.raises(ModelError, match=r"no file says with which id its decoder begins; set model\.start"):
+                model.generate(SOURCES, COUNT)
+        ours.start = 3
+        assert ours.generate(SOURCES, COUNT)
+        return
+    begin = reader.generate(torch.tensor([SOURCES[0]]), max_new_tokens=1)[0, 0]
+    for model in (ours, again):
+        model.stop_ids = (2,)
+        assert model.start == begin and model.generate(SOURCES, COUNT) == wanted
+
+
+def test_a_fresh_model_says_with_which_id_it_begins(tmp_path: Path) -> None:
+    made = trivium.build("t5", depth=1, vocab_size=32)
+    again = trivium.load(made.save(tmp_path / "m"))
+    assert again.start == 0 and again.generate([[5, 6]], 5) == made.generate([[5, 6]], 5)
+    reader = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "m")
+    assert reader.generate(torch.tensor([[5, 6]]), max_new_tokens=5)[0].tolist()[:1] == [0]

@@ -40,6 +40,8 @@ SPARE = 64
 OWN = "trivium"
 """The model_type of a folder that no stock class can load."""
 GENERATION, START = "generation_config.json", "decoder_start_token_id"
+NOWHERE = -1
+"""The start of an encoder-decoder whose files do not say with which id its decoder begins: it cannot be asked."""
 FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
 """Our names of the forced ids -> their keys of generation_config.json."""
 WRITTEN = re.compile(
@@ -60,7 +62,7 @@ class Folder:
     stop_ids: tuple[int, ...] = ()
     """The ids that end a generated text."""
     start: int | None = None
-    """The first id of a decoder beside an encoder, if a file gives it."""
+    """The first id of a decoder beside an encoder, if a file gives it; see `NOWHERE`."""
     forced: dict[str, int] = field(default_factory=dict)
     """The ids that generation must write first and last, if a file gives them: `first`, `last`."""
     record: dict[str, Any] = field(default_factory=dict)
@@ -75,8 +77,8 @@ class Folder:
 def save(folder: str | Path, model: Folder) -> Path:
     """Write a model folder, whole or not at all, in place of an older one.
 
-    A start of None is that of the stock class. The record is kept in trivium.json; its `name` and `evaluation` stand
-    in the model card too. A folder that holds anything but a model is a ModelError.
+    A start of None is that of the stock class, or pad. The record is kept in trivium.json; its `name` and `evaluation`
+    stand in the model card too. A folder that holds anything but a model is a ModelError.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
@@ -106,6 +108,8 @@ def save(folder: str | Path, model: Folder) -> Path:
     else:
         about["reasons"] = reasons
     generation = _generation(model, tree)
+    if model.start == NOWHERE:
+        tree.pop(START, None)
     tree |= {key: generation[key] for key in (START, *FORCED.values()) if key in tree and key in generation}
     with files.publishing(folder) as new:
         tensors.write(new, state)
@@ -133,9 +137,11 @@ def _about(record: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
 
 def _generation(model: Folder, tree: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {FORCED[place]: index for place, index in model.forced.items()}
-    if (start := tree.get(START) if model.start is None else model.start) is not None:
-        found[START] = start
-    if tokenizer := model.tokenizer:
+    tokenizer = model.tokenizer
+    if model.config.family == "encoder_decoder" and model.start != NOWHERE:
+        pad = tokenizer.vocabulary.pad if tokenizer else 0
+        found[START] = next(start for start in (model.start, tree.get(START), pad) if start is not None)
+    if tokenizer:
         found |= {"bos_token_id": tokenizer.vocabulary.bos, "pad_token_id": tokenizer.vocabulary.pad}
         found["eos_token_id"] = list(stop_ids(tokenizer)) or None
     return found
@@ -168,11 +174,10 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         record["vectors"] = dump(told.vectors or Vectors.of(record))
         record.pop("pool", None)
     said = _object(folder / GENERATION, optional=True)
-    start = (said or {}).get(START, tree.get(START))
-    place = folder / ("config.json" if said is None else GENERATION)  # forced ids count where the stock classes ask
-    forced = _forced(tree if said is None else said, place, config.vocab_size)
+    place, asked = (folder / GENERATION, said) if said is not None else (folder / "config.json", tree)
+    forced = {name: index for name, key in FORCED.items() if (index := _index(asked, key, place, config)) is not None}
+    start = _start(folder, tree, place, asked, config)
     stops = _stops(tree, said or {}, tokenizer)
-    start = start if isinstance(start, int) else None
     if tokenizer and about.get("format", FORMAT) < 2:  # then the usual frame stood around every text
         pad_starts = start is None or start == tokenizer.vocabulary.pad
         types = bool(getattr(config.embed, "types", 0))
@@ -236,18 +241,25 @@ def _describe(
     return written or config, family
 
 
-def _forced(tree: dict[str, Any], file: Path, size: int) -> dict[str, int]:
-    """Return the forced ids of a file; an index that is none is a ModelError."""
-    forced: dict[str, int] = {}
-    for place, key in FORCED.items():
-        index = tree.get(key)
-        index = index[0] if isinstance(index, list) and len(index) == 1 else index
-        if index is None:
-            continue
-        if type(index) is not int or not 0 <= index < size:
-            raise ModelError(f"{file}: {key}: expected one id from 0 to {size - 1}, found {index!r}")
-        forced[place] = index
-    return forced
+def _start(folder: Path, tree: dict[str, Any], place: Path, asked: dict[str, Any], config: ModelConfig) -> int | None:
+    """Return the first id of a decoder beside an encoder: a stock class that writes asks one file, `asked`, first.
+
+    It takes BOS where no start is given, as the stock class does. Before a head config.json alone counts.
+    """
+    files = [(place, asked, START), (place, asked, "bos_token_id")] if isinstance(config.head, LM) else []
+    if config.family != "encoder_decoder":
+        return None
+    found = (_index(some, key, file, config) for file, some, key in [*files, (folder / "config.json", tree, START)])
+    return next((index for index in found if index is not None), NOWHERE)
+
+
+def _index(tree: dict[str, Any], key: str, file: Path, config: ModelConfig) -> int | None:
+    """Return the id that a file gives, alone or in a list, or None; an index that is no id is a ModelError."""
+    index = tree.get(key)
+    index = index[0] if isinstance(index, list) and len(index) == 1 else index
+    if index is not None and (type(index) is not int or not 0 <= index < config.vocab_size):
+        raise ModelError(f"{file}: {key}: expected one id from 0 to {config.vocab_size - 1}, found {index!r}")
+    return index
 
 
 def _stops(tree: dict[str, Any], generation: dict[str, Any], tokenizer: Tokenizer | None) -> tuple[int, ...]:
