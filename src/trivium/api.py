@@ -241,8 +241,7 @@ class Model:
     def encode(self, text: Any) -> list[int]:
         """Return the ids that the first stack reads of a prompt, with the special tokens that its tokenizer adds.
 
-        An encoder-decoder that was tuned in words is asked as its rows were: by the chat template of its folder, which
-        `bare` makes the frame alone, and behind the prefix of all its rows, which need not be written.
+        An encoder-decoder tuned in words is asked as its rows were: by its chat template, behind the prefix of all rows.
         """
         if not isinstance(text, str):
             raise ModelError(f"prompts: expected texts only or ids only, found {type(text).__name__} among texts")
@@ -258,8 +257,7 @@ class Model:
     @property
     def _begin(self) -> int:
         if self.start == hub.NOWHERE:
-            what = "set model.start, or decoder_start_token_id in its generation_config.json"
-            raise ModelError(f"{self.name}: no file says with which id its decoder begins; {what}")
+            raise ModelError(f"{self.name}: {hub.UNSAID}")
         return self.start if self.start is not None else self._tokenizer.vocabulary.pad if self._tokenizer else 0
 
     def save(self, folder: str | Path) -> Path:

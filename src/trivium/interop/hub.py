@@ -42,6 +42,7 @@ OWN = "trivium"
 GENERATION, START = "generation_config.json", "decoder_start_token_id"
 NOWHERE = -1
 """The start of an encoder-decoder whose files do not say with which id its decoder begins: it cannot be asked."""
+UNSAID = f"no file says with which id its decoder begins; set model.start, or {START} in its {GENERATION}"
 FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
 """Our names of the forced ids -> their keys of generation_config.json."""
 WRITTEN = re.compile(
