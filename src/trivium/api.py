@@ -241,7 +241,7 @@ class Model:
     def encode(self, text: Any) -> list[int]:
         """Return the ids that the first stack reads of a prompt, with the special tokens that its tokenizer adds.
 
-        An encoder-decoder tuned in words is asked as its rows were: by its chat template, behind the prefix of all rows.
+        An encoder-decoder tuned in words is asked as its rows were: by its chat template, behind the rows' prefix.
         """
         if not isinstance(text, str):
             raise ModelError(f"prompts: expected texts only or ids only, found {type(text).__name__} among texts")

@@ -8,6 +8,7 @@ import torch
 
 import trivium
 from trivium.base.errors import ConfigError, ModelError
+from trivium.interop.hub import NOWHERE
 from trivium.token.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
@@ -186,3 +187,13 @@ def test_a_fresh_model_says_with_which_id_it_begins(tmp_path: Path) -> None:
     assert again.start == 0 and again.generate([[5, 6]], 5) == made.generate([[5, 6]], 5)
     reader = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "m")
     assert reader.generate(torch.tensor([[5, 6]]), max_new_tokens=5)[0].tolist()[:1] == [0]
+
+
+def test_a_start_that_no_file_said_is_not_made_up(tmp_path: Path) -> None:
+    made = trivium.build("t5", depth=1, vocab_size=Tokenizer.bytes().size)
+    made.tokenizer, made.start = Tokenizer.bytes(), NOWHERE
+    again = trivium.load(made.save(tmp_path / "m"))
+    reader = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "m")
+    bos = made.tokenizer.vocabulary.bos
+    assert again.start == bos == reader.generate(torch.tensor([[5, 6]]), max_new_tokens=5)[0, 0]
+    assert json.loads((tmp_path / "m/config.json").read_text()).get("decoder_start_token_id") is None
