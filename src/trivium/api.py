@@ -256,14 +256,16 @@ class Model:
 
     @property
     def _begin(self) -> int:
-        if self.start == hub.NOWHERE:
+        if self.start == hub.NOWHERE and not getattr(
+            self.config.head, "wrap", False
+        ):  # a head that wraps asks no start
             raise ModelError(f"{self.name}: {hub.UNSAID}")
         return self.start if self.start is not None else self._tokenizer.vocabulary.pad if self._tokenizer else 0
 
     def save(self, folder: str | Path) -> Path:
         """Write a model folder, whole or not at all."""
         tokenizer = self._tokenizer
-        if tokenizer and (self.config.family != "encoder_decoder" or self.start is not None):
+        if tokenizer and (self.config.family != "encoder_decoder" or self.start not in (None, hub.NOWHERE)):
             tokenizer = stated(tokenizer, self.layout().frame)  # stock tools add the same special tokens
         parts = self.transformer, tokenizer, self.stop_ids, self.start, self.forced, self.record
         return hub.save(folder, hub.Folder(*parts))
