@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from trivium.base.errors import EXIT_CODES
 from trivium.cli import app
 from trivium.interop.families import NEAREST, families
 from trivium.model.presets import PRESETS
@@ -114,6 +116,13 @@ def test_every_page_of_the_docs_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert pages == set(re.findall(r"\]\((\w+\.md)\)", index))
+
+
+def test_the_table_of_exit_codes_stands_in_the_readme_and_in_the_help():
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert {int(code): what for code, what in rows} == EXIT_CODES
+    told = " ".join(CliRunner().invoke(app, ["-h"]).stdout.split())
+    assert all(f"{code} {what.replace('`', '')}" in told for code, what in EXIT_CODES.items())
 
 
 def test_the_page_of_commands_has_every_command():

@@ -23,7 +23,7 @@ from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, rows_of, tabled
 from trivium.infer.read import embed_texts, fill, text_scores
-from trivium.infer.request import Request
+from trivium.infer.request import Request, most
 from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
 from trivium.interop import equip, hub
@@ -40,7 +40,7 @@ from trivium.token.template import Named, asked_by_template, with_template
 from trivium.token.tokenizer import Tokenizer
 
 Prompts = TypeVar("Prompts", str, list[str], list[int], list[list[int]])
-Stop = str | Sequence[str] | None
+Stop, Count = str | Sequence[str] | None, int | None
 
 
 class Model:
@@ -121,7 +121,7 @@ class Model:
             return self.transformer.logits(hidden)
 
     def generate(
-        self, prompts: Prompts, max_new_tokens: int = 64, stop: Stop = None, num_beams: int = 1, **options: Any
+        self, prompts: Prompts, max_new_tokens: Count = None, stop: Stop = None, num_beams: int = 1, **options: Any
     ) -> Prompts:
         """Continue prompts: a text or a list of texts gives the same of texts, ids give ids, without the prompts.
 
@@ -131,7 +131,7 @@ class Model:
         single, rows = rows_of(prompts)
         texts = bool(rows) and isinstance(rows[0], str)
         ids = [self.encode(row) for row in rows] if texts else rows
-        request = self.request(ids, max_new_tokens, stop, num_beams, **options)
+        request = self.request(ids, most(self.config, max_new_tokens, 64), stop, num_beams, **options)
         found: list[Any]
         if texts and num_beams == 1:
             found = [""] * len(rows)
@@ -142,20 +142,20 @@ class Model:
             found = [self.tokenizer.decode(one, skip_special=True) for one in found] if texts else found
         return cast(Prompts, found[0] if single else found)
 
-    def stream(self, prompt: str, max_new_tokens: int = 64, stop: Stop = None, **options: Any) -> Iterator[str]:
+    def stream(self, prompt: str, max_new_tokens: Count = None, stop: Stop = None, **options: Any) -> Iterator[str]:
         """Continue one text, piece by piece; options as in `generate`, without beam search."""
-        request = self.request([self.encode(prompt)], max_new_tokens, stop, **options)
+        request = self.request([self.encode(prompt)], most(self.config, max_new_tokens, 64), stop, **options)
         return (piece for _, piece in write(Generation(self.transformer, request), self.tokenizer))
 
     def conversation(
-        self, max_new_tokens: int = 256, stop: Stop = None, system: str | None = None, **options: Any
+        self, max_new_tokens: Count = None, stop: Stop = None, system: str | None = None, **options: Any
     ) -> Chat:
         """Begin a conversation; options as in `stream`."""
         begin = self._begin if self.config.family == "encoder_decoder" else None
-        request = self.request((), max_new_tokens, stop, **options)
+        request = self.request((), most(self.config, max_new_tokens, 256), stop, **options)
         return Chat(self.transformer, self.tokenizer, request, system, begin, self.record.get("prefix", ""))
 
-    def chat(self, messages_: Sequence[Message | dict[str, str]], max_new_tokens: int = 256, **options: Any) -> str:
+    def chat(self, messages_: Sequence[Message | dict[str, str]], max_new_tokens: Count = None, **options: Any) -> str:
         """Answer a conversation, a list of `{"role": ..., "content": ...}`; options as in `stream`."""
         chat = self.conversation(max_new_tokens, **options)
         chat.history = messages(messages_)

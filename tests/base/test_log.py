@@ -1,6 +1,9 @@
+import re
+
 import pytest
 
 from trivium.base import log
+from trivium.base.errors import TriviumError
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,33 @@ def test_a_terminal_gets_a_live_bar(monkeypatch):
         bar.update(1, "loss 1.0")
         task = bar.live.tasks[0]
         assert (task.completed, task.fields["note"]) == (1, "loss 1.0")
+
+
+def test_quiet_keeps_results_and_warnings(capsys):
+    with log.speaking(quiet=True):
+        log.say("reading")
+        log.result("loss 2.0")
+        log.warn("careful")
+        with log.progress("training", 2, "steps") as bar:
+            bar.update(2)
+    log.say("heard again")
+    assert capsys.readouterr() == ("loss 2.0\nheard again\n", "warning: careful\n")
+
+
+def test_a_log_file_keeps_every_line_with_its_time(tmp_path, capsys):
+    path = tmp_path / "run.log"
+    path.write_text("before\n")
+    with pytest.raises(TriviumError), log.speaking(quiet=True, file=path):
+        log.say("one\n\ntwo")
+        log.result("three")
+        log.warn("four")
+        raise TriviumError("five")
+    log.say("not here")
+    before, *lines = path.read_text().splitlines()
+    assert before == "before" and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines)
+    assert [line.split("  ")[1] for line in lines] == ["one", "two", "three", "warning: four", "error: five"]
+
+
+def test_a_log_file_that_cannot_be_written_is_an_error(tmp_path):
+    with pytest.raises(TriviumError, match="cannot write"), log.speaking(file=tmp_path / "none" / "run.log"):
+        log.say("one")

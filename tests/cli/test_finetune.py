@@ -179,7 +179,7 @@ def test_columns_are_chosen_alike_in_every_command(models, tmp_path, monkeypatch
     Path("t.csv").write_text("kind,id,words\n" + "cold,1,ice\nhot,2,fire\n" * 4)
     chosen = ("--columns", "words,kind")
     model = str(models / "bert")
-    assert run(monkeypatch, "inspect", "--task", "classify", "-m", model, "-d", "t.csv", *chosen, "-n", "0") == 0
+    assert run(monkeypatch, "inspect", "--task", "classify", "-m", model, "-d", "t.csv", *chosen) == 0
     assert "t.csv: not used: id (8 rows)" in capsys.readouterr().out
     assert (
         run(monkeypatch, "finetune", "classify", "-m", model, "-d", "t.csv", *chosen, "-o", "r", "budget_steps=1") == 0

@@ -80,7 +80,7 @@ def test_a_message_that_never_fits(model: trivium.Model) -> None:
 
 
 def test_an_answer_may_fill_the_context(model: trivium.Model) -> None:
-    chat = talk(model, max_new_tokens=1000)
+    chat = talk(model, max_new_tokens=96)
     chat.history = [Message("user", "x" * 60)]
     assert len(chat.prompt()) < 96 - 24
     "".join(chat.answer())

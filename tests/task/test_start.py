@@ -14,7 +14,7 @@ def test_a_row_is_as_long_as_asked_or_as_the_context():
     model = api.Model(tiny.model("gpt2"))
     assert row_length(tiny.recipe(), model) == 64
     assert row_length(tiny.recipe(data={"path": ["x"], "length": 48}), model) == 48
-    with pytest.raises(ConfigError, match=r"data\.length: expected at most the model's 64 positions, found 65"):
+    with pytest.raises(ConfigError, match=r"data\.length: expected at most the model's context of 64, found 65"):
         row_length(tiny.recipe(data={"path": ["x"], "length": 65}), model)
 
 

@@ -196,6 +196,8 @@ def read_toml(path: str | Path, lay: Lay = merge) -> dict[str, Any]:
             raise ConfigError(f"{file}: no such recipe; `trivium recipes` lists and copies ours") from missing
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as broken:
             raise ConfigError(f"{file}: not a TOML file: {broken}") from broken
+        except IsADirectoryError as folder:
+            raise ConfigError(f"{file}: expected a recipe (a TOML file), found a folder") from folder
         except OSError as failed:
             raise ConfigError(f"{file}: cannot read: {failed.strerror or failed}") from failed
 

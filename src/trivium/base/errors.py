@@ -3,6 +3,17 @@
 The command line prints the message without a traceback and exits with `exit_code`. `assert` is for our own invariants.
 """
 
+EXIT_CODES = {
+    0: "done",
+    1: "done, and `trivium inspect` found red flags",
+    2: "a wrong command, recipe, file or folder; or something that cannot be read or written",
+    4: "the training was not finite",
+    75: "stopped by a signal, and saved; the same command with --resume goes on",
+    130: "interrupted",
+    141: "what read the output ended first",
+}
+"""What the exit codes of every command mean."""
+
 
 class TriviumError(Exception):
     """A mistake in the input, in one line."""

@@ -140,6 +140,13 @@ def read_json(path: str | Path, error: type[TriviumError] = DataError) -> Any:
         raise error(f"{path}: cannot read: {failed.strerror or failed}") from failed
 
 
+def vacant(path: str | Path, force: bool = False) -> None:
+    """Raise TriviumError where `path` is a file, or a folder that holds something, unless `force` is set."""
+    path = Path(path)
+    if not force and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise TriviumError(f"{path}: exists already; add --force to write in its place, or name another")
+
+
 @contextmanager
 def publishing(folder: str | Path) -> Iterator[Path]:
     """Give a temporary folder to fill; then flush it and rename it to `folder`, in place of an older one."""

@@ -25,10 +25,33 @@ def is_hub(name: str | Path) -> bool:
 def model_folder(name: str | Path, weights: bool = True) -> Path:
     """Return the folder that a name stands for; a model of the hub is fetched first, or taken from the cache.
 
-    Without `weights` only the texts are fetched: a tokenizer needs no more. Raise ModelError in one line where the hub
-    has no such model or revision, where it cannot be reached, and where the model has no safetensors.
+    A run folder stands for its model. Without `weights` only the texts are fetched: a tokenizer needs no more. Raise
+    ModelError in one line where the hub has no such model or revision, where it cannot be reached, and where the model
+    has no safetensors.
     """
-    return _fetched(_text(name), weights) if is_hub(name) else Path(name)
+    return _fetched(_text(name), weights) if is_hub(name) else _of_run(Path(name))
+
+
+def _of_run(folder: Path) -> Path:
+    """Return the model of a run folder, and any other path as it is."""
+    if not (folder / "recipe.json").is_file() or (folder / "config.json").is_file():
+        return folder
+    if (folder / "model").is_dir():
+        return folder / "model"
+    raise ModelError(f"{folder}: this run has no model yet; the command that began it goes on with --resume")
+
+
+def kind_of(path: Path) -> str:
+    """Return what lies at a path, in words, so that an error can say what it is instead of what was expected."""
+    if path.is_file():
+        return "a file"
+    files = {
+        "config.json": "a model folder",
+        "recipe.json": "a run folder",
+        "manifest.json": "a data folder",
+        "tokenizer.json": "a tokenizer folder",
+    }
+    return next((what for name, what in files.items() if (path / name).is_file()), "a folder")
 
 
 def hint(name: str | Path) -> str:

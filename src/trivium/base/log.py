@@ -5,22 +5,65 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
+
+from trivium.base.errors import TriviumError
 
 PLAIN_EVERY_SECONDS = 10.0
 FIRST = os.environ.get("RANK", "0") == "0"
 """Whether this process prints: the first of a run's processes does."""
 
 
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+_file: ContextVar[Path | None] = ContextVar("file", default=None)
+
+
+@contextmanager
+def speaking(quiet: bool = False, file: Path | None = None) -> Iterator[None]:
+    """Run a block whose lines are not printed (`quiet`), except results and warnings, and are added to a file too."""
+    settings = [(_quiet, _quiet.set(quiet)), (_file, _file.set(file))]
+    try:
+        yield
+    except TriviumError as error:
+        _keep(f"error: {error}")
+        raise
+    finally:
+        for variable, token in settings:
+            variable.reset(token)  # type: ignore[arg-type]
+
+
 def say(text: str = "") -> None:
-    """Print a line for people."""
+    """Print a line about what goes on."""
+    _keep(text)
+    if FIRST and not _quiet.get():
+        print(text, flush=True)
+
+
+def result(text: str = "") -> None:
+    """Print a line that was asked for, which no option silences."""
+    _keep(text)
     if FIRST:
         print(text, flush=True)
 
 
 def warn(text: str) -> None:
     """Print a warning to the error stream."""
+    _keep(f"warning: {text}")
     print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def _keep(text: str) -> None:
+    """Add lines to the log file, each with its time; raise TriviumError where it cannot be written."""
+    if (path := _file.get()) is None or not FIRST:
+        return
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as handle:
+            handle.writelines(f"{now}  {line}\n" for line in text.splitlines() if line.strip())
+    except OSError as error:
+        raise TriviumError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
 def duration(seconds: float) -> str:
@@ -52,18 +95,19 @@ class Progress:
         rate = f"{made / seconds:,.0f} {self.unit}/s"
         if self.live is not None:
             self.live.update(0, completed=done, note=note, rate=rate)
-        elif now - self.shown >= PLAIN_EVERY_SECONDS:
+        if now - self.shown >= PLAIN_EVERY_SECONDS:
             self.shown = now
             left = duration(seconds / made * (self.total - done)) if made else "?"
             note = f", {note}" if note else ""
-            say(f"{self.label}: {done:,}/{self.total:,} {self.unit}, {rate}, {left} left{note}")
+            tell = say if self.live is None else _keep
+            tell(f"{self.label}: {done:,}/{self.total:,} {self.unit}, {rate}, {left} left{note}")
 
 
 @contextmanager
 def progress(label: str, total: int, unit: str = "items") -> Iterator[Progress]:
     """Show the progress of a block of work of `total` units."""
     bar = Progress(label, total, unit)
-    if not (FIRST and sys.stdout.isatty()):
+    if not (FIRST and sys.stdout.isatty()) or _quiet.get():
         yield bar
         return
     from rich import progress as rich

@@ -4,17 +4,20 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
-from trivium.base.errors import TriviumError
+from trivium.base.errors import EXIT_CODES
 from trivium.cli.chat import chat
-from trivium.cli.decorator import importing, revising
+from trivium.cli.decorator import importing, revising, speaking_as
 from trivium.cli.evaluate import evaluate
-from trivium.cli.finetune import finetune, predict, train
+from trivium.cli.finetune import finetune, train
 from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_, push
 from trivium.cli.inspect import inspect
+from trivium.cli.mistake import told
+from trivium.cli.predict import predict
 from trivium.cli.prepare import prepare
 from trivium.cli.recipes import recipes
 from trivium.cli.show import schema, show
@@ -24,33 +27,59 @@ from trivium.cli.tokenizer import tokenizer
 app = typer.Typer(
     name="trivium",
     help="From a folder of raw text to a trained, fine-tuned and exported Transformer.",
+    epilog="Exit codes: " + "; ".join(f"{code} {what}" for code, what in EXIT_CODES.items()) + ".",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
-app.command()(demo)
-app.command()(recipes)
-for command in (train, compare, ablate, push, schema):
-    app.command()(importing(command))
-LOADING: list[Callable[..., None]] = [prepare, finetune, predict, evaluate, generate, chat, fill, embed]
-LOADING += [export, inspect, show]
-"""The commands that take a model, which may lie on the hub."""
-for command in LOADING:
-    app.command()(importing(revising(command)))
-app.command("import")(importing(revising(import_)))
+PLAIN: list[Callable[..., None]] = [demo, recipes]
+IMPORTING: list[Callable[..., None]] = [schema, train, push, compare, ablate]
+"""The commands that take own kinds."""
+LOADING: list[Callable[..., None]] = [prepare, show, inspect, finetune, evaluate, predict, generate, chat, fill, embed]
+LOADING += [import_, export]
+"""The commands that also take a model, which may lie on the hub."""
+for command in (*PLAIN, *LOADING, *IMPORTING):
+    made = speaking_as(command)
+    made = revising(made) if command in LOADING else made
+    app.command(command.__name__.strip("_"))(made if command in PLAIN else importing(made))
 app.add_typer(tokenizer)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from trivium import __version__
+
+        print(f"trivium {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def trivium(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """From a folder of raw text to a trained, fine-tuned and exported Transformer."""
+
+
+def run(words: list[str]) -> int:
+    """Run a command line and return its exit code; a mistake is one line on the error stream."""
+    try:
+        return int(app(words, prog_name="trivium", standalone_mode=False) or 0)
+    except BaseException as error:
+        line, code = told(error)
+        if line:
+            print(line, file=sys.stderr)
+        return code
+
+
 def main() -> None:
-    """Run the command line. A TriviumError is one line on the error stream and its exit code."""
+    """Run the command line of this process."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a console that cannot show a character gets its number
     try:
-        app()
-    except TriviumError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(run(sys.argv[1:]))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

@@ -15,7 +15,7 @@ def chat(
     context: typer.Context,
     model: o.ModelFolder,
     system: Annotated[str | None, typer.Option(help="The system message.")] = None,
-    max_new_tokens: o.MaxNewTokens = 256,
+    max_new_tokens: o.MaxNewTokens = None,
     temperature: o.Temperature = 0.0,
     top_k: o.TopK = None,
     top_p: o.TopP = 1.0,

@@ -9,7 +9,18 @@ from typing import Any
 from trivium.base import plugin
 from trivium.base.errors import ConfigError
 from trivium.base.folder import is_hub
-from trivium.cli.options import Imports, Revision
+from trivium.base.log import speaking
+from trivium.cli.options import Imports, LogFile, Quiet, Revision
+
+
+def speaking_as(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options `--quiet` and `--log-file`."""
+
+    def run(quiet: bool = False, log_file: Path | None = None, **options: Any) -> None:
+        with speaking(quiet, log_file):
+            command(**options)
+
+    return _with(command, run, quiet=(Quiet, False), log_file=(LogFile, None))
 
 
 def importing(command: Callable[..., None]) -> Callable[..., None]:
@@ -19,7 +30,7 @@ def importing(command: Callable[..., None]) -> Callable[..., None]:
         plugin.load(imports or (), "--imports")
         command(**options)
 
-    return _with(command, run, "imports", Imports)
+    return _with(command, run, imports=(Imports, None))
 
 
 def revising(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,14 +44,17 @@ def revising(command: Callable[..., None]) -> Callable[..., None]:
             options |= {key: type(value)(f"{value}@{revision}") for key, value in named.items()}
         command(**options)
 
-    return _with(command, run, "revision", Revision)
+    return _with(command, run, revision=(Revision, None))
 
 
-def _with(command: Callable[..., None], run: Callable[..., None], name: str, annotation: Any) -> Callable[..., None]:
-    """Return `run` with the help and the options of a command, and one option more."""
+def _with(command: Callable[..., None], run: Callable[..., None], **more: tuple[Any, Any]) -> Callable[..., None]:
+    """Return `run` with the help and the options of a command, and `more` options (annotation, default)."""
     wraps(command)(run)
     signature = inspect.signature(command)
-    option = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
-    run.__annotations__ = {**command.__annotations__, name: annotation}
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in more.items()
+    ]
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *options])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, **{name: annotation for name, (annotation, _) in more.items()}}
     return run

@@ -1,4 +1,4 @@
-"""`trivium train`, `trivium finetune` and `trivium predict`: train models, write predictions."""
+"""`trivium train` and `trivium finetune`: train models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/RECIPE].")] = None,
     resume: o.Resume = False,
     from_step: o.FromStep = None,
+    force: o.Force = False,
 ) -> None:
     """Train a fresh model, or continue from one, with any objective."""
     from trivium.base.log import say
@@ -21,7 +22,7 @@ def train(
     from trivium.train.recipe import read_recipe
 
     folder = out or Path("runs") / recipe.stem
-    model = run(read_recipe(recipe, overrides or ()), folder, resume, from_step=from_step)
+    model = run(read_recipe(recipe, overrides or ()), folder, resume, from_step=from_step, force=force)
     say(f"the model is in {model}")
 
 
@@ -42,11 +43,14 @@ def finetune(
     references: Annotated[str | None, typer.Option(help="Of several answers: sample, all or best [sample].")] = None,
     too_long: o.TooLong = None,
     template: o.ChatTemplate = None,
-    lora: Annotated[int | None, typer.Option(help="Train only low-rank adapters (LoRA) of this rank.")] = None,
+    lora: Annotated[
+        int | None, typer.Option(min=1, max=1 << 16, help="Train only low-rank adapters (LoRA) of this rank.")
+    ] = None,
     head: Annotated[bool, typer.Option(help="classify, extract: use a head on an encoder-decoder model too.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
     resume: o.Resume = False,
     from_step: o.FromStep = None,
+    force: o.Force = False,
 ) -> None:
     """Train a model for a task: rows become a model folder and its metrics."""
     from trivium.base.log import say
@@ -63,27 +67,8 @@ def finetune(
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
     made = recipe_for(task, model, data, valid or [], [*chosen, *(overrides or [])], recipe, head)
-    trained, found = finetune(task, made, folder, resume, show_samples, from_step)
+    trained, found = finetune(task, made, folder, resume, show_samples, from_step, force)
     say(f"the model is in {trained}")
     tell(found)
     if picture := confusion(found, folder / "confusion.png"):
         say(f"the confusion matrix is {picture}")
-
-
-def predict(
-    model: o.ModelFolder,
-    source: Annotated[Path, typer.Option("--input", "-i", help="A file of rows; they need no answers.")],
-    overrides: o.TaskOverrides = None,
-    task: o.TaskName = None,
-    format: o.Format = None,
-    columns: o.Columns = None,
-    skip_bad: o.SkipBad = False,
-    encoding: o.Encoding = None,
-    template: o.ChatTemplate = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file [the console].")] = None,
-) -> None:
-    """Write the model's prediction for each row of a file, one JSON object per line."""
-    from trivium.task.predict import parted, predict_file, rows_as
-
-    own, rows = parted(overrides or [])
-    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns, encoding), own, template)

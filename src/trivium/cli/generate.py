@@ -12,7 +12,7 @@ def generate(
     context: typer.Context,
     model: o.ModelFolder,
     prompt: Annotated[str, typer.Option(help="The text to continue.")],
-    max_new_tokens: o.MaxNewTokens = 64,
+    max_new_tokens: o.MaxNewTokens = None,
     temperature: o.Temperature = 0.0,
     top_k: o.TopK = None,
     top_p: o.TopP = 1.0,
@@ -21,7 +21,7 @@ def generate(
     no_repeat_ngram: o.NoRepeatNgram = 0,
     min_new_tokens: o.MinNewTokens = 0,
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the output; may be repeated.")] = None,
-    num_beams: Annotated[int, typer.Option(help="Above 1: beam search with this many beams.")] = 1,
+    num_beams: Annotated[int, typer.Option(min=1, max=1000, help="Above 1: beam search with this many beams.")] = 1,
     seed: o.Seed = None,
 ) -> None:
     """Continue a prompt."""
@@ -40,7 +40,7 @@ def generate(
 def fill(
     model: o.ModelFolder,
     text: Annotated[str, typer.Argument(help="A text with gaps, each written [MASK].")],
-    top: Annotated[int, typer.Option(help="The number of guesses for each gap.")] = 5,
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="The number of guesses for each gap.")] = 5,
 ) -> None:
     """Guess the gaps of a text with an encoder."""
     from trivium.api import load
@@ -55,9 +55,12 @@ def embed(
     input: Annotated[Path, typer.Option(help="A file with one text per line.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file to write, [N, D] float32.")],
     prompt: Annotated[str | None, typer.Option(help="The name of a prompt of the model, put before each line.")] = None,
+    force: o.Force = False,
 ) -> None:
     """Write one vector for each line of a file."""
+    from trivium.base.files import vacant
     from trivium.task.embed import embed_lines
 
+    vacant(out, force)
     count, width = embed_lines(model, input, out, prompt)
     print(f"{count:,} vectors of {width} numbers in {out}")

@@ -11,11 +11,14 @@ from trivium.cli import options as o
 def import_(
     folder: Annotated[Path, typer.Argument(help="A Hugging Face model folder, or hf:OWNER/NAME.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The model folder to write.")],
+    force: o.Force = False,
 ) -> None:
     """Check every key of a Hugging Face folder and write a model folder."""
     from trivium.api import load
+    from trivium.base.files import vacant
     from trivium.base.log import say
 
+    vacant(out, force)
     model = load(folder)
     model.save(out)
     count = sum(parameter.numel() for parameter in model.transformer.parameters())
@@ -40,12 +43,15 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
     to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp).")] = "gguf",
     quantize: Annotated[str | None, typer.Option(help="Store matrices in 8 bits: q8_0.")] = None,
+    force: o.Force = False,
 ) -> None:
     """Write a model folder as one file for llama.cpp."""
     from trivium.base.errors import ConfigError
+    from trivium.base.files import vacant
     from trivium.base.log import say
     from trivium.interop import gguf, hub
 
+    vacant(out, force)
     if to != "gguf":
         raise ConfigError(f"--to: expected gguf, found {to!r}")
     gguf.write(out, hub.load(model), quantize, model.resolve().name)

@@ -21,8 +21,8 @@ def inspect(
     skip_bad: o.SkipBad = False,
     encoding: o.Encoding = None,
     too_long: o.TooLong = None,
-    rows: Annotated[int, typer.Option("--rows", "-n", help="The number of rows to show.")] = 1,
-    start: Annotated[int, typer.Option(help="The first sample to show.")] = 0,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="The number of rows to show.")] = 1,
+    start: Annotated[int, typer.Option(min=0, help="The first sample to show.")] = 0,
     html: o.Html = False,
     out: o.Page = Path("inspect.html"),
 ) -> None:

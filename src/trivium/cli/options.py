@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from trivium.base.seeds import LARGEST
+
 ModelFolder = Annotated[Path, typer.Argument(help="A model folder, or hf:OWNER/NAME.")]
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe (TOML file).")]
 Overrides = Annotated[
@@ -33,7 +35,10 @@ TextKey = Annotated[
 Encoding = Annotated[str | None, typer.Option(help="The encoding of the files: utf-16, gb18030 ... [UTF-8].")]
 AsText = Annotated[str | None, typer.Option(help="More kinds of files to read as plain text: rst,py,json ...")]
 VocabSize = Annotated[
-    int, typer.Option("--vocab-size", help="Tokens of the new tokenizer, special tokens included; a multiple of 64.")
+    int | None,
+    typer.Option(
+        "--vocab-size", min=64, help="Tokens of a new tokenizer, a multiple of 64 [8192, or what a small text gives]."
+    ),
 ]
 Imports = Annotated[list[str] | None, typer.Option("--imports", help="A Python file of your own kinds; repeatable.")]
 Revision = Annotated[str | None, typer.Option("--revision", help="A branch, tag or commit of the model of the hub.")]
@@ -41,18 +46,31 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest
 FromStep = Annotated[
     int | None, typer.Option("--from-step", min=1, help="Continue from this older checkpoint; newer ones are renamed.")
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
+LogFile = Annotated[Path | None, typer.Option("--log-file", help="Add what is printed to this file, with the time.")]
+Force = Annotated[bool, typer.Option("--force", help="Write in place of what is there.")]
 Html = Annotated[bool, typer.Option("--html", help="Write an HTML page instead of lines.")]
 Page = Annotated[Path, typer.Option("--out", "-o", help="The HTML page.")]
 
-MaxNewTokens = Annotated[int, typer.Option(help="The maximum number of tokens to write.")]
-Temperature = Annotated[float, typer.Option(help="0 takes the most likely token; above 0, tokens are sampled.")]
-TopK = Annotated[int | None, typer.Option(help="Sample from the k most likely tokens.")]
-TopP = Annotated[float, typer.Option(help="Sample from the fewest tokens with a total probability of at least p.")]
-MinP = Annotated[float, typer.Option(help="Sample from tokens at least min_p times as likely as the first.")]
-RepetitionPenalty = Annotated[float, typer.Option(help="Above 1, tokens that already occur become less likely.")]
-NoRepeatNgram = Annotated[int, typer.Option(help="No run of this many tokens comes twice; 0 is no limit.")]
-MinNewTokens = Annotated[int, typer.Option(help="The text does not end before this many tokens.")]
-Seed = Annotated[int | None, typer.Option(help="The same seed gives the same text.")]
+MaxNewTokens = Annotated[
+    int | None, typer.Option(min=1, help="The maximum number of tokens to write [64, in a chat 256].")
+]
+Temperature = Annotated[
+    float, typer.Option(min=0, max=100, help="0 takes the most likely token; above 0, tokens are sampled.")
+]
+TopK = Annotated[int | None, typer.Option(min=1, help="Sample from the k most likely tokens.")]
+TopP = Annotated[
+    float, typer.Option(min=0, max=1, help="Sample from the fewest tokens with a total probability of at least p.")
+]
+MinP = Annotated[
+    float, typer.Option(min=0, max=1, help="Sample from tokens at least min_p times as likely as the first.")
+]
+RepetitionPenalty = Annotated[
+    float, typer.Option(min=0, max=1e9, help="Above 1, tokens that already occur become less likely.")
+]
+NoRepeatNgram = Annotated[int, typer.Option(min=0, help="No run of this many tokens comes twice; 0 is no limit.")]
+MinNewTokens = Annotated[int, typer.Option(min=0, help="The text does not end before this many tokens.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=LARGEST, help="The same seed gives the same text.")]
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
 
 

@@ -22,8 +22,8 @@ def prepare(
     tokenizer: Annotated[
         str | None, typer.Option(help="A tokenizer, a model folder or hf:OWNER/NAME to use, or `bytes`.")
     ] = None,
-    vocab_size: o.VocabSize = 8192,
-    valid_share: Annotated[float, typer.Option(help="The share of documents that is held out.")] = 0.05,
+    vocab_size: o.VocabSize = None,
+    valid_share: Annotated[float, typer.Option(min=0, max=1, help="The share of documents that is held out.")] = 0.05,
     filter: Annotated[str, typer.Option(help="Which documents are dropped: none, light or web.")] = "light",
     language: Annotated[list[str] | None, typer.Option(help="Keep only this language: en, zh ... [all].")] = None,
     decontaminate: Annotated[list[str] | None, typer.Option(help="Drop texts that this evaluation file has.")] = None,
@@ -36,14 +36,17 @@ def prepare(
     encoding: o.Encoding = None,
     invalid: Annotated[str, typer.Option(help="Invalid UTF-8: replace, strict or drop.")] = "replace",
     keep_dropped: Annotated[Path | None, typer.Option(help="Write dropped documents and reasons here.")] = None,
-    shards: Annotated[int | None, typer.Option(help="The number of shards of the work [by size].")] = None,
+    shards: Annotated[int | None, typer.Option(min=1, help="The number of shards of the work [by size].")] = None,
     engine: Annotated[str, typer.Option(help="Where the work runs: local, ray or slurm.")] = "local",
-    workers: Annotated[int | None, typer.Option(help="Processes of the local engine [the cores].")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Processes of the local engine [the cores].")
+    ] = None,
     keep_work: Annotated[bool, typer.Option(help="Keep intermediate results for the next run, in OUT.work.")] = True,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Override any other field: filter.quality.min_words=30 ...")
     ] = None,
     stage: Annotated[str | None, typer.Option(help="Do one task of a planned preparation.", hidden=True)] = None,
+    force: o.Force = False,
     shard: Annotated[int, typer.Option(help="The task's shard.", hidden=True)] = 0,
     plan: Annotated[str | None, typer.Option(help="The plan of the task.", hidden=True)] = None,
 ) -> None:
@@ -71,7 +74,9 @@ def prepare(
     tree = override(tree, overrides or ())
     where = parse(Running, {"engine": tree.pop("engine")}, "prepare").engine
     preparation = parse(room.Preparation, tree, "prepare")
-    manifest = room.prepare(sources, out, preparation, keep_dropped, lambda step: say(f"{step} ..."), where, keep_work)
+    manifest = room.prepare(
+        sources, out, preparation, keep_dropped, lambda step: say(f"{step} ..."), where, keep_work, force
+    )
     if "submitted" in manifest:
         return say(f"submitted; after the last job the data is in {out}: trivium show {out}")
     for line in lines(manifest):

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from trivium.cli import options as o
+
 
 def recipes(
     names: Annotated[
@@ -13,7 +15,7 @@ def recipes(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The folder to copy to; without names, copy all [.].")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: o.Force = False,
 ) -> None:
     """List the recipes and tours that come with Trivium, or copy them into folders `recipes` and `tours`."""
     from trivium.base.log import say

@@ -33,7 +33,7 @@ def show(
 ) -> None:
     """Show the resolved fields, sizes and costs of a recipe, model or data folder."""
     from trivium.base.errors import ConfigError
-    from trivium.base.log import say
+    from trivium.base.log import result, say
 
     if what is None and keys is None:
         raise ConfigError("show: expected a recipe, a model folder or a data folder, or --keys")
@@ -43,7 +43,7 @@ def show(
 
         layers = look(api.load(what), attention)
         for line in lines(layers):
-            say(line)
+            result(line)
         if html:
             write(layers, f"Attention of {what}: {attention}", out)
             say(f"the page is {out}")
@@ -53,4 +53,4 @@ def show(
     from trivium.lab.show import describe, list_keys
 
     for line in list_keys(keys, what) if keys is not None else describe(what, overrides or []):
-        say(line)
+        result(line)

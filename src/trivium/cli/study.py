@@ -9,7 +9,9 @@ from trivium.cli import options as o
 
 
 def demo(
-    minutes: Annotated[float, typer.Option(help="The approximate time of the whole demo, in minutes.")] = 8.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, max=100_000, help="The approximate time of the whole demo, in minutes.")
+    ] = 8.0,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of all results.")] = Path("runs/demo"),
 ) -> None:
     """Run text, tokenizer, pretraining, fine-tuning and evaluation, up to a model that answers."""
@@ -23,10 +25,12 @@ def compare(
     families: Annotated[
         str, typer.Option(help="The families, separated by commas.")
     ] = "decoder,encoder,encoder_decoder",
-    budget_flops: Annotated[float, typer.Option(help="The FLOPs of each run.")] = 5e12,
-    seeds: Annotated[int, typer.Option(help="Runs of each family.")] = 1,
-    layers: Annotated[int, typer.Option(help="Layers; an encoder-decoder has half of them in each stack.")] = 4,
-    hidden_size: Annotated[int, typer.Option(help="The width, a multiple of 64.")] = 256,
+    budget_flops: Annotated[float, typer.Option(min=1, max=1e30, help="The FLOPs of each run.")] = 5e12,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each family.")] = 1,
+    layers: Annotated[
+        int, typer.Option(min=1, max=4096, help="Layers; an encoder-decoder has half of them in each stack.")
+    ] = 4,
+    hidden_size: Annotated[int, typer.Option(min=64, max=1 << 24, help="The width, a multiple of 64.")] = 256,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of runs, table and page.")] = Path(
         "runs/compare"
     ),
@@ -45,9 +49,13 @@ def ablate(
         typer.Option(help="key=v1,v2: TOML values or words, with a name as name:value. The first is the reference."),
     ] = None,
     match: Annotated[str, typer.Option(help="What is equal in all cells: params, flops or time.")] = "params",
-    seeds: Annotated[int, typer.Option(help="Runs of each cell; all cells run once before any runs twice.")] = 3,
-    minutes: Annotated[float | None, typer.Option(help="Training time of the recipe, instead of its budget.")] = None,
-    workers: Annotated[int, typer.Option(help="Runs at the same time; they share the cores.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Runs of each cell; all cells run once before any runs twice.")
+    ] = 3,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, max=100_000, help="Training time of the recipe, instead of its budget.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Runs at the same time; they share the cores.")] = 1,
     cross: Annotated[bool, typer.Option(help="Run every combination of values, not one axis at a time.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder [runs/ablate-RECIPE].")] = None,
 ) -> None:

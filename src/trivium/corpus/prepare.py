@@ -20,10 +20,12 @@ from trivium.corpus.dropped import place
 from trivium.corpus.engine import Engine, Local
 from trivium.corpus.plan import Plan, Unit, assign, shard_count, units
 from trivium.corpus.preparation import Preparation
+from trivium.corpus.read.reading import PLAIN
 from trivium.corpus.stage.publish import publish
 from trivium.corpus.stages import attempt, named
 from trivium.corpus.work import Work
 from trivium.data.shards import read_manifest, whole
+from trivium.token.bpe import ROUND, most
 from trivium.token.tokenizer import Tokenizer
 
 
@@ -35,22 +37,27 @@ def prepare(
     progress: Callable[[str], None] = lambda step: None,
     engine: Engine = Local(workers=1),
     keep_work: bool = True,
+    force: bool = True,
 ) -> dict[str, Any]:
     """Make a data folder and return its manifest; an existing one that still fits is left as it is.
 
     `keep_dropped` is a file, or a folder for one, that takes the dropped documents; if it does not exist, the data is
     made again. `keep_work=False` removes the results that would shorten the next preparation. An engine that hands the
-    work on returns {"submitted": key}. Raises DataError for sources, options or a folder that cannot be used.
+    work on returns {"submitted": key}. Without `force`, data of other sources or options stay. Raises DataError for
+    sources, options or a folder that cannot be used.
     """
     preparation, work = preparation or Preparation(), Work(folder)
     passed: list[Path] = []
     files = units(sources, preparation.reading, passed)
     inputs = _inputs(files, preparation)
+    _check_vocabulary(files, preparation)
     wanted = None if keep_dropped is None else place(keep_dropped)
 
     def ready() -> dict[str, Any] | None:
         manifest = _existing(work.data)
         _check_count(work, manifest, preparation.shards)
+        if manifest is not None and not force:
+            _check_same(work.data, manifest["inputs"], inputs)
         if manifest is None or manifest["inputs_hash"] != fingerprint(inputs) or (wanted and not wanted.exists()):
             return None
         if whole(work.data, manifest):
@@ -134,6 +141,31 @@ def _existing(folder: Path) -> dict[str, Any] | None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: exists and is not a data folder; name another one")
     return None
+
+
+def _check_vocabulary(files: Sequence[Unit], preparation: Preparation) -> None:
+    """Refuse a vocabulary that plain files of this size cannot give, before anything is read."""
+    asked, size = preparation.vocab_size, sum(file.size for file in files)
+    plain = all(file.size and Path(file.path).suffix in (*PLAIN, ".jsonl") for file in files)
+    possible = most(2 * size)  # text in UTF-8 has at most twice the bytes of its file
+    if plain and preparation.tokenizer is None and asked is not None and asked > possible:
+        raise DataError(
+            f"vocab_size {asked}: the text is too small, it gives at most {possible // ROUND * ROUND} tokens; leave "
+            "the size out to take what it gives"
+        )
+
+
+def _check_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Refuse to prepare other sources, or in another way, in place of a data folder."""
+    ways = old["preparation"], new["preparation"]
+    other = [name for name in ways[1] if ways[0].get(name) != ways[1][name]]
+    if not {one[0] for one in old["sources"]} & {one[0] for one in new["sources"]}:
+        other = ["sources"]
+    if other:
+        raise DataError(
+            f"{folder}: holds data of other {', '.join(other)}; add --force to prepare it anew (work that still fits "
+            "is kept), or name another folder"
+        )
 
 
 def _check_count(work: Work, manifest: dict[str, Any] | None, asked: int | None) -> None:

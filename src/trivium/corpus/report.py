@@ -19,6 +19,7 @@ from trivium.corpus.preparation import Preparation
 from trivium.corpus.read.reading import NOT_READ, not_read
 from trivium.corpus.stage.read import STEPS
 from trivium.data.pack import PLANNERS
+from trivium.token.bpe import USUAL
 
 ROW = 1024
 """The length of rows for which packing is tried, BOS and EOS around each document included."""
@@ -192,6 +193,9 @@ def warnings(manifest: dict[str, Any]) -> Iterator[str]:
     if kinds:
         named = ",".join(kind.removeprefix(".") for kind in sorted(kinds)[:8])
         yield f"files of {len(kinds)} kinds were not read; --as-text {named} reads them as text"
+    asked, size = manifest.get("inputs", {}).get("preparation", {}), manifest.get("vocab_size", USUAL)
+    if asked.get("tokenizer") is None and asked.get("vocab_size") is None and size < USUAL:
+        yield f"the text is small: it gives a vocabulary of {size:,} tokens, not of {USUAL:,}"
     documents = {split: sum(line["documents"] for line in lines) for split, lines in manifest["splits"].items()}
     if (share := manifest["report"].get("valid_share")) and not documents["valid"]:
         yield (

@@ -19,6 +19,7 @@ import numpy as np
 
 from trivium.base.errors import DataError
 from trivium.base.files import read_json, writing, xxh3
+from trivium.base.folder import kind_of
 from trivium.base.version import readable
 
 KEYS = ("dtype", "vocab_size", "tokenizer", "splits", "inputs_hash", "dataset_id")
@@ -108,8 +109,12 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     """Return the manifest of a data folder; a DataError if there is none, or one of a later version."""
     path = Path(folder) / "manifest.json"
     if not path.is_file():
-        what = "no manifest.json in it" if path.parent.is_dir() else "no such folder"
-        raise DataError(f"{folder}: not a data folder: {what}; make one with `trivium prepare SOURCE -o {folder}`")
+        if (what := kind_of(path.parent)) in ("a model folder", "a run folder", "a tokenizer folder", "a file"):
+            raise DataError(
+                f"{folder}: expected a data folder, found {what}; `trivium prepare SOURCE -o FOLDER` makes one"
+            )
+        why = "no manifest.json in it" if path.parent.is_dir() else "no such folder"
+        raise DataError(f"{folder}: not a data folder: {why}; make one with `trivium prepare SOURCE -o {folder}`")
     manifest = read_json(path)
     if not isinstance(manifest, dict):
         raise DataError(f"{path}: expected an object, found {type(manifest).__name__}; prepare the folder again")

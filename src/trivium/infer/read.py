@@ -114,13 +114,15 @@ def fill(
     """Return the `top` guesses for each mask of a text, in order; each is guessed while the others are still masked.
 
     `vocabulary` is the number of the model's ids that stand for tokens. Raise ModelError where the model is no encoder
-    with a head over the vocabulary, and ConfigError where the text has no mask.
+    with a head over the vocabulary, and ConfigError where the text has no mask or `top` is not possible.
     """
     config = transformer.config
     if config.family != "encoder":
         raise ModelError(f"filling masks needs an encoder; this model is of family {config.family}")
     if not hasattr(transformer.head, "features"):
         raise ModelError("filling masks needs a head over the vocabulary, and this model has none")
+    if not 1 <= top <= (most := vocabulary or config.vocab_size):
+        raise ConfigError(f"top: expected a whole number from 1 to {most:,}, found {top}")
     check([ids], config.vocab_size, config.limit)
     gaps = [at for at, index in enumerate(ids) if index == mask]
     if not gaps:

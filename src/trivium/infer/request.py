@@ -42,6 +42,22 @@ class Request:
             check(self.sources, config.vocab_size, config.limit)
 
 
+def most(config: ModelConfig, asked: int | None, usual: int) -> int:
+    """Return the most new tokens: what is asked for, or `usual`, or the context if that is less.
+
+    Raise ModelError for a model that does not write, and ConfigError where more is asked for than the context.
+    """
+    if config.decoder is None:
+        raise ModelError(
+            "generation needs a decoder; this model is an encoder: see `trivium fill` and `trivium predict`"
+        )
+    if asked is not None and asked > config.context:
+        raise ConfigError(
+            f"max_new_tokens: expected at most the model's context of {config.context:,}, found {asked:,}"
+        )
+    return min(usual, config.context) if asked is None else asked
+
+
 class Completion(NamedTuple):
     """A text that a model wrote after a prompt."""
 

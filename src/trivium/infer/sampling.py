@@ -25,7 +25,7 @@ class Decoding(Config):
     """An id that every text begins with (the language code of mBART)."""
     last: int | None = Field(None, ge=0)
     """An id that ends a text which reaches the maximum length."""
-    repetition_penalty: float = Field(1.0, gt=0, le=100)
+    repetition_penalty: float = Field(1.0, gt=0, le=1e9)
     """Above 1, tokens of the prompt and of the text become less likely."""
     no_repeat_ngram: int = Field(0, ge=0)
     """No run of this many ids occurs twice, the prompt included; 0 is no limit."""

@@ -16,7 +16,7 @@ import torch
 from trivium.base import files, plugin
 from trivium.base.config import classes, dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.base.folder import hint, model_folder
+from trivium.base.folder import hint, kind_of, model_folder
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
 from trivium.interop import adapter, families, rules, sentence
@@ -155,8 +155,11 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     of an adapter alone is its base model with the adapter merged in.
     """
     name, folder = folder, model_folder(folder)
-    if not folder.is_dir():
+    if not folder.exists():
         raise ModelError(f"{folder}: no such model folder{hint(name)}")
+    if (what := kind_of(folder)) in ("a file", "a data folder"):
+        made = f"; `trivium train RECIPE data.path={folder}` makes one of it" if what == "a data folder" else ""
+        raise ModelError(f"{folder}: expected a model folder, found {what}{made}")
     if (folder / adapter.CONFIG).is_file() and not (folder / "config.json").is_file():
         found = load(adapter.base(folder), dtype)
         merge(adapter.load_adapter(folder, found.transformer))

@@ -82,7 +82,7 @@ def watched(transformer: Transformer) -> Iterator[dict[str, Recorder]]:
 def look(model: api.Model, text: str) -> list[AttentionMap]:
     """Return the map of every attention sublayer on a text; a decoder beside an encoder reads its own output."""
     tokenizer, config = model.tokenizer, model.config
-    ids = model.encode(text)[: min(LONGEST, config.limit or LONGEST)]
+    ids = model.encode(text)[: min(LONGEST, config.context, config.limit or LONGEST)]
     written: list[int] = []
     if config.family == "encoder_decoder":
         written = [model.layout().start, *model.generate([ids], max_new_tokens=len(ids))[0]][:LONGEST]

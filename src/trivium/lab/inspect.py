@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from trivium.base.batch import Batch, collate
-from trivium.base.log import say
+from trivium.base.errors import ConfigError
+from trivium.base.log import result, say
 from trivium.base.types import ALIGNED, IGNORE
 from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows
 from trivium.lab import sheet
 from trivium.rows.notes import Notes
 from trivium.task.feed import open_rows, supervised_rows
+from trivium.task.run import count_steps
 from trivium.task.start import row_length, start_model
 from trivium.token.template import END, MARKERS, begins_turns, end_id
 from trivium.token.tokenizer import Tokenizer
@@ -65,7 +67,10 @@ class Survey:
 
 
 def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> int:
-    """Print `count` samples of a recipe from sample `start` on, or write them as a page; return the exit code."""
+    """Print `count` samples of a recipe from sample `start` on, or write them as a page; return the exit code.
+
+    Raise ConfigError where the run ends before `start`.
+    """
     model = start_model(recipe)
     tokenizer = model.tokenizer
     length, notes = row_length(recipe, model), Notes()
@@ -75,6 +80,8 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
         rows = supervised_rows(recipe, model, recipe.data.path, length, notes)
     pad, labels = tokenizer.vocabulary.pad, getattr(model.config.head, "labels", ())
     loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, pad, recipe.seed)
+    if start >= (last := count_steps(recipe, loader) * loader.step_rows):
+        raise ConfigError(f"--start: the run has {last:,} samples, from 0 on; found {start:,}")
     found = survey(loader, tokenizer, recipe)
     if isinstance(rows, DocumentRows):
         cut = f"{rows.plan.cut:,} documents are cut"
@@ -84,7 +91,7 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
             or "no row is cut or left out"
         )
     shown = []
-    for sample in range(start, start + count):
+    for sample in range(start, min(start + count, last)):
         epoch, index = loader.locate(sample)
         batch = collate([rows.row(epoch, index)], pad, rows.length)
         shown.append((f"sample {sample}: epoch {epoch}, row {index}", batch))
@@ -94,18 +101,18 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
         say(line)
     if out is None:
         for title, batch in shown:
-            say(title)
+            result(title)
             for line in table(batch, tokenizer, labels):
-                say(line)
-            say()
+                result(line)
+            result()
     else:
         drawn = [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown]
         sheet.write(out, drawn, tokenizer, found.lines(cut), flags, labels)
         say(f"the page is {out}")
     for name, value in found.lines(cut):
-        say(f"{name:<10} {value}")
+        result(f"{name:<10} {value}")
     for flag in flags:
-        say(f"RED FLAG: {flag}")
+        result(f"RED FLAG: {flag}")
     return RED_FLAG if flags else 0
 
 

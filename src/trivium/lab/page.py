@@ -5,7 +5,9 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from trivium.base.errors import TriviumError
 from trivium.base.files import write_text
+from trivium.base.log import say
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -51,8 +53,21 @@ def image(png: bytes, caption: str) -> str:
     return f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"></figure>'
 
 
+def replaceable(path: Path, begins: bytes) -> None:
+    """Say that a page or picture is replaced; raise TriviumError where the file that is there is none.
+
+    `begins` is how such a file begins.
+    """
+    if not path.exists():
+        return
+    if not path.is_file() or not path.read_bytes().startswith(begins):
+        raise TriviumError(f"{path}: exists and is something else; name another file")
+    say(f"{path} is replaced")
+
+
 def write(path: Path, title: str, parts: Sequence[str]) -> None:
     """Write the page from its HTML parts, whole or not at all."""
     name = html.escape(title)
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>'
+    replaceable(path, b"<!doctype html")
     write_text(path, f"{head}<h1>{name}</h1>" + "\n".join(parts) + "</html>\n")

@@ -15,6 +15,7 @@ import numpy as np
 
 from trivium.base.errors import DataError
 from trivium.base.files import writing
+from trivium.lab.page import replaceable
 
 FEW = 20
 """The most labels for which a confusion matrix shows its counts."""
@@ -181,7 +182,8 @@ def png(figure: Any) -> bytes:
 
 
 def save(figure: Any, out: str | Path) -> None:
-    """Write a figure as a PNG file, whole or not at all."""
+    """Write a figure as a PNG file, whole or not at all; raise TriviumError where `out` is something else."""
+    replaceable(Path(out), b"\x89PNG")
     with writing(out) as handle:
         handle.write(png(figure))
 

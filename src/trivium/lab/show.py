@@ -9,14 +9,14 @@ import torch
 
 from trivium import api
 from trivium.base.config import dump, fields, read_toml
-from trivium.base.errors import ConfigError
 from trivium.base.folder import is_hub
 from trivium.corpus.report import lines as report_lines
 from trivium.data.shards import read_manifest
 from trivium.model.attention.pattern import Where
 from trivium.model.config import ModelConfig, kernels
 from trivium.model.device import bf16_gain, pick
-from trivium.model.size import ADAM_BYTES, activations, flops, parameters
+from trivium.model.size import ADAM_BYTES, flops, parameters, training_bytes
+from trivium.task.start import fitting
 from trivium.train.loop import BF16_WORTH
 from trivium.train.recipe import Recipe, load_imports, read_recipe
 
@@ -33,7 +33,7 @@ def describe(what: Path, overrides: list[str]) -> Iterator[str]:
         recipe = read_recipe(what, overrides)
         yield from _tree(dump(recipe))
         model = recipe.model or api.load(str(recipe.init)).config
-        length = recipe.data.length or model.context
+        length = fitting(recipe.data.length, model, "data.length")
         yield from _model(model, length)
         yield from _run(recipe, model, length)
 
@@ -76,14 +76,10 @@ def _model(config: ModelConfig, length: int) -> Iterator[str]:
 
 
 def _run(recipe: Recipe, config: ModelConfig, length: int) -> Iterator[str]:
-    count = sum(parameters(config).values())
     rows = recipe.step_rows(length)
     micro = min(recipe.micro_rows, rows)
-    logits = 8 * getattr(recipe.loss, "chunk_rows", 0) * config.vocab_size
-    memory = ADAM_BYTES * count + activations(config, length, micro) + logits
+    memory = training_bytes(config, length, micro, getattr(recipe.loss, "chunk_rows", 0))
     device = pick()
-    if config.limit is not None and length > config.limit:
-        raise ConfigError(f"data.length: expected at most the model's {config.limit} positions, found {length}")
     split = f"{rows} rows of {length}, {-(-rows // micro)} micro-batches of {micro}"
     yield f"tokens per step          {rows * length:>13,}   {split}"
     parts = f"{ADAM_BYTES} bytes a parameter, activations, a chunk of scores"

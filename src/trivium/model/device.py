@@ -1,12 +1,14 @@
 """Devices: the one step from numpy to torch, the fast dtype of this machine, and the mode of evaluation."""
 
 import ctypes
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,18 @@ def pick() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def memory_bytes(device: torch.device) -> int | None:
+    """Return the bytes of memory of a device, None where nothing tells; on the CPU, the most that the system has."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    found = []
+    with suppress(OSError, ValueError, AttributeError):  # Windows has no sysconf
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(OSError, ValueError):  # "max" is no limit
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(found, default=None)
 
 
 def place(batch: Batch, device: torch.device | str = "cpu") -> Batch:

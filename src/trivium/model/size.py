@@ -69,6 +69,15 @@ def flops(config: ModelConfig, length: int) -> float:
     return row_flops(config, **lengths, targets=length) / length
 
 
+def training_bytes(config: ModelConfig, length: int, rows: int, chunk_rows: int = 0) -> float:
+    """Return roughly the bytes of training on micro-batches of `rows` rows of `length` tokens.
+
+    Parts are the weights with gradients and moments, the activations, and `chunk_rows` rows of scores.
+    """
+    scores = 8.0 * min(chunk_rows, rows * length) * config.vocab_size
+    return ADAM_BYTES * sum(parameters(config).values()) + activations(config, length, rows) + scores
+
+
 def activations(config: ModelConfig, length: int, rows: int) -> float:
     """Return roughly the bytes that a micro-batch keeps for its backward pass: inputs of products and norms."""
     per_token = sum(_kept(stack, config.hidden_size) * stack.layers for stack in config.stacks.values())

@@ -56,6 +56,9 @@ def compare(
     """
     if unknown := [name for name in families if name not in FAMILIES]:
         raise ConfigError(f"--families: unknown family {unknown[0]!r}; known: {', '.join(FAMILIES)}")
+    if hidden_size % 64:
+        near = 64 * max(1, round(hidden_size / 64))
+        raise ConfigError(f"--hidden-size: expected a multiple of 64, found {hidden_size}; try {near}")
     train, valid = Corpus(data, "train"), Corpus(data, "valid")
     asked = cloze.blanks(valid.documents(), BLANKS, seed=0)
     frequent = cloze.frequency_accuracy(train.documents(), asked, train.manifest["vocab_size"])

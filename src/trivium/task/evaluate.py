@@ -16,6 +16,7 @@ from trivium.objective.infill import TextInfilling
 from trivium.objective.masked import MaskedLM
 from trivium.objective.objective import Objective
 from trivium.task.feed import open_corpus
+from trivium.task.start import fitting
 from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.parallel import World
 
@@ -36,7 +37,7 @@ def score_folder(model: str | Path | api.Model, data: str | Path, length: int | 
     objective, vocabulary = objective_of(loaded), tokenizer.vocabulary
     if not objective.covers:
         say(f"scored by the objective {objective.kind}; do not compare it with the losses of other objectives")
-    rows = DocumentRows(corpus, objective, vocabulary, length or loaded.config.context)
+    rows = DocumentRows(corpus, objective, vocabulary, fitting(length, loaded.config, "length"))
     world = World(device=loaded.transformer.tokens.weight.device)
     batches = in_order(rows, MICRO_ROWS, vocabulary.pad)
     text_bytes = corpus.bytes if objective.covers else None

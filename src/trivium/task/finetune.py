@@ -10,7 +10,7 @@ from typing import Any
 from trivium import api
 from trivium.base import plugin
 from trivium.base.config import merge, override, parse, read_toml
-from trivium.base.log import FIRST, say
+from trivium.base.log import FIRST, result
 from trivium.model.device import pick
 from trivium.rows.record import Record
 from trivium.task.run import run
@@ -66,11 +66,12 @@ def finetune(
     resume: bool = False,
     begin: Callable[[api.Model, Recipe], None] | None = None,
     from_step: int | None = None,
+    force: bool = False,
 ) -> tuple[Path, dict[str, Any]]:
     """Train a model for a task into a run folder; return its model folder and the metrics on `data.valid`."""
     task = task_of(name)
     about = {"task": name, "generation": task.options(), "imports": plugin.needed([type(task)])}
-    folder = run(recipe, out, resume, about, begin, from_step)
+    folder = run(recipe, out, resume, about, begin, from_step, force)
     if not recipe.data.valid or not FIRST:
         return folder, {}
     trained = api.load(folder, device=pick())
@@ -89,4 +90,4 @@ def tell(found: dict[str, Any]) -> None:
     """Print metrics, one per line."""
     for name, value in plain(found).items():
         shown = f"{value:.4f}" if isinstance(value, float) else value if isinstance(value, str) else f"{value:,}"
-        say(f"{name:<12} {shown}")
+        result(f"{name:<12} {shown}")

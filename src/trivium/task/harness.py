@@ -92,7 +92,7 @@ def bridge(model: api.Model) -> Any:
                 prompt, options = request.args
                 until = options.get("until") or []
                 until = [until] if isinstance(until, str) else [stop for stop in until if stop]
-                count = int(options.get("max_gen_toks", 256))
+                count = min(int(options.get("max_gen_toks", 256)), longest)
                 out.append(
                     model.generate(
                         prompt, max_new_tokens=count, stop=until, temperature=float(options.get("temperature") or 0.0)

@@ -10,7 +10,7 @@ import torch
 from trivium import api
 from trivium.base.config import dump
 from trivium.base.errors import ModelError
-from trivium.base.folder import HUB, is_hub
+from trivium.base.folder import HUB, is_hub, model_folder
 from trivium.base.log import say
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import Rows
@@ -27,7 +27,7 @@ from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.loop import autocast_dtype, train
 from trivium.train.parallel import World, world
 from trivium.train.recipe import Recipe
-from trivium.train.run import open_run
+from trivium.train.run import free, open_run
 
 
 def run(
@@ -37,14 +37,17 @@ def run(
     about: Mapping[str, Any] | None = None,
     begin: Callable[[api.Model, Recipe], None] | None = None,
     from_step: int | None = None,
+    force: bool = False,
 ) -> Path:
     """Train a recipe into the run folder `folder`; return its model folder, whose trivium.json also keeps `about`.
 
     `begin` receives the model and the recipe before the rows are read. With `resume` the run goes on from its newest
-    checkpoint, with `from_step` from the one of that step.
+    checkpoint, with `from_step` from the one of that step. A run that is there is an error, or removed with `force`.
     """
     resume = resume or from_step is not None
     with world() as ranks:
+        if ranks.first:
+            free(folder, resume, force)
         model = start_model(recipe)
         tokenizer = model.tokenizer
         length = row_length(recipe, model)
@@ -63,7 +66,7 @@ def run(
         score = partial(score_rows, transformer, *valid, tokenizer, recipe, ranks) if valid is not None else None
         facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
         kernels = chosen_kernels(transformer, loader, ranks)
-        with open_run(folder, recipe, facts, resume, writes=ranks.first, kernels=kernels):
+        with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
             if resume and not any((folder / "checkpoints").glob("*step-*")):
                 say("nothing to resume, starting at step 0")
             last = train(transformer, loader, recipe, steps, folder, ranks, score, from_step)
@@ -104,7 +107,7 @@ def base_name(init: str | None) -> str:
     """Return how an adapter names its base: the folder, or OWNER/NAME of the hub, as peft has it."""
     if init is None or is_hub(init):
         return (init or "").removeprefix(HUB).partition("@")[0]
-    return str(Path(init).resolve())
+    return str(model_folder(init).resolve())
 
 
 def count_steps(recipe: Recipe, loader: Loader) -> int:

@@ -9,6 +9,9 @@ from trivium.base.errors import ConfigError, DataError
 from trivium.base.log import say
 from trivium.base.types import Vocabulary
 from trivium.data.shards import read_manifest
+from trivium.model.config import ModelConfig
+from trivium.model.device import memory_bytes, pick
+from trivium.model.size import training_bytes
 from trivium.model.transformer import Transformer
 from trivium.model.weights import resize
 from trivium.objective.instruct import Instruct
@@ -48,6 +51,7 @@ def bare_model(recipe: Recipe) -> api.Model:
             f"model.vocab_size: expected the tokenizer's {tokenizer.vocabulary.size}, "
             f"found {recipe.model.vocab_size}; leave it out to take the tokenizer's"
         )
+    affordable(recipe, recipe.model)
     torch.manual_seed(recipe.seed)
     model = api.Model(Transformer(recipe.model), tokenizer, start=_start(recipe.objective, tokenizer.vocabulary))
     before, _ = recipe.objective.frame(tokenizer.vocabulary)
@@ -60,6 +64,18 @@ def bare_model(recipe: Recipe) -> api.Model:
 def _start(objective: Objective, vocabulary: Vocabulary) -> int | None:
     """Return the first id of a decoder beside an encoder, as the objective trains it."""
     return start_id(objective.start, vocabulary) if hasattr(objective, "start") else None
+
+
+def affordable(recipe: Recipe, config: ModelConfig) -> None:
+    """Raise ConfigError where training a fresh model needs more memory than there is, before anything is allocated."""
+    length, device = fitting(recipe.data.length, config, "data.length"), pick()
+    rows = min(recipe.micro_rows, recipe.step_rows(length))
+    need = training_bytes(config, length, rows, getattr(recipe.loss, "chunk_rows", 0))
+    if (have := memory_bytes(device)) is not None and need > have:
+        raise ConfigError(
+            f"model: training needs about {need / 2**30:,.0f} GiB, and this machine has {have / 2**30:,.0f} GiB "
+            f"({device.type}); make the model, micro_rows or data.length smaller"
+        )
 
 
 def dressed(model: api.Model, recipe: Recipe) -> api.Model:
@@ -93,8 +109,13 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
 
 
 def row_length(recipe: Recipe, model: api.Model) -> int:
-    """Return the tokens in a row: `data.length`, else the context; ConfigError where the model has fewer positions."""
-    length = recipe.data.length or model.config.context
-    if model.config.limit is not None and length > model.config.limit:
-        raise ConfigError(f"data.length: expected at most the model's {model.config.limit} positions, found {length}")
-    return length
+    """Return the tokens in a row: `data.length`, else the context; ConfigError where the context is shorter."""
+    return fitting(recipe.data.length, model.config, "data.length")
+
+
+def fitting(length: int | None, config: ModelConfig, name: str) -> int:
+    """Return a length in tokens, None for the context; a ConfigError calls it `name` where the context is shorter."""
+    most = min(config.context, config.limit or config.context)
+    if length is not None and length > most:
+        raise ConfigError(f"{name}: expected at most the model's context of {most:,}, found {length:,}")
+    return length or most

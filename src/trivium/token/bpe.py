@@ -3,10 +3,12 @@
 The special tokens come first (`special`), then the 256 bytes, then the merges.
 """
 
+import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
@@ -37,18 +39,26 @@ _RUNS = (
 """Supersets of what a split takes as letters, as punctuation and as spaces: `re` knows no Unicode categories."""
 _FILLED = re.compile("|".join(f"{run}{{{_WINDOW}}}" for run in _RUNS))
 _LONG = re.compile("|".join(f"{run}{{{LONGEST + 1},}}" for run in _RUNS))
+USUAL = 8192
+"""The size of a vocabulary that nobody chose, where the text is large enough."""
 SMALLEST = -(-(len(special_names()) + 256) // ROUND) * ROUND
 
 
-def train(texts: Iterable[str], vocab_size: int, counts: Counter[str] | None = None) -> str:
-    """Train exactly `vocab_size` tokens, special tokens included.
+def most(size: int) -> int:
+    """Return an upper bound of the tokens that a text of `size` bytes can give: each merge takes two of its symbols."""
+    return len(special_names()) + 256 + size // 2
+
+
+def train(texts: Iterable[str], vocab_size: int | None = None, counts: Counter[str] | None = None) -> str:
+    """Train exactly `vocab_size` tokens, special tokens included; None is `USUAL`, or as many as a small text gives.
 
     Words of more than `LONGEST` characters are cut for the training, with a warning; `counts` takes their number.
     The same texts give the same merges for any number of threads. Raises DataError for a size that is not a multiple of
     64, and for texts that are too small; the second error names the largest possible size.
     """
-    if vocab_size % ROUND or vocab_size < SMALLEST:
-        raise DataError(f"vocab_size {vocab_size}: expected a multiple of {ROUND}, at least {SMALLEST}")
+    size = USUAL if vocab_size is None else vocab_size
+    if size % ROUND or size < SMALLEST:
+        raise DataError(f"vocab_size {size}: expected a multiple of {ROUND}, at least {SMALLEST}")
     bpe = tokenizers.Tokenizer(models.BPE())
     split = pre_tokenizers.Split(tokenizers.Regex(SPLIT), behavior="isolated")
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -56,7 +66,7 @@ def train(texts: Iterable[str], vocab_size: int, counts: Counter[str] | None = N
     )
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=size,
         min_frequency=2,
         show_progress=False,
         special_tokens=_added(special_names()),
@@ -66,11 +76,22 @@ def train(texts: Iterable[str], vocab_size: int, counts: Counter[str] | None = N
     bpe.train_from_iterator(bounded(texts, split, counts), trainer)
     if counts[CUT]:
         log.warning(f"{CUT}: {counts[CUT]:,}")
-    if (found := bpe.get_vocab_size()) != vocab_size:
+    if (found := bpe.get_vocab_size()) != size:
         largest = found // ROUND * ROUND
+        if vocab_size is None:
+            return _cut(bpe.to_str(), largest) if largest >= SMALLEST else byte_level()
         way = f"at most {largest} is possible" if largest >= SMALLEST else "use the byte-level tokenizer"
         raise DataError(f"vocab_size {vocab_size}: the text is too small, it gives {found} tokens; {way}")
     return str(bpe.to_str())
+
+
+def _cut(text: str, size: int) -> str:
+    """Return a tokenizer.json with its first `size` tokens only: what training stops with at this size."""
+    tree = json.loads(text)
+    model = tree["model"]
+    model["vocab"] = {name: index for name, index in model["vocab"].items() if index < size}
+    model["merges"] = list(takewhile(lambda merge: "".join(merge) in model["vocab"], model["merges"]))
+    return str(tokenizers.Tokenizer.from_str(json.dumps(tree)).to_str())
 
 
 def bounded(texts: Iterable[str], split: pre_tokenizers.Split, counts: Counter[str]) -> Iterator[str]:

@@ -85,8 +85,10 @@ class Tokenizer:
         return Tokenizer(text or self.json, self.config if config is None else config, template, self.chat_templates)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, counts: Counter[str] | None = None) -> "Tokenizer":
-        """Train byte-level BPE of exactly `vocab_size` tokens: see `bpe.train`."""
+    def train(
+        cls, texts: Iterable[str], vocab_size: int | None = None, counts: Counter[str] | None = None
+    ) -> "Tokenizer":
+        """Train byte-level BPE of exactly `vocab_size` tokens, or what the text gives: see `bpe.train`."""
         return cls(bpe.train(map(scrub, texts), vocab_size, counts), CONFIG)
 
     @classmethod

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from trivium.train.recipe import Recipe
 EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs"}
 EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints"}
 """Fields that a resumed run may change: its budget, and when it writes."""
+PARTS = {"recipe.json", "environment.json", "metrics.jsonl", "checkpoints", "model", "adapter", ".lock", ".claim"}
+PARTS |= {"log.txt", "result.json", "confusion.png", "curve.png"}
+"""What may stand in a run folder."""
 LOWERING = {"recipe.optim.lr"}
 """Fields that a resumed run may lower: a run whose steps were not finite needs a smaller rate."""
 
@@ -88,15 +92,34 @@ def environment() -> dict[str, Any]:
     }
 
 
+def free(folder: Path, resume: bool, force: bool = False) -> None:
+    """Raise TriviumError for a folder that holds a run, unless it is resumed or replaced, or that is no run folder."""
+    if resume and force:
+        raise ConfigError("--force and --resume: one trains anew, the other goes on; leave one of them out")
+    if resume or force or not folder.exists():
+        return
+    if (folder / "recipe.json").exists() or any(checkpoints(folder / "checkpoints")):
+        way = "add --resume to continue it, --force to train anew in its place"
+        raise TriviumError(f"{folder}: holds a run already; {way}, or name another folder")
+    if not folder.is_dir() or any(path.name not in PARTS and path.name[0] != "." for path in folder.iterdir()):
+        raise TriviumError(f"{folder}: exists and is no run folder; name another folder")
+
+
 @contextmanager
 def open_run(
-    folder: Path, recipe: Recipe, facts: dict[str, Any], resume: bool, writes: bool = True, **machine: Any
+    folder: Path,
+    recipe: Recipe,
+    facts: dict[str, Any],
+    resume: bool,
+    writes: bool = True,
+    force: bool = False,
+    **machine: Any,
 ) -> Iterator[None]:
     """Lock a run folder and write its recipe and environment; only one process `writes`.
 
-    Raise TriviumError for a folder that is in use or holds a run. With `resume` it may hold a run, but a ConfigError
-    says where its recipe or `facts` differ. `machine` goes into environment.json, which may differ. What killed
-    writers left behind is removed.
+    Raise TriviumError for a folder that is in use or holds a run, which `force` removes. With `resume` it may hold a
+    run, but a ConfigError says where its recipe or `facts` differ. `machine` goes into environment.json, which may
+    differ. What killed writers left behind is removed.
     """
     if not writes:
         yield
@@ -108,8 +131,9 @@ def open_run(
         path, saved = folder / "recipe.json", folder / "checkpoints"
         sweep(folder)
         sweep(saved)
-        if not resume and (path.exists() or any(checkpoints(saved))):
-            raise TriviumError(f"{folder}: holds a run already; add --resume to continue it, or name another folder")
+        free(folder, resume, force)
+        if force and not resume:
+            _remove(folder)
         if path.exists():
             old = read_json(path)
             readable({"format": 1, **old}, path, ConfigError)  # the first format had no number here
@@ -119,6 +143,13 @@ def open_run(
         write_json(path, record)
         write_json(folder / "environment.json", {**environment(), **machine})
         yield
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a run wrote; files of others stay."""
+    for path in folder.iterdir():
+        if path.name in PARTS - {".lock"}:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _compare(old: Any, new: Any, path: Path, key: str = "") -> None:
