@@ -15,12 +15,11 @@ from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, train
 from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_, push
-from trivium.cli.inspect import inspect
 from trivium.cli.mistake import told
 from trivium.cli.predict import predict
 from trivium.cli.prepare import prepare
-from trivium.cli.recipes import recipes
-from trivium.cli.show import schema, show
+from trivium.cli.recipes import recipes, schema
+from trivium.cli.show import inspect, show
 from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
 

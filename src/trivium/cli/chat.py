@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trivium.cli import options as o
+from trivium.cli import sampling as s
 
 HELP = "/reset forgets the conversation, /save FILE writes it as a JSON line, /quit (or end of input) leaves"
 
@@ -15,13 +16,13 @@ def chat(
     context: typer.Context,
     model: o.ModelFolder,
     system: Annotated[str | None, typer.Option(help="The system message.")] = None,
-    max_new_tokens: o.MaxNewTokens = None,
-    temperature: o.Temperature = 0.0,
-    top_k: o.TopK = None,
-    top_p: o.TopP = 1.0,
-    min_p: o.MinP = 0.0,
-    repetition_penalty: o.RepetitionPenalty = 1.0,
-    seed: o.Seed = None,
+    max_new_tokens: s.MaxNewTokens = None,
+    temperature: s.Temperature = 0.0,
+    top_k: s.TopK = None,
+    top_p: s.TopP = 1.0,
+    min_p: s.MinP = 0.0,
+    repetition_penalty: s.RepetitionPenalty = 1.0,
+    seed: s.Seed = None,
     template: o.ChatTemplate = None,
 ) -> None:
     """Talk to a model."""
@@ -30,7 +31,7 @@ def chat(
     from trivium.model.device import pick
 
     loaded = load(model, device=pick(), template=template)
-    talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, o.SAMPLING))
+    talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, s.SAMPLING))
     terminal = sys.stdin.isatty()
     if terminal:
         with suppress(ImportError):  # Windows has none

@@ -6,29 +6,30 @@ from typing import Annotated
 import typer
 
 from trivium.cli import options as o
+from trivium.cli import sampling as s
 
 
 def generate(
     context: typer.Context,
     model: o.ModelFolder,
     prompt: Annotated[str, typer.Option(help="The text to continue.")],
-    max_new_tokens: o.MaxNewTokens = None,
-    temperature: o.Temperature = 0.0,
-    top_k: o.TopK = None,
-    top_p: o.TopP = 1.0,
-    min_p: o.MinP = 0.0,
-    repetition_penalty: o.RepetitionPenalty = 1.0,
-    no_repeat_ngram: o.NoRepeatNgram = 0,
-    min_new_tokens: o.MinNewTokens = 0,
+    max_new_tokens: s.MaxNewTokens = None,
+    temperature: s.Temperature = 0.0,
+    top_k: s.TopK = None,
+    top_p: s.TopP = 1.0,
+    min_p: s.MinP = 0.0,
+    repetition_penalty: s.RepetitionPenalty = 1.0,
+    no_repeat_ngram: s.NoRepeatNgram = 0,
+    min_new_tokens: s.MinNewTokens = 0,
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the output; may be repeated.")] = None,
     num_beams: Annotated[int, typer.Option(min=1, max=1000, help="Above 1: beam search with this many beams.")] = 1,
-    seed: o.Seed = None,
+    seed: s.Seed = None,
 ) -> None:
     """Continue a prompt."""
     from trivium.api import load
     from trivium.model.device import pick
 
-    loaded, options = load(model, device=pick()), o.given(context, (*o.SAMPLING, "no_repeat_ngram", "min_new_tokens"))
+    loaded, options = load(model, device=pick()), o.given(context, (*s.SAMPLING, "no_repeat_ngram", "min_new_tokens"))
     if num_beams != 1:
         print(loaded.generate(prompt, max_new_tokens, stop, num_beams, **options))
         return

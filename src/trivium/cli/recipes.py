@@ -1,4 +1,4 @@
-"""`trivium recipes`: list and copy the recipes and tours that come with Trivium."""
+"""`trivium recipes` and `trivium schema`: the recipes and tours that come with Trivium, and what a recipe may hold."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,3 +31,16 @@ def recipes(
         say(f"{path}")
     if len(made) > 8:
         say(f"and {len(made) - 8} more")
+
+
+def schema(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The JSON file.")] = Path("recipe.schema.json"),
+) -> None:
+    """Write the JSON schema of recipes, with which editors complete and check them."""
+    from trivium.base.files import write_json
+    from trivium.base.log import say
+    from trivium.base.schema import schema
+    from trivium.train.recipe import Recipe
+
+    write_json(out, schema(Recipe))
+    say(f"the schema is {out}; name it in the first line of a recipe: #:schema {out}")

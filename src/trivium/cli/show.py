@@ -1,4 +1,4 @@
-"""`trivium show` and `trivium schema`: what a recipe or folder is, and what a recipe may hold."""
+"""`trivium show` and `trivium inspect`: what a recipe or folder is, and what a run is trained on."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,19 +6,6 @@ from typing import Annotated
 import typer
 
 from trivium.cli import options as o
-
-
-def schema(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The JSON file.")] = Path("recipe.schema.json"),
-) -> None:
-    """Write the JSON schema of recipes, with which editors complete and check them."""
-    from trivium.base.files import write_json
-    from trivium.base.log import say
-    from trivium.base.schema import schema
-    from trivium.train.recipe import Recipe
-
-    write_json(out, schema(Recipe))
-    say(f"the schema is {out}; name it in the first line of a recipe: #:schema {out}")
 
 
 def show(
@@ -54,3 +41,44 @@ def show(
 
     for line in list_keys(keys, what) if keys is not None else describe(what, overrides or []):
         result(line)
+
+
+def inspect(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RECIPE] [OVERRIDES]...", help="A recipe, and overrides of it: data.length=64 ..."),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="A task of `finetune`, instead of a recipe.")] = None,
+    model: Annotated[Path | None, typer.Option("--model", "-m", help="The model folder of --task.")] = None,
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", help="The files of rows of --task.")] = None,
+    format: o.Format = None,
+    columns: o.Columns = None,
+    skip_bad: o.SkipBad = False,
+    encoding: o.Encoding = None,
+    too_long: o.TooLong = None,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="The number of rows to show.")] = 1,
+    start: Annotated[int, typer.Option(min=0, help="The first sample to show.")] = 0,
+    html: o.Html = False,
+    out: o.Page = Path("inspect.html"),
+) -> None:
+    """Show each position of a row: its token, target, document and role, and whether it counts in the loss.
+
+    Then show the shares of tokens without loss, of padding and of packed rows. A problem sets the exit code to 1.
+    """
+    from trivium.base.errors import ConfigError
+    from trivium.lab.inspect import examine
+    from trivium.task.finetune import recipe_for
+    from trivium.train.recipe import read_recipe
+
+    given = o.reading(format, skip_bad, columns, encoding, too_long)
+    chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
+    words = words or []
+    if task is not None:
+        if model is None or not data:
+            raise ConfigError("--task: expected --model and --data with it")
+        recipe = recipe_for(task, model, data, overrides=[*chosen, *words])
+    elif not words:
+        raise ConfigError("inspect: expected a recipe, or --task with --model and --data")
+    else:
+        recipe = read_recipe(words[0], [*chosen, *words[1:]])
+    raise typer.Exit(examine(recipe, rows, start, out if html else None))

@@ -1,0 +1,28 @@
+"""The options of commands that write text: how tokens are chosen, and how many."""
+
+from typing import Annotated
+
+import typer
+
+from trivium.base.seeds import LARGEST
+
+MaxNewTokens = Annotated[
+    int | None, typer.Option(min=1, help="The maximum number of tokens to write [64, in a chat 256].")
+]
+Temperature = Annotated[
+    float, typer.Option(min=0, max=100, help="0 takes the most likely token; above 0, tokens are sampled.")
+]
+TopK = Annotated[int | None, typer.Option(min=1, help="Sample from the k most likely tokens.")]
+TopP = Annotated[
+    float, typer.Option(min=0, max=1, help="Sample from the fewest tokens with a total probability of at least p.")
+]
+MinP = Annotated[
+    float, typer.Option(min=0, max=1, help="Sample from tokens at least min_p times as likely as the first.")
+]
+RepetitionPenalty = Annotated[
+    float, typer.Option(min=0, max=1e9, help="Above 1, tokens that already occur become less likely.")
+]
+NoRepeatNgram = Annotated[int, typer.Option(min=0, help="No run of this many tokens comes twice; 0 is no limit.")]
+MinNewTokens = Annotated[int, typer.Option(min=0, help="The text does not end before this many tokens.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=LARGEST, help="The same seed gives the same text.")]
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
