@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -47,15 +48,13 @@ app.add_typer(tokenizer)
 
 def _version(asked: bool) -> None:
     if asked:
-        from trivium import __version__
-
-        print(f"trivium {__version__}")
+        print(f"trivium {version('trivium')}")
         raise typer.Exit()
 
 
 @app.callback()
 def trivium(
-    version: Annotated[
+    asked: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
