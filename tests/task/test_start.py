@@ -3,11 +3,14 @@ import shutil
 import pytest
 
 import tiny
+import trivium
+from pieces import pieces
 from runs import pretraining, tuning
 from trivium import api
 from trivium.base.errors import ConfigError, DataError, ModelError, TriviumError
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.task.run import run
-from trivium.task.start import row_length
+from trivium.task.start import bare_model, row_length
 
 
 def test_a_row_is_as_long_as_asked_or_as_the_context():
@@ -16,6 +19,24 @@ def test_a_row_is_as_long_as_asked_or_as_the_context():
     assert row_length(tiny.recipe(data={"path": ["x"], "length": 48}), model) == 48
     with pytest.raises(ConfigError, match=r"data\.length: expected at most the model's context of 64, found 65"):
         row_length(tiny.recipe(data={"path": ["x"], "length": 65}), model)
+
+
+def test_a_fresh_model_tells_stock_how_its_rows_began(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    text, other = tmp_path / "a.txt", pieces("bytes")
+    text.write_text("the user says what abs does\n" * 40)
+    other.save(tmp_path / "other")
+    prepare([text], tmp_path / "data", Preparation(tokenizer=str(tmp_path / "other"), near=None, valid_share=0))
+    for objective, preset, before, after in (
+        ("causal", "llama", [1], []),
+        ("masked", "bert", [1], [2]),
+        ("infill", "bart", [1], [2]),
+    ):
+        model = {"preset": preset, "depth": 1, "hidden_size": 16, "vocab_size": other.size, "context": 64}
+        made = bare_model(pretraining(tmp_path / "data", model=model, objective=objective))
+        stock = transformers.AutoTokenizer.from_pretrained(made.save(tmp_path / objective))
+        assert made.encode("the user") == [*before, *other.encode("the user"), *after] == stock("the user")["input_ids"]
+        assert trivium.load(tmp_path / objective).encode("the user") == made.encode("the user")
 
 
 def test_a_model_without_a_tokenizer_trains_on_nothing(pretrained, questions, tmp_path):

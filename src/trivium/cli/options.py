@@ -66,7 +66,7 @@ def reading(
         "data.rows.columns": json.dumps(columns.split(",")) if columns else None,
         "data.rows.encoding": encoding,
         "data.too_long": too_long,
-        "template": json.dumps({"kind": "named", "name": template}) if template is not None else None,
+        "template": f'{{kind = "named", name = {json.dumps(template)}}}' if template is not None else None,
     }
 
 
