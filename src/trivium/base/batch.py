@@ -54,8 +54,10 @@ class Batch:
 
     @property
     def read(self) -> Stream:
-        """The stream with the ids of the texts as they are: the encoder's where there is one."""
-        return self.enc if self.enc is not None else self.stream
+        """The same places with the ids of the texts: a decoder beside an encoder has them one place later."""
+        if self.enc is None or self.dec is None:
+            return self.stream
+        return replace(self.dec, ids=self.enc.ids[:, : self.dec.ids.shape[1]])
 
     def tokens(self) -> int:
         """Return the number of tokens in all streams, without padding."""

@@ -146,7 +146,8 @@ class RecordTask(Task):
         head = model.config.head
         if self.suits(head) if self.head else isinstance(head, LM):
             return head
-        labels = f" with {len(head.labels)} labels" if isinstance(head, LabelHead) else ""
+        count = len(head.labels) if isinstance(head, LabelHead) else 0
+        labels = f" with {count} label{'s' * (count > 1)}" if count else ""
         raise ModelError(
             f"task {self.kind}: expected a model with a head of kind {(self.head or LM).kind}{self.labels}, "
             f"found {head.kind}{labels}" + (f"; `trivium finetune {self.kind}` makes one" if self.head else "")
