@@ -203,12 +203,14 @@ class Model:
     def score(self, pairs: Sequence[str | Sequence[str]]) -> list[float]:
         """Return the score of each pair, such as a query and a passage, or of each text, by a head with one label.
 
-        It is a number as it is, or the `activation_fn` of the head makes it one from 0 to 1.
+        It is a number, or the head's `activation_fn` of it. Texts are cut to the tokenizer's `model_max_length`.
         """
         head = self.config.head
         if not isinstance(head, SequenceClassification) or not head.single:
             raise ModelError(f"{self.name} has no head with one label; `trivium finetune rerank` makes one")
-        return [float(head.score(row)) for row in text_scores(self.transformer, self.layout(), pairs)]
+        return [
+            float(head.score(row)) for row in text_scores(self.transformer, self.layout(self.tokenizer.limit), pairs)
+        ]
 
     def embed(self, texts: Sequence[str], prompt: str | None = None, **changes: Any) -> Float[Tensor, "N D"]:
         """Return one vector for each text, made as the folder says, or as the `changes` of `Vectors` do (pool=...).

@@ -89,3 +89,12 @@ def test_targets_of_other_heads_are_stacked():
     batch = collate([[examples[0]], [examples[1]]], pad=0)
     assert batch.targets["label"].tolist() == [3, 1]
     assert set(batch.targets) == {"label"} and batch.count() == 2
+
+
+def test_a_decoder_beside_an_encoder_reads_the_texts_one_place_later():
+    read, written = np.array([5, 6, 7]), np.array([2, 5, 6])
+    batch = collate([[Example(enc=read, dec=written), Example(enc=read[1:], dec=written[1:])]], 0, length=9)
+    assert batch.enc.ids.shape == (1, 9) and batch.read.ids.tolist() == [[5, 6, 7, 6, 7]]
+    assert batch.read.documents is batch.dec.documents and batch.stream.ids.tolist() == [[2, 5, 6, 5, 6]]
+    alone = collate([[Example(enc=read)]], 0)
+    assert alone.read is alone.stream is alone.enc

@@ -242,6 +242,9 @@ def test_a_cross_encoder_of_version_6_says_what_it_makes_of_a_score(tmp_path):
     (folder / "trivium.json").unlink()
     put(folder / "modules.json", [{"idx": 0, "path": "", "type": "sentence_transformers.base.modules.Transformer"}])
     said = {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity", "prompts": {}}
+    put(folder / "config_sentence_transformers.json", {**said, "default_prompt_name": "query"})
+    with pytest.raises(ModelError, match="default_prompt_name: a prompt of a cross-encoder is not supported"):
+        trivium.load(folder)
     put(folder / "config_sentence_transformers.json", said)
     loaded = trivium.load(folder)
     assert loaded.config.head.activation_fn == "identity" and "vectors" not in loaded.record

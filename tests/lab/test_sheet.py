@@ -68,3 +68,4 @@ def test_labels_are_told_by_name() -> None:
     assert told("label", np.array(1), ("a", "b")) == "b" and told("start", np.array(3), ()) == "3"
     assert told("label", np.array([1, 0, 1]), ("a", "b", "c")) == "a and c"
     assert told("label", np.array([0, 0]), ("a", "b")) == "none"
+    assert told("label", np.array([0.25], dtype=np.float32), ("a",)) == "0.25"

@@ -230,3 +230,10 @@ def test_a_fast_encoder_that_differs_is_not_used(tokenizer, monkeypatch, caplog)
 
 def test_the_fast_encoder_is_used_for_our_own(any_tokenizer):
     assert any_tokenizer._fast is not None
+
+
+@pytest.mark.parametrize(
+    ("found", "limit"), [(None, None), (512, 512), (1e30, None), (64.0, 64), (0, None), ("x", None)]
+)
+def test_the_length_that_the_folder_tells(found, limit):
+    assert Tokenizer(Tokenizer.bytes().json, {"model_max_length": found}).limit == limit

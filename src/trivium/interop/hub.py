@@ -26,6 +26,7 @@ from trivium.interop.weights import stored, tensors
 from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM, Head
+from trivium.model.layer.score import LabelHead
 from trivium.model.transformer import Transformer
 from trivium.model.vectors import Vectors
 from trivium.model.weights import collect
@@ -118,7 +119,8 @@ def save(folder: str | Path, model: Folder) -> Path:
         if config.decoder and isinstance(config.head, LM):
             files.write_json(new / GENERATION, generation)
         if tokenizer:
-            tokenizer.save(new, model_max_length=config.context)
+            kept = tokenizer.limit if isinstance(config.head, LabelHead) else None
+            tokenizer.save(new, model_max_length=min(kept or config.context, config.context))
         files.write_text(new / "README.md", card(config, about, bool(tokenizer) and framed(tokenizer)))
         if family and vectors:
             sentence.write(new, config, vectors, after)

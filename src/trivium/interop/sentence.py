@@ -24,6 +24,7 @@ from trivium.model.layer.head import LM, Hidden
 from trivium.model.layer.score import SentenceEmbedding
 from trivium.model.vectors import Vectors, usual_pool
 from trivium.model.weights import State
+from trivium.token.tokenizer import Tokenizer
 
 Tree = dict[str, Any]
 MODES = {
@@ -77,6 +78,8 @@ def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> Sentence:
         raise ModelError(f"{folder / MODULES}: {steps[0][0]}: expected a Transformer as the first step")
     settings = _object(folder / SETTINGS)
     if settings.get("model_type") == CROSS or len(steps) == 1:
+        if settings.get("default_prompt_name") is not None:
+            raise ModelError(f"{folder / SETTINGS}: default_prompt_name: a prompt of a cross-encoder is not supported")
         if settings.get("activation_fn") is not None:
             found.keys = {"sentence_transformers": {"activation_fn": settings["activation_fn"]}}
         _refuse(folder / MODULES, [kind for kind, _ in steps[1:]], [])
@@ -134,11 +137,10 @@ def _refuse(file: Path, kinds: list[str], known: list[str]) -> None:
 def _read_body(folder: Path) -> Tree:
     """Return the length and the case of the texts."""
     settings = _object(next(iter(sorted(folder.glob("sentence_*_config.json"))), folder / "sentence_bert_config.json"))
-    length = settings.get("max_seq_length")
-    if length is None:
-        length = _object(folder / "tokenizer_config.json").get("model_max_length")
-        length = int(length) if isinstance(length, int | float) and length < 1 << 30 else None
-    return {"length": length, "lower": settings.get("do_lower_case") or False}
+    length, lower = settings.get("max_seq_length"), settings.get("do_lower_case") or False
+    if length is None and (folder / "tokenizer.json").is_file():
+        length = Tokenizer.load(folder).limit
+    return {"length": length, "lower": lower}
 
 
 def _prompts(settings: Tree) -> Tree:

@@ -60,9 +60,11 @@ def whole(batch: Batch, labels: Sequence[str]) -> list[str]:
 
 
 def told(name: str, value: np.ndarray, labels: Sequence[str]) -> str:
-    """Return a target of a whole text in words: its label, all of its labels, or the number."""
+    """Return a target of a whole text in words: its label, all of its labels, or its numbers."""
     if name != "label":
         return str(value.tolist())
+    if value.dtype.kind == "f":
+        return ", ".join(f"{one:g}" for one in value)
     found = np.flatnonzero(value).tolist() if value.ndim else [int(value)]
     return " and ".join(labels[i] for i in found) or "none"
 

@@ -113,7 +113,8 @@ class RecordTask(Task):
         self, model: api.Model, paths: Paths, recipe: Recipe, length: int, notes: Notes | None = None
     ) -> tuple[Rows, Counter[str]]:
         """Return rows of Examples, and how many were dropped or cut, by reason."""
-        layout, head, objective = model.layout(length), self.head_of(model), recipe.objective
+        head, objective = self.head_of(model), recipe.objective
+        layout = model.layout(min(length, self.longest(model) or length))
         counts: Counter[str] = Counter()
 
         def make(record: Record) -> list[Example]:
@@ -123,6 +124,10 @@ class RecordTask(Task):
         if not groups:
             raise no_rows(counts)
         return self.rows(model, groups, recipe, length), counts
+
+    def longest(self, model: api.Model) -> int | None:
+        """Return the most tokens of a text that the trained model reads; None is the context."""
+        return None
 
     def rows(self, model: api.Model, groups: Sequence[Sequence[Example]], recipe: Recipe, length: int) -> Rows:
         """Return the rows of the Examples of all records; by default each Example stands alone."""

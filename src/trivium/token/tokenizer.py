@@ -34,6 +34,9 @@ from trivium.token.section import Place, placed, taken
 from trivium.token.special import CONFIG, roles_of
 from trivium.token.stream import DecodeStream
 
+UNBOUNDED = 1 << 40
+"""A `model_max_length` of so many tokens is none: stock tools write 1e30."""
+
 
 class Tokenizer:
     """Encode, decode, save and load. Immutable; pickles as its JSON."""
@@ -126,6 +129,12 @@ class Tokenizer:
         files.write_json(folder / "tokenizer_config.json", config)
         files.write_json(folder / "special_tokens_map.json", self.roles)
         write_templates(chat_template or self.chat_template, self.chat_templates, folder)
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of a text, special tokens included, that tokenizer_config.json tells; None is any number."""
+        found = self.config.get("model_max_length")
+        return int(found) if isinstance(found, int | float) and 0 < found < UNBOUNDED else None
 
     def encode(self, text: str, place: Place = "start") -> list[int]:
         """Return the content ids of a text. No text gives a special id; lone surrogates become U+FFFD.

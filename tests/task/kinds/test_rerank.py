@@ -94,6 +94,20 @@ def test_a_score_out_of_range_is_named_with_its_place(tmp_path):
         small.tuned(tmp_path, "rerank", "bert", [{"query": "a", "score": 1}, {"query": "a", "score": 4}])
 
 
+def test_texts_are_cut_as_the_tokenizer_says(tuned, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    model = trivium.load(tuned[0])
+    model.tokenizer.config["model_max_length"] = 9
+    folder = model.save(tmp_path / "m")
+    stock = transformers.pipeline("text-classification", str(folder), tokenizer=str(folder))
+    wanted = [one["score"] for one in stock([{"text": a, "text_pair": b} for a, b in PAIRS], truncation=True)]
+    assert trivium.load(folder).score(PAIRS) == model.score(PAIRS) == pytest.approx(wanted, abs=2e-6)
+    assert wanted != pytest.approx(trivium.load(tuned[0]).score(PAIRS), abs=2e-6)
+    file = str(small.rows(tmp_path / "r.jsonl", rows()[:1]))
+    opened, counts = RerankTask().open(model, [file], small.recipe_for("rerank", folder, [file]), 64)
+    assert len(opened.row(0, 0)[0]) == 9 and sum(counts.values()) == 1
+
+
 @pytest.mark.parametrize("activation_fn", [None, "sigmoid", "identity"])
 def test_the_score_is_what_the_folder_makes_of_it(activation_fn):
     model = small.model("bert")

@@ -53,7 +53,10 @@ class EmbedTask(RecordTask, kind="embed"):
         how = Vectors.of(model.record)
         if how.prompt is not None:
             warn(f"the prompt {how.prefix(None)!r} of the model is not put in front of the texts of rows")
-        return super().open(model, paths, recipe, min(length, how.length or length), notes)
+        return super().open(model, paths, recipe, length, notes)
+
+    def longest(self, model: api.Model) -> int | None:
+        return Vectors.of(model.record).length
 
     def finish(self, model: api.Model, before: api.Model) -> None:
         how = Vectors.of(before.record).replace(pool=model.config.head.pool)  # type: ignore[attr-defined]

@@ -36,6 +36,9 @@ class RerankTask(RecordTask, kind="rerank"):
         number = {"activation_fn": "identity"} if problem_type == "regression" else {}
         return {"labels": ("LABEL_0",), "problem_type": problem_type, **number}
 
+    def longest(self, model: api.Model) -> int | None:
+        return model.tokenizer.limit
+
     def check(self, model: api.Model, record: ScoredPair) -> None:
         record.number(any_number=True)
 
