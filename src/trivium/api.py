@@ -16,15 +16,14 @@ from torch import Tensor
 from trivium.base import plugin
 from trivium.base.batch import Batch
 from trivium.base.config import dump, parse
-from trivium.base.errors import ConfigError, ModelError
+from trivium.base.errors import ModelError
 from trivium.base.types import Message
-from trivium.infer.beam import Beam
+from trivium.infer.beam import decoding_of
 from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, rows_of, tabled
 from trivium.infer.read import embed_texts, fill, text_scores
 from trivium.infer.request import Request, most
-from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
 from trivium.interop import equip, hub
 from trivium.interop.adapter import save_adapter
@@ -171,13 +170,7 @@ class Model:
         `first` and `last` replace the ids that the model's folder forces (None: no such id). A ConfigError names an
         option that is wrong.
         """
-        if num_beams < 1:
-            raise ConfigError(f"generate: num_beams: expected at least 1, found {num_beams}")
-        kind, other, when = (Beam, Sampling, "= 1") if num_beams > 1 else (Sampling, Beam, "> 1")
-        if wrong := [name for name in options if name not in kind.model_fields and name in other.model_fields]:
-            raise ConfigError(f"generate: {', '.join(wrong)}: only with num_beams {when}")
-        tree = {name: value for name, value in {**self.forced, **options}.items() if value is not None}
-        decoding = parse(kind, {**tree, "beams": num_beams} if kind is Beam else tree, "generate")
+        decoding = decoding_of(num_beams, options, self.forced)
         both = self.config.family == "encoder_decoder"
         prompts, sources = ([[self._begin] for _ in ids], ids) if both else (ids, None)
         strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
@@ -258,9 +251,8 @@ class Model:
 
     @property
     def _begin(self) -> int:
-        if self.start == hub.NOWHERE and not getattr(
-            self.config.head, "wrap", False
-        ):  # a head that wraps asks no start
+        wraps = getattr(self.config.head, "wrap", False)  # such a head asks no start
+        if self.start == hub.NOWHERE and not wraps:
             raise ModelError(f"{self.name}: {hub.UNSAID}")
         return self.start if self.start is not None else self._tokenizer.vocabulary.pad if self._tokenizer else 0
 

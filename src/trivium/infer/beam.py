@@ -4,16 +4,18 @@ The score of a text is the sum of its log-probabilities divided by length ** len
 search stops where transformers.generate does, so results are the same.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 from pydantic import Field
 
 from trivium.base.batch import Stream
+from trivium.base.config import parse
 from trivium.base.errors import ConfigError
 from trivium.infer.padding import left_padded, select
 from trivium.infer.request import Completion, Request
-from trivium.infer.sampling import Decoding
+from trivium.infer.sampling import Decoding, Sampling
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
 
@@ -108,3 +110,18 @@ def _search(transformer: Transformer, request: Request, config: Beam) -> list[li
         stream = Stream(torch.tensor(last, device=device), positions, torch.ones_like(positions), plain=stream.plain)
         totals = torch.tensor([row.scores for row in alive], device=device)
     return [row.finished for row in rows]
+
+
+def decoding_of(num_beams: int, options: Mapping[str, Any], forced: Mapping[str, int]) -> Decoding:
+    """Return how ids are chosen: by `Beam` where `num_beams` is above 1, else by `Sampling`; None is no option.
+
+    `forced` stands behind the options. An option that is unknown, or of the other way, is a ConfigError.
+    """
+    if num_beams < 1:
+        raise ConfigError(f"generate: num_beams: expected at least 1, found {num_beams}")
+    kind: type[Beam] | type[Sampling]
+    kind, other, when = (Beam, Sampling, "= 1") if num_beams > 1 else (Sampling, Beam, "> 1")
+    if wrong := [name for name in options if name not in kind.model_fields and name in other.model_fields]:
+        raise ConfigError(f"generate: {', '.join(wrong)}: only with num_beams {when}")
+    tree = {name: value for name, value in {**forced, **options}.items() if value is not None}
+    return parse(kind, {**tree, "beams": num_beams} if kind is Beam else tree, "generate")
