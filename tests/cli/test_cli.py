@@ -203,3 +203,33 @@ def test_every_command_that_loads_a_model_takes_imports() -> None:
     commands = typer.main.get_command(app).commands
     without = {name for name, command in commands.items() if "imports" not in {p.name for p in command.params}}
     assert without == {"demo", "recipes", "tokenizer"}
+
+
+def test_a_damaged_model_or_data_folder_is_taken_on_request(here: Path, tmp_path: Path) -> None:
+    for name in ("data", "run/model"):
+        shutil.copytree(here / name, tmp_path / name)
+    shard, weights = tmp_path / "data" / "valid-00000.tok", tmp_path / "run" / "model" / "model.safetensors"
+    words = ("evaluate", "run/model", "-d", "data")
+    assert "loss" in trivium(*words, cwd=tmp_path).stdout
+    for file in (shard, weights):
+        raw = bytearray(file.read_bytes())
+        raw[-2 if file == weights else 0] ^= 1
+        file.write_bytes(raw)
+        told = trivium(*words, cwd=tmp_path, code=2).stderr
+        assert str(file.relative_to(tmp_path)) in told and told.endswith("--no-verify takes it as it is\n")
+        assert "loss" in trivium(*words, "--no-verify", cwd=tmp_path).stdout
+
+
+def test_a_resume_says_where_it_starts(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text((here / "r.toml").read_text().replace("'data'", f"'{here / 'data'}'"))
+    train, slower = ("train", "r.toml", "-o", "run", "--resume"), ("optim.lr=1e-5", "budget_steps=4")
+    assert "nothing to resume, starting at step 0\n" in trivium(*train, cwd=tmp_path).stdout
+    assert "resuming from step 3 of 4\n" in trivium(*train, "budget_steps=4", cwd=tmp_path).stdout
+    told = trivium(*train[:-1], "--from-step", "3", *slower, cwd=tmp_path).stdout
+    assert "resuming from step 3 of 4\n" in told and "optim.lr was 0.0003 and is now 1e-05\n" in told
+    assert "it has: 3, 4" in trivium(*train[:-1], "--from-step", "1", *slower, cwd=tmp_path, code=2).stderr
+    saved = tmp_path / "run" / "checkpoints"
+    for state in saved.glob("step-*/state.json"):
+        state.write_text("{}")
+    told = trivium(*train, *slower, cwd=tmp_path, code=2)
+    assert "no valid checkpoint is left" in told.stderr and "nothing to resume" not in told.stdout

@@ -5,7 +5,7 @@ import torch
 
 import trivium
 from trivium.base.batch import Stream
-from trivium.base.errors import ConfigError, ModelError
+from trivium.base.errors import ConfigError, ModelError, NumericsError
 from trivium.infer.beam import Beam, search
 from trivium.infer.generate import Generation, generate
 from trivium.infer.request import Request
@@ -203,3 +203,12 @@ def test_repetition_penalty_counts_the_prompt() -> None:
     rows = [prompt(5), prompt(9, seed=2)]
     for row, found in zip(rows, generate(transformer, Request(rows, decoding=never, max_new_tokens=20)), strict=True):
         assert len(set(found.ids)) == 20 and not set(found.ids) & set(row)
+
+
+@pytest.mark.parametrize("decoding", [Sampling(), Sampling(temperature=1.0, seed=0), Beam(beams=2)])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3e38])
+def test_scores_that_are_not_finite_are_no_text(decoding: Sampling | Beam, bad: float) -> None:
+    transformer = make()
+    transformer.decoder.blocks[1].ffn.down.weight.data.fill_(bad)
+    with pytest.raises(NumericsError, match="the scores of the next token are not finite"):
+        generate(transformer, Request([prompt(5)], None, decoding, 4))

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 import trivium
 from tolerance import close
 from trivium.base.errors import ModelError
+from trivium.base.integrity import verification
 from trivium.interop import adapter
 from trivium.model.adapt import Lora, adapt, adapted, merge
 from trivium.model.presets import PRESETS
@@ -46,6 +47,12 @@ def learn(model, **options):
 def ours(model):
     decoder = IDS if model.config.family == "encoder_decoder" else None
     return model.logits(IDS, decoder_input_ids=decoder)
+
+
+def taken(folder):
+    """A folder as it is, whatever its hashes say."""
+    with verification(False):
+        return trivium.load(folder)
 
 
 def theirs(model):
@@ -155,3 +162,21 @@ def test_a_model_without_a_stock_class_says_so(tmp_path):
     model = trivium.build("llama", vocab_size=96, hidden_size=32, layers=1, heads=4, norm="layer")
     with pytest.raises(ModelError, match="no stock class"):
         adapter.save_adapter(tmp_path / "a", learn(model).transformer, "base")
+
+
+def test_an_adapter_that_peft_saved_again_says_so(tmp_path):
+    model = build("llama")
+    model.save(tmp_path / "base")
+    learn(model)
+    adapter.save_adapter(tmp_path / "adapter", model.transformer, tmp_path / "base")
+    wanted = trivium.load(tmp_path / "adapter").logits(IDS)
+    base = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    stock = peft.PeftModel.from_pretrained(base, tmp_path / "adapter")
+    stock.save_pretrained(tmp_path / "theirs")
+    assert close(trivium.load(tmp_path / "theirs").logits(IDS), wanted), "a folder of theirs is free"
+    with torch.no_grad():
+        next(p for name, p in stock.named_parameters() if "lora_B" in name).add_(1)
+    stock.save_pretrained(tmp_path / "adapter")
+    with pytest.raises(ModelError, match=r"adapter_model\.safetensors: changed since trivium wrote it.*--no-verify"):
+        trivium.load(tmp_path / "adapter")
+    assert not close(taken(tmp_path / "adapter").logits(IDS), wanted)

@@ -9,6 +9,7 @@ import small
 import trivium
 from standin import Hub, connect, serving
 from trivium.base.errors import ModelError
+from trivium.base.integrity import STAMP
 from trivium.interop.push import push
 
 
@@ -23,7 +24,9 @@ def _hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def test_a_pushed_model_comes_back_by_its_name(hub: Hub, tmp_path: Path) -> None:
     folder = small.folder(tmp_path, "llama")
     assert push(folder, "me/mine").startswith(f"{hub.url}/me/mine/commit/")
-    assert hub.models["me/mine"]["main"].keys() - {".gitattributes"} == {path.name for path in folder.iterdir()}
+    assert hub.models["me/mine"]["main"].keys() - {".gitattributes"} == {path.name for path in folder.iterdir()} - {
+        STAMP
+    }
     with pytest.raises(ModelError, match=r"^me/mine: no such model folder; .* hub write hf:me/mine$"):
         trivium.load("me/mine")
     ours, theirs = trivium.load(folder), trivium.load("hf:me/mine")

@@ -8,7 +8,7 @@ import torch
 
 import small
 from trivium import api
-from trivium.base.errors import DataError, ModelError
+from trivium.base.errors import DataError, ModelError, NumericsError
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.data.shards import Corpus
 from trivium.objective.masked import MaskedLM
@@ -43,6 +43,15 @@ def test_a_uniform_model_has_the_loss_of_its_vocabulary(data: Path) -> None:
 def test_a_saved_folder_scores_as_the_model_in_memory(data: Path, tmp_path: Path) -> None:
     model().save(tmp_path / "m")
     assert score_folder(tmp_path / "m", data, 16) == score_folder(model(), data, 16)
+
+
+def test_a_loss_that_is_not_finite_is_no_score(data: Path) -> None:
+    large = model()
+    with torch.no_grad():
+        large.transformer.decoder.blocks[0].ffn.up.weight.fill_(3e38)
+    with pytest.raises(NumericsError, match=r"is not finite: first the output of decoder\.blocks\.0\.ffn") as told:
+        score_folder(large, data)
+    assert told.value.exit_code == 4
 
 
 def test_another_tokenizer_is_refused(data: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from trivium.base.errors import EXIT_CODES
 from trivium.cli.chat import chat
-from trivium.cli.decorator import importing, revising, speaking_as
+from trivium.cli.decorator import importing, revising, speaking_as, taking
 from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, train
 from trivium.cli.generate import embed, fill, generate
@@ -41,6 +41,7 @@ LOADING += [import_, export]
 """The commands that also take a model, which may lie on the hub."""
 for command in (*PLAIN, *LOADING, *IMPORTING):
     made = speaking_as(command)
+    made = taking(made) if command in (train, push, *LOADING) else made
     made = revising(made) if command in LOADING else made
     app.command(command.__name__.strip("_"))(made if command in PLAIN else importing(made))
 app.add_typer(tokenizer)

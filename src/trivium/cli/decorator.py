@@ -9,8 +9,9 @@ from typing import Any
 from trivium.base import plugin
 from trivium.base.errors import ConfigError
 from trivium.base.folder import is_hub
+from trivium.base.integrity import verification
 from trivium.base.log import speaking
-from trivium.cli.options import Imports, LogFile, Quiet, Revision
+from trivium.cli.options import Imports, LogFile, NoVerify, Quiet, Revision
 
 
 def speaking_as(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,6 +46,16 @@ def revising(command: Callable[..., None]) -> Callable[..., None]:
         command(**options)
 
     return _with(command, run, revision=(Revision, None))
+
+
+def taking(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option `--no-verify`: it takes data and models as they are, whatever their hashes say."""
+
+    def run(no_verify: bool = False, **options: Any) -> None:
+        with verification(not no_verify):
+            command(**options)
+
+    return _with(command, run, no_verify=(NoVerify, False))
 
 
 def _with(command: Callable[..., None], run: Callable[..., None], **more: tuple[Any, Any]) -> Callable[..., None]:

@@ -40,6 +40,9 @@ VocabSize = Annotated[
 ]
 Imports = Annotated[list[str] | None, typer.Option("--imports", help="A Python file of your own kinds; repeatable.")]
 Revision = Annotated[str | None, typer.Option("--revision", help="A branch, tag or commit of the model of the hub.")]
+NoVerify = Annotated[
+    bool, typer.Option("--no-verify", help="Take folders that have changed, or weights that are not finite.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run folder.")]
 FromStep = Annotated[
     int | None, typer.Option("--from-step", min=1, help="Continue from this older checkpoint; newer ones are renamed.")

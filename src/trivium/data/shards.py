@@ -20,6 +20,7 @@ import numpy as np
 from trivium.base.errors import DataError
 from trivium.base.files import read_json, writing, xxh3
 from trivium.base.folder import kind_of
+from trivium.base.integrity import TAKE, changed
 from trivium.base.version import readable
 
 KEYS = ("dtype", "vocab_size", "tokenizer", "splits", "inputs_hash", "dataset_id")
@@ -93,6 +94,12 @@ class ShardWriter:
             self.line["src_xxh3_128"] = xxh3(self.folder / f"{self.name}.src")
 
 
+def hashed(manifest: dict[str, Any], *splits: str) -> dict[str, str]:
+    """Return the files of a data folder, each with its hash: of these splits, or of all; its tokenizer in any case."""
+    lines = [line for split in splits or manifest["splits"] for line in manifest["splits"].get(split, [])]
+    return {name: wanted for line in lines for name, wanted in parts(line).items()} | manifest.get("files", {})
+
+
 def parts(line: dict[str, Any]) -> dict[str, str]:
     """Return the files of a shard, each with its hash, from the shard's entry in the manifest."""
     named = {".tok": "xxh3_128", ".idx": "idx_xxh3_128", ".src": "src_xxh3_128"}
@@ -100,8 +107,8 @@ def parts(line: dict[str, Any]) -> dict[str, str]:
 
 
 def whole(folder: Path, manifest: dict[str, Any]) -> bool:
-    """Return whether every shard of a data folder exists with the hash of its manifest."""
-    files = [item for lines in manifest["splits"].values() for line in lines for item in parts(line).items()]
+    """Return whether every file of a data folder exists with the hash of its manifest; each is read for it."""
+    files = hashed(manifest).items()
     return all((folder / name).is_file() and xxh3(folder / name) == wanted for name, wanted in files)
 
 
@@ -125,9 +132,9 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
 
 
 class Corpus:
-    """The documents of one split, memory-mapped. Sizes are always checked, hashes with `verify`; else a DataError."""
+    """The documents of one split, memory-mapped. A file without its size or hash is a DataError."""
 
-    def __init__(self, folder: str | Path, split: str, verify: bool = False) -> None:
+    def __init__(self, folder: str | Path, split: str) -> None:
         self.folder, self.split = Path(folder), split
         self.manifest = read_manifest(folder)
         dtype = np.dtype(self.manifest["dtype"])
@@ -139,7 +146,7 @@ class Corpus:
         self.bytes = 0
         for shard in self.manifest["splits"].get(split, []):
             self.bytes += shard["bytes"]
-            tok, idx = (self._check(shard, suffix, verify) for suffix in (".tok", ".idx"))
+            tok, idx = (self._there(f"{shard['name']}{suffix}") for suffix in (".tok", ".idx"))
             offsets = np.fromfile(idx, dtype="<u8").astype(np.int64)
             if len(offsets) != shard["documents"] + 1 or offsets[-1] * dtype.itemsize != tok.stat().st_size:
                 raise self._broken(tok, f"{int(offsets[-1]) if len(offsets) else 0} tokens by its index")
@@ -150,6 +157,8 @@ class Corpus:
             )
             self._offsets.append(offsets)
             self._paths.append(tok)
+        self._hashes = hashed(self.manifest, split)
+        self._verify(*(name for name in self._hashes if not name.endswith(".src")))
         self.lengths = np.concatenate([np.diff(o) for o in self._offsets] or [np.empty(0, np.int64)])
         self._first = np.cumsum([0, *(len(o) - 1 for o in self._offsets)]).tolist()
 
@@ -160,6 +169,7 @@ class Corpus:
         if "sources" not in self.manifest or not path.is_file():
             raise DataError(f"{path}: no such file: the addresses of documents are not known; prepare the folder again")
         if shard not in self._places:
+            self._verify(path.name)
             with np.load(path, allow_pickle=False) as places:
                 self._places[shard] = (places["source"], places["id"])
         source, name = self._places[shard]
@@ -171,16 +181,19 @@ class Corpus:
         shard = bisect_right(self._first, document) - 1
         return shard, document - self._first[shard]
 
-    def _check(self, shard: dict[str, Any], suffix: str, verify: bool) -> Path:
-        path = self.folder / f"{shard['name']}{suffix}"
-        if not path.is_file():
+    def _verify(self, *names: str) -> None:
+        files = {name: self._hashes[name] for name in names if self._there(name) and name in self._hashes}
+        if (path := changed(self.folder, files)) is not None:
+            raise self._broken(path, "another content than the manifest's hash", f"; {TAKE}")
+
+    def _there(self, name: str) -> Path:
+        if not (path := self.folder / name).is_file():
             raise self._broken(path, "no such file")
-        if verify and xxh3(path) != shard["xxh3_128" if suffix == ".tok" else "idx_xxh3_128"]:
-            raise self._broken(path, "another content than the manifest's hash")
         return path
 
-    def _broken(self, path: Path, found: str) -> DataError:
-        return DataError(f"{path}: expected the shard its manifest describes, found {found}; prepare the folder again")
+    def _broken(self, path: Path, found: str, more: str = "") -> DataError:
+        text = f"{path}: expected the file its manifest describes, found {found}; prepare the folder again"
+        return DataError(text + more)
 
     def __len__(self) -> int:
         return len(self.lengths)

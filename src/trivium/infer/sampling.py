@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from trivium.base.config import Config
-from trivium.base.errors import ConfigError
+from trivium.base.errors import ConfigError, NumericsError
 from trivium.base.seeds import LARGEST, mix
 
 
@@ -37,8 +37,13 @@ class Decoding(Config):
     ) -> Float[Tensor, "B V"]:
         """Return logits or log-probabilities after the rules that hold for every way to choose.
 
-        `texts` are the ids of each row so far, the prompt included; `made` of at most `most` are new.
+        `texts` are the ids of each row so far, the prompt included; `made` of at most `most` are new. Scores that are
+        not finite are a NumericsError.
         """
+        if not scores.amax(dim=-1).isfinite().all():
+            raise NumericsError(
+                "the scores of the next token are not finite: the weights are not, or their products are too large"
+            )
         scores = penalise(scores, texts, self.repetition_penalty)
         scores = unrepeated(scores, texts, self.no_repeat_ngram)
         if made < self.min_new_tokens:

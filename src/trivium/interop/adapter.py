@@ -16,10 +16,11 @@ from torch import Tensor
 from trivium.base import files
 from trivium.base.errors import ModelError
 from trivium.base.folder import HUB, cached, hint
+from trivium.base.version import FORMAT
 from trivium.interop import families, rules
 from trivium.interop.families import stock
 from trivium.interop.rules import Rule
-from trivium.interop.weights import tensors
+from trivium.interop.weights import check, tensors
 from trivium.model.adapt import LoraLinear, adapted, put
 from trivium.model.transformer import Transformer
 
@@ -81,10 +82,11 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
         "fan_in_fan_out": flipped,
         "modules_to_save": sorted({name.rsplit(".", 1)[0] for name in extra}) or None,
     }
-    both = state | extra
+    both = check.sound(state | extra, folder, "nothing was written")
     with files.publishing(folder) as new:
         tensors.write_file(new / WEIGHTS, {f"{ROOT}{name}": value.detach().cpu() for name, value in both.items()})
         files.write_json(new / CONFIG, config)
+        files.write_json(new / check.OURS, {"format": FORMAT, check.HASHES: check.hashes(new)})
     return folder
 
 

@@ -17,12 +17,13 @@ from trivium.base import files, plugin
 from trivium.base.config import classes, dump, parse
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.folder import hint, kind_of, model_folder
+from trivium.base.integrity import STAMP
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
 from trivium.interop import adapter, families, rules, sentence
 from trivium.interop.card import card
 from trivium.interop.families import Family, by_config, difference, stock
-from trivium.interop.weights import stored, tensors
+from trivium.interop.weights import check, stored, tensors
 from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM, Head
@@ -34,7 +35,7 @@ from trivium.token.frame import default_frame, stated
 from trivium.token.template import framed, stop_ids
 from trivium.token.tokenizer import Tokenizer
 
-OURS = ("format", "model", "stock", "reasons", "parameters")
+OURS = ("format", "model", "stock", "reasons", "parameters", check.HASHES)
 """The keys of trivium.json that `save` makes anew; the others are a record."""
 SPARE = 64
 """The most tokens without a row in the table: those that were added to a tokenizer, and to the table never."""
@@ -50,7 +51,8 @@ WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
     r"additional_chat_templates|"
-    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Dense|Normalize)"
+    r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Dense|Normalize)|"
+    + re.escape(STAMP)
 )
 """The files of a model folder. `save` never replaces a folder that holds any other."""
 
@@ -93,7 +95,7 @@ def save(folder: str | Path, model: Folder) -> Path:
     vocabulary = tokenizer.vocabulary if tokenizer else None
     plain = sentence.bare(config, vocabulary)
     family, reasons = stock(plain, vocabulary)
-    state = collect(model.transformer)
+    state = check.sound(collect(model.transformer), folder, "nothing was written")
     vectors = sentence.vectors_of(model.record, config)
     after = {name: tensor for name, tensor in state.items() if plain is not config and name.startswith(sentence.DENSE)}
     dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
@@ -124,7 +126,7 @@ def save(folder: str | Path, model: Folder) -> Path:
         files.write_text(new / "README.md", card(config, about, bool(tokenizer) and framed(tokenizer)))
         if family and vectors:
             sentence.write(new, config, vectors, after)
-        files.write_json(new / "trivium.json", about)
+        files.write_json(new / "trivium.json", {**about, check.HASHES: check.hashes(new)})
     return folder
 
 
@@ -165,6 +167,7 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     if (folder / adapter.CONFIG).is_file() and not (folder / "config.json").is_file():
         found = load(adapter.base(folder), dtype)
         merge(adapter.load_adapter(folder, found.transformer))
+        check.verify(folder, found.transformer)
         return found
     told = sentence.read(folder, dtype)
     folder /= told.body
@@ -175,6 +178,7 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         words = rules.listed([tokenizer.token(index) for index in range(config.vocab_size, tokenizer.size)])
         warn(f"{folder / 'tokenizer.json'}: {words}: {more} in all have no row in the table; no text may hold them")
     transformer = stored.model(folder, tree, config, family, dtype, told.state)
+    check.verify(folder, transformer)
     record = {key: value for key, value in about.items() if key not in OURS}
     if told.vectors or "pool" in record:
         record["vectors"] = dump(told.vectors or Vectors.of(record))

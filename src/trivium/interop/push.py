@@ -4,6 +4,7 @@ from pathlib import Path
 
 from trivium.base.errors import ModelError
 from trivium.base.folder import HUB, is_hub, model_folder, reason
+from trivium.base.integrity import STAMP
 from trivium.interop import adapter, hub
 
 FRESH = {".gitattributes", "README.md"}
@@ -31,7 +32,9 @@ def push(folder: str | Path, name: str, private: bool = False, force: bool = Fal
         there = sorted(set(api.list_repo_files(name)) - FRESH)
         if there and not force:
             raise ModelError(f"{HUB}{name}: holds {there[0]} already; --force puts a new commit on top")
-        done = api.upload_folder(repo_id=name, folder_path=folder, commit_message="Upload a model made with Trivium")
+        done = api.upload_folder(
+            repo_id=name, folder_path=folder, ignore_patterns=STAMP, commit_message="Upload a model made with Trivium"
+        )
     except ModelError:
         raise
     except Exception as failed:  # a library that uses a network may raise anything

@@ -30,6 +30,9 @@ def slots(model: nn.Module) -> dict[str, tuple[Tensor, list[str]]]:
 
 def finite(tensor: Tensor) -> bool:
     """Return whether no number of a tensor is infinite or NaN."""
+    if not tensor.is_floating_point():
+        return True
+    tensor = tensor.float() if tensor.itemsize == 1 else tensor  # there are no sums of 8 bits
     # A sum is several times faster than a table of answers, and is finite only where all of its terms are.
     return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 

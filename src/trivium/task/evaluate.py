@@ -1,10 +1,13 @@
 """Score a model folder on the held-out documents of a data folder."""
 
+import math
 from pathlib import Path
+
+import torch
 
 from trivium import api
 from trivium.base.config import parse
-from trivium.base.errors import ModelError
+from trivium.base.errors import ModelError, NumericsError
 from trivium.base.log import say
 from trivium.data.loader import in_order
 from trivium.data.rows import DocumentRows
@@ -18,6 +21,8 @@ from trivium.objective.objective import Objective
 from trivium.task.feed import open_corpus
 from trivium.task.start import fitting
 from trivium.train.evaluate import Evaluation, evaluate
+from trivium.train.finite import pass_fault
+from trivium.train.loss.token import TokenLoss
 from trivium.train.parallel import World
 
 MICRO_ROWS = 16
@@ -26,8 +31,8 @@ MICRO_ROWS = 16
 def score_folder(model: str | Path | api.Model, data: str | Path, length: int | None = None) -> Evaluation:
     """Score a model on the `valid` split of a data folder, in rows of `length` tokens (None: the context).
 
-    The loss is that of `objective_of`. Raise ModelError for a model without a head over the vocabulary, and DataError
-    for data that another tokenizer encoded.
+    The loss is that of `objective_of`. Raise ModelError for a model without a head over the vocabulary, DataError for
+    data that another tokenizer encoded, and NumericsError for a loss that is not finite, with the module to blame.
     """
     loaded = model if isinstance(model, api.Model) else api.load(model, device=pick())
     tokenizer = loaded.tokenizer
@@ -41,7 +46,14 @@ def score_folder(model: str | Path | api.Model, data: str | Path, length: int | 
     world = World(device=loaded.transformer.tokens.weight.device)
     batches = in_order(rows, MICRO_ROWS, vocabulary.pad)
     text_bytes = corpus.bytes if objective.covers else None
-    return evaluate(loaded.transformer, batches, world, text_bytes, vocabulary.special)
+    found = evaluate(loaded.transformer, batches, world, text_bytes, vocabulary.special)
+    if found.targets and not math.isfinite(found.loss):
+        again = in_order(rows, MICRO_ROWS, vocabulary.pad)
+        fault = pass_fault(loaded.transformer, again, TokenLoss(), world, torch.float32)
+        raise NumericsError(
+            f"{loaded.name}: the loss on {data} is not finite: first {fault}; train with a lower optim.lr"
+        )
+    return found
 
 
 def objective_of(model: api.Model) -> Objective:

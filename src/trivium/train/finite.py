@@ -1,7 +1,7 @@
 """Numbers that are not finite: the first weight, gradient or module to have one. Knows no step and no folder."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ def state_fault(model: nn.Module, optimizer: torch.optim.Optimizer | None = None
     return ""
 
 
-def pass_fault(model: Any, batches: Sequence[Batch], loss: Loss, world: World, precision: torch.dtype) -> str:
+def pass_fault(model: Any, batches: Iterable[Batch], loss: Loss, world: World, precision: torch.dtype) -> str:
     """Return the first module whose output is not finite in a pass without dropout, else the loss if it is not."""
     found: list[str] = []
 

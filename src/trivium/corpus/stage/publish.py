@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from trivium.base.files import fingerprint, publishing, read_json, write_json, writing
+from trivium.base.files import fingerprint, publishing, read_json, write_json, writing, xxh3
 from trivium.base.version import FORMAT
 from trivium.corpus.arrays import Arrays
 from trivium.corpus.read.reading import not_read
@@ -50,6 +50,7 @@ def _make_folder(work: Work) -> None:
     with publishing(work.data) as temporary:
         splits = {split: _link(work, temporary, split, facts.encode) for split in ("train", "valid")}
         tokenizer.save(temporary / "tokenizer", chat_template=tokenizer.chat_template or CHAT_TEMPLATE)
+        vocabulary_files = sorted((temporary / "tokenizer").iterdir())
         manifest = {
             "format": FORMAT,
             "dtype": dtype_for(vocabulary.size).str,
@@ -58,6 +59,7 @@ def _make_folder(work: Work) -> None:
             "tokenizer": tokenizer.identity,
             "shards": len(shards),
             "splits": splits,
+            "files": {f"tokenizer/{path.name}": xxh3(path) for path in vocabulary_files},
             "sources": [source_names(work, shard, found["names"]) for shard, found in enumerate(facts.read)],
             "inputs": plan.inputs,
             "inputs_hash": fingerprint(plan.inputs),
