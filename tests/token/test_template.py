@@ -160,6 +160,7 @@ def test_bare_is_how_a_model_with_an_encoder_was_pretrained(tokenizer, before):
     segments = render([Message("user", "a\nb"), Message("assistant", "c")], bare)
     assert ids(segments) == [*source, *tokenizer.encode("c"), 2]
     assert trained(segments) == [*tokenizer.encode("c"), 2] and stop_ids(bare) == (2,)
+    assert not [line for line in differences(bare) if "plain words" in line]
 
 
 def test_a_template_may_be_a_file(tokenizer, tmp_path):

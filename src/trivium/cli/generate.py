@@ -12,7 +12,7 @@ from trivium.cli import sampling as s
 def generate(
     context: typer.Context,
     model: o.ModelFolder,
-    prompt: Annotated[str, typer.Option(help="The text to continue.")],
+    prompt: Annotated[str, typer.Option(help="The text to continue; an encoder-decoder answers it.")],
     max_new_tokens: s.MaxNewTokens = None,
     temperature: s.Temperature = 0.0,
     top_k: s.TopK = None,

@@ -129,7 +129,9 @@ class Script:
         found = []
         for content in CONTENTS:
             for other in (content, "plain words"):
-                messages = [Message(role, content if role == "assistant" else other) for role in PROBE]
+                texts = [content if role == "assistant" else other for role in PROBE]
+                trains = [*[False] * (len(PROBE) - 1), None]  # a template may allow no more than the last answer
+                messages = [Message(*one) for one in zip(PROBE, texts, trains, strict=True)]
                 theirs = stock.encode(self._jinja([_turn(m.role, m.content) for m in messages], False)).ids
                 ours = [index for segment in self.render(messages) for index in segment.ids]
                 if theirs != ours:
