@@ -11,7 +11,7 @@ LINES = ["The river runs past the old stone bridge.", "A letter came in the morn
 
 def pretraining(data, **changes):
     tree = {
-        "data": {"path": [str(data)], "length": 32},
+        "data": {"path": [str(data)], "length": 32, "license": "CC0-1.0"},
         "model": {"preset": "llama", "depth": 1, "hidden_size": 16, "vocab_size": 384, "context": 64},
         "optim": {"lr": 1e-2},
         "precision": "fp32",

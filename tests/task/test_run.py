@@ -49,6 +49,10 @@ def test_the_model_folder_is_the_trained_model(pretrained):
 def test_it_is_scored_on_the_documents_held_out(pretrained):
     scores = [line for line in metrics(pretrained.parent) if "valid_loss" in line]
     assert [line["step"] for line in scores] == [2, 4]
+    held_out = api.load(pretrained).record["held_out"]
+    assert held_out["loss"] == scores[-1]["valid_loss"] and held_out["targets"] == scores[-1]["valid_targets"]
+    card = (pretrained / "README.md").read_text()
+    assert f"| held-out loss | {held_out['loss']:.4g} |" in card and "licence of the data: CC0-1.0" in card
     assert all(line["valid_bits_per_byte"] > 0 and line["valid_targets"] > 50 for line in scores)
 
 

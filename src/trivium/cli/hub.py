@@ -20,6 +20,8 @@ def import_(
 
     vacant(out, force)
     model = load(folder)
+    if "recipe" not in model.record:
+        model.record.setdefault("base", str(folder))
     model.save(out)
     count = sum(parameter.numel() for parameter in model.transformer.parameters())
     say(f"{model.config.family} model with {count:,} parameters in {out}")

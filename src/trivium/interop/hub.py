@@ -21,7 +21,7 @@ from trivium.base.integrity import STAMP
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
 from trivium.interop import adapter, families, rules, sentence
-from trivium.interop.card import card
+from trivium.interop.card.card import card
 from trivium.interop.families import Family, by_config, difference, stock
 from trivium.interop.weights import check, stored, tensors
 from trivium.model.adapt import merge

@@ -1,7 +1,6 @@
 """Run a recipe: pretraining, continued training and fine-tuning fill a run folder with a model."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from trivium.model.config import kernels
 from trivium.model.device import place
 from trivium.model.transformer import Transformer, where
 from trivium.rows.notes import Notes
+from trivium.task.about import data_facts
 from trivium.task.feed import data_identity, open_rows
 from trivium.task.start import bare_model, row_length, start_model
 from trivium.task.task import by_objective
@@ -63,7 +63,14 @@ def run(
         pad, each = tokenizer.vocabulary.pad, recipe.step_rows(length)
         loader = Loader(rows, each, recipe.micro_rows, pad, recipe.seed, ranks.rank, ranks.size)
         steps = count_steps(recipe, loader)
-        score = partial(score_rows, transformer, *valid, tokenizer, recipe, ranks) if valid is not None else None
+        scores: list[Evaluation] = []
+
+        def measure() -> Evaluation:
+            assert valid is not None
+            scores.append(score_rows(transformer, *valid, tokenizer, recipe, ranks))
+            return scores[-1]
+
+        score = measure if valid is not None else None
         facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
         kernels = chosen_kernels(transformer, loader, ranks)
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
@@ -73,7 +80,12 @@ def run(
             if ranks.first:
                 if recipe.lora is not None:
                     keep_adapter(folder / "adapter", model, recipe)
-                model.record = {"recipe": dump(recipe), **facts, "result": last.record(), **(about or {})}
+                model.record = {"recipe": dump(recipe), **facts, "trained_on": data_facts(recipe)}
+                model.record |= {"result": last.record(), **(about or {})}
+                if recipe.data.license is not None:
+                    model.record["data_license"] = recipe.data.license
+                if scores:
+                    model.record["held_out"] = scores[-1].record()
                 if notes.prefix:
                     model.record["prefix"] = notes.prefix
                 if recipe.objective.reads == "records":

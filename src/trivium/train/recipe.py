@@ -42,6 +42,8 @@ class DataConfig(Config):
     """The share of rows from each of several data folders; by default in proportion to their sizes."""
     valid: Tiled[str] = ()
     """Held-out files of rows; a data folder has its own held-out documents."""
+    license: str | None = None
+    """The licence of the data, which the model card names: CC-BY-4.0 ..."""
     length: int | None = Field(None, gt=1, lt=1 << 31)
     """Tokens in a row; None is the model's context."""
     packing: Packing = "bestfit"

@@ -24,8 +24,8 @@ from trivium.train.checkpoint import checkpoints
 from trivium.train.recipe import Recipe
 
 EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs"}
-EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints"}
-"""Fields that a resumed run may change: its budget, and when it writes."""
+EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints", "license"}
+"""Fields that a resumed run may change: its budget, when it writes, and what its card says."""
 PARTS = {"recipe.json", "environment.json", "metrics.jsonl", "checkpoints", "model", "adapter", ".lock", ".claim"}
 PARTS |= {"log.txt", "result.json", "confusion.png", "curve.png"}
 """What may stand in a run folder."""

@@ -1,4 +1,4 @@
-"""The README.md of a model folder: what the model is, its scores, how to use it."""
+"""The lines of a card that use the model, by this package and by its stock class."""
 
 import json
 from collections.abc import Mapping
@@ -7,56 +7,9 @@ from typing import Any
 from trivium.model.config import ModelConfig
 from trivium.token.template import asked_by_template
 
-PURPOSES = {"classify": "text-classification", "tag": "token-classification", "span": "question-answering"}
-"""The pipeline tag of each head of a task."""
-WRITERS = {"translate": "translation", "summarize": "summarization"}
-"""The pipeline tag of each task of an encoder-decoder that writes; of all others it is `text2text-generation`."""
 STOCK = {"no_repeat_ngram": "no_repeat_ngram_size"}
 """Our name of an option of `generate` -> the stock classes', where it is another."""
 SAMPLE = "Once upon a time"
-
-
-def purpose(config: ModelConfig, record: Mapping[str, Any]) -> str:
-    """Return the pipeline tag of a model."""
-    if config.head.kind in PURPOSES:
-        return PURPOSES[config.head.kind]
-    if "vectors" in record:
-        return "sentence-similarity"
-    if config.family == "encoder_decoder":
-        return WRITERS.get(str(record.get("task")), "text2text-generation")
-    return "fill-mask" if config.family == "encoder" else "text-generation"
-
-
-def card(config: ModelConfig, record: Mapping[str, Any], framed: bool = False) -> str:
-    """Return the text of the card of a model, whose trivium.json is `record`; `framed` as in `usage`."""
-    architecture = record["stock"]
-    header = {
-        "library_name": "transformers" if architecture else "trivium",
-        "pipeline_tag": purpose(config, record),
-        "tags": f"[trivium, {config.family}]",
-    }
-    shape: dict[str, Any] = {
-        "parameters": f"{record['parameters']:,}",
-        "vocabulary": f"{config.vocab_size:,}",
-        "width": config.hidden_size,
-        "context": config.context,
-    }
-    for name, stack in config.stacks.items():
-        shape[f"{name} layers"] = stack.layers
-        shape[f"{name} heads"] = f"{stack.heads} ({stack.kv_heads or stack.heads} kv)"
-    shape["stock class"] = architecture or "none: trivium.json describes it"
-    lines = ["---", *(f"{key}: {value}" for key, value in header.items()), "---", ""]
-    lines += [f"# {str(record.get('name') or 'A model').title()} made with Trivium", "", "| | |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in shape.items()]
-    if evaluation := record.get("evaluation"):
-        lines += ["", "## Evaluation", "", "| measure | value |", "|---|---|"]
-        rows = {key: value for key, value in evaluation.items() if isinstance(value, int | float)}
-        for task, found in evaluation.items():
-            if isinstance(found, Mapping):
-                rows |= {f"{task}: {key}": value for key, value in found.items() if isinstance(value, int | float)}
-        lines += [f"| {key} | {value:.4g} |" for key, value in rows.items()]
-    lines += ["", "## Use", "", "```python", *usage(config, record, framed), "```", ""]
-    return "\n".join(lines)
 
 
 def usage(config: ModelConfig, record: Mapping[str, Any], framed: bool) -> list[str]:
