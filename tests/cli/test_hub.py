@@ -80,6 +80,9 @@ def test_an_adapter_of_a_model_of_the_hub_names_it_as_peft_does(hub: Hub, monkey
     assert trivium.load("run/adapter").logits([[5]]) == pytest.approx(trained, abs=1e-5), "the base is in the cache"
     connect(monkeypatch, hub.url, Path("another").absolute(), offline=True)
     assert "trivium import hf:me/llama -o run/llama" in said("show", "run/adapter", code=2)
+    hub.put("me/adapter", Path("run/adapter"))
+    connect(monkeypatch, hub.url, Path("a third").absolute())
+    assert trivium.load("hf:me/adapter").logits([[5]]) == pytest.approx(trained, abs=1e-5), "fetched with its base"
 
 
 def test_push_sends_a_model_folder(hub: Hub) -> None:

@@ -137,13 +137,18 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
     return model
 
 
-def base(folder: Path) -> Path:
-    """Return the model folder of an adapter: where it says, of that name beside its folder, or in the hub's cache."""
+def base(folder: Path, fetched: bool = False) -> str | Path:
+    """Return the model of an adapter: where it says, of that name beside its folder, or in the hub's cache.
+
+    The base of an adapter that was `fetched` from the hub lies on the hub too.
+    """
     name = files.read_json(folder / CONFIG, ModelError).get("base_model_name_or_path")
     places = [Path(str(name)), folder.parent / Path(str(name)).name]
     for place in [*places, cached(str(name))]:
         if place is not None and (place / "config.json").is_file():
             return place
+    if fetched:
+        return f"{HUB}{name}"
     raise ModelError(
         f"{folder / CONFIG}: base_model_name_or_path: expected a model folder, found {name!r}; "
         f"put the model at {places[1]}" + (f": trivium import {HUB}{name} -o {places[1]}" if hint(str(name)) else "")

@@ -16,7 +16,7 @@ import torch
 from trivium.base import files, plugin
 from trivium.base.config import classes, dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.base.folder import hint, kind_of, model_folder
+from trivium.base.folder import hint, is_hub, kind_of, model_folder
 from trivium.base.integrity import STAMP
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
@@ -165,7 +165,7 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         made = f"; `trivium train RECIPE data.path={folder}` makes one of it" if what == "a data folder" else ""
         raise ModelError(f"{folder}: expected a model folder, found {what}{made}")
     if (folder / adapter.CONFIG).is_file() and not (folder / "config.json").is_file():
-        found = load(adapter.base(folder), dtype)
+        found = load(adapter.base(folder, fetched=is_hub(name)), dtype)
         merge(adapter.load_adapter(folder, found.transformer))
         check.verify(folder, found.transformer)
         return found
