@@ -86,7 +86,7 @@ def _fetched(name: str, weights: bool) -> Path:
         folder = _snapshot(repository, revision or None, TEXTS + (WEIGHTS if weights else []))
     except Exception as failed:  # a library that uses a network may raise anything
         raise ModelError(f"{name}: {reason(failed, revision)}") from failed
-    if weights and not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.rglob("*.safetensors")):
         raise ModelError(
             f"{name}: holds no model.safetensors; pickled weights (.bin, .pt) are never read, they can run code; "
             "take a revision that has safetensors, or convert the model"
