@@ -28,7 +28,7 @@ def test_without_normalising_it_is_what_the_pool_says() -> None:
     transformer = trivium.build("bert", depth=1, vocab_size=32).transformer
     ids, shape = torch.tensor([[3, 4, 5]]), torch.arange(3)[None]
     with torch.no_grad():
-        hidden = transformer.encode(Stream(ids, shape, torch.ones_like(ids)))
+        hidden = transformer.encode(Stream(ids, shape, torch.ones_like(ids))).states
     for pool, expected in ((None, hidden[0].mean(0)), ("first", hidden[0, 0]), ("last", hidden[0, 2])):
         assert torch.allclose(embed(transformer, ids.tolist(), pool, normalise=False)[0], expected, atol=1e-6)
 

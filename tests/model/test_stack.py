@@ -70,8 +70,7 @@ def test_what_cannot_be_is_refused(field: str) -> None:
 
 def test_a_cache_keeps_what_each_layer_needs() -> None:
     model = tiny.model("llama", **TILED)
-    keeps = [keys.keep for keys, _ in model.decoder.cache(64).buffers]
-    assert keeps == [2, 64, 2, 64, 2]
+    assert model.decoder.cache(64).layers == {2: [0, 2, 4], None: [1, 3]}
 
 
 def test_cross_attention_has_no_query_norm() -> None:
@@ -93,7 +92,7 @@ def test_sublayers_come_in_order_attention_memory_feed_forward() -> None:
     view, across = View(Causal(), where(4), where(4)), View(Full(), where(4), where(6))
     x, (n0, n1, n2) = X, block.residual.norms
     x = x + block.attention(n0(x), view)
-    x = x + block.cross(n1(x), across, MEMORY)
+    x = x + block.cross.read(n1(x), across, MEMORY)
     x = x + block.ffn(n2(x))
     assert torch.allclose(block(X, view, MEMORY, across), x, atol=1e-5)
 

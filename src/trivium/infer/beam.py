@@ -13,7 +13,7 @@ from pydantic import Field
 from trivium.base.batch import Stream
 from trivium.base.config import parse
 from trivium.base.errors import ConfigError
-from trivium.infer.padding import left_padded, select
+from trivium.infer.padding import left_padded
 from trivium.infer.request import Completion, Request
 from trivium.infer.sampling import Decoding, Sampling
 from trivium.model.device import evaluating
@@ -78,15 +78,13 @@ def _search(transformer: Transformer, request: Request, config: Beam) -> list[li
     device, limit = transformer.tokens.weight.device, transformer.config.limit
     longest = max(map(len, prompts), default=0)
     steps = request.max_new_tokens if limit is None else min(request.max_new_tokens, limit - longest + 1)
-    source = memory = None
-    if transformer.config.encoder is not None:
-        source = left_padded(request.sources or (), device)
-        memory = transformer.encode(source)
-    stream, cache = left_padded(prompts, device), transformer.decoder.cache(longest + steps)
+    both = transformer.config.encoder is not None
+    memory = transformer.encode(left_padded(request.sources or (), device)) if both else None
+    stream, cache = left_padded(prompts, device), transformer.decoder.cache(longest + steps, len(prompts), memory)
     rows = [_Row(prompt, config) for prompt in prompts]
     alive, totals = rows, torch.zeros(len(rows), 1, device=device)
     for step in range(1, steps + 1):
-        hidden = transformer.decode(stream, memory, source, cache)
+        hidden = transformer.decode(stream, cache=cache)
         scores = transformer.logits(hidden[:, -1])[:, : request.vocabulary].log_softmax(dim=-1)  # R*N V
         texts = [[*row.prompt, *beam] for row in alive for beam in row.beams]
         scores = config.bound(scores, texts, step - 1, request.max_new_tokens, stops)
@@ -103,8 +101,6 @@ def _search(transformer: Transformer, request: Request, config: Beam) -> list[li
         alive = [row for row in alive if not row.done]
         chosen = torch.tensor(parents, device=device)
         cache.select(chosen)
-        if source is not None and memory is not None:
-            source, memory = select(source, chosen), memory[chosen]
         last = [[beam[-1]] for row in alive for beam in row.beams]
         positions = stream.positions[chosen, -1:] + 1
         stream = Stream(torch.tensor(last, device=device), positions, torch.ones_like(positions), plain=stream.plain)

@@ -1,98 +1,58 @@
-"""Generation: prompts of any lengths in one left-padded batch, one new id per row and step, keys and values cached.
+"""Generation: a request becomes rows of an engine, and comes back as completions. Knows ids only.
 
-Rows leave the batch as they finish. A row's ids do not depend on the rows beside it. Knows ids only: texts, stop
-strings and streams of characters are in `write`.
+A row's ids do not depend on the rows beside it. Texts, stop strings and streams of characters are in `write`.
 """
 
-import torch
-from torch import Tensor
-
-from trivium.base.batch import Stream
 from trivium.base.errors import ConfigError
 from trivium.infer.beam import Beam, search
-from trivium.infer.padding import left_padded, select
+from trivium.infer.engine import Engine
 from trivium.infer.request import Completion, Request
-from trivium.infer.sampling import Sampling, pick
-from trivium.model.device import evaluating
+from trivium.infer.row import Row
+from trivium.infer.sampling import Sampling
 from trivium.model.transformer import Transformer
 
 
 class Generation:
-    """A request in progress: a batch that grows by one id per live row and step."""
+    """A request in progress on an engine."""
 
-    def __init__(self, transformer: Transformer, request: Request) -> None:
+    def __init__(self, transformer: Transformer, request: Request, engine: Engine | None = None) -> None:
         """Raise ModelError or ConfigError where the model cannot run the request."""
-        config, prompts = transformer.config, request.prompts
+        config, decoding = transformer.config, request.decoding
         request.check(config)
-        if not isinstance(request.decoding, Sampling):
+        if not isinstance(decoding, Sampling):
             raise ConfigError("num_beams: beam search cannot write piece by piece; use generate, or num_beams=1")
-        self.transformer, self.request, self.sampling = transformer, request, request.decoding
-        self.ids: list[list[int]] = [[] for _ in prompts]
-        self.reasons: list[str | None] = [None] * len(prompts)
-        self._stops, self._limit = frozenset(request.stop_ids), config.limit
-        self._lengths = [len(prompt) for prompt in prompts]
-        self._rows = list(range(len(prompts)))  # the rows that are still in the batch
-        self._generators = self.sampling.generators(len(prompts))
-        self._device = transformer.tokens.weight.device
-        self._stream = left_padded(prompts, self._device)
-        capacity = max(self._lengths, default=0) + request.max_new_tokens
-        self._cache = transformer.decoder.cache(capacity if config.limit is None else min(capacity, config.limit))
-        both = config.encoder is not None and request.sources is not None
-        self._source = left_padded(request.sources or (), self._device) if both else None
-        self._memory: Tensor | None = None
+        self.request, self.engine = request, engine or Engine(transformer)
+        prompts = request.prompts
+        sources = request.sources if config.encoder is not None and request.sources else [None] * len(prompts)
+        rest = request.max_new_tokens, request.stop_ids, request.vocabulary, config.limit
+        drawn = zip(prompts, sources, decoding.generators(len(prompts)), strict=True)
+        self.rows = [Row(prompt, source, decoding, draw, *rest) for prompt, source, draw in drawn]
+        self._number = {id(row): number for number, row in enumerate(self.rows)}
+        for row in self.rows:
+            self.engine.submit(row)
+
+    @property
+    def ids(self) -> list[list[int]]:
+        """The new ids of each prompt so far."""
+        return [row.ids for row in self.rows]
+
+    @property
+    def reasons(self) -> list[str | None]:
+        """Why each prompt's text ended, None for one that has not."""
+        return [row.reason for row in self.rows]
 
     @property
     def live(self) -> bool:
         """Whether a row is not finished."""
-        return None in self.reasons
+        return any(row.reason is None for row in self.rows)
 
     def finish(self, row: int, reason: str = "stop") -> None:
         """End a row for a reason that its ids do not show, such as a stop string."""
-        self.reasons[row] = reason
+        self.rows[row].reason = reason
 
     def step(self) -> list[tuple[int, int]]:
-        """Choose one id for every live row; return (row, id) of each id that is no stop id."""
-        with evaluating(self.transformer), torch.inference_mode():
-            self._drop()
-            chosen = self._choose()
-        new = []
-        for row, index in zip(self._rows, chosen.tolist(), strict=True):
-            if index in self._stops:
-                self.reasons[row] = "stop"
-                continue
-            self.ids[row].append(index)
-            new.append((row, index))
-            # The next step would read this id, at the position after all ids before it.
-            full = self._limit is not None and self._lengths[row] + len(self.ids[row]) > self._limit
-            if full or len(self.ids[row]) == self.request.max_new_tokens:
-                self.reasons[row] = "length"
-        return new
-
-    def _choose(self) -> Tensor:
-        """Run the model on the newest ids; return the next id of every row of the batch, [B]."""
-        if self._source is not None and self._memory is None:
-            self._memory = self.transformer.encode(self._source)
-        hidden = self.transformer.decode(self._stream, self._memory, self._source, self._cache)
-        request, made = self.request, len(self.ids[self._rows[0]])  # all live rows have equally many new ids
-        logits = self.transformer.logits(hidden[:, -1])[:, : request.vocabulary]  # B V
-        texts = [[*request.prompts[row], *self.ids[row]] for row in self._rows]
-        logits = self.sampling.bound(logits, texts, made, request.max_new_tokens, self._stops)
-        chosen = pick(logits, self.sampling, [self._generators[row] for row in self._rows])
-        positions = self._stream.positions[:, -1:] + 1
-        self._stream = Stream(chosen[:, None], positions, torch.ones_like(positions), plain=self._stream.plain)
-        return chosen
-
-    def _drop(self) -> None:
-        """Take finished rows out of the batch."""
-        keep = [at for at, row in enumerate(self._rows) if self.reasons[row] is None]
-        if len(keep) == len(self._rows):
-            return
-        rows = torch.tensor(keep, device=self._device)
-        self._rows = [self._rows[at] for at in keep]
-        self._cache.select(rows)
-        self._stream = select(self._stream, rows)
-        if self._source is not None and self._memory is not None:
-            self._source, self._memory = select(self._source, rows), self._memory[rows]
+        """Run one step; return (row, id) of each new id that is no stop id."""
+        return [(self._number[id(row)], index) for row, index in self.engine.step()]
 
 
 def generate(transformer: Transformer, request: Request) -> list[Completion]:

@@ -50,7 +50,7 @@ def embed(
     with evaluating(transformer):
         for some in by_length(rows, BATCH_ROWS):
             side = right_padded([rows[row] for row in some], device)
-            hidden = transformer.decode(side) if config.encoder is None else transformer.encode(side)
+            hidden = transformer.decode(side) if config.encoder is None else transformer.encode(side).states
             if skip:
                 ends = side.documents.sum(dim=1, keepdim=True) - 1
                 kept = side.positions >= torch.minimum(ends, torch.full_like(ends, skip))
@@ -128,7 +128,7 @@ def fill(
     if not gaps:
         raise ConfigError("there is no mask in the text: expected at least one [MASK] to fill")
     with evaluating(transformer):
-        hidden = transformer.encode(right_padded([ids], transformer.tokens.weight.device))[0, gaps]  # G D
+        hidden = transformer.encode(right_padded([ids], transformer.tokens.weight.device)).states[0, gaps]  # G D
         probabilities = transformer.logits(hidden)[:, :vocabulary].softmax(dim=-1)
     values, index = probabilities.topk(min(top, probabilities.shape[1]))
     return [

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from trivium.base.config import Config, Tiled
 from trivium.model.attention.attention import Attention, AttentionConfig
 from trivium.model.attention.auto import Auto
-from trivium.model.attention.cache import KVCache
+from trivium.model.attention.cache import KVCache, Memory
+from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.kernel import Kernel
 from trivium.model.attention.pattern import Full, Pattern, Tiles, Where
 from trivium.model.attention.view import View
@@ -30,13 +31,13 @@ class Block(nn.Module):
         view: View,
         memory: Float[Tensor, "B S D"] | None = None,
         across: View | None = None,
-        cache: KVCache | None = None,
+        cache: KVCache | Crowd | None = None,
     ) -> Float[Tensor, "B T D"]:
         """Run the sublayers. `view` is of self-attention, `across` of cross-attention to `memory`."""
         sublayers: list[Sublayer] = [lambda h: self.attention(h, view, cache=cache)]
         if (cross := self.cross) is not None:
-            assert memory is not None and across is not None, "a block with cross-attention needs a memory"
-            sublayers.append(lambda h: cross(h, across, memory, cache))
+            assert across is not None, "a block with cross-attention needs a memory"
+            sublayers.append(lambda h: cross.read(h, across, memory, cache))
         return self.residual(x, [*sublayers, self.ffn])
 
 
@@ -129,24 +130,30 @@ class Stack(nn.Module):
         x: Float[Tensor, "B T D"],
         where: Where,
         plain: bool = False,
-        memory: Float[Tensor, "B S D"] | None = None,
-        source: Where | None = None,
-        cache: KVCache | None = None,
+        memory: Memory | None = None,
+        cache: KVCache | Crowd | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Run the blocks over x. `memory` is an encoder's output and `source` the places of its tokens."""
-        keys = cache.extend(where, plain) if cache else {}
-        plain = cache.plain if cache else plain
+        """Run the blocks over x. A stack with cross-attention reads `memory`, or that of the cache."""
+        if cache is not None:
+            cache.extend(where, plain)
+            across = cache.across()
+        else:
+            across = None if memory is None else View(Full(), where, memory.where)
+        states = None if memory is None else memory.states
         views: dict[tuple[int, int], View] = {}
-        across = View(Full(), where, source) if source is not None else None
         for layer, block in enumerate(self.blocks):
             kind = layer % len(self.config.pattern), layer % len(self.config.position)
             if kind not in views:
                 pattern, relative = self.config.pattern[kind[0]], self.relative[kind[1]]
                 assert isinstance(relative, RelativePosition)
-                views[kind] = View(pattern, where, keys.get(pattern.keep, where), plain, relative)
-            x = block(x, views[kind], memory, across, cache)
+                fresh = View(pattern, where, where, plain, relative) if cache is None else cache.view(pattern, relative)
+                views[kind] = fresh
+            x = block(x, views[kind], states, across, cache)
         return self.norm(x)
 
-    def cache(self, capacity: int) -> KVCache:
-        """Return an empty KV cache for `capacity` positions."""
-        return KVCache(capacity, [self.config.kind(layer)[0].keep for layer in range(self.config.layers)])
+    def cache(self, capacity: int, rows: int = 1, memory: Memory | None = None) -> KVCache:
+        """Return an empty KV cache for rows of `capacity` positions; a stack with cross-attention reads `memory`."""
+        keeps = [self.config.kind(layer)[0].keep for layer in range(self.config.layers)]
+        shape = self.blocks[0].attention.config
+        like = self.blocks[0].attention.k.weight
+        return KVCache(like.new_empty(rows, shape.kv_heads, 0, shape.head_size), capacity, keeps, memory)

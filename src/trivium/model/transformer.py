@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.base.batch import Batch, Stream
-from trivium.model.attention.cache import KVCache
+from trivium.model.attention.cache import KVCache, Memory
+from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.pattern import Where
 from trivium.model.config import ModelConfig
 from trivium.model.init import initialise
@@ -38,26 +39,27 @@ class Transformer(nn.Module):
         self.head = config.head.build(config.hidden_size, config.vocab_size, table)  # type: ignore[arg-type]
         initialise(self, config.init, config.hidden_size, {name: s.layers for name, s in config.stacks.items()})
 
-    def forward(self, batch: Batch, cache: KVCache | None = None) -> Float[Tensor, "B T D"]:
+    def forward(self, batch: Batch) -> Float[Tensor, "B T D"]:
         """Return the last hidden states: of the decoder where there is one, else of the encoder."""
         enc, dec = batch.enc, batch.dec
         memory = self.encode(enc) if enc is not None and self.config.encoder is not None else None
         if memory is not None and self.config.decoder is None:
-            return memory
+            return memory.states
         assert dec is not None, "a batch without the stream that the model reads"
-        return self.decode(dec, memory, enc if memory is not None else None, cache)
+        return self.decode(dec, memory)
 
-    def encode(self, stream: Stream) -> Float[Tensor, "B S D"]:
-        """Return the encoder's last hidden states."""
+    def encode(self, stream: Stream) -> Memory:
+        """Return the encoder's last hidden states [B, S, D], and the places of its tokens."""
         x = self.inputs["encoder"](self.tokens(stream.ids), stream.positions, stream.types)
-        return self.encoder(x, where(stream), stream.plain)
+        places = where(stream)
+        return Memory(self.encoder(x, places, stream.plain), places)
 
     def decode(
-        self, stream: Stream, memory: Tensor | None = None, source: Stream | None = None, cache: KVCache | None = None
+        self, stream: Stream, memory: Memory | None = None, cache: KVCache | Crowd | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Return the decoder's last hidden states; `memory` [B, S, D] is what `encode` returned for `source`."""
+        """Return the decoder's last hidden states. With a cache it reads the cache's memory."""
         x = self.inputs["decoder"](self.tokens(stream.ids), stream.positions, stream.types)
-        return self.decoder(x, where(stream), stream.plain, memory, where(source) if source else None, cache)
+        return self.decoder(x, where(stream), stream.plain, memory, cache)
 
     def logits(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
         """Return the logits over the vocabulary, float32."""

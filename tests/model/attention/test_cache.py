@@ -52,7 +52,7 @@ def part(whole: Stream, start: int, stop: int) -> Stream:
 def decoded(model: Transformer, whole: Stream, cuts: list[int]) -> Tensor:
     """Hidden states, computed piece by piece with a cache."""
     width = whole.ids.shape[1]
-    cache = model.decoder.cache(width)
+    cache = model.decoder.cache(width, len(whole.ids))
     edges = [0, *cuts, width]
     steps = [part(whole, start, stop) for start, stop in pairwise(edges)]
     return torch.cat([model.decode(step, cache=cache) for step in steps], dim=1)
@@ -105,25 +105,27 @@ def test_a_window_keeps_only_itself(size: int) -> None:
     with torch.no_grad():
         for start in range(40):
             model.decode(part(whole, start, start + 1), cache=cache)
-    assert max(tape.buffer.shape[2] for tapes in cache.buffers for tape in tapes) <= 2 * size - 1
+    tape = cache.buffers[size - 1]
+    assert tape.buffer.shape[3] <= 2 * size - 1
     assert cache.seen == 40
-    keys = cache.buffers[0][0].append(torch.zeros(1, 1, 1, 32))
-    assert keys.shape[2] == size, "of the past a step looks at the window alone"
+    assert tape.advance(1)[1].shape[3] == size, "of the past a step looks at the window alone"
 
 
 def test_a_tape_gives_the_last_it_keeps() -> None:
-    tape, whole = RollingBuffer(capacity=50, keep=5, dim=1), torch.arange(50)[None]
+    tape, whole = RollingBuffer(torch.empty(1, 0, dtype=torch.long), 1, capacity=50, keep=5), torch.arange(50)[None]
     at = 0
-    for count in (1, 1, 3, 1, 7, 1, 1, 1, 9, 2):
-        given = tape.append(whole[:, at : at + count])
+    for count in (1, 1, 3, 1, 7, 1, 1, 1, 9, 2, 13, 1):
+        room, given = tape.advance(count)
+        room.copy_(whole[:, at : at + count])
         at += count
         assert given[0].tolist() == list(range(max(0, at - count - 5), at))
+    assert tape.buffer.shape[1] == tape.size == 11, "a long piece does not keep its room"
 
 
 def test_rows_are_chosen_and_repeated() -> None:
     model, whole = build(Window(size=SIZE), Causal()), stream([12, 9], 12)
     rows = torch.tensor([1, 0, 1])
-    cache = model.decoder.cache(12)
+    cache = model.decoder.cache(12, 2)
     with torch.no_grad():
         model.decode(part(whole, 0, 8), cache=cache)
         cache.select(rows)

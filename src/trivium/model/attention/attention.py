@@ -4,12 +4,14 @@ Vaswani et al. 2017 (arXiv:1706.03762). With K < H heads of keys and values it i
 et al. 2023, arXiv:2305.13245), with K = 1 multi-query attention (Shazeer 2019, arXiv:1911.02150).
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.base.config import Config
 from trivium.model.attention.auto import Auto
-from trivium.model.attention.cache import KVCache
+from trivium.model.attention.cache import KVCache, Pairs
+from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.kernel import Kernel
 from trivium.model.attention.view import View
 from trivium.model.init import mark
@@ -49,23 +51,37 @@ class Attention(nn.Module):
         self.k_norm = config.norm.of_heads(config.kv_heads, inner)
 
     def forward(
-        self, x: Float[Tensor, "B T D"], view: View, memory: Tensor | None = None, cache: KVCache | None = None
+        self, x: Float[Tensor, "B T D"], view: View, cache: KVCache | Crowd | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Attend to x itself, or to the encoder's output `memory` [B, S, D] where it is given."""
+        """Attend to x itself, and to what the cache keeps of its rows."""
         q = self.q_norm(self._split(self.q(x), self.config.heads))  # B H T E
-        if memory is None:
-            k, v = self._keys(x)
-            if view.rotation is not None:
-                q, k = rotate(q, view.rotation), rotate(k, view.rotation)
-            if cache is not None:
-                k, v = cache.append(self.layer, k, v)
-        elif cache is None:
-            k, v = self._keys(memory)
+        k, v = self._keys(x)
+        if view.rotation is not None:
+            q, k = rotate(q, view.rotation), rotate(k, view.rotation)
+        return self._mix(q, [(k, v)] if cache is None else cache.append(self.layer, k, v), view)
+
+    def read(
+        self, x: Float[Tensor, "B T D"], view: View, memory: Tensor | None, cache: KVCache | Crowd | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Attend to the output of an encoder: `memory` [B, S, D], or the cache's where there is a cache."""
+        q = self.q_norm(self._split(self.q(x), self.config.heads))  # B H T E
+        if cache is not None:
+            return self._mix(q, cache.cross(self.layer, self._keys), view)
+        assert memory is not None, "a layer with cross-attention needs a memory"
+        return self._mix(q, [self._keys(memory)], view)
+
+    def _mix(self, q: Float[Tensor, "B H T E"], pairs: Pairs, view: View) -> Float[Tensor, "B T D"]:
+        if len(pairs) == 1:
+            out = self._attend(q, *pairs[0], view.parts[0][1])
         else:
-            k, v = cache.memory.get(self.layer) or cache.memory.setdefault(self.layer, self._keys(memory))
-        dropout = self.config.dropout if self.training else 0.0
-        out = self.kernel.attend(q, k, v, view, self.config.scale, dropout, self.config.softcap)
+            parts = q.split([count for count, _ in view.parts], dim=2)
+            outs = [self._attend(q, *pair, part) for q, pair, (_, part) in zip(parts, pairs, view.parts, strict=True)]
+            out = torch.cat(outs, dim=2)
         return self.o(out.transpose(1, 2).flatten(2))  # B T D
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, view: View) -> Float[Tensor, "B H T E"]:
+        dropout = self.config.dropout if self.training else 0.0
+        return self.kernel.attend(q, k, v, view, self.config.scale, dropout, self.config.softcap)
 
     def _keys(self, x: Float[Tensor, "B S D"]) -> tuple[Tensor, Tensor]:
         k = self.k_norm(self._split(self.k(x), self.config.kv_heads))

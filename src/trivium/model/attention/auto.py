@@ -1,7 +1,6 @@
 """The choice of the fastest kernel for a case, with the reason: the only place that ranks kernels."""
 
 import torch
-from torch import Tensor
 
 from trivium.model.attention.kernel import SDPA, Case, Eager, Kernel
 from trivium.model.attention.tiled import BLOCK, Tiled
@@ -21,8 +20,8 @@ MANY = 1024
 class Auto(Kernel, kind="auto"):
     """The fastest kernel for each call: see `choose`."""
 
-    def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
-        return choose(case)[0].mix(q, k, v, scale, case)
+    def choose(self, case: Case) -> Kernel:
+        return choose(case)[0]
 
     def reason(self) -> str:
         return "sdpa; tiled where most pairs are left out or scores do not fit in memory; eager where neither can"

@@ -46,10 +46,19 @@ class Kernel(Choice):
         Raise ConfigError where this kernel cannot compute the case.
         """
         grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
-        case = Case(view, q.device.type, q.dtype, grad, dropout, softcap)
-        if (why := self.refuse(case)) is not None:
-            raise ConfigError(f"kernel: {self.kind} {why}; kernel = 'auto' takes one that fits")
-        return self.mix(q, k, v, scale, case)
+        key = self.kind, q.device.type, q.dtype, grad, dropout, softcap
+        if (found := view.made.get(key)) is None:  # asked for by every layer of the pass
+            case = Case(view, q.device.type, q.dtype, grad, dropout, softcap)
+            if (why := self.refuse(case)) is not None:
+                raise ConfigError(f"kernel: {self.kind} {why}; kernel = 'auto' takes one that fits")
+            found = view.made[key] = self.choose(case), case
+        kernel, case = found
+        out: Tensor = kernel.mix(q, k, v, scale, case)
+        return out
+
+    def choose(self, case: Case) -> "Kernel":
+        """Return the kernel that computes a case: this one, unless it only chooses among others."""
+        return self
 
     def refuse(self, case: Case) -> str | None:
         """Return why this kernel cannot compute a case, or None."""

@@ -64,6 +64,11 @@ class Pattern(Choice):
         """The number of past keys that a later query can still attend to; None is all."""
         return None
 
+    @property
+    def marked(self) -> bool:
+        """Whether it reads the prefix that a batch marks, so that a prompt cannot be read in pieces."""
+        return False
+
     def draw(self, length: int, prefix: int = 0) -> str:
         """Return the mask of one document as text: a line for each query, # where it attends to the key."""
         position = torch.arange(length)
@@ -130,6 +135,10 @@ class Prefix(Pattern, kind="prefix"):
     def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         return k.high <= q.low
 
+    @property
+    def marked(self) -> bool:
+        return True
+
 
 class Window(Pattern, kind="window"):
     """The last `size` tokens, the token itself included (Mistral); with `both`, as many later ones (ModernBERT)."""
@@ -174,6 +183,10 @@ class Combined(Pattern):
 
     def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         return reduce(type(self).join, (part.cover(q, k) for part in self.of))
+
+    @property
+    def marked(self) -> bool:
+        return any(part.marked for part in self.of)
 
 
 class And(Combined, kind="and"):

@@ -51,10 +51,12 @@ class View:
         """Whether the tokens attend to each other only, not to an encoder or a past."""
         self.alike = plain and q.prefix is None and k.prefix is None
         self.q, self.k = (where.map(lambda x: x[:1]) if self.alike else where for where in (q, k))
+        self.parts: list[tuple[int, View]] = [(self.q.position.shape[1], self)]
+        """The number of queries and the View of each part that is computed alone (see `crowd`)."""
         self.made: dict[Any, Any] = {}
         """Results that are made once and used by every layer: plans, scores and what kernels keep."""
 
-    @property
+    @cached_property
     def shape(self) -> Shape | None:
         """`full` or `causal` where no mask is needed, else None."""
         if not self.plain or self.biased:
@@ -70,10 +72,10 @@ class View:
         """The rotation of queries and keys."""
         return self.relative.rotation(self.q.position)
 
-    @cached_property
+    @property
     def biased(self) -> bool:
         """Whether something besides the mask is added to the scores."""
-        return self.bias(queries=slice(0, 0)) is not None
+        return type(self.relative).bias is not RelativePosition.bias
 
     def allow(self, rows: slice = ALL, queries: slice = ALL, keys: slice = ALL) -> Bool[Tensor, "B 1 T S"]:
         """Return True where the query may attend to the key: same document, no padding, and the pattern allows it."""
