@@ -6,18 +6,21 @@ continuous batching: Yu et al. 2022, Orca). A finished row stays as a prefix tha
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import groupby
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from trivium.base.batch import Stream
 from trivium.base.errors import ModelError
 from trivium.infer.padding import left_padded
 from trivium.infer.row import Row, choose
-from trivium.model.attention.cache import KVCache
+from trivium.model.attention.attention import using
 from trivium.model.attention.crowd import Crowd
+from trivium.model.attention.exact import QUERIES, Exact
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
 
@@ -28,10 +31,13 @@ CHUNK = 256
 class Engine:
     """The rows of one model: a queue, first come, first served, and the rows in progress."""
 
-    def __init__(self, transformer: Transformer, memory: int = 0, chunk: int = CHUNK) -> None:
-        """`memory` is the number of bytes for keys and values, finished prefixes included; 0 is no limit, and no
-        prefix is kept."""
-        self.transformer, self.memory, self.chunk = transformer, memory, chunk
+    def __init__(self, transformer: Transformer, memory: int = 0, exact: bool = False, chunk: int = CHUNK) -> None:
+        """`memory` is the number of bytes for keys and values; 0 is no limit, and then no prefix is kept.
+
+        With `exact` the ids of a row are the same beside any rows, after any prefix and in any pieces: every pass has
+        the same shape, and the attention kernel is `exact`. It needs float32.
+        """
+        self.transformer, self.memory, self.exact, self.chunk = transformer, memory, exact, chunk
         self.queue: deque[Row] = deque()
         self.running: list[Row] = []
         self.prefixes: list[Row] = []  # least recently used first
@@ -64,7 +70,8 @@ class Engine:
 
     def step(self) -> list[tuple[Row, int]]:
         """Run one pass; return (row, id) of each new id that is no stop id."""
-        with evaluating(self.transformer), torch.inference_mode():
+        exact = using(self.transformer.decoder, lambda _: Exact()) if self.exact else nullcontext()
+        with evaluating(self.transformer), torch.inference_mode(), exact:
             self._leave()
             self._join()
             ready = self._read()
@@ -96,7 +103,7 @@ class Engine:
             if found is not None:
                 source, count = found
                 row.cache = source.cache and source.cache.fork(count, row.capacity)
-                row.read = count if row.cache is not None else 0
+                row.read = row.hit = count if row.cache is not None else 0
             new.append(row)
         self._encode([row for row in new if row.cache is None])
         self.running += new
@@ -128,36 +135,39 @@ class Engine:
     def _read(self) -> tuple[list[Row], Tensor] | None:
         """Read what rows have not read, up to the limit of a step; return the rows that can write, and their states."""
         parts: list[tuple[Row, int]] = []
-        room = self.chunk + len(self.running)
+        room = self.chunk
         for row in sorted(self.running, key=lambda row: not row.ids):  # rows that write come first
-            count = len(row.unread) if self._whole else min(len(row.unread), room)
+            count = len(row.unread) if self._whole or row.ids else min(len(row.unread), room)
             if count:
                 parts.append((row, count))
-                room = max(room - count, 0)
-        if not parts:
-            return None
-        hidden = self._pass(parts)[0]  # T D
-        ends = torch.tensor([count for _, count in parts]).cumsum(0) - 1
-        for row, count in parts:
-            row.read += count
-        able = [at for at, (row, _) in enumerate(parts) if not row.unread]
-        return [parts[at][0] for at in able], hidden[ends[able].to(hidden.device)]
+                room -= 0 if row.ids else count
+        ready: list[tuple[Row, Tensor]] = []
+        for some in _filled(parts) if self.exact else [parts][: len(parts)]:
+            hidden, end = self._pass(some), 0
+            for row, count in some:
+                row.read, end = row.read + count, end + count
+                if not row.unread:
+                    ready.append((row, hidden[0, end - 1]))
+        return ([row for row, _ in ready], torch.stack([state for _, state in ready])) if ready else None
 
     def _pass(self, parts: Sequence[tuple[Row, int]]) -> Tensor:
         """Run the decoder over the next ids of some rows; return its states [1, T, D]."""
-        caches: list[KVCache] = [row.cache for row, _ in parts if row.cache is not None]
-        ids = torch.tensor([[index for row, count in parts for index in row.unread[:count]]], device=self._device)
-        spans = [torch.arange(row.read, row.read + count) for row, count in parts]
-        positions = torch.cat(spans)[None].to(self._device)
-        documents = torch.ones_like(ids)
-        prefix = torch.cat([span < len(row.prompt) for (row, _), span in zip(parts, spans, strict=True)])[None]
-        marked = prefix.to(self._device) if self._whole else None
-        stream = Stream(ids, positions, documents, prefix=marked)
-        return self.transformer.decode(stream, cache=Crowd(caches, [count for _, count in parts]))
+        caches = [row.cache for row, _ in parts]
+        counts = [count for _, count in parts]
+        ids = [index for row, count in parts for index in row.unread[:count]]
+        positions = [at for row, count in parts for at in range(row.read, row.read + count)]
+        marks = [at < len(row.prompt) for row, count in parts for at in range(row.read, row.read + count)]
+        if self.exact and (rest := QUERIES - len(ids)):  # a pass always has the same shape
+            caches.append(self.transformer.decoder.cache(rest, memory=caches[0].memory))
+            counts, ids, positions = [*counts, rest], [*ids, *[0] * rest], [*positions, *range(rest)]
+        table, places = torch.tensor([[ids], [positions]], device=self._device)
+        prefix = torch.tensor([marks], device=self._device) if self._whole else None
+        stream = Stream(table, places, torch.ones_like(table), prefix=prefix)
+        return self.transformer.decode(stream, cache=Crowd(caches, counts))
 
     def _write(self, rows: list[Row], hidden: Tensor) -> list[tuple[Row, int]]:
         """Choose the next id of each row; rows of one way of choosing are one batch."""
-        logits = self.transformer.logits(hidden)  # R V
+        logits = self._logits(hidden)  # R V
         order = sorted(range(len(rows)), key=lambda at: rows[at].way)
         new: dict[int, int] = {}
         for _, some in groupby(order, key=lambda at: rows[at].way):
@@ -165,3 +175,25 @@ class Engine:
             chosen = choose([rows[at] for at in group], logits[group])
             new.update(zip(group, chosen.tolist(), strict=True))
         return [(row, new[at]) for at, row in enumerate(rows) if row.take(new[at], self.transformer.config.limit)]
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        if not self.exact:
+            return self.transformer.logits(hidden)
+        blocks = [F.pad(block, (0, 0, 0, QUERIES - len(block))) for block in hidden.split(QUERIES)]
+        return torch.cat([self.transformer.logits(block) for block in blocks])[: len(hidden)]
+
+
+def _filled(parts: Sequence[tuple[Row, int]]) -> Iterator[list[tuple[Row, int]]]:
+    """Yield the parts in groups of at most QUERIES ids; a part may stand in several groups."""
+    group: list[tuple[Row, int]] = []
+    room = QUERIES
+    for row, count in parts:
+        while count:
+            some = min(count, room)
+            group.append((row, some))
+            count, room = count - some, room - some
+            if not room:
+                yield group
+                group, room = [], QUERIES
+    if group:
+        yield group

@@ -33,7 +33,11 @@ class Row:
         self.capacity = capacity if limit is None else min(capacity, limit)
         self.ids: list[int] = []
         self.reason: str | None = None
-        self.read, self.cache = 0, None  # type: int, KVCache | None
+        self.read = 0
+        """How many ids the model has read."""
+        self.hit = 0
+        """How many ids of the prompt another row had read."""
+        self.cache: KVCache | None = None
 
     @property
     def text(self) -> list[int]:

@@ -5,8 +5,8 @@ decoder and cross-attention are shown alike.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +19,9 @@ from trivium import api
 from trivium.base.log import columns
 from trivium.lab import page
 from trivium.lab.picture import blank, png
-from trivium.model.attention.attention import Attention
+from trivium.model.attention.attention import using
 from trivium.model.attention.kernel import Case, Eager
 from trivium.model.attention.view import View
-from trivium.model.transformer import Transformer
 
 HELD = 0.9
 """The share of the weight whose pairs are counted."""
@@ -64,21 +63,6 @@ class AttentionMap(NamedTuple):
         return [f"{held(head, self.mask):.0%}" for head in (*self.weight, even(self.mask))]
 
 
-@contextmanager
-def watched(transformer: Transformer) -> Iterator[dict[str, Recorder]]:
-    """Let every attention sublayer record, by the name of its module; afterwards the kernels come back."""
-    found = {name: part for name, part in transformer.named_modules() if isinstance(part, Attention)}
-    own = {name: part.kernel for name, part in found.items()}
-    recorders = {name: Recorder() for name in found}
-    try:
-        for name, part in found.items():
-            part.kernel = recorders[name]
-        yield recorders
-    finally:
-        for name, part in found.items():
-            part.kernel = own[name]
-
-
 def look(model: api.Model, text: str) -> list[AttentionMap]:
     """Return the map of every attention sublayer on a text; a decoder beside an encoder reads its own output."""
     tokenizer, config = model.tokenizer, model.config
@@ -86,7 +70,8 @@ def look(model: api.Model, text: str) -> list[AttentionMap]:
     written: list[int] = []
     if config.family == "encoder_decoder":
         written = [model.layout().start, *model.generate([ids], max_new_tokens=len(ids))[0]][:LONGEST]
-    with watched(model.transformer) as recorders:
+    recorders: dict[str, Recorder] = defaultdict(Recorder)
+    with using(model.transformer, recorders.__getitem__):
         model.hidden([ids], decoder_input_ids=[written] if written else None)
     names = {"encoder": [tokenizer.token(index) for index in ids]}
     names["decoder"] = [tokenizer.token(index) for index in written or ids]
