@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from trivium.base.batch import Stream
 from trivium.base.errors import ModelError
 from trivium.infer.padding import left_padded
-from trivium.infer.row import Row, choose
+from trivium.infer.row import Row
+from trivium.infer.sampling import pick
 from trivium.model.attention.attention import using
 from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.exact import QUERIES, Exact
@@ -55,8 +56,8 @@ class Engine:
         """Add a row to the queue. Raise ModelError where it needs more memory than the engine has."""
         if self.memory and self.bytes(row) > self.memory:
             raise ModelError(
-                f"a prompt of {len(row.prompt):,} ids and {row.max_new_tokens:,} new ones need {self.bytes(row):,} bytes of keys "
-                f"and values; the engine has {self.memory:,}: allow fewer new ids or more memory"
+                f"a prompt of {len(row.prompt):,} ids and {row.max_new_tokens:,} new ones need {self.bytes(row):,} bytes "
+                f"of keys and values; the engine has {self.memory:,}: allow fewer new ids or more memory"
             )
         self.queue.append(row)
 
@@ -167,12 +168,13 @@ class Engine:
 
     def _write(self, rows: list[Row], hidden: Tensor) -> list[tuple[Row, int]]:
         """Choose the next id of each row; rows of one way of choosing are one batch."""
-        logits = self._logits(hidden)  # R V
+        logits = [row.bound(line) for row, line in zip(rows, self._logits(hidden).split(1), strict=True)]  # each 1 V
         order = sorted(range(len(rows)), key=lambda at: rows[at].way)
         new: dict[int, int] = {}
         for _, some in groupby(order, key=lambda at: rows[at].way):
             group = list(some)
-            chosen = choose([rows[at] for at in group], logits[group])
+            draws = [rows[at].generator for at in group]
+            chosen = pick(torch.cat([logits[at] for at in group]), rows[group[0]].sampling, draws)
             new.update(zip(group, chosen.tolist(), strict=True))
         return [(row, new[at]) for at, row in enumerate(rows) if row.take(new[at], self.transformer.config.limit)]
 

@@ -5,10 +5,10 @@ from functools import cached_property
 from itertools import takewhile
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from trivium.infer.sampling import Sampling, force, penalise, pick
+from trivium.infer.sampling import Sampling
 from trivium.model.attention.cache import KVCache
 
 
@@ -51,24 +51,14 @@ class Row:
         return self.prompt[self.read :] + self.ids[max(self.read - end, 0) :]
 
     @cached_property
-    def _choice(self) -> str:
+    def way(self) -> str:
+        """How the next id is chosen; rows of one way are chosen together."""
         return self.sampling.replace(seed=None).model_dump_json()
 
-    @property
-    def forced(self) -> int | None:
-        """The id that must come next, if any."""
+    def bound(self, logits: Float[Tensor, "1 V"]) -> Float[Tensor, "1 V"]:
+        """Return the logits of the next id after the rules of the request."""
         made = len(self.ids)
-        return self.sampling.first if made == 0 else self.sampling.last if made + 1 == self.max_new_tokens else None
-
-    @property
-    def way(self) -> tuple[str, int, int]:
-        """How the next id is chosen; rows of one way are chosen together."""
-        return self._choice, -1 if self.forced is None else self.forced, self.vocabulary or 0
-
-    @cached_property
-    def seen(self) -> set[int]:
-        """The different ids of the prompt and of the text, for the repetition penalty."""
-        return set(self.text)
+        return self.sampling.bound(logits[:, : self.vocabulary], [self.text], made, self.max_new_tokens, self.stops)
 
     def common(self, other: "Row") -> int:
         """Return how many ids of this prompt, but the last, another row has read first; 0 with another source."""
@@ -85,22 +75,8 @@ class Row:
             self.reason = "stop"
             return False
         self.ids.append(index)
-        if "seen" in self.__dict__:
-            self.seen.add(index)
         # The next step would read this id, at the position after all ids before it.
         full = limit is not None and len(self.prompt) + len(self.ids) > limit
         if full or len(self.ids) == self.max_new_tokens:
             self.reason = "length"
         return True
-
-
-def choose(rows: Sequence[Row], logits: Float[Tensor, "R V"]) -> Int[Tensor, " R"]:
-    """Return the next id of rows of one way."""
-    sampling = rows[0].sampling
-    if sampling.repetition_penalty != 1:
-        seen = torch.zeros_like(logits, dtype=torch.bool)
-        for at, row in enumerate(rows):
-            seen[at, list(row.seen)] = True
-        logits = penalise(logits, seen, sampling.repetition_penalty)
-    logits = force(logits[:, : rows[0].vocabulary], rows[0].forced)
-    return pick(logits, sampling, [row.generator for row in rows])

@@ -33,7 +33,7 @@ class Exact(Kernel, kind="exact"):
         return (outs[0] if len(outs) == 1 else torch.cat(outs, dim=2)).to(case.dtype)
 
     def _block(self, q: Tensor, k: Tensor, v: Tensor, queries: slice, first: int, case: Case) -> Tensor:
-        """Return the output [B, H, T, E] of a block of T <= QUERIES queries; the first key is the `first` of a block."""
+        """Return the output [B, H, T, E] of a block of queries; the first key is the `first` of its block."""
         view, count = case.view, q.shape[2]
         rows = F.pad(q, (0, 0, 0, QUERIES - count)).unflatten(1, (k.shape[1], -1)).flatten(2, 3)  # B K GQ E
         top = rows.new_full((*rows.shape[:3], 1), torch.finfo(rows.dtype).min)  # finite: -inf - -inf is NaN
