@@ -2,8 +2,12 @@
 
 import torch
 
+from trivium.base.batch import Stream
+from trivium.base.config import dump, parse
 from trivium.model.attention.pattern import And, Causal, Or, Pattern, Where, Window
 from trivium.model.attention.sparse import Global, Random
+from trivium.model.config import ModelConfig
+from trivium.model.transformer import Transformer
 
 SIZED: dict[str, Pattern] = {
     "full": Pattern.kinds["full"](),
@@ -56,3 +60,36 @@ def alone(length: int, rows: int = 1, start: int = 0) -> Where:
     """Rows of one whole document each."""
     position = torch.arange(start, start + length).expand(rows, -1)
     return Where(position, torch.ones_like(position))
+
+
+SIZE = 4
+"""The window of small models; lengths stand around it."""
+CLOSE = 1e-5
+
+
+def build(*patterns: Pattern, position: str = "rope", kernel: str = "auto") -> Transformer:
+    torch.manual_seed(0)
+    decoder = {"pattern": [dump(pattern) for pattern in patterns], "kv_heads": 1, "heads": 2, "layers": 2}
+    tree = {"preset": "llama", "vocab_size": 50, "depth": 1, "context": 128, "kernel": kernel}
+    config = parse(ModelConfig, {**tree, "decoder": {**decoder, "position": position}})
+    model = Transformer(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)  # zeros and ones would hide mistakes
+    return model
+
+
+def stream(lengths: list[int], width: int, prefix: int = 0) -> Stream:
+    """Rows of these lengths, padded on the left."""
+    ids = torch.randint(50, (len(lengths), width), generator=torch.Generator().manual_seed(1))
+    positions = torch.arange(width) - torch.tensor([[width - length] for length in lengths])
+    documents = (positions >= 0).long()
+    positions = positions.clamp(min=0)
+    marked = (positions < prefix) & (documents > 0) if prefix else None
+    return Stream(ids, positions, documents, plain=min(lengths) == width, prefix=marked)
+
+
+def part(whole: Stream, start: int, stop: int) -> Stream:
+    prefix = whole.prefix[:, start:stop] if whole.prefix is not None and start == 0 else None
+    ids, positions, documents = (x[:, start:stop] for x in (whole.ids, whole.positions, whole.documents))
+    return Stream(ids, positions, documents, whole.plain, prefix=prefix)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import trivium
 from trivium.base.errors import ModelError
-from trivium.infer.engine import Engine
+from trivium.infer.engine import InferenceEngine
 from trivium.infer.row import Row
 from trivium.infer.sampling import Sampling
 from trivium.model.transformer import Transformer
@@ -51,7 +51,7 @@ def rows(transformer: Transformer, count: int, seed: int = 0) -> list[Row]:
     return made
 
 
-class Watched(Engine):
+class Watched(InferenceEngine):
     """An engine that keeps the states from which the ids of each row were chosen."""
 
     def __init__(self, *args: object, **options: object) -> None:

@@ -1,6 +1,7 @@
 """The weights on the page are the model's own: they rebuild its output, and watching leaves no trace."""
 
 import math
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import torch
 import tiny
 from trivium.api import Model
 from trivium.base.errors import ModelError
-from trivium.lab.attention import LONGEST, even, held, lines, look, watched, write
-from trivium.model.attention.attention import Attention
+from trivium.lab.attention import LONGEST, Recorder, even, held, lines, look, write
+from trivium.model.attention.attention import Attention, using
 from trivium.token.tokenizer import Tokenizer
 
 TEXT = "The $cat$ sat."
@@ -56,9 +57,10 @@ def test_watching_leaves_no_trace() -> None:
     seen = model("llama")
     before = {name: part.kernel for name, part in seen.transformer.named_modules() if isinstance(part, Attention)}
     expected = seen.logits([[5, 6, 7]])
-    with pytest.raises(RuntimeError), watched(seen.transformer):
+    recorders = defaultdict(Recorder)
+    with pytest.raises(RuntimeError), using(seen.transformer, recorders.__getitem__):
         raise RuntimeError
-    with watched(seen.transformer) as recorders:
+    with using(seen.transformer, recorders.__getitem__):
         assert torch.allclose(seen.logits([[5, 6, 7]]), expected, atol=1e-5)
     assert all(len(recorder.seen) == 1 for recorder in recorders.values())
     for name, kernel in before.items():

@@ -29,7 +29,7 @@ CHUNK = 256
 """The ids of prompts that are read in one step beside the rows that write."""
 
 
-class Engine:
+class InferenceEngine:
     """The rows of one model: a queue, first come, first served, and the rows in progress."""
 
     def __init__(self, transformer: Transformer, memory: int = 0, exact: bool = False, chunk: int = CHUNK) -> None:
@@ -56,8 +56,8 @@ class Engine:
         """Add a row to the queue. Raise ModelError where it needs more memory than the engine has."""
         if self.memory and self.bytes(row) > self.memory:
             raise ModelError(
-                f"a prompt of {len(row.prompt):,} ids and {row.max_new_tokens:,} new ones need {self.bytes(row):,} bytes "
-                f"of keys and values; the engine has {self.memory:,}: allow fewer new ids or more memory"
+                f"a prompt of {len(row.prompt):,} ids and {row.max_new_tokens:,} new ones need {self.bytes(row):,} "
+                f"bytes of keys and values; the engine has {self.memory:,}: allow fewer new ids or more memory"
             )
         self.queue.append(row)
 

@@ -5,7 +5,7 @@ A row's ids do not depend on the rows beside it. Texts, stop strings and streams
 
 from trivium.base.errors import ConfigError
 from trivium.infer.beam import Beam, search
-from trivium.infer.engine import Engine
+from trivium.infer.engine import InferenceEngine
 from trivium.infer.request import Completion, Request
 from trivium.infer.row import Row
 from trivium.infer.sampling import Sampling
@@ -15,13 +15,13 @@ from trivium.model.transformer import Transformer
 class Generation:
     """A request in progress on an engine."""
 
-    def __init__(self, transformer: Transformer, request: Request, engine: Engine | None = None) -> None:
+    def __init__(self, transformer: Transformer, request: Request, engine: InferenceEngine | None = None) -> None:
         """Raise ModelError or ConfigError where the model cannot run the request."""
         config, decoding = transformer.config, request.decoding
         request.check(config)
         if not isinstance(decoding, Sampling):
             raise ConfigError("num_beams: beam search cannot write piece by piece; use generate, or num_beams=1")
-        self.request, self.engine = request, engine or Engine(transformer)
+        self.request, self.engine = request, engine or InferenceEngine(transformer)
         prompts = request.prompts
         sources = request.sources if config.encoder is not None and request.sources else [None] * len(prompts)
         rest = request.max_new_tokens, request.stop_ids, request.vocabulary, config.limit

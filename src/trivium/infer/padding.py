@@ -58,11 +58,6 @@ def right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:
     return place(Batch(side, None, {}), device).stream
 
 
-def select(stream: Stream, rows: Int[Tensor, " R"]) -> Stream:
-    """Return rows of a Stream, in the given order."""
-    return Stream(stream.ids[rows], stream.positions[rows], stream.documents[rows], stream.plain)
-
-
 def tabled(ids: Ids, mask: Ids | None, types: Ids | None, transformer: Transformer) -> Stream:
     """Return a Stream of ids [B, T], an attention mask (1 for tokens, 0 for padding) and token types, as they are.
 

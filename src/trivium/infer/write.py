@@ -49,14 +49,22 @@ def _overlap(text: str, stop: str) -> int:
 
 
 def write(run: Generation, tokenizer: Tokenizer) -> Iterator[tuple[int, str]]:
-    """Run a generation to its end; yield (row, piece of text) as they come. A stop string of the request ends a row."""
+    """Run a generation to its end; yield (row, piece of text) as they come. A stop string of the request ends a row.
+
+    Where the caller stops to read, the rows leave the engine.
+    """
     streams = [TextStream(tokenizer, run.request.stop_strings) for _ in run.ids]
-    while run.live:
-        for row, index in run.step():
-            if piece := streams[row].push(index):
-                yield row, piece
-            if streams[row].stopped:
-                run.finish(row)
+    try:
+        while run.live:
+            for row, index in run.step():
+                if piece := streams[row].push(index):
+                    yield row, piece
+                if streams[row].stopped:
+                    run.finish(row)
+    finally:
+        for row, reason in enumerate(run.reasons):
+            if reason is None:
+                run.finish(row, "cancelled")
     for row, text in enumerate(streams):
         if piece := text.flush():
             yield row, piece

@@ -6,46 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from places import PATTERNS, causal
+from places import CLOSE, PATTERNS, SIZE, build, causal, part, stream
 from trivium.base.batch import Stream
-from trivium.base.config import dump, parse
 from trivium.model.attention.cache import RollingBuffer
-from trivium.model.attention.pattern import Causal, Pattern, Window
-from trivium.model.config import ModelConfig
+from trivium.model.attention.pattern import Causal, Window
 from trivium.model.layer.position import Position
 from trivium.model.transformer import Transformer
-
-SIZE = 4
-"""The window that the lengths below stand around."""
-CLOSE = 1e-5
-
-
-def build(*patterns: Pattern, position: str = "rope", kernel: str = "auto") -> Transformer:
-    torch.manual_seed(0)
-    decoder = {"pattern": [dump(pattern) for pattern in patterns], "kv_heads": 1, "heads": 2, "layers": 2}
-    tree = {"preset": "llama", "vocab_size": 50, "depth": 1, "context": 128, "kernel": kernel}
-    config = parse(ModelConfig, {**tree, "decoder": {**decoder, "position": position}})
-    model = Transformer(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.2)  # zeros and ones would hide mistakes
-    return model
-
-
-def stream(lengths: list[int], width: int, prefix: int = 0) -> Stream:
-    """Rows of these lengths, padded on the left."""
-    ids = torch.randint(50, (len(lengths), width), generator=torch.Generator().manual_seed(1))
-    positions = torch.arange(width) - torch.tensor([[width - length] for length in lengths])
-    documents = (positions >= 0).long()
-    positions = positions.clamp(min=0)
-    marked = (positions < prefix) & (documents > 0) if prefix else None
-    return Stream(ids, positions, documents, plain=min(lengths) == width, prefix=marked)
-
-
-def part(whole: Stream, start: int, stop: int) -> Stream:
-    prefix = whole.prefix[:, start:stop] if whole.prefix is not None and start == 0 else None
-    ids, positions, documents = (x[:, start:stop] for x in (whole.ids, whole.positions, whole.documents))
-    return Stream(ids, positions, documents, whole.plain, prefix=prefix)
 
 
 @torch.no_grad()

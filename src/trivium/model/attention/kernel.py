@@ -46,7 +46,7 @@ class Kernel(Choice):
         Raise ConfigError where this kernel cannot compute the case.
         """
         grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
-        key = self.kind, q.device.type, q.dtype, grad, dropout, softcap
+        key = id(self), q.device.type, q.dtype, grad, dropout, softcap
         if (found := view.made.get(key)) is None:  # asked for by every layer of the pass
             case = Case(view, q.device.type, q.dtype, grad, dropout, softcap)
             if (why := self.refuse(case)) is not None:
