@@ -5,7 +5,7 @@ import torch
 
 from places import PATTERNS, alone, packed
 from trivium.base.errors import ConfigError
-from trivium.model.attention.flex import BLOCK, Flex, block_mask
+from trivium.model.attention.flex import BLOCK, Flex, block_mask, compiled
 from trivium.model.attention.kernel import Eager
 from trivium.model.attention.pattern import Causal, Window
 from trivium.model.attention.view import View
@@ -44,16 +44,23 @@ def test_it_cannot_train_on_the_cpu_and_says_so() -> None:
         Flex().attend(q, q, q, View(Causal(), where, where, True), 1.0)
 
 
-@pytest.mark.slow
-def test_compiled_on_the_cpu() -> None:
-    from trivium.model.attention.flex import compiled
+@pytest.mark.parametrize("name", PATTERNS)
+def test_every_pattern_is_traced(name: str) -> None:
+    where = packed([[40, 20]], 64, prefix=5)
+    q, k, v = torch.randn(3, 1, 2, 64, 16)
+    found, expected = (kernel.attend(q, k, v, View(PATTERNS[name], where, where), 0.25) for kernel in (Flex(), Eager()))
+    assert torch.allclose(found, expected, atol=1e-5)
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PATTERNS)
+def test_every_pattern_is_compiled_on_the_cpu(name: str) -> None:
+    torch._dynamo.reset()
     where = packed([[150, 90]], 256)
     q, k, v = torch.randn(3, 1, 2, 256, 16)
-    view = View(Window(size=40), where, where)
+    view = View(PATTERNS[name], where, where)
     out = compiled()(q, k, v, None, block_mask(view, 1), 0.25).masked_fill(view.empty, 0.0)
-    expected = Eager().attend(q, k, v, view, 0.25)
-    assert torch.allclose(out, expected, atol=1e-5)
+    assert torch.allclose(out, Eager().attend(q, k, v, view, 0.25), atol=1e-5)
 
 
 @pytest.mark.gpu

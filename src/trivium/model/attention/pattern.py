@@ -140,21 +140,34 @@ class Prefix(Pattern, kind="prefix"):
         return True
 
 
-class Window(Pattern, kind="window"):
-    """The last `size` tokens, the token itself included (Mistral); with `both`, as many later ones (ModernBERT)."""
+class Nearby(Pattern):
+    """Keys less than `span` tokens before the query; with `both`, after it too. Traced code makes no other pattern."""
 
     size: int = Field(256, gt=0)
     """The number of tokens that are seen, the own included."""
     both: bool = False
     """Whether later tokens are seen too."""
 
+    @property
+    def span(self) -> int:
+        """The number of tokens from the query to its farthest key, both included."""
+        return self.size
+
     def allow(self, q: Where, k: Where) -> Tensor:
         distance = q.position - k.position
-        return distance.abs() < self.size if self.both else (distance >= 0) & (distance < self.size)
+        return distance.abs() < self.span if self.both else (distance >= 0) & (distance < self.span)
 
     def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
-        near = q.low - k.high < self.size
-        return near & (k.low - q.high < (self.size if self.both else 1))
+        near = q.low - k.high < self.span
+        return near & (k.low - q.high < (self.span if self.both else 1))
+
+    @property
+    def keep(self) -> int | None:
+        return self.span - 1
+
+
+class Window(Nearby, kind="window"):
+    """The last `size` tokens, the token itself included (Mistral); with `both`, as many later ones (ModernBERT)."""
 
     def cover(self, q: KeyRange, k: KeyRange) -> Tensor:
         near = q.high - k.low < self.size
@@ -162,10 +175,6 @@ class Window(Pattern, kind="window"):
 
     def shape(self, length: int) -> Shape | None:
         return None if length > self.size else "full" if self.both else "causal"
-
-    @property
-    def keep(self) -> int | None:
-        return self.size - 1
 
 
 class Combined(Pattern):

@@ -15,29 +15,24 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from trivium.base.config import Seq
-from trivium.model.attention.pattern import KeyRange, Pattern, Where, Window
+from trivium.model.attention.pattern import KeyRange, Nearby, Pattern, Where
 
 
-class Dilated(Pattern, kind="dilated"):
+class Dilated(Nearby, kind="dilated"):
     """Every `step`-th of the past tokens, `size` of them with the token itself; with `both`, as many later ones."""
 
     size: int = Field(64, gt=0)
     step: int = Field(4, gt=0)
-    both: bool = False
+
+    @property
+    def span(self) -> int:
+        return (self.size - 1) * self.step + 1
 
     def allow(self, q: Where, k: Where) -> Tensor:
-        return self._window.allow(q, k) & ((q.position - k.position) % self.step == 0)
+        return super().allow(q, k) & ((q.position - k.position) % self.step == 0)
 
     def reach(self, q: KeyRange, k: KeyRange) -> Tensor:
-        return self._window.reach(q, k) & _multiple(self.step, q.low - k.high, q.high - k.low)
-
-    @property
-    def _window(self) -> Window:
-        return Window(size=(self.size - 1) * self.step + 1, both=self.both)
-
-    @property
-    def keep(self) -> int | None:
-        return self._window.keep
+        return super().reach(q, k) & _multiple(self.step, q.low - k.high, q.high - k.low)
 
 
 class Global(Pattern, kind="global"):
@@ -59,9 +54,8 @@ class Global(Pattern, kind="global"):
         return self._among(q.low, q.high) | self._among(k.low, k.high)
 
     def _among(self, low: Tensor, high: Tensor) -> Tensor:
-        """Return whether a chosen position is in [low, high]."""
-        tokens = torch.tensor(self.tokens, device=low.device)
-        return ((low[..., None] <= tokens) & (tokens <= high[..., None])).any(-1)
+        """Return whether a chosen position is in [low, high]; point by point, for a compiled kernel traces it."""
+        return reduce(or_, ((low <= token) & (token <= high) for token in self.tokens))
 
 
 class BlockSparse(Pattern, kind="block"):
