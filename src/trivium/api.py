@@ -26,7 +26,7 @@ from trivium.infer.read import embed_texts, fill, text_scores
 from trivium.infer.request import Request, most
 from trivium.infer.write import write
 from trivium.interop import equip, hub
-from trivium.interop.adapter import save_adapter
+from trivium.interop.adapter.save import save_adapter
 from trivium.model.config import ModelConfig, configure
 from trivium.model.device import evaluating
 from trivium.model.layer.score import SequenceClassification

@@ -12,7 +12,8 @@ from runs import interrupt
 from tolerance import close
 from trivium.base.config import parse
 from trivium.corpus.prepare import Preparation, prepare
-from trivium.interop.adapter import CONFIG, load_adapter
+from trivium.interop.adapter.load import load_adapter
+from trivium.interop.adapter.save import CONFIG
 from trivium.model.adapt import Lora
 from trivium.task.finetune import finetune, recipe_for
 from trivium.task.run import run

@@ -7,7 +7,7 @@ and trivium.json alone describes them, with the reason. Nothing here trains, gen
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from trivium.base.folder import hint, is_hub, kind_of, model_folder
 from trivium.base.integrity import STAMP
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
-from trivium.interop import adapter, families, rules, sentence
+from trivium.interop import families, rules, sentence
+from trivium.interop.adapter.load import base_of, load_adapter
+from trivium.interop.adapter.save import CONFIG
 from trivium.interop.card.card import card
 from trivium.interop.families import Family, by_config, difference, stock
 from trivium.interop.weights import check, stored, tensors
-from trivium.model.adapt import merge
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM, Head
 from trivium.model.layer.score import LabelHead
@@ -156,7 +157,7 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     """Read a model folder or a model of the hub (`hf:OWNER/NAME`), of any family; floating weights become `dtype`.
 
     A file or key that is missing, truncated, unknown or of the wrong shape is one ModelError that names it. A folder
-    of an adapter alone is its base model with the adapter merged in.
+    with an adapter is its base model with the adapter added, and the adapter's tokenizer if it has one.
     """
     name, folder = folder, model_folder(folder)
     if not folder.exists():
@@ -164,19 +165,23 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     if (what := kind_of(folder)) in ("a file", "a data folder"):
         made = f"; `trivium train RECIPE data.path={folder}` makes one of it" if what == "a data folder" else ""
         raise ModelError(f"{folder}: expected a model folder, found {what}{made}")
-    if (folder / adapter.CONFIG).is_file() and not (folder / "config.json").is_file():
-        found = load(adapter.base(folder, fetched=is_hub(name)), dtype)
-        merge(adapter.load_adapter(folder, found.transformer))
-        check.verify(folder, found.transformer)
+    if not (folder / CONFIG).is_file():
+        return _read(folder, dtype)
+    found = _read(model_folder(base_of(folder, fetched=is_hub(name))), dtype)
+    found = replace(found, transformer=load_adapter(folder, found.transformer))
+    check.verify(folder, found.transformer)
+    if not (folder / "tokenizer.json").is_file():
         return found
+    tokenizer = _tokenizer(folder, found.config)
+    return replace(found, tokenizer=tokenizer, stop_ids=_stops({}, {"eos_token_id": [*found.stop_ids]}, tokenizer))
+
+
+def _read(folder: Path, dtype: torch.dtype | None) -> Folder:
     told = sentence.read(folder, dtype)
     folder /= told.body
     tree, about = _object(folder / "config.json") or {}, _object(folder / "trivium.json", optional=True) or {}
     config, family = _describe(folder, {**tree, **told.keys}, about, told.head)
-    tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
-    if tokenizer and (more := _spare(tokenizer, config, folder / "tokenizer.json")):
-        words = rules.listed([tokenizer.token(index) for index in range(config.vocab_size, tokenizer.size)])
-        warn(f"{folder / 'tokenizer.json'}: {words}: {more} in all have no row in the table; no text may hold them")
+    tokenizer = _tokenizer(folder, config) if (folder / "tokenizer.json").is_file() else None
     transformer = stored.model(folder, tree, config, family, dtype, told.state)
     check.verify(folder, transformer)
     record = {key: value for key, value in about.items() if key not in OURS}
@@ -193,6 +198,15 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
         types = bool(getattr(config.embed, "types", 0))
         tokenizer = stated(tokenizer, default_frame(tokenizer, config.family, pad_starts, types))
     return Folder(transformer.eval(), tokenizer, stops, start, forced, record)
+
+
+def _tokenizer(folder: Path, config: ModelConfig) -> Tokenizer:
+    """Read the tokenizer of a folder; tokens without a row are told."""
+    tokenizer, place = Tokenizer.load(folder), folder / "tokenizer.json"
+    if more := _spare(tokenizer, config, place):
+        words = rules.listed([tokenizer.token(index) for index in range(config.vocab_size, tokenizer.size)])
+        warn(f"{place}: {words}: {more} in all have no row in the table; no text may hold them")
+    return tokenizer
 
 
 def _spare(tokenizer: Tokenizer, config: ModelConfig, place: Path) -> int:

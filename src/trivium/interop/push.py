@@ -5,7 +5,8 @@ from pathlib import Path
 from trivium.base.errors import ModelError
 from trivium.base.folder import HUB, is_hub, model_folder, reason
 from trivium.base.integrity import STAMP
-from trivium.interop import adapter, hub
+from trivium.interop import hub
+from trivium.interop.adapter.save import CONFIG, WEIGHTS
 
 FRESH = {".gitattributes", "README.md"}
 """The files that a new repository of the hub has."""
@@ -23,7 +24,7 @@ def push(folder: str | Path, name: str, private: bool = False, force: bool = Fal
         raise ModelError(f"{folder}: lies on the hub already; expected a model folder of this machine")
     folder, name = model_folder(folder), name.removeprefix(HUB)
     hub.load(folder, dtype=None)
-    own = {adapter.CONFIG, adapter.WEIGHTS}
+    own = {CONFIG, WEIGHTS}
     if other := sorted(f.name for f in folder.iterdir() if not hub.WRITTEN.fullmatch(f.name) and f.name not in own):
         raise ModelError(f"{folder}: holds {other[0]}, which is no part of a model; only models are pushed")
     api = huggingface_hub.HfApi()

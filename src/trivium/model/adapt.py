@@ -81,18 +81,10 @@ def adapt(model: Transformer, lora: Lora) -> Transformer:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(learned and name.startswith("head."))
     for name in found:
-        put(model, name, lora.rank, lora.alpha, lora.dropout)
+        layer = model.get_submodule(name)
+        assert isinstance(layer, nn.Linear)
+        _put(model, name, LoraLinear(layer, lora.rank, lora.alpha, lora.dropout))
     return model
-
-
-def put(model: Transformer, name: str, rank: int, alpha: float, dropout: float = 0.0) -> LoraLinear:
-    """Put an adapter on the linear layer `name`, in place, and return it."""
-    parent, _, leaf = name.rpartition(".")
-    layer = model.get_submodule(name)
-    assert type(layer) is nn.Linear, f"{name} is no plain linear layer"
-    made = LoraLinear(layer, rank, alpha, dropout)
-    setattr(model.get_submodule(parent), leaf, made)
-    return made
 
 
 def adapted(model: Transformer) -> dict[str, LoraLinear]:
@@ -103,6 +95,10 @@ def adapted(model: Transformer) -> dict[str, LoraLinear]:
 def merge(model: Transformer) -> Transformer:
     """Add every change to its matrix in place; all parameters are trainable again."""
     for name, layer in adapted(model).items():
-        parent, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, layer.plain())
+        _put(model, name, layer.plain())
     return model.requires_grad_(True)  # type: ignore[return-value]
+
+
+def _put(model: Transformer, name: str, layer: nn.Linear) -> None:
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, layer)

@@ -1,12 +1,11 @@
-"""Adapters in peft's files: adapter_config.json and adapter_model.safetensors, in the names of the stock class.
+"""Write adapters in the files of peft: adapter_config.json and adapter_model.safetensors, in the stock class's names.
 
 The names come from the families' rule tables. Where a stock class keeps several of our matrices in one (GPT-2's
-c_attn, ModernBERT's Wqkv), their changes become one of the summed rank, with the second factor in blocks; read back,
-each of ours takes the whole first factor and its rows of the second. Weights that are trained beside the adapters (a
-task's head) are stored as peft's `modules_to_save`. Knows no training.
+c_attn, ModernBERT's Wqkv), their changes become one of the summed rank, with the second factor in blocks. Weights that
+are trained beside the adapters (a task's head) are stored as peft's `modules_to_save`. Knows no training.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ from torch import Tensor
 
 from trivium.base import files
 from trivium.base.errors import ModelError
-from trivium.base.folder import HUB, cached, hint
 from trivium.base.version import FORMAT
 from trivium.interop import families, rules
 from trivium.interop.families import stock
 from trivium.interop.rules import Rule
 from trivium.interop.weights import check, tensors
-from trivium.model.adapt import LoraLinear, adapted, put
+from trivium.model.adapt import LoraLinear, adapted
 from trivium.model.transformer import Transformer
 
 CONFIG, WEIGHTS, ROOT = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
@@ -43,7 +41,7 @@ PLAIN = {
     "target_parameters": None,
     "alora_invocation_tokens": None,
 }
-"""The settings of peft with which the change is (alpha / rank) B A x and no more; other values are refused."""
+"""The settings of peft with which the change is (alpha / rank) B A x and no more."""
 
 
 def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Path:
@@ -51,7 +49,7 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
     folder, layers = Path(folder), adapted(model)
     if not layers:
         raise ModelError(f"{folder}: the model has no adapters to save")
-    table = _table(folder, model)
+    table = table_of(folder, model)
     state: dict[str, Tensor] = {}
     ranks: dict[str, int] = {}
     alphas: dict[str, float] = {}
@@ -100,61 +98,6 @@ def _learned(model: Transformer, table: rules.Table) -> dict[str, Tensor]:
     return rules.to_theirs(own, [entry for entry in table if isinstance(entry, Rule) and set(entry.parts) <= set(own)])
 
 
-def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
-    """Put the adapters of a folder, ours or peft's, on the model that they were trained on; return the model."""
-    folder = Path(folder)
-    config = files.read_json(folder / CONFIG, ModelError)
-    table = _table(folder, model)
-    for key, value in PLAIN.items():
-        if config.get(key, value) not in (value, None):
-            raise ModelError(f"{folder / CONFIG}: {key} = {config[key]!r} is not supported, expected {value!r}")
-    state = {key.removeprefix(ROOT): tensor for key, tensor in tensors.read_file(folder / WEIGHTS).items()}
-    for theirs, parts, _ in _matrices(model, table):
-        a, b = (state.pop(f"{theirs}.lora_{which}.weight", None) for which in "AB")
-        if a is None or b is None:
-            continue
-        ours = list(parts.values())
-        sizes, width = [layer.out_features for layer in ours], ours[0].in_features
-        if b.shape != (sum(sizes), len(a)) or a.shape[1] != width:
-            raise ModelError(
-                f"{folder / WEIGHTS}: {theirs}: an adapter of {a.shape[1]} to {b.shape[0]} does not fit "
-                f"a layer of {width} to {sum(sizes)}"
-            )
-        for part, rows in zip(parts, b.split(sizes), strict=True):
-            layer = put(model, part, len(a), _alpha(config, theirs), float(config.get("lora_dropout") or 0.0))
-            with torch.no_grad():
-                layer.lora_a.copy_(a)
-                layer.lora_b.copy_(rows)
-    own = [entry for entry in table if isinstance(entry, Rule) and entry.theirs in state]
-    shapes = {part: model.get_parameter(part).shape for entry in own for part in entry.parts}
-    if not adapted(model):
-        raise ModelError(f"{folder / WEIGHTS}: holds no adapter for a layer of the model; is it another model's?")
-    try:
-        for name, tensor in rules.to_ours(state, own, shapes).items():
-            model.get_parameter(name).data.copy_(tensor)
-    except ModelError as wrong:
-        raise ModelError(f"{folder / WEIGHTS}: {wrong}; is it another model's adapter?") from wrong
-    return model
-
-
-def base(folder: Path, fetched: bool = False) -> str | Path:
-    """Return the model of an adapter: where it says, of that name beside its folder, or in the hub's cache.
-
-    The base of an adapter that was `fetched` from the hub lies on the hub too.
-    """
-    name = files.read_json(folder / CONFIG, ModelError).get("base_model_name_or_path")
-    places = [Path(str(name)), folder.parent / Path(str(name)).name]
-    for place in [*places, cached(str(name))]:
-        if place is not None and (place / "config.json").is_file():
-            return place
-    if fetched:
-        return f"{HUB}{name}"
-    raise ModelError(
-        f"{folder / CONFIG}: base_model_name_or_path: expected a model folder, found {name!r}; "
-        f"put the model at {places[1]}" + (f": trivium import {HUB}{name} -o {places[1]}" if hint(str(name)) else "")
-    )
-
-
 def _matrices(model: Transformer, table: rules.Table) -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Yield (their module, our modules by name, whether theirs is transposed) for each matrix."""
     for entry in table:
@@ -164,8 +107,8 @@ def _matrices(model: Transformer, table: rules.Table) -> Iterator[tuple[str, dic
             yield entry.theirs.removesuffix(".weight"), ours, entry.transpose
 
 
-def _table(folder: Path, model: Transformer) -> rules.Table:
-    """Return the names of a model's weights in the stock class, in which peft's files are."""
+def table_of(folder: Path, model: Transformer) -> rules.Table:
+    """Return the names of a model's weights in the stock class, in which the files of peft are; else a ModelError."""
     family, reasons = stock(model.config)
     if family is None:
         name, reason = next(iter(reasons.items()))
@@ -173,9 +116,3 @@ def _table(folder: Path, model: Transformer) -> rules.Table:
             f"{folder}: peft's files need a stock class, and no stock class computes the model: {name}: {reason}"
         )
     return families.rules(family, model.config)
-
-
-def _alpha(config: Mapping[str, Any], name: str) -> float:
-    """Return the alpha of a module; the keys of a pattern of peft are names or ends of names."""
-    patterns = config.get("alpha_pattern") or {}
-    return float(next((at for end, at in patterns.items() if f".{name}".endswith(f".{end}")), config["lora_alpha"]))
