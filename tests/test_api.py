@@ -151,3 +151,9 @@ def test_save_and_load(model: trivium.Model, tmp_path: Path) -> None:
     assert again.config == model.config and again.record == model.record == {"data": "abc"}
     assert again.stop_ids == (model.tokenizer.id_of("<|end|>"), 2)
     assert again.generate("abc", max_new_tokens=8) == model.generate("abc", max_new_tokens=8)
+
+
+def test_a_text_that_is_cut_is_told_with_what_cut_it(model: trivium.Model) -> None:
+    assert model.layout().reason == "cut to 64 tokens, the model's context"
+    assert model.layout(200).reason == "cut to 64 tokens, the model's context"
+    assert model.layout(32).reason == "cut to 32 tokens, data.length"

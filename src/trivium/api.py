@@ -223,15 +223,16 @@ class Model:
         self.transformer = equip.equip(self.transformer, head)
 
     def layout(self, length: int | None = None) -> Layout:
-        """Return how the model reads whole texts: frame and length, which is the context unless given."""
+        """Return how the model reads whole texts: frame and length, the context unless `data.length` gave one."""
         tokenizer, config = self.tokenizer, self.config
         types = bool(getattr(config.embed, "types", 0))
         start = self._begin if config.family == "encoder_decoder" else 0
         pad_starts = start == tokenizer.vocabulary.pad
         frame = frame_of(tokenizer, config.family, pad_starts, types)
-        longest = min(length or config.context, config.limit or config.context)
+        most = min(config.context, config.limit or config.context)
         wrap = bool(getattr(config.head, "wrap", False))
-        return Layout(tokenizer, frame, config.family, longest, start, types, wrap)
+        limit = "data.length" if length and length < most else "the model's context"
+        return Layout(tokenizer, frame, config.family, min(length or most, most), start, types, wrap, limit)
 
     def encode(self, text: Any) -> list[int]:
         """Return the ids that the first stack reads of a prompt, with the special tokens that its tokenizer adds.

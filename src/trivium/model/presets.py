@@ -134,7 +134,7 @@ PRESETS["mt5"] = tree("t5-v1.1", vocab_size=250112)
 
 # BART: post-LayerNorm, learned positions, GELU, tied (Lewis et al. 2019, arXiv:1910.13461).
 BART = tree(norm="layer", ffn="mlp", position=[{"kind": "learned", "offset": 2}], residual="post", bias=True)
-PRESETS["bart"] = tree(vocab_size=50265, context=1024, tie=True, head={"kind": "lm", "bias": True})
+PRESETS["bart"] = tree(vocab_size=50265, context=1024, tie=True, head={"kind": "lm", "bias": True, "fixed_bias": True})
 PRESETS["bart"] |= {"embed": {"kind": "tokens", "norm": "layer"}}
 PRESETS["bart"] |= {"encoder": {**BART, "pattern": ["full"]}, "decoder": {**BART, "pattern": ["causal"]}}
 

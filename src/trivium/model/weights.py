@@ -56,14 +56,16 @@ def fill(model: nn.Module, state: State, where: str) -> None:
         source = state[name]
         if source.shape != tensor.shape:
             raise ModelError(f"{where}: {name}: expected shape {list(tensor.shape)}, found {list(source.shape)}")
-        if not tensor.is_meta:
+        if isinstance(tensor, nn.Parameter) and not tensor.is_meta:
             with torch.no_grad():
                 tensor.copy_(source)
             continue
-        parameter = nn.Parameter(source, tensor.requires_grad)
+        # A buffer takes the dtype of the file too, as its neighbours do.
+        trained = isinstance(tensor, nn.Parameter)
+        made = nn.Parameter(source, tensor.requires_grad) if trained else source.to(tensor.device, copy=True)
         for place in places:
             path, _, leaf = place.rpartition(".")
-            setattr(model.get_submodule(path), leaf, parameter)
+            setattr(model.get_submodule(path), leaf, made)
 
 
 def empty(config: ModelConfig) -> Transformer:

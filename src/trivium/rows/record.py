@@ -14,8 +14,6 @@ from trivium.base.types import Example, Message
 from trivium.rows.turns import history_of, merge, said, unread, with_tools
 from trivium.token.layout import Layout
 
-CUT = "cut to the model's context"
-"""The reason under which shortened rows are counted. Reasons that begin with "cut" are of rows that stay."""
 STRADDLED = "a token straddles the border of the answer, so that no span of tokens is the answer exactly"
 KEPT = (STRADDLED,)
 """The reasons under which rows are counted that stay as they are."""
@@ -146,17 +144,18 @@ class Record(Choice):
     def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
         """Return the row as the Examples that train a head; `head` and `objective` are configs.
 
-        What is cut or left out is counted in `counts` by reason. A row that cannot be learned is a ValueError.
+        What is cut or left out is counted in `counts` by reason; a reason that begins with "cut" is of a row
+        that stays. A row that cannot be learned is a ValueError.
         """
         raise NotImplementedError(f"{self.kind} has no form for a head")
 
 
 def lay(texts: Sequence[str], layout: Layout, counts: Counter[str] | None = None) -> Example:
-    """Lay one or two texts before a head, cut to the context; a text that is cut is counted."""
+    """Lay one or two texts before a head, cut to the layout's length; a text that is cut is counted."""
     parts: list[Sequence[int]] = [layout.tokenizer.encode(text) for text in texts]
     fitting = layout.cut(parts)
     if counts is not None and sum(map(len, fitting)) < sum(map(len, parts)):
-        counts[CUT] += 1
+        counts[layout.reason] += 1
     return layout.example(fitting)
 
 

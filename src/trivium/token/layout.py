@@ -34,6 +34,8 @@ class Layout:
     """Whether token types tell two texts apart."""
     wrap: bool = False
     """Whether the decoder beside an encoder begins with the last id of the text, in place of `start`."""
+    limit: str = "the model's context"
+    """What sets the length."""
 
     def example(self, parts: Sequence[Ids], targets: Mapping[str, Any] | None = None) -> Example:
         """Return the example of parts that fit the length."""
@@ -45,6 +47,11 @@ class Layout:
             return Example(enc=ids, targets=found, types=types if self.types else None)
         start = ids[-1] if self.wrap else self.start
         return Example(enc=ids, dec=np.concatenate([[start], ids[:-1]]), targets=found)
+
+    @property
+    def reason(self) -> str:
+        """The reason under which texts that are cut are counted."""
+        return f"cut to {self.length:,} tokens, {self.limit}"
 
     def room(self, parts: int) -> int:
         """Return how many content ids `parts` texts may have together; a DataError if there is no room for one each."""

@@ -10,7 +10,6 @@ from talk import record
 from trivium.base.errors import DataError
 from trivium.base.types import IGNORE
 from trivium.rows.kinds.tagged import TaggedWords
-from trivium.rows.record import CUT
 
 HEAD = SimpleNamespace(labels=("x", "y", "z"))
 
@@ -47,7 +46,7 @@ def test_words_beyond_the_context_have_no_place_and_are_counted():
     _, at = one.laid(layout(8))
     assert at[0] == 1 and at[2] is None
     (tagged,) = one.examples(layout(8), HEAD, None, counts)
-    assert (tagged.targets["tag"] != IGNORE).sum() == 2 and counts == {CUT: 1}
+    assert (tagged.targets["tag"] != IGNORE).sum() == 2 and counts == {"cut to 8 tokens, the model's context": 1}
 
 
 def test_what_cannot_be_learned_is_told():

@@ -11,7 +11,6 @@ from talk import parse, record
 from trivium.base.errors import DataError
 from trivium.rows.kinds.text import LabelledText, in_order
 from trivium.rows.read import RowReading, read
-from trivium.rows.record import CUT
 
 
 def read_texts(*files, **reading):
@@ -76,7 +75,7 @@ def test_a_text_that_is_cut_is_counted():
     for text, length in (("x" * 99, 16), ("xy", 4)):
         (example,) = LabelledText(text=text, label="a").examples(layout(16), head, None, counts)
         assert len(example) == length and example.targets["label"] == 0
-    assert counts == {CUT: 1}
+    assert counts == {"cut to 16 tokens, the model's context": 1}
 
 
 def test_tables_are_read_by_their_header(tmp_path):

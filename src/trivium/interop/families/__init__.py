@@ -152,6 +152,7 @@ def _meaning(config: ModelConfig) -> Tree:
     for name in config.stacks:
         for key in ("dropout", "attention_dropout"):
             del tree[name][key]
+    tree["head"].pop("fixed_bias", None)
     return tree
 
 

@@ -24,12 +24,23 @@ class VocabularyHead(nn.Module):
     """Logits over the vocabulary, float32: softcap(features(h) @ weight^T + bias)."""
 
     def __init__(
-        self, vocab_size: int, hidden_size: int, table: nn.Parameter | None, bias: bool, softcap: float | None
+        self,
+        vocab_size: int,
+        hidden_size: int,
+        table: nn.Parameter | None,
+        bias: bool,
+        softcap: float | None,
+        fixed: bool = False,
     ) -> None:
         super().__init__()
         self.softcap = softcap
         self.weight = nn.Parameter(torch.empty(vocab_size, hidden_size)) if table is None else table
-        self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
+        zeros = torch.zeros(vocab_size) if bias else None
+        self.bias: Tensor | None
+        if fixed:
+            self.register_buffer("bias", zeros)
+        else:
+            self.bias = nn.Parameter(zeros) if zeros is not None else None
         if table is None:
             mark(self, "head")
 
@@ -67,6 +78,8 @@ class LM(Head, kind="lm"):
 
     bias: bool = False
     """Whether scores have a bias for each token."""
+    fixed_bias: bool = False
+    """Whether that bias is a buffer, which no step changes (BART)."""
     softcap: float | None = Field(None, gt=0)
     """The limit of scores: softcap * tanh(score / softcap)."""
     scale: bool = False
@@ -74,7 +87,7 @@ class LM(Head, kind="lm"):
 
     def build(self, hidden_size: int, vocab_size: int, table: nn.Parameter | None) -> nn.Module:
         head = ScaledHead if self.scale else VocabularyHead
-        return head(vocab_size, hidden_size, table, self.bias, self.softcap)
+        return head(vocab_size, hidden_size, table, self.bias, self.softcap, self.fixed_bias)
 
 
 class MLM(Head, kind="mlm"):

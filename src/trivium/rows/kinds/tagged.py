@@ -10,7 +10,7 @@ from pydantic import model_validator
 from trivium.base.config import Seq
 from trivium.base.types import IGNORE, Example
 from trivium.rows.kinds.text import number
-from trivium.rows.record import CUT, Record
+from trivium.rows.record import Record
 from trivium.token.layout import Layout, spans
 
 
@@ -67,7 +67,7 @@ class TaggedWords(Record, kind="tagged"):
         names = self.right()
         example, at = self.laid(layout)
         if None in at:
-            counts[CUT] += 1
+            counts[layout.reason] += 1
         aligned = np.full(len(example), IGNORE, dtype=np.int64)
         for place, name in zip(at, names, strict=True):
             if place is not None:

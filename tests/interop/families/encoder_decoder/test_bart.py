@@ -1,6 +1,7 @@
 """BartForConditionalGeneration: which settings of either side the other lacks. That the rest is equal: test_stock."""
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 import trivium
@@ -64,3 +65,23 @@ def test_other_readers_are_told_where_norms_stand() -> None:
     assert tree["normalize_before"] is tree["add_final_layer_norm"] is tree["static_position_embeddings"] is False
     tree = mbart.write(trivium.build("mbart", **SMALL).config, None)
     assert tree["normalize_before"] is tree["add_final_layer_norm"] is tree["scale_embedding"] is True
+
+
+@pytest.mark.parametrize("preset", ["bart", "mbart", "marian", "pegasus"])
+def test_the_bias_of_the_scores_is_a_buffer_as_in_stock(preset: str, tmp_path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is the oracle")
+    model = trivium.build(preset, **SMALL)
+    with torch.no_grad():
+        model.transformer.head.bias.normal_()
+    model.save(tmp_path / "model")
+    stock = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model")
+    fixed = "embed_positions" if preset in ("marian", "pegasus") else "none"  # sinusoids; stock trains them
+    ours = sum(one.numel() for one in model.transformer.parameters())
+    assert ours == sum(one.numel() for name, one in stock.named_parameters() if fixed not in name)
+    for dtype in (torch.float32, torch.bfloat16):
+        again = trivium.load(tmp_path / "model", dtype=dtype)
+        assert torch.equal(again.transformer.head.bias, stock.final_logits_bias[0].to(dtype))
+        ids = torch.tensor([[5, 6, 7]])
+        with torch.no_grad():
+            expected = stock.to(dtype)(input_ids=ids, decoder_input_ids=ids).logits.float()
+        assert (again.logits(ids, decoder_input_ids=ids) - expected).abs().max() < (1e-4, 0.1)[dtype == torch.bfloat16]
