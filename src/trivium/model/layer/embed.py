@@ -42,7 +42,7 @@ class TokenInput(nn.Module):
         if self.types is not None:
             x = x + self.types(positions * 0 if types is None else types)
         if self.position is not None:
-            x = x + self.position(positions)
+            x = x + self.position(positions).to(x.dtype)
         return self.dropout(self.norm(x))
 
 
