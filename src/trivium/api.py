@@ -231,8 +231,7 @@ class Model:
         frame = frame_of(tokenizer, config.family, pad_starts, types)
         most = min(config.context, config.limit or config.context)
         wrap = bool(getattr(config.head, "wrap", False))
-        limit = "data.length" if length and length < most else "the model's context"
-        return Layout(tokenizer, frame, config.family, min(length or most, most), start, types, wrap, limit)
+        return Layout(tokenizer, frame, config.family, min(length or most, most), start, types, wrap, most)
 
     def encode(self, text: Any) -> list[int]:
         """Return the ids that the first stack reads of a prompt, with the special tokens that its tokenizer adds.

@@ -34,8 +34,8 @@ class Layout:
     """Whether token types tell two texts apart."""
     wrap: bool = False
     """Whether the decoder beside an encoder begins with the last id of the text, in place of `start`."""
-    limit: str = "the model's context"
-    """What sets the length."""
+    context: int = 0
+    """The positions of the model, where `data.length` makes the length less."""
 
     def example(self, parts: Sequence[Ids], targets: Mapping[str, Any] | None = None) -> Example:
         """Return the example of parts that fit the length."""
@@ -51,7 +51,8 @@ class Layout:
     @property
     def reason(self) -> str:
         """The reason under which texts that are cut are counted."""
-        return f"cut to {self.length:,} tokens, {self.limit}"
+        limit = "data.length" if self.length < self.context else "the model's context"
+        return f"cut to {self.length:,} tokens, {limit}"
 
     def room(self, parts: int) -> int:
         """Return how many content ids `parts` texts may have together; a DataError if there is no room for one each."""
