@@ -21,3 +21,16 @@ def test_both_halves_of_a_card_say_the_same(text: str, tmp_path, capsys) -> None
     assert wanted, "nothing was said"
     card = (tmp_path / "m" / "README.md").read_text()
     assert "max_new_tokens=8" in card and "num_beams" not in card, "a conversation is not searched by beams"
+
+
+def test_scores_and_vectors_are_asked_for_by_their_own_lines(tmp_path):
+    """Sentence-transformers itself is the oracle in test_sentence and test_rerank."""
+    model = small.model("bert")
+    model.record = {"vectors": {"pool": "mean"}}
+    told = (model.save(tmp_path / "vectors") / "README.md").read_text()
+    assert 'print(model.embed(["Once upon a time"]))' in told and "import BertForMaskedLM" not in told
+    assert 'print(SentenceTransformer("this folder").encode(["Once upon a time"]))' in told
+    model = small.model("bert")
+    model.equip("classify", ("score",))
+    told = (model.save(tmp_path / "score") / "README.md").read_text()
+    assert 'print(model.score([("Once upon a time", "there was a king")]))' in told and "classify(" not in told

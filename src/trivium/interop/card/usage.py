@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trivium.model.config import ModelConfig
+from trivium.model.layer.score import SequenceClassification
 from trivium.token.template import asked_by_template
 
 STOCK = {"no_repeat_ngram": "no_repeat_ngram_size"}
@@ -24,7 +25,9 @@ def usage(config: ModelConfig, record: Mapping[str, Any], framed: bool) -> list[
     text = f"{record.get('prefix', '')}{SAMPLE}"
     asked, messages = json.dumps(text, ensure_ascii=False), json.dumps([{"role": "user", "content": text}])
     told = {"max_new_tokens": 64, **record.get("generation", {})} if tuned else {"max_new_tokens": 64}
-    if config.head.kind == "classify":
+    if isinstance(config.head, SequenceClassification) and config.head.single:
+        lines += [f'print(model.score([("{SAMPLE}", "there was a king")]))']
+    elif config.head.kind == "classify":
         lines += [f'print(model.classify(["{SAMPLE}"]))']
     elif "vectors" in record:
         lines += [f'print(model.embed(["{SAMPLE}"]))']
@@ -35,6 +38,9 @@ def usage(config: ModelConfig, record: Mapping[str, Any], framed: bool) -> list[
         lines += [f"print(model.generate({asked}, {_options(told)}))"]
     if not architecture:
         return lines
+    if "vectors" in record:
+        lines += ["", "from sentence_transformers import SentenceTransformer"]
+        return [*lines, f'print(SentenceTransformer("this folder").encode(["{SAMPLE}"]))']
     lines += ["", "from transformers import AutoTokenizer", f"from transformers import {architecture}"]
     lines += [f'model = {architecture}.from_pretrained("this folder")']
     lines += ['tokenizer = AutoTokenizer.from_pretrained("this folder")']
