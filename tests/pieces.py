@@ -46,8 +46,8 @@ def pieces(kind: str, takes: str = "", frame: bool = False, template: str | None
     the right. With a `frame` its tokenizer.json states BOS and EOS around a text.
     """
     model, normalizer, before = KINDS[kind]
-    made = tokenizers.Tokenizer(model())
     byte_level = kind in ("bytes", "prefixed")
+    made = tokenizers.Tokenizer(model() if byte_level or model is models.Unigram else model(unk_token="<unk>"))
     made.pre_tokenizer = before if before is not None else pre_tokenizers.Metaspace(SPACE, prepend_scheme="first")
     made.normalizer = normalizer if before is not None else None
     names = [

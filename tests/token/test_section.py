@@ -12,12 +12,32 @@ from trivium.token.template import ChatML, Llama3Template, Plain, ids, render
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 
+HEADER_BEHIND = """\
+{%- for message in messages %}
+    {%- if message.role == 'user' %}
+        {{- bos_token + 'user\n' + message.content + '<|im_end|>\n' + bos_token + 'assistant\n' }}
+    {%- else %}
+        {{- message.content + '<|im_end|>\n' }}
+    {%- endif %}
+{%- endfor %}"""
+"""The header of an answer belongs to the question, in the manner of MiniMind."""
+STRIPPED = """\
+{%- for message in messages %}
+    {%- if message.role == 'user' %}
+        {{- bos_token + 'ask: ' + message.content.strip() + ' :' }}
+    {%- else %}
+        {{- ' ' + message.content | trim + ' ' + eos_token }}
+    {%- endif %}
+{%- endfor %}"""
+"""Contents are stripped, and spaces of the template stand beside them, in the manner of Llama 2."""
 TEMPLATES = {
     "each-turn": EACH_TURN,
     "mistral": MISTRAL,
     "plain": Plain().source,
     "chatml": ChatML().source,
     "llama3": Llama3Template().source,
+    "header-behind": HEADER_BEHIND,
+    "stripped": STRIPPED,
 }
 TEXTS = ["word", " a b ", "\n", "\n\nfor", "é 中文 😀\r\n", "it's\t12345", "says  what\n\n", " hi", "", "a  b"]
 TAKES = "</s> <|im_end|> <|im_start|> [/INST] <|end_header_id|>"
@@ -43,7 +63,7 @@ def differing(kind, name, takes, folder, every):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["each-turn", "mistral", "plain"])
+@pytest.mark.parametrize("name", ["each-turn", "plain", "stripped"])
 def test_conversations_have_the_ids_of_stock(kind, name, tmp_path):
     wrong, count = differing(kind, name, TAKES if name == "each-turn" else "", tmp_path, every=101)
     assert wrong == 0 and count > 15
@@ -53,7 +73,7 @@ def test_conversations_have_the_ids_of_stock(kind, name, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("name", "takes"), list(product(TEMPLATES, ["", TAKES])))
 def test_many_conversations_have_the_ids_of_stock(kind, name, takes, tmp_path):
-    wrong, count = differing(kind, name, takes, tmp_path, every=1)
+    wrong, count = differing(kind, name, takes, tmp_path, every=3)
     assert wrong == 0 and count > 500
 
 

@@ -62,7 +62,7 @@ class Script:
         self._split = re.compile(f"({MARK.pattern.replace('(', '(?:')}|{'|'.join(map(re.escape, names)) or '(?!)'})")
         self._skeleton = lru_cache(maxsize=4096)(self._make_skeleton)
         self._raw = lru_cache(maxsize=4096)(self._render_raw)
-        self._trims = lru_cache(maxsize=16)(self._find_trim)
+        self._trims = lru_cache(maxsize=4096)(self._find_trims)
 
     def render(self, messages: Sequence[Message], generate: bool = False) -> list[Segment]:
         """Render a conversation; with `generate` it ends where the assistant is to answer."""
@@ -70,8 +70,9 @@ class Script:
         trains = [not generate and (m.role == "assistant" if m.train is None else m.train) for m in messages]
         trained = tuple(i for i, train in enumerate(trains) if train)
         texts: list[str] = []
-        for m in messages:
-            texts += [m.content.strip() if self._trims(m.role) else m.content, (m.reasoning or "").strip(self._strip)]
+        for m, (left, right) in zip(messages, self._trims(roles, generate), strict=True):
+            said = m.content.lstrip() if left else m.content
+            texts += [said.rstrip() if right else said, (m.reasoning or "").strip(self._strip)]
         pieces = self._skeleton(roles, generate, trained, self._thinking(messages))
         parts = ["".join(texts[p] if isinstance(p, int) else p for p in one.parts) for one in pieces]
         found = self.tokenizer.join(
@@ -151,16 +152,17 @@ class Script:
             f"{self.tokenizer.token(own)!r}, as a model writes it"
         )
 
-    def _find_trim(self, role: str) -> bool:
-        """Whether the template strips white space around the content of this role."""
-        turns = [("user", "a"), ("assistant", "b")] if role in ("user", "assistant") else [(role, "a"), ("user", "b")]
+    def _find_trims(self, roles: tuple[str, ...], generate: bool) -> tuple[tuple[bool, bool], ...]:
+        """Return for each message whether the template strips white space before and after its content."""
+        marks = [f"{OPEN}{2 * i}{CLOSE}" for i in range(len(roles))]
         try:
             text = self._jinja(
-                [_turn(who, f" \t{said}{CLOSE} " if who == role else said) for who, said in turns], False
+                [_turn(role, f" \t{mark}\t ") for role, mark in zip(roles, marks, strict=True)], generate
             )
         except TemplateError:
-            return False
-        return CLOSE in text and " \t" not in text and f"{CLOSE} " not in text
+            return ((False, False),) * len(roles)
+        # A template may write a space of its own beside a content, and no tab.
+        return tuple((mark in text and f"\t{mark}" not in text, f"{mark}\t" not in text) for mark in marks)
 
     def _jinja(self, turns: Sequence[dict[str, str]], generate: bool) -> str:
         variables = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": generate}
