@@ -9,6 +9,9 @@ from pieces import EACH_TURN, KINDS, pieces
 from trivium.base.types import Message
 from trivium.token.section import placed, taken
 from trivium.token.template import ChatML, Llama3Template, Plain, ids, render
+from trivium.token.tokenizer import Tokenizer
+
+from .conftest import word_piece
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 
@@ -95,6 +98,8 @@ def test_text_behind_text_adds_to_it_or_stands_alone():
     merged = tokenizer.join(["wh", "at"])
     assert merged[0] == tokenizer.encode("wh") and merged[1] == tokenizer.encode("at", "inside")
     assert [*merged[0], *merged[1]] != tokenizer.encode("what"), "a cut inside a piece"
+    words = Tokenizer(word_piece().to_str())
+    assert words.join(["a", "b"]) == [[words.id_of("a")], [words.id_of("##b")]] == [words.encode("ab")[:1], [9]]
 
 
 def test_spaces_that_special_tokens_take():
