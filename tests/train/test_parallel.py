@@ -122,6 +122,22 @@ def test_what_is_not_finite_on_one_rank_is_skipped_by_all(tmp_path):
     assert together(2, act, tmp_path) == [[0, False, 1]] * 2
 
 
+def test_a_state_that_is_not_finite_on_one_rank_ends_all_before_the_save(tmp_path, data):
+    (tmp_path / "run").mkdir()
+
+    def act(ranks):
+        model = tiny.model()
+        if ranks.rank == 1:  # the pass that judges the state is one of evaluation
+            model.decoder.norm.register_forward_hook(lambda module, _, out: out if module.training else out / 0)
+        loader = tiny.loader(tiny.document_rows(data), rank=ranks.rank, world=2)
+        return train(model, loader, tiny.recipe(save_every_steps=2), 4, tmp_path / "run", ranks)
+
+    first, second = together(2, act, tmp_path / "ranks")
+    assert first.startswith("step 2: a number of another process is not finite; lower optim.lr")
+    assert second.startswith("step 2: the output of decoder.norm is not finite; lower optim.lr")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     lengths = [11, 30, 5, 17, 40, 8, 22, 13, 9, 26, 31, 6]
@@ -166,6 +182,14 @@ def test_a_damaged_checkpoint_is_set_aside_once_for_all_ranks(tmp_path, data):
     (tmp_path / "run" / "checkpoints" / "step-00000004" / "state.json").write_text("{}")
     for losses in together(2, lambda ranks: fit(ranks, data, tmp_path / "run", 4), tmp_path / "two"):
         assert losses == pytest.approx(wanted, rel=1e-5)
+
+
+def test_where_no_checkpoint_is_valid_all_ranks_say_so(tmp_path, data):
+    fit(World(), data, tmp_path / "run", 4)
+    for state in (tmp_path / "run" / "checkpoints").glob("*/state.json"):
+        state.write_text("{}")
+    for told in together(2, lambda ranks: fit(ranks, data, tmp_path / "run", 4), tmp_path / "two"):
+        assert "no valid checkpoint is left to resume from" in told
 
 
 def test_a_signal_to_one_rank_stops_all_after_the_same_step(tmp_path, data):

@@ -6,6 +6,7 @@ Pretraining, fine-tuning, masked and text-to-text learning differ in loader, hea
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from trivium.base.batch import Batch
-from trivium.base.errors import NumericsError
+from trivium.base.errors import ModelError, NumericsError
 from trivium.base.files import read_json, strict, write_json
 from trivium.base.log import progress, say, warn
 from trivium.base.seeds import mix
@@ -159,7 +160,9 @@ def resume(
     autocast type. A newer checkpoint than `step` is renamed; one that is not finite is a NumericsError.
     """
     last, precision = Step(), autocast_dtype(recipe, world.device)
-    newest = find(root, step) if world.first else None  # `find` renames damaged ones, so one process goes first
+    newest = None
+    with suppress(ModelError):  # `find` renames damaged ones, so one process goes first; then all raise the same error
+        newest = find(root, step) if world.first else None
     world.wait()
     newest = newest or find(root, step)
     if newest is not None:
