@@ -264,3 +264,13 @@ def test_the_layers_after_pooling_are_trained_on(body, tmp_path):
     assert sentence.read(kept).head == before.config.head
     with pytest.raises(ConfigError, match=r"objective\.pool: the model's layers after pooling read mean"):
         small.finetune("embed", small.recipe_for("embed", folder, [file], [], ["objective.pool=first"]), tmp_path / "b")
+
+
+def test_another_head_takes_the_place_of_the_layers_after_pooling(body, tmp_path):
+    folder = theirs(body, tmp_path / "m", {"pooling_mode": "mean"}, [dense(32, 8)])
+    model = trivium.load(folder)
+    model.equip("classify", ("a", "b"))
+    again = trivium.load(model.save(tmp_path / "again"))
+    assert again.classify(TEXTS)[0] == pytest.approx(model.classify(TEXTS)[0], abs=1e-6)
+    assert json.loads((tmp_path / "again" / "trivium.json").read_text())["stock"].endswith("ForSequenceClassification")
+    assert not (tmp_path / "again" / "modules.json").exists()

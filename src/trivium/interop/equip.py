@@ -6,6 +6,7 @@ from trivium.base.log import say
 from trivium.base.types import Vocabulary
 from trivium.interop import heads
 from trivium.interop.families import stock
+from trivium.interop.sentence import bare
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Head
 from trivium.model.layer.score import SentenceEmbedding
@@ -20,7 +21,7 @@ def head(
     labels = labels or getattr(Head.kinds[kind].model_fields.get("labels"), "default", ())
     if kind == "embed":
         return SentenceEmbedding.model_validate({"pool": choices.get("pool") or usual_pool(config)})
-    family, _ = stock(config, vocabulary)
+    family, _ = stock(bare(config, vocabulary), vocabulary)
     tree = heads.usual(family.model_type, kind, config, labels) if family else None
     if tree is None:
         who = family.architecture if family else "this model"

@@ -21,7 +21,7 @@ from trivium.interop.families import stock
 from trivium.interop.weights import tensors
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM, Hidden
-from trivium.model.layer.score import SentenceEmbedding
+from trivium.model.layer.score import LabelHead, SentenceEmbedding
 from trivium.model.vectors import Vectors, usual_pool
 from trivium.model.weights import State
 from trivium.token.tokenizer import Tokenizer
@@ -182,7 +182,7 @@ def _dense(file: Path) -> Tree:
 
 def vectors_of(record: Mapping[str, Any], config: ModelConfig) -> Vectors | None:
     """Return how a model makes vectors, if its record or its head says so."""
-    if "vectors" not in record and not isinstance(config.head, SentenceEmbedding):
+    if isinstance(config.head, LabelHead) or not ("vectors" in record or isinstance(config.head, SentenceEmbedding)):
         return None
     found = Vectors.of(record)
     return found.replace(pool=found.pool or usual_pool(config))
