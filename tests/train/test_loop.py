@@ -101,7 +101,7 @@ def test_a_run_keeps_the_precision_of_its_checkpoint(data, tmp_path, monkeypatch
         assert json.loads((tmp_path / "environment.json").read_text())["precision"] == "bf16"
 
 
-def test_a_checkpoint_of_older_runs_counts_targets_as_tokens(data, tmp_path, monkeypatch):
+def test_a_checkpoint_of_older_runs_counts_targets_as_tokens(data, tmp_path, monkeypatch, capsys):
     Run(data, tmp_path).go(steps=1)
     real = loop.load_checkpoint
 
@@ -113,6 +113,7 @@ def test_a_checkpoint_of_older_runs_counts_targets_as_tokens(data, tmp_path, mon
     monkeypatch.setattr(loop, "load_checkpoint", older)
     last = Run(data, tmp_path).go(steps=2)
     assert last.all_targets == 7 + last.targets
+    assert "an earlier version counted targets as tokens" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
