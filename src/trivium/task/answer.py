@@ -7,7 +7,7 @@ from typing import Any
 
 from trivium import api
 from trivium.base.config import dump
-from trivium.base.log import say
+from trivium.base.log import say, warn
 from trivium.infer.beam import Beam
 from trivium.infer.generate import generate
 from trivium.infer.padding import by_length
@@ -41,6 +41,9 @@ def answer(
     model: api.Model, conversations: Sequence[Conversation], max_new_tokens: int = 64, beam: Beam = Beam(beams=1)
 ) -> list[Answered]:
     """Return a model's answers, greedy or by beam search; a question longer than its positions is cut, and counted."""
+    if max_new_tokens > (longest := model.config.context):  # as `Model.generate`, which refuses more
+        warn(f"an answer has at most {longest:,} tokens, which is the model's context, instead of {max_new_tokens:,}")
+        max_new_tokens = longest
     asked = prompts_of(model, conversations, max_new_tokens)
     if model.config.encoder is None:  # the prompt of a decoder is the text itself, and an answer may repeat its words
         beam = beam.replace(no_repeat_ngram=0)

@@ -24,7 +24,8 @@ def usage(config: ModelConfig, record: Mapping[str, Any], framed: bool) -> list[
     both, tuned = config.family == "encoder_decoder", asked_by_template(record)
     text = f"{record.get('prefix', '')}{SAMPLE}"
     asked, messages = json.dumps(text, ensure_ascii=False), json.dumps([{"role": "user", "content": text}])
-    told = {"max_new_tokens": 64, **record.get("generation", {})} if tuned else {"max_new_tokens": 64}
+    told = {"max_new_tokens": 64, **(record.get("generation", {}) if tuned else {})}
+    told["max_new_tokens"] = min(told["max_new_tokens"], config.context)
     if isinstance(config.head, SequenceClassification) and config.head.single:
         lines += [f'print(model.score([("{SAMPLE}", "there was a king")]))']
     elif config.head.kind == "classify":
