@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -244,3 +245,13 @@ def test_reasoning_that_the_template_does_not_write_is_a_flag(tmp_path, tokenize
     notes = Notes()
     conversation_rows([write(tmp_path / "x.jsonl", row, SHORT)], tokenizer, Instruct(), 64, notes=notes)
     assert notes.flags() == [f"1 rows: {UNWRITTEN}"]
+
+
+def test_an_id_that_is_forced_to_stand_first_is_trained_there(tokenizer):
+    """The decoder reads and predicts what BART's stock class makes of labels that begin with the forced id."""
+    shift = pytest.importorskip("transformers.models.bart.modeling_bart").shift_tokens_right
+    maker = ExampleMaker(tokenizer, Instruct(), 64, start=2, first=7)
+    ((example,),) = maker.items(parse(SHORT, "x:1"))
+    labels = [7, *tokenizer.encode(SHORT["answer"]), tokenizer.id_of("<|end|>")]
+    assert example.targets["token"].tolist() == labels
+    assert example.dec.tolist() == shift(torch.tensor([labels]), 0, 2)[0].tolist()

@@ -124,7 +124,7 @@ def save(folder: str | Path, model: Folder) -> Path:
         if tokenizer:
             kept = tokenizer.limit if isinstance(config.head, LabelHead) else None
             tokenizer.save(new, model_max_length=min(kept or config.context, config.context))
-        files.write_text(new / "README.md", card(config, about, bool(tokenizer) and framed(tokenizer)))
+        files.write_text(new / "README.md", card(config, about, tokenizer is not None and framed(tokenizer)))
         if family and vectors:
             sentence.write(new, config, vectors, after)
         files.write_json(new / "trivium.json", {**about, check.HASHES: check.hashes(new)})

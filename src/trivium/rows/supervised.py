@@ -33,13 +33,15 @@ def conversation_rows(
     reading: RowReading = RowReading(),
     too_long: Policy = "drop",
     notes: Notes | None = None,
+    first: int | None = None,
 ) -> tuple[ExampleRows, Counter[str]]:
     """Return the rows of files as Examples, and how many were dropped or cut, by reason.
 
-    `start` is the first id of the decoder beside an encoder; None is a model without an encoder. No answer is ever cut,
-    so no end token is trained in a wrong place. What is not used of the rows goes to `notes`.
+    `start` is the first id of the decoder beside an encoder; None is a model without an encoder. `first` is the id that
+    its texts are forced to begin with, if any. No answer is ever cut, so no end token is trained in a wrong place. What
+    is not used of the rows goes to `notes`.
     """
-    maker = ExampleMaker(tokenizer, objective, length, start, too_long)
+    maker = ExampleMaker(tokenizer, objective, length, start, too_long, first)
 
     def make(record: Record) -> list[list[Example]]:
         return maker.items(conversation(record, reading, notes=notes))
@@ -61,6 +63,7 @@ class ExampleMaker:
     length: int
     start: int | None = None
     policy: Policy = "drop"
+    first: int | None = None
     counts: Counter[str] = field(default_factory=Counter)
     unwritten: int = 0
     """Answers whose reasoning the chat template does not write."""
@@ -114,7 +117,8 @@ class ExampleMaker:
             segments = render(messages, self.tokenizer)
         else:
             read = [replace(message, train=False) for message in messages[:-1]]
-            answer = ids(one for one in render([*read, messages[-1]], self.tokenizer) if one.train)
+            answer = [] if self.first is None else [self.first]  # as it is forced when the model is asked
+            answer += ids(one for one in render([*read, messages[-1]], self.tokenizer) if one.train)
             segments = render(read, self.tokenizer, generate=True)
             if len(answer) > self.length:
                 return None

@@ -81,7 +81,7 @@ def supervised_rows(
     if isinstance(objective, Instruct):
         start = model.layout().start if model.config.family == "encoder_decoder" else None
         given = (length, recipe.seed, data.packing, start, data.rows, data.too_long)
-        rows, counts = conversation_rows(paths, model.tokenizer, objective, *given, kept)
+        rows, counts = conversation_rows(paths, model.tokenizer, objective, *given, kept, model.forced.get("first"))
     else:
         rows, counts = by_objective(objective).open(model, paths, recipe, length, kept)
     for reason, count in sorted(counts.items(), key=lambda item: item[0].startswith("cut")):

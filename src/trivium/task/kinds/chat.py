@@ -72,8 +72,9 @@ def answer_loss(model: api.Model, paths: Paths, reading: RowReading) -> float:
     """Return the mean loss of the answers in nats per token; of several, of the one most like the others."""
     tokenizer, config = model.tokenizer, model.config
     start = model.layout().start if config.family == "encoder_decoder" else None
+    objective, first = Instruct(references="best"), model.forced.get("first")
     rows, _ = conversation_rows(
-        paths, tokenizer, Instruct(references="best"), config.context, 0, "pad", start, reading, "truncate-context"
+        paths, tokenizer, objective, config.context, 0, "pad", start, reading, "truncate-context", first=first
     )
     world = World(device=model.transformer.tokens.weight.device)
     return evaluate(model.transformer, in_order(rows, BATCH_ROWS, tokenizer.vocabulary.pad), world).loss
