@@ -164,7 +164,7 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     if unknown := set(entries) - {index for group in groups for index in group["params"]}:
         raise ModelError(
             f"{folder / 'optim.safetensors'}: state of {len(unknown)} more parameters than are trained; "
-            "is it another optimizer's?"
+            "is it another optimizer's, or an earlier version's?"
         )
     optimizer.load_state_dict({"state": entries, "param_groups": groups})
     return state
