@@ -32,6 +32,7 @@ BELOW = {
     "task": FLOOR | ROWS | {"api", "train", "infer"},
 }
 BELOW["lab"] = set(BELOW)
+BELOW["serve"] = set(BELOW)
 BELOW["study"] = set(BELOW)
 BELOW["cli"] = set(BELOW)
 BELOW[""] = {"api", "cli"}  # the package itself: `trivium.load` and `python -m trivium`, both lazily

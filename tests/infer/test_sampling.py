@@ -4,6 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from trivium.base.errors import ConfigError
 from trivium.infer.sampling import Sampling, narrow, penalise, pick
 
 V = 50
@@ -120,3 +121,18 @@ def test_repetition_penalty_as_in_transformers() -> None:
     ids = torch.randint(V, (4, 9), generator=torch.Generator().manual_seed(1))
     expected = transformers.RepetitionPenaltyLogitsProcessor(1.7)(ids, logits())
     assert torch.equal(penalise(logits(), ids.tolist(), 1.7), expected)
+
+
+def test_presence_and_frequency_count_the_new_ids_alone_and_a_bias_is_added() -> None:
+    """The formula of OpenAI's API: logit - count * frequency - (count > 0) * presence + bias."""
+    sampling = Sampling(presence_penalty=0.5, frequency_penalty=0.25, logit_bias=((7, -3.0), (9, 2.0)))
+    scores, text = logits(1), [1, 2, 3, 4, 4, 5]
+    found = sampling.bound(scores, [text], 4, 10, ())
+    expected = scores.clone()
+    for index, count in ((3, 1), (4, 2), (5, 1)):
+        expected[0, index] -= 0.5 + 0.25 * count
+    expected[0, 7] -= 3
+    expected[0, 9] += 2
+    assert torch.allclose(found, expected)
+    with pytest.raises(ConfigError, match="logit_bias: expected ids from 0 to 49, found 50"):
+        Sampling(logit_bias=((V, 1.0),)).bound(scores, [text], 4, 10, ())

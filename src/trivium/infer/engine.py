@@ -6,9 +6,8 @@ continuous batching: Yu et al. 2022, Orca). A finished row stays as a prefix tha
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import nullcontext
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -168,15 +167,18 @@ class InferenceEngine:
 
     def _write(self, rows: list[Row], hidden: Tensor) -> list[tuple[Row, int]]:
         """Choose the next id of each row; rows of one way of choosing are one batch."""
-        logits = [row.bound(line) for row, line in zip(rows, self._logits(hidden).split(1), strict=True)]  # each 1 V
-        order = sorted(range(len(rows)), key=lambda at: rows[at].way)
+        logits, limit = self._logits(hidden), self.transformer.config.limit  # R V
+        groups: dict[Hashable, list[int]] = {}
+        for at, row in enumerate(rows):
+            groups.setdefault(row.way, []).append(at)
         new: dict[int, int] = {}
-        for _, some in groupby(order, key=lambda at: rows[at].way):
-            group = list(some)
-            draws = [rows[at].generator for at in group]
-            chosen = pick(torch.cat([logits[at] for at in group]), rows[group[0]].sampling, draws)
+        for group in groups.values():
+            row, texts = rows[group[0]], [rows[at].text for at in group]
+            some, made = logits[group][:, : row.vocabulary], len(row.ids)
+            bound = row.sampling.bound(some, texts, made, row.max_new_tokens, row.stops)
+            chosen = pick(bound, row.sampling, [rows[at].generator for at in group])
             new.update(zip(group, chosen.tolist(), strict=True))
-        return [(row, new[at]) for at, row in enumerate(rows) if row.take(new[at], self.transformer.config.limit)]
+        return [(row, new[at]) for at, row in enumerate(rows) if row.take(new[at], logits[at], limit)]
 
     def _logits(self, hidden: Tensor) -> Tensor:
         if not self.exact:

@@ -9,7 +9,23 @@ from trivium.infer.engine import InferenceEngine
 from trivium.infer.request import Completion, Request
 from trivium.infer.row import Row
 from trivium.infer.sampling import Sampling
+from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
+
+
+def rows(config: ModelConfig, request: Request, top: int | None = None) -> list[Row]:
+    """Return a row for each prompt of a request; `top` asks for log-probabilities (see Row).
+
+    Raise ModelError or ConfigError where a model of this config cannot run the request.
+    """
+    request.check(config)
+    prompts, decoding = request.prompts, request.decoding
+    if not isinstance(decoding, Sampling):
+        raise ConfigError("num_beams: beam search cannot write piece by piece; use generate, or num_beams=1")
+    sources = request.sources if config.encoder is not None and request.sources else [None] * len(prompts)
+    rest = request.max_new_tokens, request.stop_ids, request.vocabulary, config.limit, top
+    drawn = zip(prompts, sources, decoding.generators(len(prompts)), strict=True)
+    return [Row(prompt, source, decoding, draw, *rest) for prompt, source, draw in drawn]
 
 
 class Generation:
@@ -17,16 +33,8 @@ class Generation:
 
     def __init__(self, transformer: Transformer, request: Request, engine: InferenceEngine | None = None) -> None:
         """Raise ModelError or ConfigError where the model cannot run the request."""
-        config, decoding = transformer.config, request.decoding
-        request.check(config)
-        if not isinstance(decoding, Sampling):
-            raise ConfigError("num_beams: beam search cannot write piece by piece; use generate, or num_beams=1")
+        self.rows = rows(transformer.config, request)
         self.request, self.engine = request, engine or InferenceEngine(transformer)
-        prompts = request.prompts
-        sources = request.sources if config.encoder is not None and request.sources else [None] * len(prompts)
-        rest = request.max_new_tokens, request.stop_ids, request.vocabulary, config.limit
-        drawn = zip(prompts, sources, decoding.generators(len(prompts)), strict=True)
-        self.rows = [Row(prompt, source, decoding, draw, *rest) for prompt, source, draw in drawn]
         self._number = {id(row): number for number, row in enumerate(self.rows)}
         for row in self.rows:
             self.engine.submit(row)

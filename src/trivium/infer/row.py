@@ -1,8 +1,9 @@
 """A row: one text in progress, with its own way of choosing ids, its own end, and its own keys and values."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from functools import cached_property
 from itertools import takewhile
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,13 @@ from torch import Tensor
 
 from trivium.infer.sampling import Sampling
 from trivium.model.attention.cache import KVCache
+
+
+class Chance(NamedTuple):
+    """The natural log-probability of a chosen id before sampling, and the most likely ids with theirs, best first."""
+
+    logprob: float
+    top: list[tuple[int, float]]
 
 
 class Row:
@@ -25,13 +33,20 @@ class Row:
         stops: Collection[int] = (),
         vocabulary: int | None = None,
         limit: int | None = None,
+        top: int | None = None,
     ) -> None:
-        """`limit` is the number of positions of the model, None for no limit; other arguments as in Request."""
+        """`limit` is the number of positions of the model, None for no limit; other arguments as in Request.
+
+        With `top` each new id gets its log-probability, beside those of the `top` most likely ids.
+        """
         self.prompt, self.source, self.sampling, self.generator = list(prompt), source, sampling, generator
         self.max_new_tokens, self.stops, self.vocabulary = max_new_tokens, frozenset(stops), vocabulary
         capacity = len(self.prompt) + max_new_tokens
         self.capacity = capacity if limit is None else min(capacity, limit)
+        self.top = top
         self.ids: list[int] = []
+        self.chances: list[Chance] = []
+        """The log-probabilities of the new ids, where `top` asks for them."""
         self.reason: str | None = None
         self.read = 0
         """How many ids the model has read."""
@@ -51,14 +66,15 @@ class Row:
         return self.prompt[self.read :] + self.ids[max(self.read - end, 0) :]
 
     @cached_property
-    def way(self) -> str:
-        """How the next id is chosen; rows of one way are chosen together."""
+    def _choice(self) -> str:
         return self.sampling.replace(seed=None).model_dump_json()
 
-    def bound(self, logits: Float[Tensor, "1 V"]) -> Float[Tensor, "1 V"]:
-        """Return the logits of the next id after the rules of the request."""
-        made = len(self.ids)
-        return self.sampling.bound(logits[:, : self.vocabulary], [self.text], made, self.max_new_tokens, self.stops)
+    @property
+    def way(self) -> Hashable:
+        """How the next id is chosen; rows of one way are chosen together."""
+        made, short = len(self.ids), len(self.ids) < self.sampling.min_new_tokens
+        ends = made == 0, made + 1 == self.max_new_tokens
+        return self._choice, self.vocabulary, ends, self.stops if short else None
 
     def common(self, other: "Row") -> int:
         """Return how many ids of this prompt, but the last, another row has read first; 0 with another source."""
@@ -67,14 +83,19 @@ class Row:
         pairs = zip(self.prompt[:-1], other.text[: other.read], strict=False)
         return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
-    def take(self, index: int, limit: int | None) -> bool:
-        """Add a new id, unless it ends the text; return whether it was added."""
+    def take(self, index: int, logits: Float[Tensor, " V"], limit: int | None) -> bool:
+        """Add a new id, chosen by logits, unless it ends the text; return whether it was added."""
         if self.reason is not None:
             return False
         if index in self.stops:
             self.reason = "stop"
             return False
         self.ids.append(index)
+        if self.top is not None:
+            found = logits[: self.vocabulary].float().log_softmax(dim=-1)
+            values, best = found.topk(min(self.top, len(found)))
+            top = list(zip(best.tolist(), values.tolist(), strict=True))
+            self.chances.append(Chance(float(found[index]), top))
         # The next step would read this id, at the position after all ids before it.
         full = limit is not None and len(self.prompt) + len(self.ids) > limit
         if full or len(self.ids) == self.max_new_tokens:

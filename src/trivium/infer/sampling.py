@@ -1,11 +1,12 @@
 """Sampling: pure functions from logits to the next id, with the field's names.
 
-Order: repetition penalty, repeated n-grams, least length, forced id (of log-probabilities in beam search), then
-temperature, top-k, top-p, min-p, one draw per row. Knows no model and no text.
+Order: bias, presence and frequency penalties; then, in beam search too (of log-probabilities), repetition penalty,
+repeated n-grams, least length, forced id; then temperature, top-k, top-p, min-p, one draw per row. Knows no model.
 Nucleus sampling: Holtzman et al. 2019 (arXiv:1904.09751). Min-p: Nguyen et al. 2024 (arXiv:2407.01082). Repetition
 penalty: Keskar et al. 2019 (arXiv:1909.05858).
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import torch
@@ -63,8 +64,28 @@ class Sampling(Decoding):
     """Keep the fewest tokens with a total probability of at least p."""
     min_p: float = Field(0.0, ge=0, le=1)
     """Keep tokens at least min_p times as likely as the most likely one."""
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    """Subtracted from the logit of each id that the text has, the prompt not included."""
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    """Subtracted from the logit of each id as often as the text has it, the prompt not included."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """Pairs of an id and what is added to its logit."""
     seed: int | None = Field(None, ge=0, le=LARGEST)
     """The same seed gives the same text; row r of a batch draws from (seed, r)."""
+
+    def bound(
+        self, scores: Float[Tensor, "B V"], texts: Sequence[Sequence[int]], made: int, most: int, stops: Collection[int]
+    ) -> Float[Tensor, "B V"]:
+        if self.presence_penalty or self.frequency_penalty or self.logit_bias:
+            scores = scores.clone()
+            for index, bias in self.logit_bias:
+                if not 0 <= index < scores.shape[1]:
+                    raise ConfigError(f"logit_bias: expected ids from 0 to {scores.shape[1] - 1}, found {index}")
+                scores[:, index] += bias
+            for row, text in zip(scores, texts, strict=True):
+                for index, count in Counter(text[len(text) - made :]).items():
+                    row[index] -= self.presence_penalty + count * self.frequency_penalty
+        return super().bound(scores, texts, made, most, stops)
 
     def generators(self, rows: int) -> list[torch.Generator]:
         """Return one random generator for each row."""
