@@ -9,7 +9,7 @@ from trivium.api import Model
 from trivium.base.errors import ModelError
 from trivium.infer.generate import rows
 from trivium.infer.row import Row
-from trivium.serve.worker import Piece, QueueFull, Worker
+from trivium.serve.worker import Delta, QueueFull, Worker
 from trivium.token.tokenizer import Tokenizer
 
 BIG = 1 << 28
@@ -51,7 +51,7 @@ def test_pieces_join_to_the_text_and_the_last_has_the_reason(model: Model) -> No
     worker = Worker(model, BIG)
     worker.start()
 
-    async def gather() -> list[Piece]:
+    async def gather() -> list[Delta]:
         return [piece async for piece in worker.write(prompt_rows(model, "a", count=2))]
 
     pieces = asyncio.run(gather())
@@ -79,7 +79,7 @@ def test_who_leaves_frees_the_row(model: Model) -> None:
         assert len(some[0].ids) < 100 and worker.load == (0, 0)
 
     asyncio.run(leave())
-    assert worker.engine is not None and not worker.engine.running
+    assert worker.engine is not None and all(row.reason for row in worker.engine.running)
     worker.close()
 
 

@@ -25,7 +25,7 @@ class QueueFull(TriviumError):
     """More rows wait than the server allows."""
 
 
-class Piece(NamedTuple):
+class Delta(NamedTuple):
     """What one row has written since its last piece. With a `reason` it is the last one."""
 
     row: int
@@ -36,12 +36,12 @@ class Piece(NamedTuple):
 
 
 @dataclass
-class Job:
+class Writing:
     """Rows of one request, and where their pieces go."""
 
     rows: Sequence[Row]
     streams: Sequence[TextStream]
-    emit: Callable[[Piece | Exception], None]
+    emit: Callable[[Delta | Exception], None]
     sent: list[int] = field(default_factory=list)
     """How many ids of each row are in a piece."""
 
@@ -56,13 +56,13 @@ class Worker(Thread):
         decoder = model.config.decoder is not None
         self.engine = InferenceEngine(model.transformer, memory, exact) if decoder else None
         self._inbox: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
-        self._jobs: dict[int, tuple[Job, int]] = {}  # by the identity of the row
+        self._jobs: dict[int, tuple[Writing, int]] = {}  # by the identity of the row
         self._rows = 0
 
     @property
     def load(self) -> tuple[int, int]:
         """How many rows run, and how many wait."""
-        running = len(self.engine.running) if self.engine else 0
+        running = sum(row.reason is None for row in self.engine.running) if self.engine else 0
         return running, max(self._rows - running, 0)
 
     def run(self) -> None:
@@ -92,16 +92,16 @@ class Worker(Thread):
         self._inbox.put(work)
         return future
 
-    async def write(self, rows: Sequence[Row], stop: Sequence[str] = ()) -> AsyncIterator[Piece]:
+    async def write(self, rows: Sequence[Row], stop: Sequence[str] = ()) -> AsyncIterator[Delta]:
         """Write rows; yield their pieces as they come, the last one of each row with its reason.
 
         Raise QueueFull where too many rows wait. Where the caller stops to read, the rows leave before the next step.
         """
         if self._rows + len(rows) > self.waiting:
             raise QueueFull(f"{self._rows} rows are in progress or wait; at most {self.waiting} may")
-        loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | Exception]()
+        loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Delta | Exception]()
         streams = [TextStream(self.model.tokenizer, stop) for _ in rows]
-        job = Job(rows, streams, lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece), [0] * len(rows))
+        job = Writing(rows, streams, lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece), [0] * len(rows))
         self._rows += len(rows)
         try:
             self._inbox.put(lambda: self._begin(job))
@@ -117,7 +117,7 @@ class Worker(Thread):
             for row in rows:
                 row.reason = row.reason or "cancelled"
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: Writing) -> None:
         assert self.engine is not None
         try:
             for row in job.rows:
@@ -153,4 +153,4 @@ class Worker(Thread):
                 del self._jobs[key]
             if text or row.reason is not None:
                 sent, job.sent[at] = job.sent[at], len(row.ids)
-                job.emit(Piece(at, text, row.ids[sent:], row.chances[sent:], row.reason))
+                job.emit(Delta(at, text, row.ids[sent:], row.chances[sent:], row.reason))
