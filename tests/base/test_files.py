@@ -210,3 +210,14 @@ def test_json_holds_any_file_name(tmp_path):
         files.write_json(tmp_path / "a.json", value)
         assert files.read_json(tmp_path / "a.json") == value
     assert "猫" in (tmp_path / "a.json").read_text(encoding="utf-8")  # people can read what UTF-8 can hold
+
+
+def test_only_what_is_empty_or_not_there_is_vacant(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    files.vacant(tmp_path / "empty")
+    files.vacant(tmp_path / "nowhere")
+    for name in ("file", ""):
+        with pytest.raises(TriviumError, match="exists already; add --force"):
+            files.vacant(tmp_path / name)
+        files.vacant(tmp_path / name, force=True)

@@ -10,7 +10,7 @@ import pytest
 
 from standin import Hub, connect, serving
 from trivium.base.errors import ModelError
-from trivium.base.folder import cached, hint, is_hub, model_folder
+from trivium.base.folder import cached, hint, is_hub, kind_of, model_folder
 
 
 @pytest.fixture(name="hub", scope="module")
@@ -108,3 +108,23 @@ def test_the_variables_of_huggingface_hub_count(hub, tmp_path):
         [sys.executable, "-c", code], env=os.environ | own, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(str(tmp_path / "home" / "hub" / "models--me--small"))
+
+
+def test_a_run_folder_stands_for_its_model(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"run: this run has no model yet; .* --resume"):
+        model_folder(run)
+    (run / "model").mkdir()
+    assert model_folder(run) == run / "model" and model_folder(tmp_path) == tmp_path
+    (run / "config.json").write_text("{}")
+    assert model_folder(run) == run
+
+
+def test_what_lies_at_a_path_is_told_in_words(tmp_path: Path) -> None:
+    for name, what in (("config.json", "a model folder"), ("manifest.json", "a data folder")):
+        (tmp_path / what).mkdir()
+        (tmp_path / what / name).touch()
+        assert kind_of(tmp_path / what) == what and kind_of(tmp_path / what / name) == "a file"
+    assert kind_of(tmp_path) == "a folder"

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,6 +116,48 @@ def test_attention_is_shown_in_lines_and_as_a_page(here: Path) -> None:
 def test_preparing_again_does_nothing(here: Path) -> None:
     words = ("text", "-o", "data", "--tokenizer", "bytes", "--no-near", "--valid-share", "0.3")
     assert "up to date" in trivium("prepare", *words, cwd=here).stdout
+
+
+def test_a_run_folder_stands_for_its_model(here: Path) -> None:
+    words = ("generate", "run", "--prompt", "The", "--max-new-tokens", "3")
+    assert trivium(*words, cwd=here).stdout == trivium("generate", "run/model", *words[2:], cwd=here).stdout
+    assert "parameters" in trivium("show", "run", cwd=here).stdout
+    assert "bits per byte" in trivium("evaluate", "run", "-d", "data", cwd=here).stdout
+    assert "bytes" in trivium("tokenizer", "eval", "run", "text", cwd=here).stdout
+    trivium("train", "r.toml", "init=run", "~model", "-o", "on", cwd=here)
+    assert (here / "on" / "model" / "config.json").is_file()
+
+
+def test_nothing_is_replaced_without_force(here: Path) -> None:
+    (here / "lines.txt").write_text("one\ntwo\n")
+    for words, out in (
+        (["import", "run"], "imported"),
+        (["tokenizer", "train", "text"], "tokens"),
+        (["embed", "run", "--input", "lines.txt"], "v.npy"),
+        (["train", "r.toml"], "again"),
+    ):
+        trivium(*words, "-o", out, cwd=here)
+        assert "--force" in trivium(*words, "-o", out, cwd=here, code=2).stderr
+        trivium(*words, "-o", out, "--force", cwd=here)
+    words = ["prepare", "text", "-o", "data2", "--no-near"]
+    trivium(*words, "--tokenizer", "bytes", cwd=here)
+    assert "holds data of other tokenizer; add --force" in trivium(*words, cwd=here, code=2).stderr
+    trivium(*words, "--force", cwd=here)
+    assert "is replaced" in "".join(trivium("inspect", "r.toml", "--html", cwd=here).stdout for _ in range(2))
+
+
+def test_quiet_prints_results_and_a_log_file_keeps_all(here: Path) -> None:
+    said = trivium("train", "r.toml", "-o", "silent", "--quiet", "--log-file", "run.log", cwd=here)
+    assert said == Done("", "") and "the model is in silent/model" in (here / "run.log").read_text()
+    scored = trivium("evaluate", "silent", "-d", "data", "-q", "--log-file", "run.log", cwd=here).stdout
+    assert scored.startswith("loss ") and scored.splitlines()[0] in (here / "run.log").read_text()
+    assert trivium("show", "data", "-q", cwd=here).stdout == trivium("show", "data", cwd=here).stdout
+
+
+def test_help_and_version_are_where_people_look(here: Path) -> None:
+    assert trivium("-h", cwd=here).stdout == trivium("--help", cwd=here).stdout
+    assert "--max-new-tokens" in trivium("generate", "-h", cwd=here).stdout
+    assert trivium("--version", cwd=here).stdout.split() == ["trivium", version("trivium")]
 
 
 @pytest.mark.parametrize(

@@ -552,3 +552,36 @@ def test_two_at_once_make_one_valid_folder(source, tmp_path):
     assert codes == [10, 20]
     prepare([source], tmp_path / "clean", BYTES)
     assert tree(tmp_path / "data") == tree(tmp_path / "clean") and not leftovers(tmp_path)
+
+
+def test_a_vocabulary_that_nobody_chose_is_what_a_small_text_gives(source, tmp_path):
+    manifest = prepare([source], tmp_path / "data", Preparation())
+    assert 384 <= manifest["vocab_size"] < 8192
+    said = f"the text is small: it gives a vocabulary of {manifest['vocab_size']} tokens, not of 8,192"
+    assert any(said in line for line in lines(manifest))
+
+
+def test_a_vocabulary_that_cannot_be_is_refused_before_any_work(source, tmp_path):
+    with pytest.raises(DataError, match=r"vocab_size 64000: the text is too small, it gives at most \d+ tokens"):
+        prepare([source], tmp_path / "data", Preparation(vocab_size=64000))
+    assert not (tmp_path / "data.work").exists()
+
+
+def test_other_data_take_the_place_of_data_only_by_force(source, tmp_path):
+    first = prepare([source], tmp_path / "data", BYTES, force=False)
+    (tmp_path / "other.txt").write_text(text(3) * 9)
+    for sources, options, what in (
+        ([source], BYTES.replace(valid_share=0.2), "valid_share"),
+        ([tmp_path / "other.txt"], BYTES, "sources"),
+    ):
+        with pytest.raises(DataError, match=f"holds data of other {what}; add --force"):
+            prepare(sources, tmp_path / "data", options, force=False)
+    assert read_manifest(tmp_path / "data")["dataset_id"] == first["dataset_id"]
+    assert prepare([source], tmp_path / "data", BYTES.replace(valid_share=0.2))["fresh"]
+
+
+def test_a_failure_before_any_result_leaves_nothing(tmp_path):
+    (tmp_path / "bad.jsonl").write_text("{")
+    with pytest.raises(DataError, match="not JSON"):
+        prepare([tmp_path / "bad.jsonl"], tmp_path / "data", BYTES)
+    assert not (tmp_path / "data.work").exists()

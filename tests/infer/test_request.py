@@ -5,7 +5,7 @@ import pytest
 import small
 from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.beam import Beam
-from trivium.infer.request import Request
+from trivium.infer.request import Request, most
 from trivium.infer.sampling import Sampling
 
 
@@ -45,3 +45,12 @@ def test_forced_ids_are_the_models_unless_others_are_given() -> None:
 def test_what_a_model_cannot_run_is_refused(preset, request_, kind, message) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(kind, match=message):
         request_.check(small.model(preset).config)
+
+
+def test_no_more_is_asked_for_than_the_context() -> None:
+    config = small.model("llama").config
+    assert [most(config, asked, usual) for asked, usual in ((None, 9), (None, 999), (7, 9))] == [9, 64, 7]
+    with pytest.raises(ConfigError, match="max_new_tokens: expected at most the model's context of 64, found 65"):
+        most(config, 65, 9)
+    with pytest.raises(ModelError, match="this model is an encoder: see `trivium fill`"):
+        most(small.model("bert").config, None, 9)

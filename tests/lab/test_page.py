@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from trivium.base.errors import TriviumError
 from trivium.lab import page
 
 
@@ -12,3 +15,15 @@ def test_text_is_escaped_and_nothing_comes_from_elsewhere(tmp_path: Path) -> Non
     text = (tmp_path / "a.html").read_text()
     assert "<script" not in text and "&lt;script&gt;" in text and "T &amp; U" in text
     assert "http" not in text and "data:image/png;base64,iVBORw==" in text
+
+
+def test_a_page_is_replaced_with_a_line_and_nothing_else_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.html"
+    page.write(file, "One", [])
+    assert not capsys.readouterr().out
+    page.write(file, "Two", [])
+    assert capsys.readouterr().out == f"{file} is replaced\n" and "Two" in file.read_text()
+    file.write_text("my notes")
+    with pytest.raises(TriviumError, match="exists and is something else"):
+        page.write(file, "Three", [])
+    assert file.read_text() == "my notes"

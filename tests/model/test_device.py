@@ -1,5 +1,7 @@
 """The one step from numpy to torch."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 import tiny
 from trivium.base.batch import Batch, collate
 from trivium.base.types import Example
-from trivium.model.device import bf16_gain, evaluating, place, reuse_memory
+from trivium.model.device import bf16_gain, evaluating, memory_bytes, place, reuse_memory
 
 
 def test_a_placed_batch_is_the_same_batch_in_tensors() -> None:
@@ -40,3 +42,12 @@ def test_each_mode_comes_back_even_after_an_error(training: bool) -> None:
         assert not any(module.training for module in model.modules()) and not torch.is_grad_enabled()
         raise KeyError
     assert [module.training for module in model.modules()] == before and torch.is_grad_enabled()
+
+
+def test_the_memory_of_the_cpu_is_that_of_the_machine_or_of_its_group() -> None:
+    found = memory_bytes(torch.device("cpu"))
+    told = Path("/proc/meminfo")
+    if not told.is_file():
+        pytest.skip("only Linux tells its memory in a file")
+    whole = int(told.read_text().split("MemTotal:")[1].split()[0]) * 1024
+    assert found is not None and 0 < found <= whole

@@ -4,7 +4,7 @@ import pytest
 
 from trivium.model.attention.pattern import Causal, Full, Window
 from trivium.model.config import ModelConfig
-from trivium.model.size import activations, attended, flops, parameters
+from trivium.model.size import activations, attended, flops, parameters, training_bytes
 
 TINY = ModelConfig.model_validate(
     {"preset": "llama", "depth": 1, "hidden_size": 8, "vocab_size": 10, "tie": True, "decoder": {"heads": 2}}
@@ -32,3 +32,10 @@ def test_parameters_by_part() -> None:
 
 def test_activations_grow_with_the_batch() -> None:
     assert activations(TINY, 10, 4) == 4 * activations(TINY, 10, 1)
+
+
+def test_training_needs_weights_activations_and_a_chunk_of_scores() -> None:
+    weights = 16 * sum(parameters(TINY).values())
+    assert training_bytes(TINY, 4, 2) == weights + activations(TINY, 4, 2)
+    assert training_bytes(TINY, 4, 2, chunk_rows=3) - training_bytes(TINY, 4, 2) == 8 * 3 * 10
+    assert training_bytes(TINY, 4, 2, chunk_rows=999) - training_bytes(TINY, 4, 2) == 8 * (4 * 2) * 10

@@ -66,3 +66,11 @@ def test_what_does_not_fit_together_is_one_clear_error(data, pretrained, questio
             run(recipe, tmp_path / "run")
         assert "\n" not in str(error.value)
         assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_cannot_be_trained_here_is_refused_before_anything_is_allocated(data, tmp_path):
+    wide = {"preset": "llama", "hidden_size": 4_000_000, "decoder": {"layers": 1, "heads": 2, "head_size": 64}}
+    for changes in ({"model": {**wide, "vocab_size": 384}}, {"micro_rows": 1 << 20, "batch_tokens": 1 << 30}):
+        with pytest.raises(ConfigError, match=r"model: training needs about [\d,]+ GiB, and this machine has"):
+            run(pretraining(data, **changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

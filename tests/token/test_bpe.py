@@ -10,7 +10,7 @@ import tokenizers
 from tokenizers import pre_tokenizers
 
 from trivium.base.errors import DataError
-from trivium.token.bpe import CUT, LONGEST, MOST, SPLIT, bounded
+from trivium.token.bpe import CUT, LONGEST, MOST, SPLIT, bounded, most
 from trivium.token.tokenizer import Tokenizer
 
 from .conftest import corpus
@@ -97,3 +97,12 @@ def test_marks_stay_with_their_letters(text, words):
         assert len(made.encode(text)) == words
     assert made.decode(made.encode(text)) == text
     assert made._fast is not None, "the fast encoder knows this split"
+
+
+def test_a_size_that_nobody_chose_is_what_the_text_gives():
+    with pytest.raises(DataError) as error:
+        Tokenizer.train(corpus(), 8192)
+    possible = int(str(error.value).split("at most ")[1].split()[0])
+    assert Tokenizer.train(corpus()).json == Tokenizer.train(corpus(), possible).json
+    assert Tokenizer.train([]).json == Tokenizer.bytes().json
+    assert possible <= most(sum(len(text.encode()) for text in corpus()))

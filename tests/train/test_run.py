@@ -218,3 +218,22 @@ def test_outside_the_main_thread_no_signal_is_caught():
 
 def test_a_run_that_was_stopped_can_be_resumed_says_its_exit_code():
     assert Interrupted.exit_code == 75 and issubclass(Interrupted, TriviumError)
+
+
+def test_a_run_is_replaced_only_by_force(tmp_path):
+    folder = tmp_path / "run"
+    enter(folder, tiny.recipe(seed=1))
+    (folder / "checkpoints" / "step-00000001").mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    enter(folder, tiny.recipe(seed=2), force=True)
+    assert json.loads((folder / "recipe.json").read_text())["recipe"]["seed"] == 2
+    assert not (folder / "checkpoints").exists() and (folder / "notes.txt").read_text() == "mine"
+    with pytest.raises(ConfigError, match="leave one of them out"):
+        enter(folder, tiny.recipe(), force=True, resume=True)
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
+    (tmp_path / "manifest.json").touch()
+    with pytest.raises(TriviumError, match="exists and is no run folder"):
+        enter(tmp_path, tiny.recipe())
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["manifest.json"]

@@ -84,7 +84,11 @@ def prepare(
         )
         work.begin(plan)
         if engine.here:
-            engine.run(work, progress)
+            try:
+                engine.run(work, progress)
+            except DataError:
+                work.forget()
+                raise
             progress("publishing")
             publish(work)
             return {**read_manifest(work.data), "fresh": True}

@@ -71,6 +71,11 @@ class Work:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def forget(self) -> None:
+        """Remove the folder if no stage has left a result in it."""
+        if all(path.name in ("plan.json", "lock") for path in self.folder.iterdir()):
+            self.remove()
+
     @contextmanager
     def locked(self, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
         """Let one process at a time prepare this data folder; a second one calls `waiting`, then waits."""

@@ -119,3 +119,10 @@ def test_what_cannot_be_decoded_follows_the_policy(tmp_path: Path) -> None:
         texts(late, encoding="gb18030", invalid="strict")
     half = write(tmp_path / "c.txt", b"\xff\xfea\0\0\xd8b\0")
     assert texts(half) == ["a\ufffdb"]
+
+
+@pytest.mark.parametrize("name", ["utf-16", "utf-32"])
+def test_an_encoding_that_needs_a_mark_says_so(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "a.txt", ENGLISH.encode())
+    with pytest.raises(DataError, match=rf"a\.txt: {name}: .*name the order of its bytes, such as utf-16-le"):
+        texts(tmp_path / "a.txt", encoding=name)

@@ -154,6 +154,10 @@ class Recoded(io.RawIOBase):
                     f"{self._path}: byte {self._read - pending + wrong.start}: expected {self._encoding}, found "
                     f"0x{wrong.object[wrong.start]:02x} ({wrong.reason}); is this its encoding?"
                 ) from None
+            except UnicodeError as wrong:  # UTF-16 and UTF-32 without a mark
+                raise DataError(
+                    f"{self._path}: {self._encoding}: {wrong}; name the order of its bytes, such as utf-16-le"
+                ) from None
             self._read += len(block)
             text = _HALVES.sub("\udcff", text)
             self._out = memoryview(text.encode("utf-8", "surrogateescape"))
