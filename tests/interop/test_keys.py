@@ -1,11 +1,28 @@
 """The entries of a table of config.json, one by one; that tables are total and right is shown in test_family."""
 
+import dataclasses
+
 import pytest
 
 import trivium
 from trivium.base.errors import ModelError
 from trivium.base.types import Vocabulary
-from trivium.interop.keys import ACTIVATION, ACTIVATIONS, DIVIDES, Form, Ours, key, only, resolve, token, told, unread
+from trivium.interop.families import by_type
+from trivium.interop.keys import (
+    ACTIVATION,
+    ACTIVATIONS,
+    DIVIDES,
+    EVERY,
+    Form,
+    Ours,
+    key,
+    only,
+    rates,
+    resolve,
+    token,
+    told,
+    unread,
+)
 
 LLAMA = trivium.build("llama", layers=2, hidden_size=32, heads=4, kv_heads=2, vocab_size=64).config
 
@@ -73,3 +90,26 @@ def test_heads_that_must_divide_the_width() -> None:
     wide = trivium.build("llama", layers=1, hidden_size=32, heads=3, head_size=8, vocab_size=64).config
     with pytest.raises(ModelError, match="heads: 3, X needs a divisor of hidden_size 32"):
         DIVIDES.write(ours(wide))
+
+
+def test_what_every_stock_class_has_is_silent_or_fixed() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is the oracle")
+    known = {name for entry in EVERY for name in entry.defaults}
+    fields = {one.name for one in dataclasses.fields(transformers.PreTrainedConfig)}
+    generation = set(transformers.GenerationConfig._get_default_generation_params())
+    assert fields <= known and generation <= known, (fields - known, generation - known)
+    for name, value in (("pruned_heads", {"0": [1]}), ("per_layer_config", {"1": {}}), ("tie_encoder_decoder", True)):
+        with pytest.raises(ModelError, match=f"^{name}: .* is not supported"):
+            by_type("llama").read({name: value})
+        assert by_type("llama").read({name: None}) == by_type("llama").read({})
+
+
+def test_dropouts_that_stand_apart_in_stock_are_written_as_training_has_them() -> None:
+    made = trivium.build("gpt2", layers=1, hidden_size=32, heads=4, vocab_size=64, dropout=0.2).config
+    assert rates("a", stands="b").write(ours(made)) == {"a": 0.2} and rates("a").write(ours(made)) == {"a": 0.0}
+
+
+def test_a_number_that_no_config_has_is_named() -> None:
+    for value in (1e30, float("nan"), float("inf"), 10**30):
+        with pytest.raises(ModelError, match=r"^rms_norm_eps: "):
+            by_type("llama").read({"rms_norm_eps": value})

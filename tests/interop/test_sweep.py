@@ -67,6 +67,17 @@ def oracle(family: str, tree: dict[str, Any], folder: Path, size: Any = None) ->
     return logits if logits.isfinite().all() else None
 
 
+@torch.no_grad()
+def rounding(family: str, folder: Path, wanted: torch.Tensor) -> float:
+    """Return how far the logits of the stock class move where its weights change by a part in 10 million."""
+    model = stock_class(family)[1].from_pretrained(folder, attn_implementation="eager").eval()
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        parameter.mul_(1 + 1e-7 * torch.randn(parameter.shape, generator=generator))
+    given = inputs(model.config.is_encoder_decoder)
+    return float((kept(model(**given).logits, given) - wanted).abs().max())
+
+
 def outcome(family: str, key: str, value: Any, folder: Path, base: dict[str, torch.Tensor]) -> str:
     """Return how one variant ended; an AssertionError is a difference, any other error a traceback."""
     architecture = stock_class(family)[1]._model_mapping[stock_class(family)[0]]
@@ -85,7 +96,9 @@ def outcome(family: str, key: str, value: Any, folder: Path, base: dict[str, tor
     found = kept(ours.logits(**given), given)
     if wanted is None:
         return "read by us alone"
-    assert found.shape == wanted.shape and close(found, wanted), "the logits are others"
+    assert found.shape == wanted.shape
+    gap = float((found - wanted).abs().max())
+    assert close(found, wanted) or gap < rounding(family, folder, wanted), f"the logits are {gap:.1e} apart"
     return "equal"
 
 

@@ -93,9 +93,8 @@ class Family:
         try:
             return ModelConfig.model_validate(ours)
         except ValidationError as wrong:
-            raise ModelError(
-                "; ".join(_told(problem, sources) for problem in wrong.errors(include_url=False))
-            ) from None
+            told = [_told(problem, sources) for problem in wrong.errors(include_url=False)]
+            raise ModelError("; ".join(dict.fromkeys(told))) from None
 
     def _second(self, item: tuple[str, Any]) -> bool:
         return item[0] in self.aliases

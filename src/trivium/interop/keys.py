@@ -212,8 +212,9 @@ _GENERATION = (
     "repetition_penalty encoder_repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size "
     "bad_words_ids force_words_ids renormalize_logits constraints forced_bos_token_id forced_eos_token_id "
     "remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens sequence_bias "
-    "num_return_sequences output_scores output_logits return_dict_in_generate guidance_scale "
-    "decoder_start_token_id sep_token_id cls_token_id mask_token_id unk_token_id prefix"
+    "assistant_confidence_threshold assistant_lookbehind target_lookbehind num_assistant_tokens "
+    "num_assistant_tokens_schedule num_return_sequences output_scores output_logits return_dict_in_generate "
+    "guidance_scale decoder_start_token_id sep_token_id cls_token_id mask_token_id unk_token_id prefix"
 )
 """How text is generated, and ids that other files say too."""
 EVERY: list[Entry] = [

@@ -110,7 +110,12 @@ PRESETS["eurobert"] = tree(vocab_size=128256, context=8192, tie=False, encoder=E
 # ModernBERT: pre-norm, RoPE, GEGLU, no biases, two windows to a global layer (arXiv:2412.13663).
 PLAIN_NORM = {"kind": "layer", "bias": False}
 NEAR = {"kind": "window", "size": 65, "both": True}  # 64 to each side and oneself
-MODERN: Tree = {"norm": PLAIN_NORM, "ffn": "geglu", "residual": {"kind": "pre", "first": False}, "bias": False}
+MODERN: Tree = {
+    "norm": PLAIN_NORM,
+    "ffn": {"kind": "glu", "activation": "gelu"},
+    "residual": {"kind": "pre", "first": False},
+    "bias": False,
+}
 MODERN |= {"position": [rope(160000.0), "rope", "rope"], "pattern": ["full", NEAR, NEAR]}
 PRESETS["modernbert"] = tree(vocab_size=50368, context=8192, tie=True, encoder=MODERN)
 PRESETS["modernbert"] |= {"embed": {"kind": "tokens", "norm": PLAIN_NORM}}

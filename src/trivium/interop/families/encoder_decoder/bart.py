@@ -3,7 +3,7 @@
 import torch
 
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, Entry, key, only, rates, std, token, told, unread
+from trivium.interop.keys import ACTIVATION, DROPOUT, Entry, Form, key, only, rates, std, token, told, unread
 from trivium.interop.rules import Copy, Given, Rule, Table, layers, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.embed import Tokens
@@ -28,8 +28,8 @@ def keys(pre: bool, start: str = "eos", fixed: bool = False, vocab_size: int = 5
         *(key(f"{name}_attention_heads", 16, f"{name}.heads") for name in STACKS),
         key("activation_function", "gelu", "*.ffn.activation", ACTIVATION),
         key("dropout", 0.1, "*.dropout"),
-        key("attention_dropout", 0.0, "*.attention_dropout"),
-        key("scale_embedding", False, "embed.scale"),
+        key("attention_dropout", 0.0, "*.attention_dropout", DROPOUT),
+        key("scale_embedding", False, "embed.scale", Form(lambda value: False if value is None else value)),
         only("tie_word_embeddings", True, write=True),  # else the class has three tables: encoder, decoder and head
         std("init_std"),
         token("decoder_start_token_id", start, required=fixed),
