@@ -159,19 +159,35 @@ RUN = {
 """Fields that say how a pass is run or what it returns: the oracle needs them as they are."""
 
 
+def fields(family: str, stock: type) -> dict[str, Any]:
+    """Return the fields of a stock config class that may change its logits, each with its value in our small config."""
+    found = {one.name: one.default for one in dataclasses.fields(stock) if one.name not in RUN}
+    return found | {name: value for name, value in BASES[family].items() if name in found}
+
+
+def others(family: str, stock: type) -> list[tuple[str, Any]]:
+    """Return (key, value) of each field that is a number or a switch: half of it, a smaller one, the other one."""
+    found: list[tuple[str, Any]] = []
+    for name, value in fields(family, stock).items():
+        if isinstance(value, bool):
+            found.append((name, not value))
+        elif isinstance(value, int) and value > 1:
+            found.append((name, value // 2))
+        elif isinstance(value, float):
+            found.append((name, 0.06 * value + 0.001))
+    return found
+
+
 def variants(family: str, stock: type) -> Iterator[tuple[str, Any]]:
     """Yield (key, value) of a stock config class: each field with every wrong value, and the keys of other years."""
-    fields = [one.name for one in dataclasses.fields(stock) if one.name not in RUN]
-    for name in dict.fromkeys([*fields, *stock.attribute_map, *YEARS]):
-        values = [*YEARS.get(name, [])]
-        if name in fields:
-            values += WRONG
+    known = fields(family, stock)
+    for name in dict.fromkeys([*known, *stock.attribute_map, *YEARS]):
+        values = [*YEARS.get(name, []), *(WRONG if name in known else ())]
         if name in ("hidden_act", "hidden_activation", "activation_function", "activation"):
             values += ACTIVATIONS.split()
         yield from ((name, json.loads(one)) for one in dict.fromkeys(map(json.dumps, values)))
 
 
-def draw(family: str, stock: type, count: int, seed: int = 0) -> list[tuple[str, Any]]:
-    """Return so many variants of a family, drawn by a seed."""
-    every = list(variants(family, stock))
-    return random.Random(f"{family} {seed}").sample(every, min(count, len(every)))
+def draw(family: str, stock: type, count: int) -> list[tuple[str, Any]]:
+    """Return so many variants of a family, drawn by its name."""
+    return random.Random(family).sample(list(variants(family, stock)), count)
