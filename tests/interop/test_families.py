@@ -1,12 +1,20 @@
 """Which stock class carries a config."""
 
+import copy
+
 import pytest
 
 import trivium
+from published import PUBLISHED
 from trivium.base.errors import ModelError
-from trivium.interop.families import NEAREST, by_type, families, stock
+from trivium.interop.families import NEAREST, by_config, by_type, difference, families, read, stock, unknown
 from trivium.model.presets import PRESETS
 
+UNUSED = {
+    "bart": {"classif_dropout", "force_bos_token_to_be_generated"},
+    "modernbert": {"layer_norm_eps", "position_embedding_type"},
+}
+"""Keys in published files that the stock class of today does not read."""
 TINY = {"layers": 1, "hidden_size": 32, "heads": 2, "vocab_size": 64}
 
 
@@ -39,3 +47,14 @@ def test_an_unknown_type_is_named_with_the_known() -> None:
         by_type("zebra")
     with pytest.raises(ModelError, match="model_type None"):
         by_type(None)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_spellings_of_the_years_are_read_as_the_stock_class_reads_them(name: str) -> None:
+    """What the stock class makes of a file of its year, written in today's spelling, says the same model."""
+    transformers = pytest.importorskip("transformers", reason="transformers is the oracle")
+    tree = PUBLISHED[name]
+    today = type(transformers.AutoConfig.for_model(tree["model_type"])).from_dict(copy.deepcopy(tree)).to_dict()
+    ours = read(by_config(tree), tree)
+    assert difference(ours, read(by_config(tree), {**today, "architectures": tree["architectures"]})) is None
+    assert set(unknown(by_config(tree), tree)) <= UNUSED.get(tree["model_type"], set())

@@ -201,10 +201,10 @@ _RUN = (
     "output_attentions output_hidden_states return_dict use_return_dict use_cache attn_implementation "
     "_attn_implementation _attn_implementation_autoset _attn_implementation_internal experts_implementation "
     "_experts_implementation_internal chunk_size_feed_forward tie_last_hidden_states gradient_checkpointing "
-    "pretraining_tp tf_legacy_loss"
+    "pretraining_tp tf_legacy_loss output_past cache_implementation cache_config"
 )
 """How a pass is run, and what it returns beside the logits."""
-_TRAINING = "finetuning_task task_specific_params problem_type id2label label2id num_labels label_names"
+_TRAINING = "finetuning_task task_specific_params problem_type id2label label2id num_labels _num_labels label_names"
 """What the model was trained for. Labels are read where the class has a head for them."""
 _GENERATION = (
     "max_length max_new_tokens min_length min_new_tokens early_stopping max_time do_sample num_beams num_beam_groups "

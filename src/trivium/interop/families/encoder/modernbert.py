@@ -59,6 +59,7 @@ KEYS = [
     unread(
         "initializer_cutoff_factor",
         "deterministic_flash_attn",
+        "reference_compile",
         "sparse_prediction",
         "sparse_pred_ignore_index",
         "use_cache",
