@@ -45,12 +45,16 @@ def test_a_cross_encoder_of_sentence_transformers_gives_the_same_scores(tuned):
     assert trivium.load(tuned[0]).score(PAIRS) == pytest.approx(stock.predict(PAIRS).tolist(), abs=1e-6)
 
 
-def test_a_tuned_head_is_tuned_again(tuned, tmp_path):
-    folder, _ = tuned
+@pytest.mark.parametrize("problem_type", [None, "regression"])
+def test_a_head_with_one_label_is_tuned_on_as_it_is(problem_type, tmp_path):
+    model = small.model("bert")
+    model.equip("classify", ("relevance",), problem_type=problem_type, activation_fn="identity")
+    folder = model.save(tmp_path / "m")
     file = str(small.rows(tmp_path / "r.jsonl", rows()))
     again = small.recipe_for("rerank", folder, [file], [file], [*small.FAST, "optim.lr=1e-12", "budget_epochs=1"])
     kept, _ = small.finetune("rerank", again, tmp_path / "again")
-    assert trivium.load(kept).score(PAIRS) == pytest.approx(trivium.load(folder).score(PAIRS), abs=1e-6)
+    assert trivium.load(kept).score(PAIRS) == pytest.approx(model.score(PAIRS), abs=1e-6)
+    assert trivium.load(kept).config.head == model.config.head
 
 
 def test_any_number_is_learned_as_a_regression(tmp_path):
