@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from crash import WRITING, deaths, faults, full_disk
+from pieces import pieces
 from trivium.base.config import dump, parse
 from trivium.base.errors import DataError, TriviumError
 from trivium.corpus import prepare as module
@@ -142,6 +143,19 @@ def test_the_tokenizer_is_trained_on_the_training_split_and_kept_with_its_templa
     assert tokenizer.chat_template == CHAT_TEMPLATE
     again = Tokenizer.train(decoded(tmp_path / "data", "train"), 448)
     assert again.identity == tokenizer.identity
+
+
+def test_every_chat_template_of_a_tokenizer_is_kept_and_none_is_made_up(source, tmp_path):
+    named, plain = pieces("bytes", template="{{ 1 }}"), pieces("bytes")
+    Tokenizer(named.json, named.config, "{{ 1 }}", {"tool_use": "{{ 2 }}"}).save(tmp_path / "named")
+    plain.save(tmp_path / "plain")
+    manifest = prepare([source], tmp_path / "data", Preparation(tokenizer=str(tmp_path / "named"), near=None))
+    read = Tokenizer.load(tmp_path / "data" / "tokenizer")
+    assert (read.chat_template, read.chat_templates) == ("{{ 1 }}", {"tool_use": "{{ 2 }}"})
+    assert "tokenizer/additional_chat_templates/tool_use.jinja" in manifest["files"]
+    assert len(Corpus(tmp_path / "data", "train")) > 0
+    prepare([source], tmp_path / "other", Preparation(tokenizer=str(tmp_path / "plain"), near=None))
+    assert Tokenizer.load(tmp_path / "other" / "tokenizer").chat_template is None, "it has no markers of roles"
 
 
 def test_the_split_is_by_document_and_does_not_depend_on_the_others(source, tmp_path):

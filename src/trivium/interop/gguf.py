@@ -204,8 +204,8 @@ def _tokenizer(gguf: ModuleType, writer: Any, tokenizer: Tokenizer, stop_ids: Se
     frame = frame_of(tokenizer, "decoder")
     for ids, role in ((frame.before, known.bos), (frame.after, known.eos)):
         if ids not in ((), (role,)):
-            names = ", ".join(tokenizer.token(index) for index in ids)
-            raise ModelError(f"tokenizer.json: puts {names} around a text, llama.cpp only BOS before and EOS after it")
+            put = ", ".join(tokenizer.token(index) for index in ids)
+            raise ModelError(f"tokenizer.json: puts {put} around a text, llama.cpp only BOS before and EOS after it")
     writer.add_add_bos_token(bool(frame.before))
     writer.add_add_eos_token(bool(frame.after))
     writer.add_add_space_prefix(False)

@@ -74,7 +74,10 @@ class Layout:
 def gapped(tokenizer: Tokenizer, text: str, mask: int) -> list[int]:
     """Return the ids of a text with gaps, each written `[MASK]` or as the mask token is."""
     first, *others = text.replace("[MASK]", tokenizer.token(mask)).split(tokenizer.token(mask))
-    return [*chain(*tokenizer.join([first, *chain(*((mask, part) for part in others))]))]
+    parts: list[str | int] = [first]
+    for part in others:
+        parts += [mask, part]
+    return [*chain(*tokenizer.join(parts))]
 
 
 def spans(tokenizer: Tokenizer, text: str) -> tuple[list[int], np.ndarray]:

@@ -27,7 +27,7 @@ def placed(tree: Mapping[str, Any], place: Place) -> dict[str, Any]:
     return {**tree, "normalizer": normal, "pre_tokenizer": _unprefixed(before, place == "inside")}
 
 
-def _unprefixed(part: dict[str, Any] | None, inside: bool) -> dict[str, Any] | None:
+def _unprefixed(part: Any, inside: bool) -> Any:
     """Return a pre-tokenizer that puts no space before a text, or none but the one that every section has."""
     match part:
         case {"type": "Sequence", "pretokenizers": [first, *others]}:
@@ -40,7 +40,7 @@ def _unprefixed(part: dict[str, Any] | None, inside: bool) -> dict[str, Any] | N
     return part
 
 
-def _without_prefix(part: dict[str, Any] | None) -> dict[str, Any] | None:
+def _without_prefix(part: Any) -> Any:
     """Return a normalizer that puts nothing before a text."""
     match part:
         case {"type": "Prepend"}:

@@ -20,7 +20,7 @@ from trivium.corpus.stage.tokenizer import load_tokenizer
 from trivium.corpus.table import source_names, unpacked
 from trivium.corpus.work import Work
 from trivium.data.shards import dtype_for, parts
-from trivium.token.template import CHAT_TEMPLATE
+from trivium.token.template import CHAT_TEMPLATE, Trivium
 
 
 def publish(work: Work) -> None:
@@ -49,8 +49,9 @@ def _make_folder(work: Work) -> None:
     vocabulary = tokenizer.vocabulary
     with publishing(work.data) as temporary:
         splits = {split: _link(work, temporary, split, facts.encode) for split in ("train", "valid")}
-        tokenizer.save(temporary / "tokenizer", chat_template=tokenizer.chat_template or CHAT_TEMPLATE)
-        vocabulary_files = sorted((temporary / "tokenizer").iterdir())
+        own = None if any(name not in tokenizer for name in Trivium.needs) else CHAT_TEMPLATE
+        tokenizer.save(temporary / "tokenizer", chat_template=tokenizer.chat_template or own)
+        vocabulary_files = sorted(path for path in (temporary / "tokenizer").rglob("*") if path.is_file())
         manifest = {
             "format": FORMAT,
             "dtype": dtype_for(vocabulary.size).str,
@@ -59,7 +60,7 @@ def _make_folder(work: Work) -> None:
             "tokenizer": tokenizer.identity,
             "shards": len(shards),
             "splits": splits,
-            "files": {f"tokenizer/{path.name}": xxh3(path) for path in vocabulary_files},
+            "files": {path.relative_to(temporary).as_posix(): xxh3(path) for path in vocabulary_files},
             "sources": [source_names(work, shard, found["names"]) for shard, found in enumerate(facts.read)],
             "inputs": plan.inputs,
             "inputs_hash": fingerprint(plan.inputs),
