@@ -67,6 +67,7 @@ def test_a_revision_is_taken_by_option_and_by_name(hub: Hub) -> None:
     main, first = said(*words), said("generate", "second", "--prompt", "one", "--max-new-tokens", "8")
     assert main != first == said(*words, "--revision", "v1") == said(*words[:-1], "hf:me/llama@v1")
     assert "the model has no revision 'v2'" in said(*words, "--revision", "v2", code=2)
+    assert "names a revision already" in said(*words[:-1], "hf:me/llama@v1", "--revision", "v1", code=2)
     assert said(*words[:-1], "first", "--revision", "v1", code=2).startswith("--revision: expected a model of the hub")
 
 

@@ -13,6 +13,15 @@ from trivium.model.transformer import Transformer
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
+def test_what_does_not_exist_is_told_with_the_name_that_the_hub_would_have():
+    with pytest.raises(
+        ConfigError, match=r"^me/small: no such recipe, .*; for the model of the hub write hf:me/small$"
+    ):
+        list(describe(Path("me/small"), []))
+    with pytest.raises(ConfigError, match=r"^none\.toml: no such recipe; `trivium recipes` lists and copies ours$"):
+        list(describe(Path("none.toml"), []))
+
+
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_is_short_and_resolves(recipe: Path) -> None:
     assert len(recipe.read_text().splitlines()) <= 40

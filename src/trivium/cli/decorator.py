@@ -42,6 +42,8 @@ def revising(command: Callable[..., None]) -> Callable[..., None]:
             named = {key: value for key, value in options.items() if isinstance(value, str | Path) and is_hub(value)}
             if not named:
                 raise ConfigError("--revision: expected a model of the hub (hf:OWNER/NAME) beside it")
+            if twice := next((value for value in named.values() if "@" in str(value)), None):
+                raise ConfigError(f"--revision: {twice} names a revision already; leave one of them out")
             options |= {key: type(value)(f"{value}@{revision}") for key, value in named.items()}
         command(**options)
 

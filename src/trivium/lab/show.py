@@ -9,7 +9,7 @@ import torch
 
 from trivium import api
 from trivium.base.config import dump, fields, read_toml
-from trivium.base.folder import is_hub
+from trivium.base.folder import hint, is_hub
 from trivium.corpus.report import lines as report_lines
 from trivium.data.shards import read_manifest
 from trivium.model.attention.pattern import Where
@@ -29,6 +29,8 @@ def describe(what: Path, overrides: list[str]) -> Iterator[str]:
         config = api.load(what).config
         yield from _tree(dump(config))
         yield from _model(config, config.context)
+    elif not what.exists() and what.suffix != ".toml":
+        raise ConfigError(f"{what}: no such recipe, model folder or data folder{hint(what)}")
     else:
         recipe = read_recipe(what, overrides)
         yield from _tree(dump(recipe))
