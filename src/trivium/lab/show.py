@@ -9,6 +9,7 @@ import torch
 
 from trivium import api
 from trivium.base.config import dump, fields, read_toml
+from trivium.base.errors import ConfigError
 from trivium.base.folder import hint, is_hub
 from trivium.corpus.report import lines as report_lines
 from trivium.data.shards import read_manifest
