@@ -152,7 +152,7 @@ class InferenceEngine:
 
     def _pass(self, parts: Sequence[tuple[Row, int]]) -> Tensor:
         """Run the decoder over the next ids of some rows; return its states [1, T, D]."""
-        caches = [row.cache for row, _ in parts]
+        caches = [row.cache for row, _ in parts if row.cache is not None]
         counts = [count for _, count in parts]
         ids = [index for row, count in parts for index in row.unread[:count]]
         positions = [at for row, count in parts for at in range(row.read, row.read + count)]

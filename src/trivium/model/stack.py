@@ -154,6 +154,6 @@ class Stack(nn.Module):
     def cache(self, capacity: int, rows: int = 1, memory: Memory | None = None) -> KVCache:
         """Return an empty KV cache for rows of `capacity` positions; a stack with cross-attention reads `memory`."""
         keeps = [self.config.kind(layer)[0].keep for layer in range(self.config.layers)]
-        shape = self.blocks[0].attention.config
-        like = self.blocks[0].attention.k.weight
+        first = next(part for part in self.modules() if isinstance(part, Attention))
+        shape, like = first.config, first.k.weight
         return KVCache(like.new_empty(rows, shape.kv_heads, 0, shape.head_size), capacity, keeps, memory)

@@ -41,7 +41,7 @@ class Writing:
 
     rows: Sequence[Row]
     streams: Sequence[TextStream]
-    emit: Callable[[Delta | Exception], None]
+    emit: Callable[[Delta | Exception], object]
     sent: list[int] = field(default_factory=list)
     """How many ids of each row are in a piece."""
 
