@@ -4,13 +4,18 @@ import json
 import math
 
 import pytest
+import tokenizers
+import torch
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 import small
 import trivium
 from trivium.rows.read import RowReading
+from trivium.task.finetune import finetune, recipe_for
 from trivium.task.kinds.chat import ChatTask, answer_loss
 from trivium.task.metric import overlap as metric
 from trivium.task.predict import predict_file
+from trivium.token.tokenizer import Tokenizer
 
 
 @pytest.mark.parametrize(
@@ -70,6 +75,54 @@ def test_a_tuned_model_is_asked_as_it_was_tuned_on_every_path(preset, words, tmp
         capsys.readouterr()
         small.use(folder, source)
         assert capsys.readouterr().out == f"{answer}\n" * 2
+
+
+FRAMES = {
+    "t5": "$A </s>",
+    "bart": "<s> $A </s>",
+    "marian": "$A </s>",
+    "mbart": "$A </s> en_XX",
+    "mbart-50": "en_XX $A </s>",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FRAMES)
+def test_models_of_others_are_asked_as_their_tokenizers_frame_a_text(name, tmp_path, capsys):
+    """Tokenizers of others without role markers, with the special tokens of their kind around a text."""
+    pytest.importorskip("transformers")
+    preset = name.removesuffix("-50")
+    torch.manual_seed(0)
+    model = trivium.build(preset, vocab_size=120, context=64, **small.SIZES["bart"])
+    model.tokenizer = metaspace(FRAMES[name])
+    if preset == "mbart":
+        model.start = model.forced["first"] = model.tokenizer.id_of("de_DE")
+    base, made = model.save(tmp_path / "base"), [{"translation": {"en": a, "de": b}} for a, b in NUMBERS.items()]
+    rows, asked = small.rows(tmp_path / "r.jsonl", made * 6), small.rows(tmp_path / "in.jsonl", made)
+    learn = [*small.FAST, "optim.lr=1e-2", "budget_epochs=40"]
+    folder, _ = finetune("translate", recipe_for("translate", base, [str(rows)], overrides=learn), tmp_path / "run")
+    predict_file(folder, asked, tmp_path / "out.jsonl")
+    said = [json.loads(line)["answer"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert sum(one == right for one, right in zip(said, NUMBERS.values(), strict=True)) >= 2
+    assert trivium.load(folder).generate([*NUMBERS], 64, num_beams=4) == said
+    for source, answer in zip(NUMBERS, said, strict=True):
+        capsys.readouterr()
+        small.use(folder, source)
+        assert capsys.readouterr().out == f"{answer}\n" * 2
+
+
+def metaspace(frame):
+    """A tokenizer of pieces with the mark of a space, as SentencePiece's are, and this frame."""
+    made = tokenizers.Tokenizer(models.Unigram())
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    special = ["<pad>", "<s>", "</s>", "<unk>", "<mask>", "en_XX", "de_DE"]
+    words = [" ".join([*NUMBERS, *NUMBERS.values(), "abcdefghijklmnopqrstuvwxyz"])] * 20
+    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token="<unk>", show_progress=False)
+    made.train_from_iterator(words, trainer)
+    used = [(one, made.token_to_id(one)) for one in special]
+    made.post_processor = processors.TemplateProcessing(single=frame, pair=f"{frame} $B", special_tokens=used)
+    roles = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    return Tokenizer(made.to_str(), {"tokenizer_class": "PreTrainedTokenizerFast", **roles})
 
 
 def test_the_loss_is_that_of_the_answers_alone(tmp_path):
