@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from trivium.base.errors import EXIT_CODES
+from trivium.cli.argument.decorator import importing, revising, speaking_as, taking
+from trivium.cli.argument.mistake import told
 from trivium.cli.chat import chat
-from trivium.cli.decorator import importing, revising, speaking_as, taking
 from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, train
 from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_, push
-from trivium.cli.mistake import told
 from trivium.cli.predict import predict
 from trivium.cli.prepare import prepare
 from trivium.cli.recipes import recipes, schema

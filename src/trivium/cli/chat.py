@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import options as o
-from trivium.cli import sampling as s
+from trivium.cli.argument import options as o
+from trivium.cli.argument import sampling as s
 
 HELP = "/reset forgets the conversation, /save FILE writes it as a JSON line, /quit (or end of input) leaves"
 

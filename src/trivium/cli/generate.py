@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import options as o
-from trivium.cli import sampling as s
+from trivium.cli.argument import options as o
+from trivium.cli.argument import sampling as s
 
 
 def generate(

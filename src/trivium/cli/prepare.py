@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trivium.cli import options as o
+from trivium.cli.argument import options as o
 
 FIELDS = ("tokenizer", "vocab_size", "valid_share", "filter", "paragraphs", "sentence_lines", "shards")
 READING = ("text_key", "encoding", "invalid", "as_text")

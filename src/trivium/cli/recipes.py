@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import options as o
+from trivium.cli.argument import options as o
 
 
 def recipes(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import options as o
-from trivium.cli.decorator import speaking_as
+from trivium.cli.argument import options as o
+from trivium.cli.argument.decorator import speaking_as
 
 tokenizer = typer.Typer(name="tokenizer", help="Train a tokenizer, or measure one.", no_args_is_help=True)
 

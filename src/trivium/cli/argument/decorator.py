@@ -11,7 +11,7 @@ from trivium.base.errors import ConfigError
 from trivium.base.folder import is_hub
 from trivium.base.integrity import verification
 from trivium.base.log import speaking
-from trivium.cli.options import Imports, LogFile, NoVerify, Quiet, Revision
+from trivium.cli.argument.options import Imports, LogFile, NoVerify, Quiet, Revision
 
 
 def speaking_as(command: Callable[..., None]) -> Callable[..., None]:

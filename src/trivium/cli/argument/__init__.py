@@ -1,0 +1,1 @@
+"""What all commands share: their options, how they are decorated, and how a mistake is told."""
