@@ -42,7 +42,9 @@ def test_mistakes_are_one_clear_line(tmp_path):
         DataError, match=r"bad\.jsonl:2: expected the keys \{text\} of label rows, found \{txt, label\}"
     ):
         finetune("classify", recipe_for("classify", folder, [bad]), tmp_path / "b")
-    with pytest.raises(ModelError, match="task classify: expected a model with a head of kind classify, found mlm"):
+    with pytest.raises(
+        ModelError, match="task classify: expected a model with a head of kind classify with several labels, found mlm"
+    ):
         task_of("classify").measure(trivium.load(folder), [file])
 
 
