@@ -20,6 +20,8 @@ from trivium.rows.supervised import conversation_rows
 from trivium.task.finetune import finetune, recipe_for
 from trivium.token.template import ids, render
 
+from .test_gguf import Server, write
+
 pytestmark = pytest.mark.slow
 transformers = pytest.importorskip("transformers")
 
@@ -94,6 +96,16 @@ def test_its_vectors_are_the_last_states_of_stock(model: trivium.Model, stock, n
     with torch.no_grad():
         wanted = [network.model(**stock(text, return_tensors="pt")).last_hidden_state[0, -1] for text in texts]
     assert torch.allclose(model.embed(texts), F.normalize(torch.stack(wanted), dim=-1), atol=1e-5)
+
+
+def test_llama_cpp_reads_the_same_ids(model: trivium.Model, tmp_path: Path) -> None:
+    server = Server(write(tmp_path / "m.gguf", model, "q8_0"))
+    for text in TEXTS:
+        assert server.tokenize(text) == model.tokenizer.encode(text)
+        assert server.tokenize(text, special=True) == model.encode(text), "no BOS is added"
+    prompt = server.ask("/apply-template", messages=CAPITAL)["prompt"]
+    messages = [Message(**turn) for turn in CAPITAL]
+    assert server.tokenize(prompt, special=True) == ids(render(messages, model.tokenizer, generate=True))
 
 
 def test_it_is_tuned_on_the_ids_of_stock(folder: Path, stock, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
