@@ -6,6 +6,7 @@ of the family's small config.
 
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from safetensors.torch import load_file, save_file
 import trivium
 from tolerance import close
 from trivium.base.errors import TriviumError
-from trivium.interop.families import families
-from variants import BASES, draw, others
+from trivium.interop import heads
+from trivium.interop.families import by_type, families, read
+from variants import BASES, WRONG, draw, others
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity(50)
@@ -126,6 +128,20 @@ def test_a_sample_is_equal_or_refused(tmp_path: Path) -> None:
         kind = stock_class(family)[0]
         ends += sweep(family, [*others(family, kind)[::4], *draw(family, kind, 4)], tmp_path / family)
     assert ends["equal"] >= 8 and ends["refused"] + ends["refused by both"] >= 4, ends
+
+
+LABELS = ({"0": "a", "2": "b"}, {"a": "x"}, {"0": None}, {"0": "a", "00": "b"}, ["a"])
+
+
+@pytest.mark.parametrize("family", heads.TABLE)
+def test_no_value_of_a_key_of_a_head_ends_in_a_traceback(family: str) -> None:
+    known = by_type(family)
+    for kind, stock in heads.TABLE[family].items():
+        tree = {"model_type": family, "architectures": [known.stem + heads.ENDS[kind]], **BASES[family]}
+        for name in {name for entry in heads.keys(stock, kind) for name in entry.defaults}:
+            for value in (*WRONG, *LABELS):
+                with suppress(TriviumError):
+                    read(known, {**tree, name: value})
 
 
 @pytest.mark.slow

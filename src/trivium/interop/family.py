@@ -1,26 +1,22 @@
 """A family: one stock class of Hugging Face as two tables, its keys of config.json and its names of weights."""
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any
 
 from pydantic import ValidationError
 
-from trivium.base.config import dump, merge
+from trivium.base.config import merge
 from trivium.base.errors import ModelError
 from trivium.base.explain import worded
 from trivium.base.types import Vocabulary
-from trivium.interop.keys import EVERY, TOKENS, Entry, Ours, Tree
+from trivium.interop.keys import EVERY, TOKENS, Entry, Ours, Tree, fields
 from trivium.interop.rules import Table
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Hidden
 from trivium.model.presets import PRESETS
-
-LARGEST = 2**40
-"""No number of a config.json is larger; a base of RoPE comes nearest."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ class Family:
         for entry in self.entries:
             names = [name for name in entry.defaults if name in given] or list(entry.defaults)
             names = [said.get(name, name) for name in names]
-            for path, value in _read(entry, theirs, names, said).items():
+            for path, value in fields(entry, theirs, names, said).items():
                 for place in [path.replace("*", stack) for stack in self.stacks] if "*" in path else [path]:
                     sources[place] = names[0]
                     ours = merge(ours, nest(place, value))
@@ -119,33 +115,6 @@ def union(trees: Iterable[Tree]) -> Tree:
 def nest(path: str, value: Any) -> Any:
     """Return the tree that has a value at a dotted path."""
     return reduce(lambda inner, part: {part: inner}, reversed(path.split(".")), value)
-
-
-def _read(entry: Entry, theirs: Tree, names: Sequence[str], said: Mapping[str, str]) -> Tree:
-    """Return the fields of an entry, or raise a ModelError that names its keys (`names`, as the file has them)."""
-    try:
-        found = entry.read(theirs)
-    except ModelError as wrong:
-        name, colon, rest = str(wrong).partition(": ")
-        raise ModelError(f"{said.get(name, name)}{colon}{rest}") from wrong
-    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as wrong:
-        values = ", ".join(
-            f"{json.dumps(theirs[name]):.80}" for name in entry.defaults if said.get(name, name) in names
-        )
-        raise ModelError(f"{', '.join(names)}: {values} is not supported") from wrong
-    for value in found.values():
-        if (strange := next((leaf for leaf in _numbers(dump(value)) if not abs(leaf) <= LARGEST), None)) is not None:
-            raise ModelError(f"{', '.join(names)}: {strange} is not supported, expected at most {LARGEST}")
-    return found
-
-
-def _numbers(tree: Any) -> Iterator[float]:
-    """Yield the numbers of a tree."""
-    if isinstance(tree, dict | list):
-        for value in tree.values() if isinstance(tree, dict) else tree:
-            yield from _numbers(value)
-    elif isinstance(tree, int | float):
-        yield tree
 
 
 def _told(problem: Any, sources: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ModelError
 from trivium.interop.family import Family, nest, union
-from trivium.interop.keys import ACTIVATION, Entry, Form, Ours, Tree, key
+from trivium.interop.keys import ACTIVATION, Entry, Form, Ours, Tree, fields, key
 from trivium.interop.rules import Copy, Drop, Given, Rule, Table, linear
 from trivium.model.config import ModelConfig
 from trivium.model.layer.score import PROBLEMS, LabelHead
@@ -21,8 +21,15 @@ ENDS = {"classify": "ForSequenceClassification", "tag": "ForTokenClassification"
 """How the names of stock classes end, by our kind of head."""
 
 
+MOST = 1_000_000
+"""No head has more labels."""
+
+
 def _read_labels(theirs: Tree) -> Tree:
-    names = theirs["id2label"] or {i: f"LABEL_{i}" for i in range(int(theirs["num_labels"] or 2))}
+    count = 2 if theirs["num_labels"] is None else theirs["num_labels"]
+    if type(count) is not int or not 0 < count <= MOST:
+        raise ModelError(f"num_labels: expected a whole number from 1 to {MOST}, found {count!r:.80}")
+    names = theirs["id2label"] or {i: f"LABEL_{i}" for i in range(count)}
     return {"head.labels": [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]}
 
 
@@ -199,7 +206,8 @@ def read(tree: Mapping[str, Any], family: Family, config: ModelConfig) -> ModelC
     stock = _stock(family, kind)
     found: Tree = {"head": usual(family.model_type, kind, config, ())}
     for entry in keys(stock, kind):
-        for path, value in entry.read({**entry.defaults, **tree}).items():
+        names = [name for name in entry.defaults if name in tree] or list(entry.defaults)
+        for path, value in fields(entry, {**entry.defaults, **tree}, names).items():
             found = merge(found, nest(path, value))
     return parse(ModelConfig, merge(dump(config), found), family.model_type)
 

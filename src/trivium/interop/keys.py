@@ -9,8 +9,9 @@ A field is a dotted path in the tree of `resolve`; `*` stands for every stack. N
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from trivium.base.config import dump
@@ -87,6 +88,40 @@ class Entry:
     """The fields, separated by spaces, of an entry that is one value."""
     stands: str | None = None
     """Of dropouts that our config has not apart: the key whose rate stands in for them, empty for none."""
+
+
+LARGEST = 2**40
+"""No number of a config.json is larger; a base of RoPE comes nearest."""
+
+
+def fields(entry: Entry, theirs: Tree, names: Sequence[str], said: Mapping[str, str] = MappingProxyType({})) -> Tree:
+    """Return the fields of an entry, or raise a ModelError that names its keys (`names`, as the file has them).
+
+    `said` is for each key the second name that the file has for it.
+    """
+    try:
+        found = entry.read(theirs)
+    except ModelError as wrong:
+        name, colon, rest = str(wrong).partition(": ")
+        raise ModelError(f"{said.get(name, name)}{colon}{rest}") from wrong
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as wrong:
+        values = ", ".join(
+            f"{json.dumps(theirs[name]):.80}" for name in entry.defaults if said.get(name, name) in names
+        )
+        raise ModelError(f"{', '.join(names)}: {values} is not supported") from wrong
+    for value in found.values():
+        if (strange := next((leaf for leaf in _numbers(dump(value)) if not abs(leaf) <= LARGEST), None)) is not None:
+            raise ModelError(f"{', '.join(names)}: {strange} is not supported, expected at most {LARGEST}")
+    return found
+
+
+def _numbers(tree: Any) -> Iterator[float]:
+    """Yield the numbers of a tree."""
+    if isinstance(tree, dict | list):
+        for value in tree.values() if isinstance(tree, dict) else tree:
+            yield from _numbers(value)
+    elif isinstance(tree, int | float):
+        yield tree
 
 
 @dataclass(frozen=True)
