@@ -84,6 +84,8 @@ OTHERS: list[str] = [
     "show r.toml --html",
     "show",
     "show r.toml --keys model.decodr",
+    "show --keys optim --attention a",
+    "show r.toml seed=1 --keys optim",
     "inspect --task classify",
     "inspect",
     "inspect --task classfy -m bert -d rows.jsonl",

@@ -23,7 +23,7 @@ _file: ContextVar[Path | None] = ContextVar("file", default=None)
 @contextmanager
 def speaking(quiet: bool = False, file: Path | None = None) -> Iterator[None]:
     """Run a block whose lines are not printed (`quiet`), except results and warnings, and are added to a file too."""
-    settings = [(_quiet, _quiet.set(quiet)), (_file, _file.set(file))]
+    settings: list[tuple[ContextVar[Any], Any]] = [(_quiet, _quiet.set(quiet)), (_file, _file.set(file))]
     try:
         yield
     except TriviumError as error:
@@ -31,7 +31,7 @@ def speaking(quiet: bool = False, file: Path | None = None) -> Iterator[None]:
         raise
     finally:
         for variable, token in settings:
-            variable.reset(token)  # type: ignore[arg-type]
+            variable.reset(token)
 
 
 def say(text: str = "") -> None:

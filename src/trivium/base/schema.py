@@ -21,7 +21,8 @@ def _define(cls: type[Config], definitions: dict[str, Any]) -> None:
     """Add the definition of a class and of all that its fields hold."""
     if cls.__name__ in definitions:
         return
-    definitions[cls.__name__] = made = {}  # first, because a kind may hold its own family
+    made: dict[str, Any] = {}
+    definitions[cls.__name__] = made  # first, because a kind may hold its own family
     if issubclass(cls, Choice) and not cls.kind:
         kinds = sorted(cls.kinds.items())
         made["anyOf"] = [{"enum": [name for name, _ in kinds]}, *(_reference(kind) for _, kind in kinds)]

@@ -20,26 +20,27 @@ def show(
 ) -> None:
     """Show the resolved fields, sizes and costs of a recipe, model or data folder."""
     from trivium.base.errors import ConfigError
-    from trivium.base.log import result, say
+    from trivium.base.log import result
 
-    if what is None and keys is None:
+    if keys is not None:
+        if attention is not None or overrides:
+            raise ConfigError("--keys: lists fields, and nothing of a text or an override; leave the others out")
+        from trivium.lab.show import list_keys
+
+        for line in list_keys(keys, what):
+            result(line)
+        return
+    if what is None:
         raise ConfigError("show: expected a recipe, a model folder or a data folder, or --keys")
     if attention is not None:
-        from trivium import api
-        from trivium.lab.attention import lines, look, write
+        from trivium.lab.attention import tell
 
-        layers = look(api.load(what), attention)
-        for line in lines(layers):
-            result(line)
-        if html:
-            write(layers, f"Attention of {what}: {attention}", out)
-            say(f"the page is {out}")
-        return
+        return tell(what, attention, out if html else None)
     if html:
         raise ConfigError("--html: expected --attention with a text to look at")
-    from trivium.lab.show import describe, list_keys
+    from trivium.lab.show import describe
 
-    for line in list_keys(keys, what) if keys is not None else describe(what, overrides or []):
+    for line in describe(what, overrides or []):
         result(line)
 
 

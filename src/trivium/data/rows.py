@@ -74,6 +74,7 @@ class DocumentRows:
             raise DataError(
                 f"{corpus.folder}: no {corpus.split} tokens: expected at least one document"
                 + (f" and one full row of {length}" if self.dropped else "")
+                + ("; prepare it again with a larger --valid-share" if corpus.split == "valid" else "")
             )
 
     def size(self, epoch: int) -> int:

@@ -16,7 +16,7 @@ from pydantic import PrivateAttr
 from torch import Tensor
 
 from trivium import api
-from trivium.base.log import columns
+from trivium.base.log import columns, result, say
 from trivium.lab import page
 from trivium.lab.picture import blank, png
 from trivium.model.attention.attention import using
@@ -100,6 +100,16 @@ def held(weight: Float[Tensor, "T S"], mask: Bool[Tensor, "T S"], share: float =
 def even(mask: Bool[Tensor, "T S"]) -> Float[Tensor, "T S"]:
     """Return the weights of a head that gives equal weight to all allowed keys."""
     return mask.float() / mask.sum(-1, keepdim=True).clamp(min=1)
+
+
+def tell(model: str | Path, text: str, out: Path | None = None) -> None:
+    """Print the sparsity of each head of a model folder on a text, and write the page if there is a place for it."""
+    layers = look(api.load(model), text)
+    for line in lines(layers):
+        result(line)
+    if out is not None:
+        write(layers, f"Attention of {model}: {text}", out)
+        say(f"the page is {out}")
 
 
 def lines(layers: Sequence[AttentionMap]) -> Iterator[str]:

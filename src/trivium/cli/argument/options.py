@@ -75,4 +75,8 @@ def reading(
 
 def given(context: typer.Context, names: Iterable[str]) -> dict[str, Any]:
     """Return the values of those options that the command line gives, by name."""
-    return {name: context.params[name] for name in names if context.get_parameter_source(name).name != "DEFAULT"}
+    return {
+        name: context.params[name]
+        for name in names
+        if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
+    }
