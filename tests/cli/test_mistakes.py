@@ -26,11 +26,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tree(folder: Path) -> list[tuple[str, int]]:
-    """Every file with its size; locks and folders for imports do not count."""
+    """Every file with its size; locks and stamps do not count."""
     return sorted(
         (str(path.relative_to(folder)), path.stat().st_size)
         for path in folder.rglob("*")
-        if path.name not in (".lock", "lock")
+        if path.name not in (".lock", "lock", ".verified.json")
     )
 
 
