@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreign import FOREIGN, MISTRAL, foreign
+from pieces import EACH_TURN
 from trivium.base.errors import DataError
 from trivium.base.types import Message
+from trivium.token import template
 from trivium.token.extend import extend
 from trivium.token.template import differences, ids, render, stop_ids, unwritten
 from trivium.token.tokenizer import Tokenizer
@@ -114,6 +116,24 @@ def test_what_a_template_does_to_contents_is_told():
     assert not any("plain" in one or "spaces" in one for one in differences(foreign("chatml")))
     assert any("<think>" in one for one in differences(foreign("qwen"))), "it cuts thoughts out of what was said"
     assert not any("spaces" in one for one in differences(foreign("llama3"))), "stripping is done here too"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_line_about_other_ids_names_tokens_and_never_quotes_two_equal_texts(name):
+    plain = template.with_template(foreign(name), template.Plain())
+    lines = [*differences(plain), *differences(foreign(name))]
+    (joined,) = (line for line in differences(plain))
+    assert "the same text: stock joins it with its header to '\\n\\n'" in joined and "after '\\n'" in joined
+    for line in lines:
+        read, found, here = line.partition("stock reads ")[2].partition(", here it is ")
+        assert not found or read != here
+
+
+def test_a_leading_assistant_behind_what_the_template_begins_with_is_trained():
+    tokenizer = with_template("mistral", EACH_TURN)
+    segments = render([Message("assistant", "hi"), *turns(["a", "b"])], tokenizer)
+    said = tokenizer.decode([index for segment in segments if segment.train for index in segment.ids])
+    assert said == "hi</s>b</s>"
 
 
 def test_a_leading_assistant_and_refused_orders():
