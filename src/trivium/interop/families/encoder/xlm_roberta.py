@@ -4,5 +4,10 @@ from dataclasses import replace
 
 from trivium.interop.families.encoder import roberta
 
-NAMES = {"architecture": "XLMRobertaForMaskedLM", "model_type": "xlm-roberta"}
-FAMILY = replace(roberta.FAMILY, keys=roberta.keys(vocab_size=30522), twin=True, **NAMES)
+FAMILY = replace(
+    roberta.FAMILY,
+    architecture="XLMRobertaForMaskedLM",
+    model_type="xlm-roberta",
+    keys=roberta.keys(vocab_size=30522),
+    twin=True,
+)
