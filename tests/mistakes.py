@@ -148,6 +148,7 @@ OTHERS: list[str] = [
     "train r.toml -o new model.vocab_size=512",
     "train r.toml -o new objective=masked",
     "train r.toml -o new objective=causall",
+    "train r.toml -o new objective={kind='masked',hide=0.9,replace_share=0.5}",
     "train r.toml -o new objective=instruct",
     "train r.toml -o new loss=label",
     "train r.toml -o new init=llama",

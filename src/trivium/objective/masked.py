@@ -4,10 +4,10 @@ Masks are drawn anew in every epoch (RoBERTa, arXiv:1907.11692). There is no nex
 """
 
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trivium.base.errors import ConfigError
 from trivium.base.types import IGNORE, Example, Vocabulary
@@ -29,6 +29,14 @@ class MaskedLM(Objective, kind="masked"):
     """The share of the chosen tokens that become a random token."""
     words: bool = False
     """Whether whole words are masked."""
+
+    @model_validator(mode="after")
+    def _shared(self) -> Self:
+        if self.hide + self.replace_share > 1 + 1e-9:
+            raise ValueError(
+                f"hide and replace_share: expected at most 1 together, found {self.hide} and {self.replace_share}"
+            )
+        return self
 
     def frame(self, vocabulary: Vocabulary) -> Frame:
         if vocabulary.mask is None:
