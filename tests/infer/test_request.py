@@ -3,6 +3,7 @@
 import pytest
 
 import small
+import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.beam import Beam
 from trivium.infer.request import Request, most
@@ -54,3 +55,10 @@ def test_no_more_is_asked_for_than_the_context() -> None:
         most(config, 65, 9)
     with pytest.raises(ModelError, match="this model is an encoder: see `trivium fill`"):
         most(small.model("bert").config, None, 9)
+
+
+@pytest.mark.parametrize("head", ["none", "embed", {"kind": "classify", "labels": ["a", "b"]}])
+def test_a_decoder_without_scores_of_tokens_writes_nothing(head) -> None:  # type: ignore[no-untyped-def]
+    model = trivium.build("llama", layers=1, hidden_size=32, heads=2, vocab_size=64, tie=False, head=head)
+    with pytest.raises(ModelError, match="generation needs scores of tokens; the head of this model is of kind"):
+        model.generate([[1, 2]], max_new_tokens=2)

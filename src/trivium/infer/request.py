@@ -8,6 +8,8 @@ from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.padding import check
 from trivium.infer.sampling import Decoding, Sampling
 from trivium.model.config import ModelConfig
+from trivium.model.layer.head import Hidden
+from trivium.model.layer.score import LabelHead, SentenceEmbedding
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Request:
         """Raise ModelError or ConfigError where a model of this config cannot run the request."""
         if config.decoder is None:
             raise ModelError(f"generation needs a decoder; this is an {config.family} model")
+        if isinstance(config.head, Hidden | LabelHead | SentenceEmbedding):
+            raise ModelError(f"generation needs scores of tokens; the head of this model is of kind {config.head.kind}")
         if self.max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens: expected at least 1, found {self.max_new_tokens}")
         if (least := self.decoding.min_new_tokens) > self.max_new_tokens:
