@@ -10,7 +10,8 @@ import torch
 import tiny
 from trivium.api import Model
 from trivium.base.errors import ModelError
-from trivium.lab.attention import LONGEST, Recorder, even, held, lines, look, write
+from trivium.lab.attention import LONGEST, AttentionMap, Recorder, by_row, even, held, lines, look, sink, sinking, write
+from trivium.lab.piece import visible
 from trivium.model.attention.attention import Attention, using
 from trivium.token.tokenizer import Tokenizer
 
@@ -34,7 +35,7 @@ def test_every_sublayer_is_seen_and_its_rows_are_shares(preset: str) -> None:
         assert (heads, queries, keys) == (2, len(layer.queries), len(layer.keys))
         assert torch.allclose(layer.weight.sum(-1), torch.ones(heads, queries), atol=1e-5)
         assert not layer.weight.masked_select(~layer.mask).any()
-    assert layers[0].queries == [watched_model.tokenizer.token(i) for i in watched_model.encode(TEXT)]
+    assert layers[0].queries == [visible(watched_model.tokenizer, i) for i in watched_model.encode(TEXT)]
     crossing = [layer for layer in layers if "to the encoder" in layer.name]
     assert len(crossing) == (2 if preset == "t5" else 0)
     assert all(layer.keys == layers[0].queries for layer in crossing)
@@ -81,6 +82,25 @@ def test_how_many_pairs_hold_the_weight() -> None:
     assert held(even(causal), causal) == 6 / 6
 
 
+def test_each_row_of_a_map_has_its_own_scale() -> None:
+    mask = torch.ones(3, 3).tril().bool()
+    weight = torch.tensor([[1.0, 0, 0], [0.25, 0.75, 0], [0.02, 0.02, 0.96]])
+    scaled = by_row(weight, mask)
+    assert torch.equal(scaled.isnan(), ~mask)
+    assert torch.allclose(scaled[mask], torch.tensor([1, 1 / 3, 1, 1 / 48, 1 / 48, 1]))
+
+
+def test_a_sink_is_told_in_words() -> None:
+    mask = torch.ones(3, 3).tril().bool()
+    weight = torch.tensor([[1.0, 0, 0], [0.9, 0.1, 0], [0.8, 0.1, 0.1]])
+    assert sink(weight, mask) == pytest.approx(0.85)  # the first query sees one key and says nothing
+    assert sink(even(mask), mask) == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert sink(torch.eye(3), torch.eye(3).bool()) == 0
+    one = AttentionMap("decoder, layer 1", ["a"] * 3, ["a"] * 3, torch.stack([even(mask), weight]), mask, "x", None)
+    assert sinking([one]).endswith("are decoder, layer 1: head 2.") and one.sinks == ["42%", "85%", "42%"]
+    assert sinking([one._replace(weight=even(mask)[None])]).startswith("No head here is a sink")
+
+
 def test_angles_are_position_times_frequency() -> None:
     layer = look(model("llama"), "abcdefgh")[1]
     frequency = 10000.0 ** -(torch.arange(8) / 8)
@@ -94,10 +114,10 @@ def test_the_page_shows_tokens_masks_heads_and_angles(tmp_path: Path) -> None:
     layers = look(model("llama", pattern=["causal", {"kind": "window", "size": 3}]), TEXT)
     write(layers, "a <title>", tmp_path / "a.html")
     html = (tmp_path / "a.html").read_text()
-    assert html.count("data:image/png") == 1 + 2 + 1  # masks, two layers, angles
+    assert html.count("data:image/png") == 2 + 2 * 2 + 1  # masks, heads, angles
     assert "a &lt;title&gt;" in html and "decoder, layer 2" in html and "&lt;s&gt;" in html
     shown = list(lines(layers))
-    assert len(shown) == 3 and "window" in shown[2]
+    assert len(shown) == 7 and "window" in shown[2] and "first position" in shown[3]
     write(look(model("bert"), TEXT), "b", tmp_path / "b.html")
     assert "No layer of this model rotates" in (tmp_path / "b.html").read_text()
 

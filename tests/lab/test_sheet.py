@@ -1,5 +1,6 @@
 """The page of what is trained on: tokens in order, and in colour what is learned."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import small
 from trivium.base.batch import collate
 from trivium.base.types import IGNORE, Example, Message
 from trivium.lab.inspect import examine
-from trivium.lab.sheet import learned, told
+from trivium.lab.sheet import learned, told, write
 from trivium.objective.instruct import Instruct
 from trivium.task.finetune import recipe_for
 from trivium.token.template import render
@@ -69,3 +70,42 @@ def test_labels_are_told_by_name() -> None:
     assert told("label", np.array([1, 0, 1]), ("a", "b", "c")) == "a and c"
     assert told("label", np.array([0, 0]), ("a", "b")) == "none"
     assert told("label", np.array([0.25], dtype=np.float32), ("a",)) == "0.25"
+
+
+def drawn(tmp_path: Path, batch: object, labels: tuple[str, ...] = (), remarks: tuple[str, ...] = ()) -> str:
+    roles = [""] * 12
+    write(tmp_path / "p.html", [("row", batch, roles)], BYTES, [], [], labels, remarks)  # type: ignore[list-item]
+    return (tmp_path / "p.html").read_text().split("<h2>")[-1]
+
+
+def goals(text: str) -> list[str]:
+    return re.findall(r'<span class="goal">\u2192 (.*?)</span>', text)
+
+
+def test_targets_that_are_not_the_next_token_are_written_out(tmp_path: Path) -> None:
+    a, b, c = BYTES.encode("abc")
+    cut = Example(dec=np.array([1, a, b]), targets={"token": np.array([a, b, c])})
+    assert goals(drawn(tmp_path, row(cut))) == ["c"]  # the row ends before the target of its last token
+    two = collate([[cut, cut]], BYTES.vocabulary.pad, 12)
+    assert goals(drawn(tmp_path, two)) == ["c", "c"]
+    mask = BYTES.vocabulary.mask
+    gap = Example(enc=np.array([1, mask, b]), targets={"token": np.array([IGNORE, b, b])})
+    text = drawn(tmp_path, row(gap))
+    assert goals(text) == ["b"] and f"must predict b (id {b})" in text
+    tags = Example(enc=np.array([1, a]), targets={"tag": np.array([IGNORE, 1])})
+    assert goals(drawn(tmp_path, row(tags), ("O", "X"))) == ["X"]
+
+
+def test_each_token_has_a_border_and_bytes_stand_for_parts_of_characters(tmp_path: Path) -> None:
+    ids = np.array([1, *BYTES.encode("\u5929")])
+    text = drawn(tmp_path, row(Example(dec=ids, targets={"token": np.append(ids[1:], IGNORE)})))
+    assert ">\\xe5</span>" in text and not {"\ufffd", "\u25ab"} & {*text}
+    assert re.search(r"\.t {[^}]*border-right: 1px", (tmp_path / "p.html").read_text())
+
+
+def test_the_page_tells_what_of_the_files_is_not_used(tmp_path: Path) -> None:
+    file = small.rows(tmp_path / "r.jsonl", [{"prompt": "hi", "completion": "yo", "note": "n", "level": 1}] * 3)
+    recipe = recipe_for("chat", small.folder(tmp_path, "llama"), [str(file)], overrides=["batch_tokens=64"])
+    examine(recipe, 1, 0, tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text()
+    assert f"{file}: not used: level (3 rows), note (3 rows)" in text and "3 rows, read as" in text

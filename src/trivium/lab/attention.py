@@ -18,13 +18,17 @@ from torch import Tensor
 from trivium import api
 from trivium.base.log import columns, result, say
 from trivium.lab import page
+from trivium.lab.heatmap import STYLE, heatmap, maps
 from trivium.lab.picture import blank, png
+from trivium.lab.piece import visible
 from trivium.model.attention.attention import using
 from trivium.model.attention.kernel import Case, Eager
 from trivium.model.attention.view import View
 
 HELD = 0.9
 """The share of the weight whose pairs are counted."""
+SINK = 0.3
+"""A head is an attention sink where the first position has more of its weight (Gu et al. 2024, arXiv:2410.10781)."""
 LONGEST, LABELLED = 64, 32
 """The most tokens that are shown, and the most that heat maps name."""
 
@@ -62,6 +66,11 @@ class AttentionMap(NamedTuple):
         """For each head, the share of the allowed pairs that hold `HELD` of its weight; last, of an even head."""
         return [f"{held(head, self.mask):.0%}" for head in (*self.weight, even(self.mask))]
 
+    @property
+    def sinks(self) -> list[str]:
+        """For each head, the share of its weight on the first position; last, of an even head. See `sink`."""
+        return [f"{sink(head, self.mask):.0%}" for head in (*self.weight, even(self.mask))]
+
 
 def look(model: api.Model, text: str) -> list[AttentionMap]:
     """Return the map of every attention sublayer on a text; a decoder beside an encoder reads its own output."""
@@ -73,8 +82,8 @@ def look(model: api.Model, text: str) -> list[AttentionMap]:
     recorders: dict[str, Recorder] = defaultdict(Recorder)
     with using(model.transformer, recorders.__getitem__):
         model.hidden([ids], decoder_input_ids=[written] if written else None)
-    names = {"encoder": [tokenizer.token(index) for index in ids]}
-    names["decoder"] = [tokenizer.token(index) for index in written or ids]
+    names = {"encoder": [visible(tokenizer, index) for index in ids]}
+    names["decoder"] = [visible(tokenizer, index) for index in written or ids]
     layers = []
     for name, recorder in recorders.items():
         stack, _, number, part = name.split(".")
@@ -112,42 +121,64 @@ def tell(model: str | Path, text: str, out: Path | None = None) -> None:
         say(f"the page is {out}")
 
 
+def sink(weight: Float[Tensor, "T S"], mask: Bool[Tensor, "T S"]) -> float:
+    """Return the mean weight on the first key, over the queries that see it beside others; 0 without such a query."""
+    free = mask[:, 0] & (mask.sum(-1) > 1)
+    return float(weight[free, 0].double().mean()) if free.any() else 0.0
+
+
+def by_row(weight: Float[Tensor, "T S"], mask: Bool[Tensor, "T S"]) -> Float[Tensor, "T S"]:
+    """Return weights divided by the greatest one of their row; pairs that the mask leaves out are not numbers."""
+    scaled = weight / weight.amax(-1, keepdim=True).clamp(min=1e-12)
+    return scaled.masked_fill(~mask, math.nan)
+
+
 def lines(layers: Sequence[AttentionMap]) -> Iterator[str]:
-    """Yield the sparsity of each head as text."""
+    """Yield the sparsity and the sink of each head as text."""
     yield f"share of the allowed pairs that hold {HELD:.0%} of the weight, by head; last, of a head with equal weights"
-    for layer, line in zip(layers, columns(_shares(layers)), strict=True):
+    for layer, line in zip(layers, columns(_by_head(layers, "shares")), strict=True):
         yield f"{line}  {layer.pattern}"
+    yield "share of the weight on the first position, by head; last, of a head with equal weights"
+    yield from columns(_by_head(layers, "sinks"))
+    yield sinking(layers)
 
 
-def _shares(layers: Sequence[AttentionMap]) -> list[list[str]]:
-    """Return a row for each layer: its name, the share of each head, that of an even head."""
+def _by_head(layers: Sequence[AttentionMap], what: str) -> list[list[str]]:
+    """Return a row for each layer: its name, the number of each head, that of an even head."""
     heads = max(len(layer.weight) for layer in layers)
-    return [[layer.name, *layer.shares[:-1], *[""] * (heads - len(layer.weight)), layer.shares[-1]] for layer in layers]
+    rows = [(layer, getattr(layer, what)) for layer in layers]
+    return [[layer.name, *found[:-1], *[""] * (heads - len(layer.weight)), found[-1]] for layer, found in rows]
 
 
 def write(layers: Sequence[AttentionMap], title: str, out: Path) -> None:
     """Write the page: tokens, masks, the sparsity of each head, heat maps, angles."""
-    page.write(out, title, [*_tokens(layers), *_masks(layers), *_sparsity(layers), *_weights(layers), *_angles(layers)])
+    parts = [_tokens, _masks, _sparsity, _sink, _weights, _angles]
+    page.write(out, title, [STYLE, *(text for part in parts for text in part(layers))])
 
 
 def _tokens(layers: Sequence[AttentionMap]) -> Iterator[str]:
     yield page.heading("Tokens")
     for stack, tokens in {layer.name.split(",")[0]: layer.queries for layer in layers}.items():
         yield page.paragraph(f"{stack}:")
-        yield page.pieces([_plain(name) for name in tokens])
+        yield page.pieces(tokens)
 
 
 def _masks(layers: Sequence[AttentionMap]) -> Iterator[str]:
     yield page.heading("Attention masks")
-    yield page.paragraph("A row for each query, dark at the keys that it sees.")
+    yield page.paragraph("A row for each query, filled at the keys that it sees.")
     masks: dict[Any, AttentionMap] = {}
     for layer in layers:
         masks.setdefault((layer.pattern, layer.mask.shape, layer.mask.numpy().tobytes()), layer)
-    maps = [
-        (f"{one.name.split(',')[0]}: {one.pattern}, {one.mask.float().mean():.0%} of pairs", one.mask.float(), one)
-        for one in masks.values()
-    ]
-    yield page.image(_maps(maps, "Greys"), "masks")
+    yield maps(
+        [
+            _map(one, one.mask.float().masked_fill(~one.mask, math.nan) / 2, "Greys", _title(one))
+            for one in masks.values()
+        ]
+    )
+
+
+def _title(layer: AttentionMap) -> str:
+    return f"{layer.name.split(',')[0]}: {layer.pattern}, {layer.mask.float().mean():.0%} of pairs"
 
 
 def _sparsity(layers: Sequence[AttentionMap]) -> Iterator[str]:
@@ -156,25 +187,62 @@ def _sparsity(layers: Sequence[AttentionMap]) -> Iterator[str]:
         f"The smallest share of the allowed pairs that holds {HELD:.0%} of all weight. The last column is a head with "
         "equal weights: a share far below it comes from training, not from the mask."
     )
-    heads = max(len(layer.weight) for layer in layers)
-    yield page.table(["layer, by head", *(str(head + 1) for head in range(heads)), "even"], _shares(layers))
+    yield page.table(_header(layers), _by_head(layers, "shares"))
+
+
+def _sink(layers: Sequence[AttentionMap]) -> Iterator[str]:
+    yield page.heading("Weight on the first position")
     yield page.paragraph(
-        "Rows are queries, columns keys. Brighter is more weight; each map has its own scale. White pairs are masked."
+        "The mean share of a query's weight that the first token takes. A head that finds nothing to read often leaves "
+        "its weight there: an attention sink (Xiao et al. 2023, arXiv:2309.17453). The last column is a head with "
+        f"equal weights. {sinking(layers)}"
     )
+    yield page.table(_header(layers), _by_head(layers, "sinks"))
+
+
+def sinking(layers: Sequence[AttentionMap]) -> str:
+    """Return a sentence that names the heads whose weight is on the first position: more than `SINK`, and than even."""
+    found = []
+    for layer in layers:
+        least = max(SINK, sink(even(layer.mask), layer.mask))
+        heads = [at for at, head in enumerate(layer.weight, start=1) if sink(head, layer.mask) > least]
+        if heads:
+            found.append(f"{layer.name}: {'heads' if heads[1:] else 'head'} {', '.join(map(str, heads))}")
+    if not found:
+        return f"No head here is a sink: none gives its first position more than {SINK:.0%}."
+    return f"Sinks, which give it more than {SINK:.0%}, are {'; '.join(found)}."
+
+
+def _header(layers: Sequence[AttentionMap]) -> list[str]:
+    heads = max(len(layer.weight) for layer in layers)
+    return ["layer, by head", *(str(head + 1) for head in range(heads)), "even"]
 
 
 def _weights(layers: Sequence[AttentionMap]) -> Iterator[str]:
-    for layer in layers:
-        maps = [
-            (
-                f"head {number + 1}: {layer.shares[number]} of pairs hold {HELD:.0%}",
-                head.masked_fill(~layer.mask, math.nan),
-                layer,
-            )
-            for number, head in enumerate(layer.weight)
-        ]
+    for number, layer in enumerate(layers):
         yield page.heading(layer.name)
-        yield page.image(_maps(maps, "viridis"), f"attention of {layer.name}")
+        if not number:
+            yield page.paragraph(
+                "Rows are queries, columns keys. Brighter is more weight; each row has its own scale, from 0 to its "
+                "greatest weight. Pairs that the mask leaves out are empty."
+            )
+        heads = enumerate(zip(layer.weight, layer.shares, layer.sinks, strict=False), start=1)
+        drawn = [
+            _map(
+                layer,
+                by_row(head, layer.mask),
+                "viridis",
+                f"head {at}: {share} of pairs hold {HELD:.0%}, {first} of the weight is on the first position",
+            )
+            for at, (head, share, first) in heads
+        ]
+        yield maps(drawn, small=len(layer.keys) > LABELLED)
+
+
+def _map(layer: AttentionMap, values: Tensor, colours: str, caption: str) -> str:
+    """Return a heat map of a layer's pairs, with tokens on the axes that have room for them."""
+    rows, columns = (names if len(names) <= LABELLED else () for names in (layer.queries, layer.keys))
+    return heatmap(values.numpy(), colours, rows, columns, caption)
 
 
 def _angles(layers: Sequence[AttentionMap]) -> Iterator[str]:
@@ -194,27 +262,6 @@ def _angles(layers: Sequence[AttentionMap]) -> Iterator[str]:
         yield page.image(_rotations(same[0]), "angles")
 
 
-def _maps(maps: Sequence[tuple[str, Tensor, AttentionMap]], colours: str) -> bytes:
-    """Draw heat maps side by side, with tokens on their axes where there is room."""
-    labelled = max(len(layer.keys) for _, _, layer in maps) <= LABELLED
-    across = 2 if labelled else 4  # names need room
-    rows, size = math.ceil(len(maps) / across), 10 / across
-    figure = blank(10, size * rows, dpi=110)
-    grid = figure.subplots(rows, across, squeeze=False).flatten()
-    for axes in grid[len(maps) :]:
-        axes.set_axis_off()
-    for axes, (title, values, layer) in zip(grid, maps, strict=False):
-        darkest = 2.5 if colours == "Greys" else None  # a mask of all pairs is not drawn black
-        axes.imshow(values.numpy(), cmap=colours, vmin=0, vmax=darkest, aspect="auto", interpolation="nearest")
-        axes.set_title(title, fontsize=8 if labelled else 6)
-        for axis, names in ((axes.xaxis, layer.keys), (axes.yaxis, layer.queries)):
-            if len(names) <= LABELLED:
-                axis.set_ticks(range(len(names)), [_plain(name) for name in names], fontsize=7)
-            axis.set_tick_params(length=0, labelsize=7)
-        axes.tick_params(axis="x", labelrotation=90 if len(layer.keys) <= LABELLED else 0)
-    return png(figure)
-
-
 def _rotations(layer: AttentionMap) -> bytes:
     from matplotlib.ticker import MaxNLocator
 
@@ -227,9 +274,3 @@ def _rotations(layer: AttentionMap) -> bytes:
         axis.set_major_locator(MaxNLocator(integer=True))
     figure.colorbar(image, label="turns")
     return png(figure)
-
-
-def _plain(token: str) -> str:
-    """Return a token for matplotlib and for readers: no mathematics, white space visible."""
-    shown = token.replace("$", "\\$").replace("\n", "\u21b5").replace(" ", "\u00b7").replace("\t", "\u21e5")
-    return shown if shown.isprintable() else repr(token)[1:-1]

@@ -10,8 +10,9 @@ from trivium.data.shards import read_manifest
 from trivium.lab import page
 
 STYLE = """<style>
-.bar { background: #7a9cc6; height: .8rem } .bars td:nth-child(3) { width: 60% } .bars td { text-align: right }
-blockquote { margin: .4rem 0 .8rem 1rem; padding-left: .8rem; border-left: 3px solid #ddd; color: #444;
+.bar { background: var(--bar); height: .8rem } .bars { width: 100% } .bars td:nth-child(3) { width: 60% }
+.bars td:first-child { text-align: right }
+blockquote { margin: .4rem 0 .8rem 1rem; padding-left: .8rem; border-left: 3px solid var(--line); color: var(--faint);
   white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem }
 </style>"""
 
@@ -59,4 +60,4 @@ def _bars(rows: Sequence[tuple[str, ...]]) -> str:
         "</div></td></tr>"
         for (size, _), count in zip(rows, counts, strict=True)
     )
-    return f'<table class="bars">{bars}</table>'
+    return page.scrolled(bars, "bars")

@@ -19,6 +19,7 @@ from trivium.base.types import ALIGNED, IGNORE
 from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows
 from trivium.lab import sheet
+from trivium.lab.piece import visible
 from trivium.rows.notes import Notes
 from trivium.task.feed import open_rows, supervised_rows
 from trivium.task.run import count_steps
@@ -97,7 +98,8 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
         shown.append((f"sample {sample}: epoch {epoch}, row {index}", batch))
     flags = [f"{flag}: {number:,} times, first in sample {found.first[flag]}" for flag, number in found.flags.items()]
     flags += notes.flags()
-    for line in (*notes.formats(), *notes.lines()):
+    remarks = [*notes.formats(), *notes.lines()]
+    for line in remarks:
         say(line)
     if out is None:
         for title, batch in shown:
@@ -107,7 +109,7 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
             result()
     else:
         drawn = [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown]
-        sheet.write(out, drawn, tokenizer, found.lines(cut), flags, labels)
+        sheet.write(out, drawn, tokenizer, found.lines(cut), flags, labels, remarks)
         say(f"the page is {out}")
     for name, value in found.lines(cut):
         result(f"{name:<10} {value}")
@@ -148,18 +150,20 @@ def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Ite
     used = int((documents > 0).sum())
     if batch.enc is not None and batch.dec is not None:
         source = batch.enc
-        yield "encoder reads: " + " ".join(map(tokenizer.token, source.ids[0][source.documents[0] > 0]))
+        yield "encoder reads: " + " ".join(
+            visible(tokenizer, token) for token in source.ids[0][source.documents[0] > 0].tolist()
+        )
     yield f"{'column':>6} {'document':>8} {'position':>8}  {'role':<9} {'token':<20} {'must predict':<20} loss"
     who = spoken(ids[:used], documents[:used], tokenizer)
     for column in range(used):
         target = int(targets[column])
         weight = 1.0 if batch.weights is None else float(batch.weights[0][column])
         tag = "tag" in batch.targets
-        predicted = "-" if target == IGNORE else labels[target] if tag else show(tokenizer, target)
+        predicted = "-" if target == IGNORE else labels[target] if tag else visible(tokenizer, target)
         loss = "off" if target == IGNORE else "on" if weight == 1 else f"x {weight:.3g}"
         yield (
             f"{column:>6} {documents[column]:>8} {stream.positions[0][column]:>8}  {who[column]:<9} "
-            f"{show(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}"
+            f"{visible(tokenizer, int(ids[column])):<20} {predicted:<20} {loss}"
         )
     yield from sheet.whole(batch, labels)
     yield from sheet.answers(batch, tokenizer)
@@ -222,9 +226,3 @@ def red_flags(batch: Batch, tokenizer: Tokenizer, recipe: Recipe, row: int = 0) 
         if talk and len(trained) and end is not None and end not in trained:
             flags.append("a document trains an answer but not its end")
     return flags
-
-
-def show(tokenizer: Tokenizer, token: int) -> str:
-    """Return a token on one line, white space visible."""
-    text = tokenizer.token(token)
-    return text if token in tokenizer.vocabulary.special else repr(text)[1:-1].replace(" ", "\u00b7")

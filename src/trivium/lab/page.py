@@ -10,12 +10,28 @@ from trivium.base.files import write_text
 from trivium.base.log import say
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem }
-table { border-collapse: collapse } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: right }
-td + td { white-space: nowrap }
-th:first-child, td:first-child { text-align: left } th { background: #f6f6f6; font-weight: 600 }
-img { max-width: 100% } code { background: #f4f4f4; padding: .1rem .3rem }
+:root { color-scheme: light dark; --ink: #222; --faint: #666; --line: #ddd; --soft: #f4f4f4; --paper: #fff }
+:root { --good: #c9efc9; --good-ink: #063; --bad: #b00; --bar: #7a9cc6 }
+@media (prefers-color-scheme: dark) { :root {
+  --ink: #ddd; --faint: #999; --line: #444; --soft: #2a2a2a; --paper: #181818;
+  --good: #174a2a; --good-ink: #b8eec8; --bad: #ff8080; --bar: #4f74a3 } }
+@media print { :root { color-scheme: light; --ink: #000; --faint: #444; --line: #bbb; --soft: #eee; --paper: #fff;
+  --good: #c9efc9; --good-ink: #063; --bad: #b00 }
+  body { max-width: none; margin: 0; font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact }
+  h2 { break-after: avoid } tr, figure, img, svg { break-inside: avoid }
+  .scroll { overflow: visible } td, th { white-space: normal !important } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: var(--ink); background: var(--paper) }
+h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem } h1, h2, p, summary { overflow-wrap: anywhere }
+.scroll { overflow-x: auto; margin: 1rem 0 } table { border-collapse: collapse }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 6rem }
+th { background: var(--soft); font-weight: 600 }
+.facts td { text-align: left; white-space: normal; vertical-align: top }
+figure { margin: 1rem 0 } figcaption { color: var(--faint); font-size: .85rem }
+img { max-width: 100%; background: #fff } code { background: var(--soft); padding: .1rem .3rem }
+.piece { white-space: nowrap }
+@media (max-width: 40rem) { body { margin: 1rem auto } h1 { font-size: 1.3rem } th, td { padding: .3rem .5rem } }
 """
 
 
@@ -31,15 +47,31 @@ def paragraph(text: str) -> str:
 
 def pieces(names: Sequence[str]) -> str:
     """Return short texts in a row, each with its number, in boxes."""
-    boxes = (f"<small>{at}</small><code>{html.escape(name)}</code>" for at, name in enumerate(names))
+    boxes = (
+        f'<span class="piece"><small>{at}</small><code>{html.escape(name)}</code></span>'
+        for at, name in enumerate(names)
+    )
     return f"<p>{' '.join(boxes)}</p>"
+
+
+def scrolled(body: str, kind: str = "") -> str:
+    """Return the rows of a table, which scrolls in itself where it is wider than the page."""
+    return f'<div class="scroll"><table class="{kind}">{body}</table></div>'
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table; the first column is text, the others are numbers."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return scrolled(f"<tr>{head}</tr>{_rows(rows)}")
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> str:
+    """Return a table of names and texts."""
+    return scrolled(_rows(rows), "facts")
+
+
+def _rows(rows: Sequence[Sequence[object]]) -> str:
+    return "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
 
 
 def picture(path: Path, caption: str) -> str:
@@ -68,6 +100,7 @@ def replaceable(path: Path, begins: bytes) -> None:
 def write(path: Path, title: str, parts: Sequence[str]) -> None:
     """Write the page from its HTML parts, whole or not at all."""
     name = html.escape(title)
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>'
+    sized = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8">{sized}<title>{name}</title><style>{STYLE}</style>'
     replaceable(path, b"<!doctype html")
     write_text(path, f"{head}<h1>{name}</h1>" + "\n".join(parts) + "</html>\n")

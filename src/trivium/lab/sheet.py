@@ -9,21 +9,26 @@ import numpy as np
 from trivium.base.batch import Array, Batch, Stream
 from trivium.base.types import ALIGNED, IGNORE
 from trivium.lab import page
+from trivium.lab.piece import text_of, visible
 from trivium.token.tokenizer import Tokenizer
 
 STYLE = """
-.row { line-height: 1.9; margin: .4rem 0 1rem } .t { padding: .12rem 0; white-space: pre-wrap; color: #777 }
-.on { background: #c9efc9; color: #063; font-weight: 600 } .user { border-bottom: 2px solid #9bc1ee }
-.assistant { border-bottom: 2px solid #5bb45b } .system { border-bottom: 2px solid #d9a0d0 }
-.control { font-size: .8em; color: #a05; background: #faf0f5 } .control.on { background: #c9efc9 }
-.new { border-left: 3px solid #444; margin-left: .35rem; padding-left: .2rem } .flag { color: #b00; font-weight: 600 }
-.facts td { text-align: left }
+.row { line-height: 2; margin: .4rem 0 1rem; overflow-wrap: anywhere }
+.t { padding: .12rem 0; white-space: pre-wrap; color: var(--faint); border-right: 1px solid var(--line) }
+.on { background: var(--good); color: var(--good-ink); border-right-color: var(--good-ink) }
+.user { border-bottom: 2px solid #9bc1ee } .assistant { border-bottom: 2px solid #5bb45b }
+.system { border-bottom: 2px solid #d9a0d0 } .control { font-size: .8em; color: #b3477f; background: var(--soft) }
+.control.on { background: var(--good); color: var(--good-ink) }
+.goal { color: var(--good-ink); font-size: .8em; padding: 0 .3rem; white-space: nowrap }
+.new { border-left: 3px solid var(--ink); margin-left: .35rem; padding-left: .2rem }
+.flag { color: var(--bad); font-weight: 600 }
 """
 LEGEND = """\
 <p><span class="t">read only</span> · <span class="t on">trained</span> · <span class="t user">user</span> ·
 <span class="t assistant">assistant</span> · <span class="t system">system</span> ·
-<span class="t control">control</span> · <span class="t new">a document begins</span>;
-point at a token for its column, document, position, id and loss</p>
+<span class="t control">control</span> · <span class="t new">a document begins</span>; a thin line ends each token;
+bytes such as \\xe5 are a part of a character. <span class="goal">→ token</span> is a target that is not the token
+behind. Point at a token for its column, document, position, id and target</p>
 """
 
 
@@ -34,11 +39,14 @@ def write(
     facts: Sequence[tuple[str, str]],
     flags: Sequence[str],
     labels: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> None:
-    """Write the page: shares, red flags, and each row (title, batch, roles of the tokens that are read first)."""
-    lines = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in facts)
+    """Write the page: shares, red flags, and each row (title, batch, roles of the tokens that are read first).
+
+    `labels` name the classes of a task; `remarks` tell how files were read, and what in them is not used.
+    """
     warnings = [f'<p class="flag">RED FLAG: {html.escape(flag)}</p>' for flag in flags] or ["<p>No red flag.</p>"]
-    parts = [f"<style>{STYLE}</style>", f'<table class="facts">{lines}</table>', *warnings, LEGEND]
+    parts = [f"<style>{STYLE}</style>", page.facts(facts), *map(page.paragraph, remarks), *warnings, LEGEND]
     for title, batch, roles in rows:
         parts += [page.heading(title), *_row(batch, roles, tokenizer, labels)]
     page.write(out, "Training data", parts)
@@ -85,22 +93,32 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Seque
     weights = None if batch.weights is None else batch.weights[0]
     plain = np.zeros(0, dtype=bool)
     if batch.enc is not None and batch.dec is not None:
-        parts = [page.paragraph("The encoder reads"), _flow(batch.enc, roles, plain, None, None, tokenizer)]
+        parts = [page.paragraph("The encoder reads"), _flow(batch.enc, roles, plain, None, None, None, tokenizer)]
         if targets is not None:  # the targets; the decoder reads the same ids one place later
             ids = np.where(targets == IGNORE, tokenizer.vocabulary.pad, targets)
             documents = np.where(targets == IGNORE, 0, batch.dec.documents[0])
             written = Stream(ids[None], batch.dec.positions, documents[None])
             parts += [
                 page.paragraph("The decoder writes"),
-                _flow(written, [""] * len(targets), targets != IGNORE, targets, weights, tokenizer),
+                _flow(written, [""] * len(targets), targets != IGNORE, targets, weights, ids, tokenizer),
             ]
     else:
-        parts = [_flow(batch.stream, roles, learned(batch), targets, weights, tokenizer)]
+        names = labels if "tag" in batch.targets else ()
+        parts = [_flow(batch.stream, roles, learned(batch), targets, weights, _seen(batch), tokenizer, names)]
     parts += map(page.paragraph, (*whole(batch, labels), *answers(batch, tokenizer)))
     return parts
 
 
-def _flow(stream: Stream, roles: Sequence[str], on: Array, targets: Array, weights: Array, tokenizer: Tokenizer) -> str:
+def _flow(
+    stream: Stream,
+    roles: Sequence[str],
+    on: Array,
+    targets: Array,
+    weights: Array,
+    seen: Array,
+    tokenizer: Tokenizer,
+    labels: Sequence[str] = (),
+) -> str:
     ids, documents, positions = stream.ids[0], stream.documents[0], stream.positions[0]
     spans, before = [], 0
     for column in np.flatnonzero(documents).tolist():
@@ -110,12 +128,27 @@ def _flow(stream: Stream, roles: Sequence[str], on: Array, targets: Array, weigh
         names, before = [name for name, holds in facts.items() if name and holds], document
         about = f"column {column}, document {document}, position {positions[column]}, id {token}"
         about += f", {roles[column]}" if roles[column] else ""
+        goal = ""
         if targets is not None:
             weight = 1.0 if weights is None else float(weights[column])
-            target = int(targets[column])
-            about += ", loss off" if target == IGNORE else f", loss on: must predict {target}"
-            about += f", weight {weight:.3g}" if weight != 1 and target != IGNORE else ""
-        text = html.escape(tokenizer.token(token).replace("\ufffd", "\u25ab"))  # half a character is a small square
+            if (target := int(targets[column])) == IGNORE:
+                about += ", loss off"
+            else:
+                goal = labels[target] if labels else visible(tokenizer, target)
+                about += f", loss on: must predict {goal}" + ("" if labels else f" (id {target})")
+                about += f", weight {weight:.3g}" if weight != 1 else ""
+                if not labels and target == seen[column]:
+                    goal = ""
+        text = html.escape(text_of(tokenizer, token).replace("\n", "\u21b5\n"))
         spans.append(f'<span class="{" ".join(names)}" title="{html.escape(about)}">{text}</span>')
+        spans.append(f'<span class="goal">\u2192 {html.escape(goal)}</span>' if goal else "")
     padding = int((documents == 0).sum())
     return f'<div class="row">{"".join(spans)}{f" <small>+ {padding} padding</small>" if padding else ""}</div>'
+
+
+def _seen(batch: Batch) -> Array:
+    """Return the target [T] that a reader sees without being told: a decoder's next token, else the token itself."""
+    ids, documents = batch.stream.ids[0], batch.stream.documents[0]
+    if batch.dec is None:
+        return ids
+    return np.append(np.where(documents[1:] == documents[:-1], ids[1:], IGNORE), IGNORE)

@@ -204,6 +204,15 @@ class Tokenizer:
         """Return the text of one id, or the name of a special token."""
         return self.decode([index])
 
+    def raw(self, index: int) -> bytes:
+        """Return the UTF-8 bytes that one id stands for inside a text, or those of the name of a special token."""
+        if self._byte_level and index not in self.special:
+            return self.pieces[index]
+        name = self._hf.id_to_token(index) or ""
+        if byte := re.fullmatch("<0x([0-9A-F]{2})>", name):
+            return bytes.fromhex(byte[1])
+        return (name.replace("\u2581", " ") if "\u2581" in name else self.token(index)).encode()
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The facts that objectives need. Without bos or eos, cls and sep stand in; without pad, eos does."""
