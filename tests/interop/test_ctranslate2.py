@@ -1,4 +1,4 @@
-"""Our model folders in CTranslate2, which converts them without knowing of us: same greedy ids, same hidden states."""
+"""Our models as folders of CTranslate2: same greedy ids, same hidden states; what it computes otherwise is an error."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ import pytest
 import torch
 
 import trivium
+from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.generate import generate
 from trivium.infer.request import Request
+from trivium.interop import ctranslate2, hub
 from trivium.token.tokenizer import Tokenizer
 
 ct2 = pytest.importorskip("ctranslate2", reason="ctranslate2 is the oracle of these tests")
@@ -21,6 +23,7 @@ STACK = {"layers": 2, "hidden_size": 64, "heads": 4}
 GROUPED = {**STACK, "kv_heads": 2}
 SLOW = {"kind": "rope", "theta": 500.0}
 LLAMA3 = {**SLOW, "scaling": {"kind": "llama3", "factor": 8.0, "original_context": 16}}
+UNCAPPED = {**GROUPED, "softcap": None, "head": {"kind": "lm", "softcap": None}, "head_size": 24}
 DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", {**GROUPED, "norm": {"kind": "rms", "eps": 1e-3}}),
     "llama-theta-tied": ("llama", {**STACK, "tie": True, "position": SLOW}),
@@ -31,20 +34,27 @@ DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3": ("qwen3", {**GROUPED, "head_size": 24}),
     "gpt2": ("gpt2", STACK),
     "gpt2-untied": ("gpt2", {**STACK, "tie": False, "ffn_size": 96}),
-    "gemma2": ("gemma2", {**GROUPED, "softcap": None, "head": {"kind": "lm", "softcap": None}, "head_size": 24}),
+    "gemma2": ("gemma2", UNCAPPED),
     "llama-llama3": ("llama", {**GROUPED, "position": LLAMA3}),
     "gemma2-capped": ("gemma2", GROUPED),
+    "gemma2-theta": ("gemma2", {**UNCAPPED, "position": SLOW}),
+    "llama-biased": ("llama", {**GROUPED, "bias": True, "ffn": {"kind": "glu", "bias": True}}),
+    "qwen2": ("qwen2", GROUPED),
     "qwen3-window": ("qwen3", {**GROUPED, "pattern": {"kind": "window", "size": 4}}),
 }
-LEFT_OUT = {
-    "mistral-short": "CTranslate2 4.8 goes on otherwise after a prompt that is longer than the window",
-    "llama-llama3": "CTranslate2 4.8 writes the factor of linear scaling only, and computes llama3 as unscaled",
-    "gemma2-capped": "CTranslate2 4.8 has no caps for Gemma 2, nor its windows, nor another theta",
-    "qwen3-window": "CTranslate2 4.8 has no windows for Qwen3",
-    "roberta-pad-0": "CTranslate2 4.8 takes a padding id of 0, as ours is, for none: positions are off by one",
+REFUSED = {
+    "mistral-short": "pattern",  # goes on otherwise after a prompt that is longer than the window
+    "mistral-window": "pattern",
+    "llama-llama3": "position.scaling llama3",  # writes the factor alone, and computes it as unscaled
+    "gemma2-capped": "softcap",
+    "gemma2-theta": "position.theta",
+    "qwen3-window": "pattern",
+    "qwen2": "is written for llama, ",
+    "roberta-pad-0": "pad_token_id 0",  # takes it for none: positions are off by one
+    "t5-v1.1": "tie false",  # transformers 5 calls every T5 tied: its scores would be divided by sqrt(D)
+    "bert-classify": "head classify",
 }
-"""What it drops without a word."""
-# Of T5 v1.1 only tokens are compared: transformers 5 calls every T5 tied, so its scores come divided by sqrt(D).
+"""What CTranslate2 4.8 drops or computes otherwise without a word -> what the error names."""
 PAIRS = {
     "t5": ("t5", STACK),
     "t5-v1.1": ("t5-v1.1", {**STACK, "head_size": 24}),
@@ -55,13 +65,13 @@ ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("bert", STACK),
     "roberta": ("roberta", {**STACK, "position": {"kind": "learned", "offset": 2}}),
     "roberta-pad-0": ("roberta", STACK),
+    "bert-classify": ("bert", {**STACK, "head": {"kind": "classify", "labels": ["a", "b"], "dense": True}}),
 }
 
 
-def cases(table: dict[str, Any]) -> list[Any]:
-    """The names of a table, those that cannot be equal marked with the reason."""
-    marks = {name: [pytest.mark.xfail(reason=LEFT_OUT[name], strict=False)] for name in table if name in LEFT_OUT}
-    return [pytest.param(name, marks=marks.get(name, [])) for name in table]
+def cases(table: dict[str, Any]) -> list[str]:
+    """The names of a table that CTranslate2 computes as they are."""
+    return [name for name in table if name not in REFUSED]
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +91,10 @@ def model(preset: str, fields: dict[str, Any], tokenizer: Tokenizer) -> trivium.
     return trivium.Model(made.transformer, tokenizer)
 
 
-def convert(made: trivium.Model, folder: Path) -> str:
-    """Save a model folder and let CTranslate2 convert it."""
-    made.save(folder / "ours")
-    return ct2.converters.TransformersConverter(str(folder / "ours")).convert(str(folder / "theirs"))
+def convert(made: trivium.Model, folder: Path, quantize: str | None = None) -> str:
+    """Write a folder of CTranslate2."""
+    parts = made.transformer, made.tokenizer, made.stop_ids
+    return str(ctranslate2.write(folder / "theirs", hub.Folder(*parts), quantize))
 
 
 def names(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
@@ -146,3 +156,19 @@ def test_encoders(name: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
     off = float((torch.from_numpy(np.asarray(said)) - made.hidden(rows)).abs().max())
     print(f"{name}: hidden states {off:.1e}")
     assert off < TOLERANCE
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_it_computes_otherwise_is_refused_by_name(name: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    made = model(*(DECODERS | PAIRS | ENCODERS)[name], tokenizer)
+    with pytest.raises(ModelError, match=REFUSED[name]):
+        convert(made, tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_matrices_in_8_bits(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    made = model(*DECODERS["llama"], tokenizer)
+    sizes = [(Path(convert(made, tmp_path, how)) / "model.bin").stat().st_size for how in (None, "int8")]
+    assert sizes[1] < 0.4 * sizes[0]
+    with pytest.raises(ConfigError, match="quantize: expected one of int8, int16"):
+        convert(made, tmp_path, "q8_0")

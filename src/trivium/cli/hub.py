@@ -42,19 +42,23 @@ def push(
 
 def export(
     model: o.ModelFolder,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
-    to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp).")] = "gguf",
-    quantize: Annotated[str | None, typer.Option(help="Store matrices in 8 bits: q8_0.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file, or the folder of ctranslate2, to write.")],
+    to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp) or ctranslate2.")] = "gguf",
+    quantize: Annotated[str | None, typer.Option(help="Store matrices in fewer bits: q8_0, or int8 ...")] = None,
     force: o.Force = False,
 ) -> None:
-    """Write a model folder as one file for llama.cpp."""
+    """Write a model folder as one file for llama.cpp, or as a folder for CTranslate2."""
     from trivium.base.errors import ConfigError
     from trivium.base.files import vacant
     from trivium.base.log import say
-    from trivium.interop import gguf, hub
+    from trivium.interop import ctranslate2, gguf, hub
 
     vacant(out, force)
-    if to != "gguf":
-        raise ConfigError(f"--to: expected gguf, found {to!r}")
-    gguf.write(out, hub.load(model), quantize, model.resolve().name)
-    say(f"{out}: {out.stat().st_size:,} bytes for llama.cpp")
+    if to == "gguf":
+        gguf.write(out, hub.load(model), quantize, model.resolve().name)
+        say(f"{out}: {out.stat().st_size:,} bytes for llama.cpp")
+    elif to == "ctranslate2":
+        ctranslate2.write(out, hub.load(model), quantize)
+        say(f"{out}: {(out / 'model.bin').stat().st_size:,} bytes for CTranslate2")
+    else:
+        raise ConfigError(f"--to: expected gguf or ctranslate2, found {to!r}")
