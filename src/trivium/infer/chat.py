@@ -24,6 +24,10 @@ from trivium.token.role import ROLES, role_of
 from trivium.token.tokenizer import Tokenizer
 
 
+class ContextExceeded(ModelError):
+    """A prompt that leaves no place for an answer."""
+
+
 class Chat:
     """A history of messages and a model that answers the last one."""
 
@@ -68,35 +72,42 @@ class Chat:
 
     def answer(self) -> Iterator[str]:
         """Yield an answer to the history, piece by piece, without adding it."""
-        prompt = self.prompt()
+        return (piece for _, piece in write(Generation(self.transformer, self.asked()), self.tokenizer))
+
+    def asked(self, answers: int = 1, whole: bool = False) -> Request:
+        """Return the request for an answer to the history, or for several.
+
+        With `whole` no turn is left out: ContextExceeded tells of a history that is too long.
+        """
+        prompt = self.prompt(whole)
         prompts, sources = ([prompt], None) if self.start is None else ([[self.start]], [prompt])
         limit = min(self.request.max_new_tokens, self._context - len(prompts[0]))
         decoding = self.request.decoding
         if isinstance(decoding, Sampling) and decoding.seed is not None:
             # Each turn draws other numbers; the same conversation draws the same ones again.
             decoding = decoding.replace(seed=mix(decoding.seed, len(self.history)))
-        request = replace(self.request, prompts=prompts, sources=sources, max_new_tokens=limit, decoding=decoding)
-        return (piece for _, piece in write(Generation(self.transformer, request), self.tokenizer))
+        prompts, sources = prompts * answers, sources and sources * answers
+        return replace(self.request, prompts=prompts, sources=sources, max_new_tokens=limit, decoding=decoding)
 
-    def prompt(self) -> list[int]:
+    def prompt(self, whole: bool = False) -> list[int]:
         """Return the ids of the history up to the beginning of the answer, without the oldest turns if it is too long.
 
-        Raise ModelError where the last message alone is too long.
+        Raise ContextExceeded where the last message alone is too long, or with `whole` the history.
         """
         start = [message for message in self.history[:1] if message.role == "system"]
         turns = [*self.history[len(start) : -1], *(last.behind(self.prefix) for last in self.history[-1:])]
         room = self._context
         if self.start is None:  # the answer is in the same row
-            room -= min(self.request.max_new_tokens, self._context // 4)
+            room -= 1 if whole else min(self.request.max_new_tokens, self._context // 4)
         while True:
             ids = template.ids(template.render([*start, *turns], self.tokenizer, generate=True))
             if len(ids) <= room:
                 return ids
-            later = [i for i, message in enumerate(turns) if i and message.role == "user"]
+            later = [] if whole else [i for i, message in enumerate(turns) if i and message.role == "user"]
             if not later:
-                raise ModelError(
-                    f"the message has {len(ids)} tokens with its markers, but of the context of {self._context} only "
-                    f"{room} are free; shorten it"
+                raise ContextExceeded(
+                    f"the {'conversation' if whole else 'message'} has {len(ids)} tokens with its markers, but of the "
+                    f"context of {self._context} only {room} are free; shorten it"
                 )
             turns = turns[later[0] :]
 

@@ -223,7 +223,6 @@ class Tokenizer:
         sentinels: list[int] = []
         while (name := f"<extra_id_{len(sentinels)}>") in self._ids:
             sentinels.append(self._ids[name])
-        pieces = self.pieces if self._byte_level else plain_pieces(self._ids)
         return Vocabulary(
             size=self.size,
             pad=role("pad_token", "eos_token", "sep_token", "unk_token") or 0,
@@ -232,8 +231,8 @@ class Tokenizer:
             mask=role("mask_token"),
             sentinels=tuple(sentinels),
             special=self.special,
-            word_start=word_starts(pieces),
-            sentence_end=sentence_ends(pieces),
+            word_start=word_starts(self.pieces),
+            sentence_end=sentence_ends(self.pieces),
         )
 
     @cached_property
@@ -246,9 +245,8 @@ class Tokenizer:
 
     @cached_property
     def pieces(self) -> Pieces:
-        """The bytes of every id of a byte-level tokenizer."""
-        assert self._byte_level
-        return byte_pieces(self._ids)
+        """The bytes of every id."""
+        return byte_pieces(self._ids) if self._byte_level else plain_pieces(self._ids)
 
     def _at(self, place: Place) -> Encoders:
         """Return the encoders of texts that stand at a place."""

@@ -1,0 +1,185 @@
+"""What a request asks: the one place where the fields of an API become rows of an engine.
+
+No field is taken and not honoured. A field that cannot change the answer, or that has the value the API takes without
+it, is left out here (`SILENT`, `NEUTRAL`); every other field that a class does not name is an error.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from trivium.base.config import Config
+from trivium.base.seeds import LARGEST
+from trivium.base.types import Message
+from trivium.infer.chat import ContextExceeded, messages
+from trivium.infer.generate import rows
+from trivium.infer.row import Row
+from trivium.serve.error import ApiError
+from trivium.serve.served import Served
+from trivium.serve.settings import Settings
+
+Stop = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Stops = Annotated[
+    tuple[Stop, ...],
+    Field(max_length=4),
+    BeforeValidator(
+        lambda value: (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    ),
+]
+"""One text that ends an answer, or up to four."""
+
+
+Index = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+
+
+class Ask(Config):
+    """The body of a request. A field that is null is left out."""
+
+    SILENT: ClassVar[frozenset[str]] = frozenset(
+        {"user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
+    )
+    """Fields that cannot change an answer."""
+    NEUTRAL: ClassVar[Mapping[str, Sequence[Any]]] = {"store": [False], "service_tier": ["auto", "default"]}
+    """Fields that are taken only with these values: those that ask for nothing."""
+
+    model: str
+    """The name of a model: see /v1/models."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _asked(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        data = {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+        return without({key: value for key, value in data.items() if key not in cls.SILENT}, cls.NEUTRAL)
+
+
+def without(data: Any, neutral: Mapping[str, Sequence[Any]]) -> Any:
+    """Return an object without the keys that are null or have a value that asks for nothing."""
+    if not isinstance(data, dict):
+        return data
+    same = {key for key, values in neutral.items() if any(_same(data.get(key), one) for one in (None, *values))}
+    return {key: value for key, value in data.items() if key not in same}
+
+
+def _same(found: Any, value: Any) -> bool:
+    return type(found) is type(value) and found == value
+
+
+class StreamOptions(Config):
+    """What a stream tells besides the text."""
+
+    include_usage: bool = False
+    """Whether a last chunk has the numbers of tokens."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, data: Any) -> Any:
+        return without(data, {"include_obfuscation": [False]})
+
+
+class TextAsk(Ask):
+    """What all routes that write have in common: how tokens are chosen, where a text ends, how it is sent."""
+
+    temperature: float = Field(1.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int | None = Field(None, ge=1)
+    min_p: float = Field(0.0, ge=0, le=1)
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    repetition_penalty: float = Field(1.0, gt=0, le=100)
+    logit_bias: Mapping[Index, Bias] = {}
+    seed: int | None = Field(None, ge=0, le=LARGEST)
+    max_tokens: int | None = Field(None, ge=1)
+    n: int = Field(1, ge=1)
+    stop: Stops = ()
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    @model_validator(mode="after")
+    def _streamed(self) -> "TextAsk":
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options: only with stream: true")
+        return self
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the numbers of tokens."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    def most(self, served: Served, usual: int) -> int:
+        """Return the most new tokens; an ApiError where more are asked for than the server or the model allows."""
+        limits: Settings = served.settings
+        limit = min(limits.max_new_tokens, served.context)
+        if self.max_tokens is not None and self.max_tokens > limit:
+            raise ApiError(f"max_tokens: expected at most {limit:,}, found {self.max_tokens:,}", param="max_tokens")
+        return min(usual, limit) if self.max_tokens is None else self.max_tokens
+
+    def options(self, served: Served) -> dict[str, Any]:
+        """Return the options of `Model.request`; an ApiError names a field that this server or model cannot honour."""
+        limits: Settings = served.settings
+        if self.n > limits.choices:
+            raise ApiError(f"n: expected at most {limits.choices}, found {self.n}", param="n")
+        size = served.model.tokenizer.size
+        if wrong := [index for index in self.logit_bias if int(index) >= size]:
+            raise ApiError(f"logit_bias: expected ids from 0 to {size - 1}, found {wrong[0]}", param="logit_bias")
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+            "presence_penalty": self.presence_penalty,
+            "frequency_penalty": self.frequency_penalty,
+            "repetition_penalty": self.repetition_penalty,
+            "seed": self.seed,
+            "logit_bias": tuple((int(index), bias) for index, bias in self.logit_bias.items()),
+        }
+
+
+class TextJob(NamedTuple):
+    """Rows to be written, and where their texts end."""
+
+    rows: list[Row]
+    stop: tuple[str, ...]
+    answers: int
+    """The rows of each prompt."""
+
+    def usage(self) -> dict[str, Any]:
+        """Return the numbers of tokens in OpenAI's form; a prompt counts once."""
+        first = self.rows[:: self.answers]
+        prompt = sum(len(row.source or row.prompt) for row in first)
+        written, cached = sum(len(row.ids) for row in self.rows), sum(row.hit for row in first)
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": written,
+            "total_tokens": prompt + written,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
+
+
+def talk(served: Served, ask: TextAsk, turns: Sequence[Message], top: int | None = None) -> TextJob:
+    """Return the job that answers a conversation; `top` asks for log-probabilities. Takes time: call it in a thread."""
+    most = ask.most(served, served.settings.max_new_tokens)
+    chat = served.model.conversation(most, ask.stop, **ask.options(served))
+    chat.history = messages(turns)
+    return TextJob(rows(served.model.config, chat.asked(ask.n, whole=True), top), ask.stop, ask.n)
+
+
+def go_on(
+    served: Served, ask: TextAsk, prompts: Sequence[str | list[int]], usual: int, top: int | None = None
+) -> TextJob:
+    """Return the job that continues prompts, each a text or ids. Takes time: call it in a thread."""
+    model, most = served.model, ask.most(served, usual)
+    ids = [model.encode(prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
+    for row in ids:
+        room = served.context - (0 if model.config.encoder is not None else len(row))
+        if len(row) > served.context or room < (1 if ask.max_tokens is None else most):
+            raise ContextExceeded(
+                f"the model reads at most {served.context:,} tokens; the prompt has {len(row):,}, and "
+                f"{most:,} new ones are asked for: shorten it, or set max_tokens"
+            )
+        most = min(most, room)
+    request = model.request([row for row in ids for _ in range(ask.n)], most, ask.stop, **ask.options(served))
+    return TextJob(rows(model.config, request, top), ask.stop, ask.n)

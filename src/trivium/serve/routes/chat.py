@@ -1,0 +1,174 @@
+"""Chat completions: `/v1/chat/completions`, for decoders and for encoder-decoders."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import uuid4
+
+from fastapi import APIRouter
+from pydantic import BeforeValidator, Field, model_validator
+from starlette.responses import JSONResponse, Response
+
+from trivium.base.config import Config, Seq, as_tuple
+from trivium.base.types import Message
+from trivium.serve.answer import Answer, Token, finish, token_of
+from trivium.serve.ask import Ask, TextAsk, TextJob, talk, without
+from trivium.serve.served import ANSWERS, Models, Served
+from trivium.serve.sse import DONE, Event, EventStream
+from trivium.token.tokenizer import Tokenizer
+
+router = APIRouter()
+ANSWERS["chat"] = lambda model: model.config.decoder is not None
+
+
+class Part(Config):
+    """A part of a message: a text."""
+
+    text: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, data: Any) -> Any:
+        return without(data, {"type": ["text"]})
+
+
+Parts = Annotated[
+    tuple[Part, ...], BeforeValidator(lambda said: ({"text": said},) if isinstance(said, str) else as_tuple(said))
+]
+"""The content of a message: a text, or a list of parts."""
+
+
+class Turn(Config):
+    """One message of a conversation."""
+
+    NEUTRAL: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "tool_calls": [[]],
+        "annotations": [[]],
+        **dict.fromkeys(("name", "refusal", "audio", "function_call", "reasoning_content"), ()),
+    }
+    """What clients send back of an answer, and what they send of every message, where it says nothing."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Parts
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, data: Any) -> Any:
+        return without(data, cls.NEUTRAL)
+
+    @property
+    def text(self) -> str:
+        """The text of all parts."""
+        return "".join(part.text for part in self.content)
+
+
+class ChatAsk(TextAsk):
+    """The body of a chat completion."""
+
+    NEUTRAL: ClassVar[Mapping[str, Sequence[Any]]] = {
+        **Ask.NEUTRAL,
+        "modalities": [["text"]],
+        "response_format": [{"type": "text"}],
+        "tools": [[]],
+        "tool_choice": ["none", "auto"],
+        "parallel_tool_calls": [True],
+        "functions": [[]],
+        "function_call": ["none", "auto"],
+        "verbosity": ["medium"],
+        **dict.fromkeys(("audio", "max_completion_tokens", "prediction", "reasoning_effort", "web_search_options"), ()),
+    }
+
+    messages: Seq[Turn] = Field(min_length=1, max_length=1024)
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_limit(cls, data: Any) -> Any:
+        """Read `max_completion_tokens` as `max_tokens`, of which it is the newer name."""
+        if isinstance(data, dict) and data.get("max_completion_tokens") is not None:
+            if data.get("max_tokens") not in (None, data["max_completion_tokens"]):
+                raise ValueError("max_tokens and max_completion_tokens differ; give one")
+            data = {**data, "max_tokens": data["max_completion_tokens"]}
+            del data["max_completion_tokens"]
+        return data
+
+    @model_validator(mode="after")
+    def _likely(self) -> "ChatAsk":
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs: only with logprobs: true")
+        return self
+
+    @property
+    def top(self) -> int | None:
+        """How many likely tokens are told beside each one; None tells no log-probabilities."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+
+@router.post("/v1/chat/completions")
+async def chat(ask: ChatAsk, models: Models) -> Response:
+    """Answer a conversation."""
+    served = models.find(ask.model, "chat")
+    turns = [Message(turn.role, turn.text) for turn in ask.messages]
+    job = await asyncio.to_thread(talk, served, ask, turns, ask.top)
+    head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": served.name}
+    if ask.stream:
+        return EventStream(chunks(served, job, head, ask))
+    answers = [Answer(served.model.tokenizer) for _ in job.rows]
+    async with aclosing(served.write(job.rows, job.stop)) as deltas:
+        async for delta in deltas:
+            answers[delta.row].add(delta)
+    choices = [
+        {
+            "index": at,
+            "message": {"role": "assistant", "content": one.text, "refusal": None},
+            "logprobs": likely(one.tokens, served.model.tokenizer) if ask.logprobs else None,
+            "finish_reason": finish(one.reason),
+        }
+        for at, one in enumerate(answers)
+    ]
+    return JSONResponse({**head, "object": "chat.completion", "choices": choices, "usage": job.usage()})
+
+
+async def chunks(served: Served, job: TextJob, head: dict[str, Any], ask: ChatAsk) -> AsyncIterator[Event]:
+    """Yield the chunks of a streamed answer: role, texts and one end for each choice, then the usage, then the end."""
+    head = {**head, "object": "chat.completion.chunk"}
+    answers = [Answer(served.model.tokenizer) for _ in job.rows]
+    begun: set[int] = set()
+
+    def chunk(at: int, delta: dict[str, Any], new: Sequence[Token] = (), reason: str | None = None) -> Event:
+        told = likely(new, served.model.tokenizer) if ask.logprobs and new else None
+        choice = {"index": at, "delta": delta, "logprobs": told, "finish_reason": reason}
+        return Event({**head, "choices": [choice], **({"usage": None} if ask.wants_usage else {})})
+
+    async with aclosing(served.write(job.rows, job.stop)) as deltas:
+        async for delta in deltas:
+            if delta.row not in begun:
+                begun.add(delta.row)
+                yield chunk(delta.row, {"role": "assistant", "content": ""})
+            new = answers[delta.row].add(delta)
+            if delta.text or new:
+                yield chunk(delta.row, {"content": delta.text}, new)
+            if delta.reason is not None:
+                yield chunk(delta.row, {}, reason=finish(delta.reason))
+    if ask.wants_usage:
+        yield Event({**head, "choices": [], "usage": job.usage()})
+    yield Event(DONE)
+
+
+def likely(tokens: Sequence[Token], tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return the log-probabilities of tokens in the form of chat completions."""
+
+    def told(index: int, logprob: float) -> dict[str, Any]:
+        text, raw = token_of(tokenizer, index)
+        return {"token": text, "logprob": max(logprob, -9999.0), "bytes": raw}
+
+    return {
+        "content": [
+            {**told(one.id, one.chance.logprob), "top_logprobs": [told(*other) for other in one.chance.top]}
+            for one in tokens
+        ],
+        "refusal": None,
+    }

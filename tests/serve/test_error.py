@@ -1,0 +1,58 @@
+"""Every error is one JSON object with the right status and the field's name, and none has a traceback."""
+
+import pytest
+
+from serving import CHAT, ask, catalog, post
+from trivium.base.errors import ModelError, NumericsError
+from trivium.infer.chat import ContextExceeded
+from trivium.serve.error import ApiError, body, known, response
+from trivium.serve.worker import QueueFull
+
+
+def test_each_kind_of_error_has_its_status() -> None:
+    found = [(ModelError("a"), 400), (NumericsError("a"), 500), (QueueFull("a"), 429), (ContextExceeded("a"), 400)]
+    for error, status in [*found, (ApiError("a", 413), 413), (ZeroDivisionError("inside"), 500)]:
+        assert known(error).status == status
+    assert "inside" not in known(ZeroDivisionError("inside")).message
+    assert known(ContextExceeded("a")).code == "context_length_exceeded"
+    assert response(known(QueueFull("a")), "/").headers["retry-after"] == "1"
+
+
+def test_a_lone_surrogate_in_an_error_is_sent() -> None:
+    assert b"\\ud800" in response(ApiError("x \ud800"), "/").body
+    assert body(ApiError("a", param="b"), "/v1/models")["error"]["param"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "message"),
+    [
+        ({"temperatur": 0}, "temperatur", "this field is not known here, or not with the value 0"),
+        ({"temperature": 3}, "temperature", "expected a number of at most 2.0, found 3"),
+        ({"store": True}, "store", "not with the value True"),
+        ({"messages": []}, "messages", "expected at least 1 entries"),
+        ({"model": None}, "model", "required, and not given"),
+    ],
+)
+def test_the_field_is_named(changes: dict, param: str, message: str) -> None:
+    with catalog() as made:
+        answer = post(made, "/v1/chat/completions", {**CHAT, **changes})
+    error = answer.json()["error"]
+    assert answer.status_code == 400 and error["param"] == param and message in error["message"]
+    assert error["type"] == "invalid_request_error"
+
+
+def test_what_is_no_json_is_told() -> None:
+    with catalog() as made:
+        path, json = "/v1/chat/completions", {"content-type": "application/json"}
+        answers = ask(
+            made,
+            lambda client: client.post(path, content=b"{", headers=json),
+            lambda client: client.post(path, content=b"[" * 100_000, headers=json),
+            lambda client: client.post(path, content=b'"text"', headers=json),
+            lambda client: client.post(path, content=b"\xff", headers=json),
+            lambda client: client.post(path, content=b"{}"),
+            lambda client: client.get(path),
+            lambda client: client.get("/nothing"),
+        )
+    assert [answer.status_code for answer in answers] == [400, 400, 400, 400, 400, 405, 404]
+    assert all(answer.json()["error"]["message"] for answer in answers)

@@ -1,0 +1,54 @@
+"""Models are found by name, share equal weights, and say what they cannot do."""
+
+import asyncio
+import copy
+
+import pytest
+import torch
+
+from serving import catalog, tiny
+from trivium.base.errors import ConfigError
+from trivium.serve.error import ApiError
+from trivium.serve.served import labels, share
+
+
+def test_names_are_labels() -> None:
+    assert list(labels(["runs/demo/model", "a/b", "hf:me/it"])) == [
+        ("demo", "runs/demo/model"),
+        ("b", "a/b"),
+        ("me/it", "hf:me/it"),
+    ]
+    assert list(labels(["a", "b"], ["x", "y"])) == [("x", "a"), ("y", "b")]
+    with pytest.raises(ConfigError, match="two models have the name 'a'; name each: --served-model-name"):
+        list(labels(["x/a", "y/a"]))
+    with pytest.raises(ConfigError, match="expected one for each of 2 models, found 1"):
+        list(labels(["a", "b"], ["x"]))
+
+
+def test_equal_weights_are_kept_once() -> None:
+    old = tiny().transformer
+    new = copy.deepcopy(old)
+    changed = next(iter(dict(new.named_parameters())))
+    with torch.no_grad():
+        dict(new.named_parameters())[changed].add_(1)
+    share(new, old)
+    for name, weight in new.named_parameters():
+        assert (weight.data_ptr() == dict(old.named_parameters())[name].data_ptr()) == (name != changed), name
+
+
+def test_unknown_models_and_models_that_cannot_are_refused() -> None:
+    with catalog({"llama": tiny(), "bert": tiny("bert")}) as made:
+        with pytest.raises(ApiError, match=r"there is no model '/etc'; there are: llama, bert") as wrong:
+            made.find("/etc", "chat")
+        assert (wrong.value.status, wrong.value.code) == (404, "model_not_found")
+        with pytest.raises(ApiError, match=r"the model bert cannot do this \(chat\)"):
+            made.find("bert", "chat")
+        made.ready = False
+        with pytest.raises(ApiError, match="being loaded") as wrong:
+            made.find("llama", "chat")
+        assert wrong.value.status == 503
+
+
+def test_work_is_done_on_the_worker() -> None:
+    with catalog() as made:
+        assert asyncio.run(made.served["llama"].compute(lambda: 6 * 7)) == 42
