@@ -160,7 +160,7 @@ def test_a_task_of_another_plan_is_refused(source, tmp_path):
         perform(tmp_path / "data", "read", 0, "0123")
     with pytest.raises(DataError, match="--shard 3: expected 0 to 2"):
         perform(tmp_path / "data", "encode", 3, None)
-    with pytest.raises(DataError, match="--stage wash: expected read, dedup, tokenizer, encode or publish"):
+    with pytest.raises(DataError, match="--stage wash: expected split, read, dedup, tokenizer, encode or publish"):
         perform(tmp_path / "data", "wash", 0, None)
 
 

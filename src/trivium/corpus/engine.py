@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from itertools import dropwhile
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -42,7 +43,7 @@ class Engine(Choice):
             if not todo:
                 continue
             say(stage.title)
-            with progress(stage.title, len(todo), "shards") as bar:
+            with progress(stage.title, len(todo), "files" if stage.over == "files" else "shards") as bar:
                 self.do(work, stage, todo, bar.update)
             # An engine may lose a task without an error.
             if left := stage.todo(work):
@@ -158,9 +159,8 @@ class Slurm(Engine, kind="slurm"):
 
     def run(self, work: Work, say: Callable[[str], None]) -> None:
         before: str | None = None
-        jobs = [(stage.name, len(stage.tasks(work)) if stage.each_shard else 0) for stage in STAGES]
-        if not STAGES[0].todo(work):
-            jobs = jobs[1:]
+        left = list(dropwhile(lambda stage: not stage.todo(work), STAGES))
+        jobs = [(stage.name, len(stage.tasks(work)) if stage.over != "all" else 0) for stage in left]
         for name, tasks in [*jobs, ("publish", 0)]:
             script = self.script(work, name, tasks)
             words = [*self.options, "--parsable", *(["--wait"] if self.wait and name == "publish" else [])]

@@ -26,7 +26,7 @@ MOST_SHARDS = 1000
 
 @dataclass(frozen=True)
 class Unit:
-    """The part of a file that one shard reads: every `parts`-th block of documents from number `part` on."""
+    """The part of a file that one shard reads: `stage/split` says where each of its `parts` begins."""
 
     path: str
     size: int
@@ -47,8 +47,8 @@ class Unit:
 def assign(files: Sequence[Unit], count: int, before: Sequence[Sequence[Unit]] = ()) -> list[list[Unit]]:
     """Divide files among `count` shards; a file of the plan `before` stays in its shard.
 
-    New files go, the largest first, to the shard with the least bytes. A file that is larger than two shards is divided
-    into parts, which several shards read.
+    New files go, the largest first, to the shard with the least bytes. A file that is larger than one and a half shards
+    is divided into parts, which several shards read.
     """
     room = max(1, sum(file.size for file in files) // count)
     known = {(unit.path, unit.part): (shard, unit.parts) for shard, units in enumerate(before) for unit in units}
@@ -56,7 +56,7 @@ def assign(files: Sequence[Unit], count: int, before: Sequence[Sequence[Unit]] =
     fresh: list[Unit] = []
     for file in files:
         found = known.get((file.path, 0))
-        parts = found[1] if found else min(count, -(-file.size // room)) if file.size > 2 * room else 1
+        parts = found[1] if found else min(count, -(-file.size // room)) if 2 * file.size > 3 * room else 1
         for part in range(parts):
             unit = Unit(file.path, file.size, file.hash, part, parts)
             if (place := known.get((file.path, part))) and place[1] == parts:
@@ -105,6 +105,11 @@ class Plan:
     keep_dropped: str | None = None
     """The file that takes dropped documents."""
     keep_work: bool = True
+
+    @cached_property
+    def divided(self) -> list[Unit]:
+        """The files that several shards read, each as its first part."""
+        return [unit for units in self.shards for unit in units if unit.parts > 1 and not unit.part]
 
     @cached_property
     def key(self) -> str:

@@ -59,22 +59,6 @@ def test_rows_and_table_tell_of_the_same_documents(tmp_path):
     assert json.loads(dropped.read())["id"] == "2"
 
 
-def test_parts_of_a_file_are_all_of_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("trivium.corpus.stage.read.BLOCK", 3)
-    text = [f"A text with the number {number} in it." for number in range(20)]
-    (tmp_path / "a.jsonl").write_text(
-        "".join(json.dumps({"text": t}) + "\n" for t in text).replace("number 7", "n\\u0000")
-    )
-    work = begin(tmp_path, [tmp_path / "a.jsonl"], shards=3)
-    found, mended = [], []
-    for shard in range(3):
-        read_shard(work, shard)
-        found += [int(document.id) for document in documents(work, shard)]
-        mended.append(Arrays(work.read_file(shard)).facts()["mended"])
-    assert found != sorted(found) and sorted(found) == list(range(1, 21))
-    assert mended == [{"NUL removed": 1}, {}, {}]  # each part meets it, one tells
-
-
 def test_a_text_that_ends_too_soon_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("A text of some length, which is written down.")
     work = begin(tmp_path, [tmp_path / "a.txt"])

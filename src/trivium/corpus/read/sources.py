@@ -40,7 +40,7 @@ def read(
     found = files(sources, reading, passed)
     counts.update(not_read(passed))
     for path, _ in found:
-        yield from _documents(TextFile(path, reading, counts))
+        yield from documents(TextFile(path, reading, counts))
     for name in filter(is_hub, map(str, sources)):
         keyed = reading.replace(text_key=hub.place(name).column or reading.text_key)
         yield from _of_rows(islice(enumerate(hub.rows(name), start=1), reading.most_rows), name, keyed, counts)
@@ -100,10 +100,11 @@ def _walk(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
-def _documents(file: TextFile) -> Iterator[Document]:
+def documents(file: TextFile) -> Iterator[Document]:
+    """Yield the documents of one file."""
     path, suffix = str(file.path), kind(file.path, file.reading.as_text)
     if suffix in PLAIN:
-        for number, text in enumerate(file.parts(), start=1):
+        for number, text in file.parts():
             yield Document(main_content(text, path) if suffix in PAGES else text, str(number), path)
     else:
         yield from _of_rows(rows(file, file.reading.keys), path, file.reading, file.counts)

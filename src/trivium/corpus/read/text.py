@@ -1,20 +1,32 @@
 """Text of a file: decoded, whole or line by line, in bounded memory.
 
-A text file that is longer than one document may be is cut at line ends; a line that is longer is left out. Both are
-counted by reason.
+A text file that is longer than one document may be is cut at line ends into many; a line that is longer is left out.
+Both are counted by reason.
 """
 
 import codecs
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from trivium.base.errors import DataError
 from trivium.corpus.read import encoding, unpack
 from trivium.corpus.read.reading import NOT_READ, PAGES, Counts, Reading, kind
+
+PIECE_BYTES = 1 << 20
+"""The size of the documents into which a long text file is cut, as far as its lines allow."""
+
+
+class Section(NamedTuple):
+    """The bytes from `start` to `stop` of a file in UTF-8, and the number of lines, or of documents, before them."""
+
+    start: int = 0
+    stop: int = sys.maxsize
+    first: int = 0
 
 
 @dataclass
@@ -24,6 +36,8 @@ class TextFile:
     path: Path
     reading: Reading = field(default_factory=Reading)
     counts: Counts = field(default_factory=Counts)
+    section: Section = Section()
+    """The part of the file that is read."""
 
     @contextmanager
     def opened(self, rows: bool = False) -> Iterator[tuple[IO[bytes], bool]]:
@@ -45,25 +59,44 @@ class TextFile:
                 recoded: Any = encoding.Recoded(handle, name, self.path, strict, self.counts)
                 yield io.BufferedReader(recoded, 1 << 18), True
 
-    def parts(self) -> Iterator[str]:
-        """Yield the file as one document, or as several where it is longer than `longest_bytes`."""
-        longest = self.reading.longest_bytes
+    def parts(self) -> Iterator[tuple[int, str]]:
+        """Yield (number from 1, text): the file as one document, or as several where it is longer than that may be."""
         with self.opened() as (handle, known):
-            offset, rest, first = 0, b"", True
-            while True:
-                block = handle.read(longest - len(rest))
-                part, rest = rest + block, b""
-                if block and len(part) >= longest:
-                    cut = part.rfind(b"\n") + 1 or _character(part)
-                    part, rest = part[:cut], part[cut:]
+            for number, (offset, part) in enumerate(self.pieces(handle), start=self.section.first + 1):
+                if number > 1:
                     self.counts["text file cut: longer than one document may be"] += 1
-                if part or first:
-                    text = self._decode(part, offset, whole=not known and self.reading.invalid == "replace")
-                    if text is not None:
-                        yield encoding.tidy(text, self.counts)
-                offset, first = offset + len(part), False
-                if not block:
-                    return
+                text = self._decode(part, offset, whole=not known and self.reading.invalid == "replace")
+                if text is not None:
+                    yield number, encoding.tidy(text, self.counts)
+
+    def pieces(self, handle: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Yield (offset, bytes) of each document of a text file.
+
+        A file of more than `longest_bytes` is cut behind the last line end before each multiple of a size, so each cut
+        depends on its neighbourhood alone. Without a line end it is cut between two characters.
+        """
+        (offset, stop, number), longest = self.section, self.reading.longest_bytes
+        rest = b""
+        if not offset:
+            rest = handle.read(longest + 1)
+            if len(rest) <= longest:
+                yield 0, rest
+                return
+        else:
+            handle.seek(offset)
+        size = min(PIECE_BYTES, max(1, longest // 2))
+        while offset < stop:
+            number += 1
+            room = number * size - offset
+            if len(rest) < room:
+                rest += handle.read(room - len(rest))
+            last = len(rest) < room
+            cut = len(rest) if last else rest.rfind(b"\n", 0, room) + 1 or _character(rest[:room])
+            if cut:
+                yield offset, rest[:cut]
+            if last:
+                return
+            offset, rest = offset + cut, rest[cut:]
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield (number from 1, line with its end); lines too long, or invalid under `drop`, are left out.
@@ -72,9 +105,11 @@ class TextFile:
         """
         longest = self.reading.longest_bytes
         with self.opened(rows=True) as (handle, known):
-            offset = number = 0
+            offset, stop, number = self.section
+            if offset:
+                handle.seek(offset)
             name, plain = None, True
-            while raw := handle.readline(longest + 1):
+            while offset < stop and (raw := handle.readline(longest + 1)):
                 number, start = number + 1, offset
                 offset += len(raw)
                 if len(raw) > longest and not raw.endswith(b"\n"):

@@ -1,1 +1,1 @@
-"""The stages of a preparation, one file each. In their order: read, dedup, tokenizer, encode, publish."""
+"""The stages of a preparation, one file each. In their order: split, read, dedup, tokenizer, encode, publish."""

@@ -6,7 +6,7 @@ The kept texts go into a packed file, and facts about them into a table beside i
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -17,15 +17,13 @@ from trivium.corpus.clean import language, sentences
 from trivium.corpus.clean.clean import clean
 from trivium.corpus.dropped import Dropped
 from trivium.corpus.duplicates import contaminate
-from trivium.corpus.plan import Unit
 from trivium.corpus.preparation import Preparation
 from trivium.corpus.read.reading import Counts, Reading
 from trivium.corpus.read.sources import read
+from trivium.corpus.stage.split import part
 from trivium.corpus.table import Table, packed
 from trivium.corpus.work import Work
 
-BLOCK = 64
-"""Consecutive documents that one of several readers of a file takes."""
 STEPS = ("read", "clean", "filter", "language", "sentences", "decontaminate", "sign and write")
 
 
@@ -67,7 +65,10 @@ def read_shard(work: Work, shard: int) -> None:
             dropped.handle = files.enter_context(packed(work.read_file(shard, ".jsonl.zst", "dropped")))
         handle = files.enter_context(packed(work.read_file(shard, ".zst")))
         for number, unit in enumerate(plan.shards[shard]):
-            for document in _kept(unit, plan.preparation, known, tally, dropped):
+            found = read([unit.path], plan.preparation.reading, tally.mended)
+            if unit.parts > 1:
+                found = part(work, unit, tally.mended)
+            for document in _kept(found, plan.preparation, known, tally, dropped):
                 text = document.text.encode("utf-8", "replace")
                 handle.write(text)
                 table.add(document, number if document.source == unit.path else document.source, len(text))
@@ -88,20 +89,12 @@ def read_shard(work: Work, shard: int) -> None:
     save(work.read_file(shard), facts, **arrays)
 
 
-def _documents(unit: Unit, reading: Reading, counts: Counts) -> Iterator[Document]:
-    """Yield the documents of a unit; of several readers of a file only the first counts repairs."""
-    found = read([unit.path], reading, counts if unit.part == 0 else Counter())
-    if unit.parts == 1:
-        return found
-    return (document for at, document in enumerate(found) if at // BLOCK % unit.parts == unit.part)
-
-
 def _kept(
-    unit: Unit, preparation: Preparation, known: contaminate.Known | None, tally: Tally, dropped: Dropped
+    found: Iterable[Document], preparation: Preparation, known: contaminate.Known | None, tally: Tally, dropped: Dropped
 ) -> Iterator[Document]:
-    """Yield the documents of a unit that are kept, cleaned, with their language."""
+    """Yield the documents that are kept, cleaned, with their language."""
     tally.tick("read")
-    for document in _documents(unit, preparation.reading, tally.mended):
+    for document in found:
         tally.left("read", document.text)
         text = clean(document.text, preparation.cleaning, tally.mended)
         tally.left("clean", text)
@@ -112,9 +105,9 @@ def _kept(
             dropped.add(replace(document, text=text), reason)
             continue
         tally.left("filter", text)
-        found = language.identify(text)
-        if preparation.languages is not None and found not in preparation.languages:
-            dropped.add(replace(document, text=text), f"language: {found}")
+        spoken = language.identify(text)
+        if preparation.languages is not None and spoken not in preparation.languages:
+            dropped.add(replace(document, text=text), f"language: {spoken}")
             continue
         tally.left("language", text)
         if preparation.sentence_lines:
@@ -122,7 +115,7 @@ def _kept(
             tally.sentences += len(parts)
             text = "\n".join(" ".join(part.split()) for part in parts)
         tally.left("sentences", text)
-        document = replace(document, text=text, meta={"language": found})
+        document = replace(document, text=text, meta={"language": spoken})
         if known and (shared := known.shared(text)) >= preparation.contamination.least:
             reason = f"shares {preparation.contamination.run} words with an evaluation text"
             dropped.add(document, reason, f"{shared} runs")
