@@ -1,4 +1,5 @@
-"""Whatever a large file is, its parts together are its documents as one reader finds them, and each byte is read once."""
+"""Whatever a large file is, its parts together are its documents as one reader finds them, and each byte is read
+once."""
 
 import csv
 import gzip
@@ -74,7 +75,7 @@ def test_the_parts_are_what_one_reader_finds(tmp_path, name, parts):
     assert len(work.plan.divided) == 1
     split_file(work, 0)
     found = []
-    for unit in sorted((unit for units in work.plan.shards for unit in units), key=lambda unit: unit.part):
+    for unit in sorted(sum(work.plan.shards, []), key=lambda unit: unit.part):
         found.append([(one.source, one.id, one.text) for one in part(work, unit, told)])
     assert [one for some in found for one in some] == whole and told == counts
     assert index_file(work, work.plan.divided[0], ".zst").is_file() == (name in DEALT)

@@ -29,6 +29,9 @@ class Section(NamedTuple):
     first: int = 0
 
 
+WHOLE = Section()
+
+
 @dataclass
 class TextFile:
     """A file of text, the options for reading it, and the counts of what was repaired or left out."""
@@ -36,7 +39,7 @@ class TextFile:
     path: Path
     reading: Reading = field(default_factory=Reading)
     counts: Counts = field(default_factory=Counts)
-    section: Section = Section()
+    section: Section = WHOLE
     """The part of the file that is read."""
 
     @contextmanager
@@ -72,10 +75,10 @@ class TextFile:
     def pieces(self, handle: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         """Yield (offset, bytes) of each document of a text file.
 
-        A file of more than `longest_bytes` is cut behind the last line end before each multiple of a size, so each cut
-        depends on its neighbourhood alone. Without a line end it is cut between two characters.
+        A file of more than `longest_bytes` is cut behind the last line end in each `PIECE_BYTES`; where there is none,
+        between two characters.
         """
-        (offset, stop, number), longest = self.section, self.reading.longest_bytes
+        (offset, stop, _), longest = self.section, self.reading.longest_bytes
         rest = b""
         if not offset:
             rest = handle.read(longest + 1)
@@ -84,14 +87,12 @@ class TextFile:
                 return
         else:
             handle.seek(offset)
-        size = min(PIECE_BYTES, max(1, longest // 2))
+        size = min(PIECE_BYTES, longest)
         while offset < stop:
-            number += 1
-            room = number * size - offset
-            if len(rest) < room:
-                rest += handle.read(room - len(rest))
-            last = len(rest) < room
-            cut = len(rest) if last else rest.rfind(b"\n", 0, room) + 1 or _character(rest[:room])
+            if len(rest) < size:
+                rest += handle.read(size - len(rest))
+            last = len(rest) < size
+            cut = len(rest) if last else rest.rfind(b"\n", 0, size) + 1 or _character(rest[:size])
             if cut:
                 yield offset, rest[:cut]
             if last:

@@ -91,7 +91,7 @@ def borders(file: TextFile, parts: int) -> list[tuple[int, int]] | None:
 
 
 def _of_lines(file: TextFile, parts: int, known: bool) -> list[tuple[int, int]] | None:
-    """Return the borders of parts of about equal size; None where a line shows that the encoding has to be recognised."""
+    """Return the borders of parts of about equal size; None where the encoding has to be recognised."""
     size = file.path.stat().st_size
     found, offset, lines = [(0, 0)], 0, 0
     decoder = codecs.getincrementaldecoder("utf-8")()
