@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from collections import Counter
+from itertools import chain
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_the_parts_are_what_one_reader_finds(tmp_path, name, parts):
     assert len(work.plan.divided) == 1
     split_file(work, 0)
     found = []
-    for unit in sorted(sum(work.plan.shards, []), key=lambda unit: unit.part):
+    for unit in sorted(chain(*work.plan.shards), key=lambda unit: unit.part):
         found.append([(one.source, one.id, one.text) for one in part(work, unit, told)])
     assert [one for some in found for one in some] == whole and told == counts
     assert index_file(work, work.plan.divided[0], ".zst").is_file() == (name in DEALT)
