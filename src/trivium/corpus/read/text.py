@@ -21,7 +21,7 @@ PIECE_BYTES = 1 << 20
 """The size of the documents into which a long text file is cut, as far as its lines allow."""
 
 
-class Section(NamedTuple):
+class ByteRange(NamedTuple):
     """The bytes from `start` to `stop` of a file in UTF-8, and the number of lines, or of documents, before them."""
 
     start: int = 0
@@ -29,7 +29,7 @@ class Section(NamedTuple):
     first: int = 0
 
 
-WHOLE = Section()
+WHOLE = ByteRange()
 
 
 @dataclass
@@ -39,7 +39,7 @@ class TextFile:
     path: Path
     reading: Reading = field(default_factory=Reading)
     counts: Counts = field(default_factory=Counts)
-    section: Section = WHOLE
+    section: ByteRange = WHOLE
     """The part of the file that is read."""
 
     @contextmanager

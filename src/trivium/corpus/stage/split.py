@@ -19,7 +19,7 @@ from trivium.corpus.arrays import Arrays, save
 from trivium.corpus.plan import Unit
 from trivium.corpus.read.reading import PLAIN, Counts, kind
 from trivium.corpus.read.sources import documents
-from trivium.corpus.read.text import Section, TextFile
+from trivium.corpus.read.text import ByteRange, TextFile
 from trivium.corpus.read.unpack import zstd
 from trivium.corpus.work import Work
 
@@ -122,7 +122,7 @@ def part(work: Work, unit: Unit, counts: Counts) -> Iterator[Document]:
         return
     (start, stop), first = index["start"][at : at + 2].tolist(), int(index["first"][at])
     if start < stop:
-        section = Section(start, stop, first)
+        section = ByteRange(start, stop, first)
         yield from documents(TextFile(Path(unit.path), work.plan.preparation.reading, counts, section))
 
 
