@@ -83,13 +83,10 @@ class Even(pattern.Pattern, kind="house"):
     """The past, at even distances only."""
 
     def allow(self, q, k):
+        if not torch.compiler.is_compiling():  # FlexAttention compiles it, and a predicate has no side effects
+            USED.add("pattern")
         distance = q.position - k.position
         return (distance >= 0) & (distance % 2 == 0)
-
-    @property
-    def keep(self):
-        USED.add("pattern")  # not in `allow`, which FlexAttention compiles: a predicate has no side effects
-        return super().keep
 
 
 class Gate(residual.Residual, kind="house"):

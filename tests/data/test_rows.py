@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import tiny
 from trivium.base import seeds
 from trivium.base.errors import DataError
+from trivium.base.integrity import verification
 from trivium.base.types import IGNORE, Vocabulary
 from trivium.data.rows import DocumentRows, ExampleRows, GroupRows
 from trivium.data.shards import Corpus
@@ -149,10 +150,12 @@ def test_an_id_outside_the_vocabulary_stops_its_row_and_no_other_and_names_its_s
     ids = np.fromfile(folder / "train-00001.tok", "<u2")
     ids[9] = 10_000
     ids.tofile(folder / "train-00001.tok")
-    rows = rows_of(Corpus(folder, "train"), 50, packing="concat")
+    with verification(False):
+        rows = rows_of(Corpus(folder, "train"), 50, packing="concat")
     with pytest.raises(DataError, match=r"train-00001\.tok: .* id 10000 in a vocabulary of 10000"):
         rows.row(0, 0)
-    rows = rows_of(Corpus(folder, "train"), 10)
+    with verification(False):
+        rows = rows_of(Corpus(folder, "train"), 10)
     bad = int(rows.plan.document.tolist().index(4))
     broken = int(np.searchsorted(rows.plan.rows, bad, side="right")) - 1
     for index in set(range(rows.size(0))) - {broken}:
