@@ -7,6 +7,9 @@ import sys
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
 
 from trivium.base.errors import DataError, TriviumError
 from trivium.lab import picture
@@ -67,12 +70,24 @@ def test_smoothing_keeps_lines_and_means(n):
 
 
 @pytest.mark.parametrize("floors", [None, {"unigram": 6.0, "trigram": 4.0}])
-def test_draws_one_run_or_several(metrics, tmp_path, floors):
-    for source in (metrics, [metrics, metrics]):
-        out = tmp_path / "loss.png"
-        picture.loss_curve(source, out, floors, "a title")
-        head = out.read_bytes()[:24]
-        assert head.startswith(b"\x89PNG") and struct.unpack(">II", head[16:]) == (1200, 720)
+def test_draws_a_run(metrics, tmp_path, floors):
+    picture.loss_curve(metrics, tmp_path / "loss.png", floors, "a title")
+    head = (tmp_path / "loss.png").read_bytes()[:24]
+    assert head.startswith(b"\x89PNG") and struct.unpack(">II", head[16:]) == (1200, 720)
+
+
+def test_losses_of_different_targets_have_scales_of_their_own(metrics, tmp_path, monkeypatch):
+    low = tmp_path / "low" / "metrics.jsonl"
+    low.parent.mkdir()
+    low.write_text("".join(f'{{"step": {step}, "loss": {0.1 + 0.1 / step}}}\n' for step in range(1, 9)))
+    drawn = []
+    monkeypatch.setattr(picture, "save", lambda figure, out: drawn.append(figure))
+    picture.loss_panels({"decoder": [metrics, low], "encoder": [low]}, tmp_path / "loss.png")
+    both, one = drawn[0].axes
+    assert (both.get_title(), one.get_title()) == ("decoder", "encoder")
+    assert both.get_ylim()[1] > 5 and one.get_ylim()[1] < 0.3
+    assert {text.get_text() for text in both.get_legend().get_texts()} > {"run: training", "low: training"}
+    assert [text.get_text() for text in one.get_legend().get_texts()] == ["training"]
 
 
 def test_window_holds_floors_and_cuts_spikes():
@@ -104,3 +119,47 @@ def test_a_confusion_matrix_is_drawn_where_there_is_one(tmp_path, count):
     assert picture.confusion(found, tmp_path / "c.png") == tmp_path / "c.png"
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     assert picture.confusion({"rows": 9}, tmp_path / "d.png") is None and not (tmp_path / "d.png").exists()
+
+
+SKY = {"rows": 9, "accuracy": 0.5, "labels": ["\u5929", "a $b$ c"], "confusion": [[4, 1], [1, 3]]}
+
+
+@pytest.fixture
+def font(tmp_path):
+    """A font with one letter, a full square for U+5929."""
+    pen = TTGlyphPen(None)
+    for move, point in zip([pen.moveTo, *[pen.lineTo] * 3], [(0, 0), (0, 900), (900, 900), (900, 0)], strict=True):
+        move(point)
+    pen.closePath()
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder([".notdef", "sky"])
+    builder.setupCharacterMap({0x5929: "sky"})
+    builder.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "sky": pen.glyph()})
+    builder.setupHorizontalMetrics({".notdef": (1000, 0), "sky": (1000, 0)})
+    builder.setupHorizontalHeader(ascent=900, descent=-100)
+    builder.setupNameTable({"familyName": "Only Sky", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(tmp_path / "sky.ttf")
+    return str(tmp_path / "sky.ttf")
+
+
+def test_a_letter_comes_from_an_installed_font_that_has_it(font, tmp_path, monkeypatch, capsys, recwarn):
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [font, "no font at all"])
+    assert picture.fonts("a\u5929 b\n") == ["DejaVu Sans", "Only Sky"]
+    picture.confusion(SKY, tmp_path / "c.png")
+    assert capsys.readouterr().err == "" and not list(recwarn)
+
+
+def test_without_such_a_font_one_line_says_so(tmp_path, monkeypatch, capsys, recwarn):
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
+    assert picture.fonts("plain text") == ["DejaVu Sans"]
+    picture.confusion(SKY, tmp_path / "c.png")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "no installed font has 1 of the characters" in said and "(\u5929)" in said
+    assert not list(recwarn)
+
+
+def test_a_label_is_no_formula(tmp_path):
+    broken = {**SKY, "labels": ["\\ $x_$ $", "$_^$"]}
+    assert picture.confusion(broken, tmp_path / "c.png")

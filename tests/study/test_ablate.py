@@ -46,7 +46,7 @@ def test_a_grid_is_run_folders_and_one_page(grid: tuple[Path, dict]) -> None:
         run = folder / one["cell"] / str(one["seed"])
         assert json.loads((run / "recipe.json").read_text())["recipe"]["seed"] == one["seed"]
         assert (run / "model" / "model.safetensors").is_file()
-        assert one["tokens_per_second"] > 0 and one["peak_mb"] > 0 and one["tokens"] == 6 * 128
+        assert one["tokens_per_second"] > 0 and one["peak_mb"] > 0 and 5 * 128 < one["tokens"] <= 6 * 128
         valid = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines() if "valid" in line]
         assert one["loss"] == valid[-1]["valid_loss"]
     assert len({one["loss"] for one in report["results"]}) == 4

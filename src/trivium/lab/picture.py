@@ -6,6 +6,7 @@ Numbers go in, a PNG comes out. A run that is still going can be drawn.
 import io
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from trivium.base.errors import DataError
 from trivium.base.files import writing
+from trivium.base.log import warn
 from trivium.lab.page import replaceable
 
 FEW = 20
@@ -91,22 +93,34 @@ def smoothed(curve: Curve) -> np.ndarray:
     return smooth(curve.losses, max(1, round(SPAN * len(curve.losses))))
 
 
-def loss_curve(
-    metrics: Path | Sequence[Path], out: Path, floors: Mapping[str, float] | None = None, title: str = ""
-) -> None:
-    """Draw the training and validation loss of one or several runs, and floors as level lines, into a PNG.
+def loss_curve(metrics: Path, out: Path, floors: Mapping[str, float] | None = None, title: str = "") -> None:
+    """Draw the training and validation loss of a run, and floors as level lines, into a PNG.
 
-    `floors` names losses in nats per token, such as that of a trigram model. The folders name several runs. Raises
-    DataError if there is no loss to draw yet.
+    `floors` names losses in nats per token, such as that of a trigram model. Raises DataError if there is no loss to
+    draw yet.
     """
-    paths = [metrics] if isinstance(metrics, Path) else list(metrics)
-    curves = [read(path) for path in paths]
-    if not any(curve.steps or curve.valid_steps for curve in curves):
-        raise DataError(f"{', '.join(map(str, paths))}: no loss to draw yet")
-    figure = blank(8, 4.8)
-    axes = figure.add_subplot()
-    for number, (path, curve) in enumerate(zip(paths, curves, strict=True)):
-        name = f"{path.parent.name}: " if len(paths) > 1 else ""
+    loss_panels({title: [metrics]}, out, floors)
+
+
+def loss_panels(groups: Mapping[str, Sequence[Path]], out: Path, floors: Mapping[str, float] | None = None) -> None:
+    """Draw the losses of groups of runs into a PNG: a panel with its own scale for each group, under its title.
+
+    Losses of different targets are of different groups. Raises DataError if there is no loss to draw yet.
+    """
+    curves = {title: {path: read(path) for path in paths} for title, paths in groups.items()}
+    if not any(one.steps or one.valid_steps for group in curves.values() for one in group.values()):
+        paths = [str(path) for group in groups.values() for path in group]
+        raise DataError(f"{', '.join(paths)}: no loss to draw yet")
+    figure = blank(8, 4.8 if len(groups) == 1 else 3.4 * len(groups))
+    for axes, (title, group) in zip(figure.subplots(len(groups), squeeze=False)[:, 0], curves.items(), strict=True):
+        _losses(axes, group, floors or {}, title)
+    save(figure, out)
+
+
+def _losses(axes: Any, curves: Mapping[Path, Curve], floors: Mapping[str, float], title: str) -> None:
+    """Draw the losses of runs on one scale; the folders name several runs."""
+    for number, (path, curve) in enumerate(curves.items()):
+        name = f"{path.parent.name}: " if len(curves) > 1 else ""
         color = f"C{number}"
         if curve.steps:
             axes.plot(curve.steps, curve.losses, color=color, alpha=0.25, linewidth=0.7)
@@ -114,19 +128,15 @@ def loss_curve(
         if curve.valid_steps:
             label = f"{name}validation ({curve.valid_losses[-1]:.2f} at the end)"
             axes.plot(curve.valid_steps, curve.valid_losses, color=color, label=label, **_POINTS)
-    for number, (name, loss) in enumerate(sorted((floors or {}).items(), key=lambda item: item[1])):
+    for number, (name, loss) in enumerate(sorted(floors.items(), key=lambda item: item[1])):
         axes.axhline(loss, color="0.45", linewidth=0.9, linestyle=":")
         # Neighbours are written side by side, so that two floors of nearly the same height can be read.
         axes.annotate(f"{name} {loss:.2f}", (1, loss), xytext=(-4 - 110 * (number % 2), 1), **_NOTE)
-    axes.set_ylim(*_window(curves, floors or {}))
+    axes.set_ylim(*_window([*curves.values()], floors))
     axes.set_xlim(left=0)
-    axes.set(xlabel=_steps_label(curves), ylabel="loss (nats per token)", title=title)
+    axes.set(xlabel=_steps_label([*curves.values()]), ylabel="loss (nats per token)", title=title)
     finish(axes)
-    if len(paths) > 2:  # too many names to stand among the curves
-        figure.legend(loc="outside right upper", frameon=False, fontsize="small")
-    else:
-        axes.legend(frameon=False)
-    save(figure, out)
+    axes.legend(frameon=False, fontsize="medium" if len(curves) < 3 else "small")
 
 
 def confusion(found: Mapping[str, Any], out: Path) -> Path | None:
@@ -173,12 +183,55 @@ def finish(axes: Any) -> None:
 
 
 def png(figure: Any) -> bytes:
-    """Return a matplotlib figure as the bytes of a PNG."""
+    """Return a matplotlib figure as the bytes of a PNG. Its texts are drawn as they are, in fonts that have them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
 
+    texts = figure.findobj(Text)
+    families = fonts("".join(text.get_text() for text in texts))
+    for text in texts:
+        text.set(fontfamily=families, parse_math=False)
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # `fonts` has said so in one line
+        FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
+
+
+def fonts(text: str) -> list[str]:
+    """Return the families that draw a text: the usual one, and installed ones that have what it lacks.
+
+    Warn where no installed font has some characters.
+    """
+    from matplotlib import font_manager, ft2font
+
+    usual = font_manager.FontProperties()
+    families = [usual.get_name()]
+    missing = {char for char in text if char.isprintable()} - _letters(font_manager.findfont(usual))
+    while missing:
+        has = {path: missing & _letters(path) for path in sorted(font_manager.findSystemFonts())}
+        best = max(has, key=lambda path: len(has[path]), default=None)
+        if best is None or not has[best]:
+            shown = "".join(sorted(missing)[:8])
+            warn(
+                f"no installed font has {len(missing)} of the characters of a picture ({shown}); they are drawn as "
+                "boxes; install one that has them, such as Noto Sans CJK"
+            )
+            break
+        font_manager.fontManager.addfont(best)
+        families.append(ft2font.FT2Font(best).family_name)
+        missing -= has[best]
+    return families
+
+
+def _letters(path: str) -> set[str]:
+    """Return the characters that a font file has; none where it cannot be read."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return {chr(code) for code in FT2Font(path).get_charmap()}
+    except (OSError, RuntimeError):
+        return set()
 
 
 def save(figure: Any, out: str | Path) -> None:

@@ -18,7 +18,7 @@ from trivium.base.files import read_json, write_json
 from trivium.base.log import columns, say
 from trivium.data.shards import Corpus
 from trivium.lab import page
-from trivium.lab.picture import loss_curve
+from trivium.lab.picture import loss_panels
 from trivium.model.config import ModelConfig
 from trivium.model.presets import PRESETS
 from trivium.model.size import row_flops
@@ -146,8 +146,11 @@ def report(folder: Path, results: list[dict[str, Any]], frequent: float, budget_
     for note in notes:
         say(note)
     write_json(folder / "compare.json", {"results": results, "frequent": frequent, "budget_flops": budget_flops})
-    curves = [folder / f"{result['family']}-{result['seed']}" / "metrics.jsonl" for result in results]
-    loss_curve(curves, folder / "compare.png", title="Own loss of each family")
+    curves: dict[str, list[Path]] = {}
+    for result in results:
+        run = folder / f"{result['family']}-{result['seed']}"
+        curves.setdefault(f"Own loss of the {result['family']}", []).append(run / "metrics.jsonl")
+    loss_panels(curves, folder / "compare.png")
     parts = [page.table(header, rows), *map(page.paragraph, notes), page.picture(folder / "compare.png", "loss")]
     page.write(folder / "compare.html", "One corpus, three families", parts)
     say(f"the page is {folder}/compare.html")

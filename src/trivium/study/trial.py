@@ -12,7 +12,7 @@ import torch
 from trivium.base.errors import NumericsError
 from trivium.data.loader import Loader
 from trivium.model.device import pick
-from trivium.study.grid import count, length_of, step_flops, step_tokens
+from trivium.study.grid import count, length_of, step_flops
 from trivium.task.feed import open_rows
 from trivium.task.run import run
 from trivium.task.start import start_model
@@ -28,7 +28,8 @@ MEGABYTE = 1024 if sys.platform == "linux" else 2**20
 def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Train a recipe in a run folder, or go on there, and return what was measured; divergence is a result too.
 
-    `loss` is the last held-out loss in nats per target, memory is in MB beyond what the process had, times in seconds.
+    `loss` is the last held-out loss in nats per target, `tokens` are those that were read, on both sides of an
+    encoder-decoder and without padding, memory is in MB beyond what the process had, times in seconds.
     """
     before, start, cpu = _peak_mb(), time.monotonic(), time.process_time()
     diverged = None
@@ -41,18 +42,19 @@ def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
     losses = [row["valid_loss"] for row in rows if "valid_loss" in row]
     seconds = statistics.median(row["seconds"] for row in rows if "seconds" in row)
     loss, steps = losses[-1] if losses else None, recipe.budget_steps or 0
+    last = next((row for row in reversed(rows) if "tokens" in row), {"step": 1, "tokens": 0, "all_targets": 0})
     if diverged is None and loss is None:
         diverged = "the held-out loss is not a number" if losses else "there is no held-out text"
     return {
         "parameters": count(recipe),
         "steps": recipe.budget_steps,
-        "tokens": steps * step_tokens(recipe),
-        "targets": next((row["all_targets"] for row in reversed(rows) if "all_targets" in row), 0),
+        "tokens": last["tokens"],
+        "targets": last["all_targets"],
         "flops": steps * step_flops(recipe),
         "loss": None if diverged else loss,
         "diverged": diverged,
         "step_seconds": seconds,
-        "tokens_per_second": round(step_tokens(recipe) / seconds),
+        "tokens_per_second": round(last["tokens"] / last["step"] / seconds),
         "peak_mb": None if before is None or peak is None else round(peak - before, 1),
         "seconds": round(time.monotonic() - start, 1),
         "cpu_seconds": round(time.process_time() - cpu, 1),
