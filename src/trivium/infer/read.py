@@ -67,13 +67,19 @@ def embed_texts(
 ) -> Float[Tensor, "N Q"]:
     """Return the vectors of N texts, each behind a prompt and cut to the length of the layout; see `embed`."""
 
-    def lay(text: str) -> list[int]:
-        ids = layout.tokenizer.encode(text.lower() if how.lower else text)
+    def lay(ids: list[int]) -> list[int]:
         return layout.frame.lay(layout.cut([ids]))[0].tolist()
 
     prefix = how.prefix(prompt)
-    skip = len(lay(prefix)) - bool(layout.frame.after) if prefix and not how.include_prompt else 0
-    return embed(transformer, [lay(prefix + text) for text in texts], how.pool, how.normalise, skip)
+    skip = len(lay(content(layout, "", how, prompt))) - bool(layout.frame.after)
+    rows = [lay(content(layout, text, how, prompt)) for text in texts]
+    return embed(transformer, rows, how.pool, how.normalise, skip if prefix and not how.include_prompt else 0)
+
+
+def content(layout: Layout, text: str, how: Vectors, prompt: str | None = None) -> list[int]:
+    """Return the ids of a text behind a prompt, without special tokens, and not cut."""
+    text = how.prefix(prompt) + text
+    return layout.tokenizer.encode(text.lower() if how.lower else text)
 
 
 def text_scores(transformer: Transformer, layout: Layout, texts: Sequence[str | Sequence[str]]) -> list[Tensor]:

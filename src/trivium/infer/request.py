@@ -33,7 +33,7 @@ class Request:
         """Raise ModelError or ConfigError where a model of this config cannot run the request."""
         if config.decoder is None:
             raise ModelError(f"generation needs a decoder; this is an {config.family} model")
-        if isinstance(config.head, Hidden | LabelHead | SentenceEmbedding):
+        if not writes(config):
             raise ModelError(f"generation needs scores of tokens; the head of this model is of kind {config.head.kind}")
         if self.max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens: expected at least 1, found {self.max_new_tokens}")
@@ -44,6 +44,11 @@ class Request:
             if self.sources is None or len(self.sources) != len(self.prompts):
                 raise ModelError("an encoder-decoder model needs a source for each prompt")
             check(self.sources, config.vocab_size, config.limit)
+
+
+def writes(config: ModelConfig) -> bool:
+    """Return whether a model of this config writes text: it has a decoder, and its head scores tokens."""
+    return config.decoder is not None and not isinstance(config.head, Hidden | LabelHead | SentenceEmbedding)
 
 
 def most(config: ModelConfig, asked: int | None, usual: int) -> int:

@@ -6,6 +6,9 @@ from trivium.infer.row import Chance
 from trivium.serve.worker import Delta
 from trivium.token.tokenizer import Tokenizer
 
+LEAST = -9999.0
+"""What is told of a token that cannot come: JSON knows no infinity."""
+
 
 class Token(NamedTuple):
     """A token of an answer, and where it begins in the text."""
@@ -32,6 +35,7 @@ class Answer:
         self.count += len(delta.ids)
         self.reason = delta.reason
         for index, chance in zip(delta.ids, delta.chances, strict=False):
+            chance = Chance(max(chance.logprob, LEAST), [(other, max(number, LEAST)) for other, number in chance.top])
             self._held.append(Token(index, chance, self._end))
             if index not in self.tokenizer.special:
                 self._end += len(self._pieces.push(index))

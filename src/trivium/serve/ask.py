@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from trivium.base.config import Config
+from trivium.base.config import Config, as_tuple
 from trivium.base.seeds import LARGEST
 from trivium.base.types import Message
 from trivium.infer.chat import ContextExceeded, messages
@@ -30,6 +30,8 @@ Stops = Annotated[
 """One text that ends an answer, or up to four."""
 
 
+Ids = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), BeforeValidator(as_tuple)]
+"""The ids of one text."""
 Index = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
@@ -54,6 +56,12 @@ class Ask(Config):
             return data
         data = {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
         return without({key: value for key, value in data.items() if key not in cls.SILENT}, cls.NEUTRAL)
+
+
+def several(value: Any) -> Any:
+    """Return one text, or the ids of one, as a tuple of one; and lists as tuples."""
+    one = isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(x, int) for x in value))
+    return (value,) if one else as_tuple(value)
 
 
 def without(data: Any, neutral: Mapping[str, Sequence[Any]]) -> Any:
@@ -117,7 +125,7 @@ class TextAsk(Ask):
             raise ApiError(f"max_tokens: expected at most {limit:,}, found {self.max_tokens:,}", param="max_tokens")
         return min(usual, limit) if self.max_tokens is None else self.max_tokens
 
-    def options(self, served: Served) -> dict[str, Any]:
+    def options(self, served: Served, prompts: int = 1) -> dict[str, Any]:
         """Return the options of `Model.request`; an ApiError names a field that this server or model cannot honour."""
         limits: Settings = served.settings
         if self.n > limits.choices:
@@ -125,6 +133,8 @@ class TextAsk(Ask):
         size = served.model.tokenizer.size
         if wrong := [index for index in self.logit_bias if int(index) >= size]:
             raise ApiError(f"logit_bias: expected ids from 0 to {size - 1}, found {wrong[0]}", param="logit_bias")
+        if prompts * self.n > limits.waiting:
+            raise ApiError(f"expected at most {limits.waiting} answers in one request, found {prompts * self.n}")
         return {
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -181,5 +191,5 @@ def go_on(
                 f"{most:,} new ones are asked for: shorten it, or set max_tokens"
             )
         most = min(most, room)
-    request = model.request([row for row in ids for _ in range(ask.n)], most, ask.stop, **ask.options(served))
+    request = model.request([row for row in ids for _ in range(ask.n)], most, ask.stop, **ask.options(served, len(ids)))
     return TextJob(rows(model.config, request, top), ask.stop, ask.n)

@@ -73,7 +73,7 @@ def known(error: Exception) -> ApiError:
         case QueueFull():
             return ApiError(f"{error}; try again later", 429, code="queue_full")
         case ContextExceeded():
-            return ApiError(str(error), 400, "messages", "context_length_exceeded")
+            return ApiError(str(error), 400, code="context_length_exceeded")
         case NumericsError():
             return ApiError(str(error), 500)
         case TriviumError():
@@ -90,17 +90,19 @@ def known(error: Exception) -> ApiError:
 def _misfit(problems: Any) -> ApiError:
     """Return the error of a body that does not fit its model: the first problem, with the field's name."""
     problem: Mapping[str, Any] = problems[0]
-    place = [str(one) for one in problem["loc"][1:]]
+    place = [str(one) for one in problem["loc"][1:] if str(one).isidentifier() or isinstance(one, int)]
     name = ".".join(place)
     if problem["type"] == "json_invalid":
         return ApiError(f"the body is no JSON: {problem.get('ctx', {}).get('error', 'it cannot be read')}")
     if problem["type"] == "extra_forbidden":
         found = f"{problem['input']!r:.60}"
         return ApiError(f"{name}: this field is not known here, or not with the value {found}", param=name)
+    words = worded(problem)
+    if problem["type"] == "value_error":
+        return ApiError(f"{name}: {words}" if name else words, param=name or None)
     if not name:
         return ApiError("expected a JSON object as body, with the header Content-Type: application/json")
-    words = worded(problem)
-    found = "" if problem["type"] in ("missing", "value_error") else f", found {problem['input']!r:.60}"
+    found = "" if problem["type"] == "missing" else f", found {problem['input']!r:.60}"
     return ApiError(f"{name}: {words}{found}", param=name)
 
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from trivium.base.config import Config, Seq, as_tuple
 from trivium.base.types import Message
+from trivium.infer.request import writes
 from trivium.serve.answer import Answer, Token, finish, token_of
 from trivium.serve.ask import Ask, TextAsk, TextJob, talk, without
 from trivium.serve.served import ANSWERS, Models, Served
@@ -20,7 +21,7 @@ from trivium.serve.sse import DONE, Event, EventStream
 from trivium.token.tokenizer import Tokenizer
 
 router = APIRouter()
-ANSWERS["chat"] = lambda model: model.config.decoder is not None
+ANSWERS["chat"] = lambda model: writes(model.config)
 
 
 class Part(Config):
@@ -163,7 +164,7 @@ def likely(tokens: Sequence[Token], tokenizer: Tokenizer) -> dict[str, Any]:
 
     def told(index: int, logprob: float) -> dict[str, Any]:
         text, raw = token_of(tokenizer, index)
-        return {"token": text, "logprob": max(logprob, -9999.0), "bytes": raw}
+        return {"token": text, "logprob": logprob, "bytes": raw}
 
     return {
         "content": [
