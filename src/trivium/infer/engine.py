@@ -175,6 +175,9 @@ class InferenceEngine:
         for group in groups.values():
             row, texts = rows[group[0]], [rows[at].text for at in group]
             some, made = logits[group][:, : row.vocabulary], len(row.ids)
+            for scores, at in zip(some, group, strict=True):
+                if (grammar := rows[at].grammar) is not None:
+                    grammar.mask(scores)
             bound = row.sampling.bound(some, texts, made, row.max_new_tokens, row.stops)
             chosen = pick(bound, row.sampling, [rows[at].generator for at in group])
             new.update(zip(group, chosen.tolist(), strict=True))

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from trivium.infer.grammar import Grammar
 from trivium.infer.sampling import Sampling
 from trivium.model.attention.cache import KVCache
 
@@ -53,6 +54,8 @@ class Row:
         self.hit = 0
         """How many ids of the prompt another row had read."""
         self.cache: KVCache | None = None
+        self.grammar: Grammar | None = None
+        """What the text may be."""
 
     @property
     def text(self) -> list[int]:
@@ -91,6 +94,9 @@ class Row:
             self.reason = "stop"
             return False
         self.ids.append(index)
+        if self.grammar is not None:
+            self.grammar.take(index)
+            self.reason = "stop" if self.grammar.done else None
         if self.top is not None:
             found = logits[: self.vocabulary].float().log_softmax(dim=-1)
             values, best = found.topk(min(self.top, len(found)))
@@ -99,5 +105,5 @@ class Row:
         # The next step would read this id, at the position after all ids before it.
         full = limit is not None and len(self.prompt) + len(self.ids) > limit
         if full or len(self.ids) == self.max_new_tokens:
-            self.reason = "length"
+            self.reason = self.reason or "length"
         return True
