@@ -6,11 +6,13 @@ Every layer keeps a key and a value of each token for each of its key/value head
 window, in a buffer of twice the size, so that the past is moved once per window of steps. bfloat16, one row.
 """
 
+import torch
+
 from trivium.base.config import parse
 from trivium.model.attention.cache import RollingBuffer
 from trivium.model.config import ModelConfig
 
-CONTEXT, BYTES = 4096, 2
+CONTEXT, BYTES, EMPTY = 4096, 2, torch.empty(1, 0)
 MODELS = {
     "LLaMA-2-7B": {"hidden_size": 4096, "decoder": {"layers": 32, "heads": 32}},
     "Llama-3-8B": {"hidden_size": 4096, "decoder": {"layers": 32, "heads": 32, "kv_heads": 8}},
@@ -24,7 +26,7 @@ def weight(config: ModelConfig, tokens: int) -> int:
     stack = config.decoder
     assert stack is not None
     pair = 2 * (stack.kv_heads or stack.heads) * stack.head_width(config.hidden_size) * BYTES
-    return sum(pair * RollingBuffer(tokens, stack.kind(layer)[0].keep, dim=2).size for layer in range(stack.layers))
+    return sum(pair * RollingBuffer(EMPTY, 1, tokens, stack.kind(layer)[0].keep).size for layer in range(stack.layers))
 
 
 def with_decoder(tree: dict, **changes: object) -> ModelConfig:

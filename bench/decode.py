@@ -51,7 +51,7 @@ def begin(side: api.Model, context: int, tokens: int) -> Generation:
 
 def cache_bytes(run: Generation) -> int:
     """Return the bytes of the buffers that hold keys and values."""
-    buffers = [tape.buffer for tapes in run._cache.tapes for tape in tapes]
+    buffers = [tape.buffer for row in run.rows for tape in row.cache.buffers.values()]  # type: ignore[union-attr]
     return sum(buffer.nbytes for buffer in buffers if buffer is not None)
 
 
