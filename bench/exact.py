@@ -3,8 +3,8 @@
     python bench/exact.py [MODEL] [--requests 1000] [--json bench/results/exact.json]
 
 Each request is written alone, among 31 others, and again with a prefix cache that is cold, then warm. The modes are
-exact (float32), float32 and bfloat16. Without MODEL it is a decoder of LLaMA's block with random weights, whose next ids
-are close calls: a trained model has fewer.
+exact (float32), float32 and bfloat16. Without MODEL it is a decoder of LLaMA's block with random weights, whose
+next ids are close calls: a trained model has fewer.
 """
 
 import argparse
