@@ -42,7 +42,6 @@ RIGHT: dict[str, Words] = {
     "import": ["llama", "-o", "new"],
     "export": ["llama", "-o", "new"],
     "push": ["llama", "me/new"],
-    "serve": ["llama"],
     "ablate": ["r.toml", "--axis", "seed=0,1", "-o", "new"],
     "compare": ["--data", "data", "-o", "new"],
     "tokenizer train": ["text", "-o", "new"],

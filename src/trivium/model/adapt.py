@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError
-from trivium.model.init import Undrawn
 from trivium.model.layer.head import HiddenHead, VocabularyHead
 from trivium.model.transformer import Transformer
 
@@ -38,8 +37,7 @@ class LoraLinear(nn.Linear):
     """A linear layer with a frozen matrix and a trained low-rank change."""
 
     def __init__(self, layer: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
-        with Undrawn():
-            super().__init__(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
+        super().__init__(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
         self.weight, self.bias = layer.weight, layer.bias
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
         self.lora_a = nn.Parameter(layer.weight.new_empty(rank, layer.in_features))
@@ -57,8 +55,7 @@ class LoraLinear(nn.Linear):
 
     def plain(self) -> nn.Linear:
         """Return the plain layer, with the change added to the matrix."""
-        with Undrawn():
-            layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
+        layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
         with torch.no_grad():
             layer.weight = nn.Parameter(self.weight + self.scale * (self.lora_b @ self.lora_a))
         layer.bias = self.bias
