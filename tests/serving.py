@@ -1,6 +1,7 @@
 """A server of tiny models: in this process for most tests, behind a socket for the clients that people use."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -65,6 +66,7 @@ def behind_a_socket(made: Catalog) -> Iterator[str]:
     from trivium.serve import server
 
     listening = server.listen(made.settings.replace(port=0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # who does not read is soon seen
     running = uvicorn.Server(server.configuration(made))
     thread = threading.Thread(target=lambda: asyncio.run(running.serve([listening])), daemon=True)
     thread.start()

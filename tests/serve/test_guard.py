@@ -1,9 +1,15 @@
 """The guard asks for the key, refuses foreign hosts and origins, large and slow bodies, and sees who hangs up."""
 
+import json
+import socket
+import time
+from collections.abc import Callable
+
+import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from serving import CHAT, ask, catalog, post
+from serving import CHAT, ask, behind_a_socket, catalog, post, tiny
 from trivium.serve.guard import OPEN
 from trivium.serve.routes import ROUTERS
 
@@ -61,3 +67,71 @@ def test_a_large_body_is_refused() -> None:
         long = {**CHAT, "messages": [{"role": "user", "content": "x" * 3000}]}
         assert post(made, "/v1/chat/completions", long).status_code == 413
         assert post(made, "/v1/chat/completions", CHAT).status_code == 200
+
+
+def test_a_client_that_hangs_up_frees_its_row_within_a_step() -> None:
+    """It leaves after the first piece of a stream, or before any byte of a whole answer."""
+    with catalog({"llama": tiny(context=4096)}, memory_gib=1.0) as made, behind_a_socket(made) as address:
+        worker = made.served["llama"].worker
+        host, port = address.removeprefix("http://").split(":")
+        steps = []
+        step = worker.engine.step
+        worker.engine.step = lambda: (steps.append(worker.load), step())[1]
+        for stream in (True, False) * 3:
+            body = json.dumps({**CHAT, "max_tokens": 4000, "stream": stream}).encode()
+            head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            with socket.create_connection((host, int(port))) as client:
+                client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                assert client.recv(1) == b"H" if stream else wait(lambda: worker.load[0] == 1)
+            assert wait(lambda: worker.load == (0, 0))
+            made_steps = len(steps)
+            time.sleep(0.05)
+            assert len(steps) - made_steps <= 1 and not worker._jobs
+    assert len(steps) < 6 * 4000 / 4
+
+
+def wait(done: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Wait until something is so; return whether it came so far."""
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.002)
+    return done()
+
+
+def test_slow_clients_are_dropped_and_do_not_stop_the_others() -> None:
+    with catalog(receive_seconds=0.4, stall_seconds=0.4) as made, behind_a_socket(made) as address:
+        host, port = address.removeprefix("http://").split(":")
+        half = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+        slow = [socket.create_connection((host, int(port))) for _ in range(9)]
+        for at, client in enumerate(slow):
+            client.settimeout(5)
+            client.sendall((b"", b"POST /v1", half + b"\r\n{")[at % 3])
+        with httpx.Client(base_url=address) as quick:
+            assert quick.post("/v1/chat/completions", json=CHAT).status_code == 200
+            answers = [read(client) for client in slow]
+            assert [answer[9:12] for answer in answers] == [b"", b"", b"408"] * 3
+            assert quick.post("/v1/chat/completions", json=CHAT).status_code == 200
+
+
+def test_a_client_that_does_not_read_is_dropped() -> None:
+    with catalog(stall_seconds=0.3) as made, behind_a_socket(made) as address:
+        host, port = address.removeprefix("http://").split(":")
+        body = json.dumps({**CHAT, "n": 8, "max_tokens": 120, "stream": True, "logprobs": True, "top_logprobs": 20})
+        request = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((host, int(port)))
+            client.sendall(f"{request}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            assert wait(lambda: made.served["llama"].worker.load != (0, 0))
+            assert wait(lambda: made.served["llama"].worker.load == (0, 0), 20)
+            time.sleep(0.5)
+            found = read(client)
+    assert b'"role":"assistant"' in found and b"[DONE]" not in found
+
+
+def read(client: socket.socket) -> bytes:
+    """Read until the other side closes."""
+    found = b""
+    while part := client.recv(65536):
+        found += part
+    return found

@@ -15,7 +15,9 @@ from trivium.base.log import warn
 from trivium.infer.chat import ContextExceeded
 from trivium.serve.worker import QueueFull
 
-RETRY = {"Retry-After": "1"}
+AGAIN, CLOSE = {"Retry-After": "1"}, {"Connection": "close"}
+HEADERS = {408: CLOSE, 413: CLOSE, 429: AGAIN, 503: AGAIN}
+"""The headers of an error by its status: when to try again, and that the rest of a body is not read."""
 TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -41,8 +43,8 @@ class ApiError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the response: when to try again."""
-        return RETRY if self.status in (429, 503) else {}
+        """The headers of the response."""
+        return HEADERS.get(self.status, {})
 
 
 def openai(error: ApiError) -> dict[str, Any]:

@@ -92,10 +92,14 @@ class Catalog:
         self.served[name] = Served(name, model, self.settings)
         return self.served[name]
 
-    def find(self, name: str, answer: str | None = None) -> Served:
-        """Return the model of a name, that can give an answer; an ApiError says what is wrong."""
+    def check(self) -> None:
+        """Raise an ApiError while models are being loaded."""
         if not self.ready:
             raise ApiError("the models are being loaded", 503, code="loading")
+
+    def find(self, name: str, answer: str | None = None) -> Served:
+        """Return the model of a name, that can give an answer; an ApiError says what is wrong."""
+        self.check()
         if (found := self.served.get(name)) is None:
             names = ", ".join(self.served)
             raise ApiError(f"there is no model {name!r:.80}; there are: {names}", 404, "model", "model_not_found")

@@ -17,28 +17,38 @@ from trivium.serve.settings import Settings
 
 
 def protocol(settings: Settings) -> type[asyncio.Protocol]:
-    """Return the protocol of a connection that ends where the head of a request does not come in time."""
+    """Return the protocol of a connection that ends where a head does not come in time, or what is sent is not read."""
 
     class Impatient(H11Protocol):
+        late: asyncio.TimerHandle | None = None
+        stalled: asyncio.TimerHandle | None = None
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self.loop.call_later(settings.receive_seconds, self._head)
+            self.late = self.loop.call_later(settings.receive_seconds, transport.abort)
 
-        def _head(self) -> None:
-            if self.cycle is None:
-                self.transport.close()
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            idle = self.cycle is None or self.cycle.response_complete  # a part of a head, no request
+            if idle and self.late is None:
+                self.late = self.loop.call_later(settings.receive_seconds, self.transport.abort)
+            elif not idle and self.late is not None:
+                self.late = self.late.cancel()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self.stalled = self.loop.call_later(settings.stall_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self.stalled = self.stalled and self.stalled.cancel()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            for timer in filter(None, (self.late, self.stalled)):
+                timer.cancel()
 
     return Impatient
-
-
-def listen(settings: Settings) -> socket.socket:
-    """Return a socket that listens at the address of the settings; a ConfigError where none can."""
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as failed:
-        why = failed.strerror or failed
-        raise ConfigError(f"cannot listen at {settings.host}, port {settings.port}: {why}; try --port 0") from None
 
 
 def configuration(catalog: Catalog) -> uvicorn.Config:
@@ -55,6 +65,16 @@ def configuration(catalog: Catalog) -> uvicorn.Config:
         h11_max_incomplete_event_size=settings.header_bytes,
         timeout_graceful_shutdown=int(settings.grace_seconds),
     )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket that listens at the address of the settings; a ConfigError where none can."""
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as failed:
+        why = failed.strerror or failed
+        raise ConfigError(f"cannot listen at {settings.host}, port {settings.port}: {why}; try --port 0") from None
 
 
 def run(catalog: Catalog, load: Callable[[], None]) -> None:

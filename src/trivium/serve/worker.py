@@ -7,6 +7,7 @@ back to the loop. Other work with the model (vectors, labels) is done between tw
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
@@ -101,7 +102,12 @@ class Worker(Thread):
             raise QueueFull(f"{self._rows} rows are in progress or wait; at most {self.waiting} may")
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Delta | Exception]()
         streams = [TextStream(self.model.tokenizer, stop) for _ in rows]
-        job = Writing(rows, streams, lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece), [0] * len(rows))
+
+        def emit(piece: Delta | Exception) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and nobody listens
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        job = Writing(rows, streams, emit, [0] * len(rows))
         self._rows += len(rows)
         try:
             self._inbox.put(lambda: self._begin(job))

@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from trivium.serve.error import ApiError
 from trivium.serve.served import Models, Served
 
 router = APIRouter()
@@ -27,6 +26,7 @@ def told(served: Served) -> dict[str, Any]:
 @router.get("/v1/models")
 async def models(catalog: Models) -> Response:
     """List the models."""
+    catalog.check()
     return JSONResponse({"object": "list", "data": [told(one) for one in catalog.served.values()]})
 
 
@@ -45,8 +45,7 @@ async def health() -> Response:
 @router.get("/ready")
 async def ready(catalog: Models) -> Response:
     """Tell whether all models are loaded."""
-    if not catalog.ready:
-        raise ApiError("the models are being loaded", 503, code="loading")
+    catalog.check()
     return JSONResponse({"status": "ready"})
 
 
