@@ -296,3 +296,13 @@ def test_listing_below_what_is_not_there_is_an_error():
         list(fields(House, "box.tol"))
     with pytest.raises(ConfigError, match=r"box\.size: no such key"):
         list(fields(House, "box.size"))
+
+
+@pytest.mark.parametrize(("text", "message"), [("seed = " + "9" * 5000, "4300 digits"), ("a = " + "[" * 9999, "")])
+def test_what_python_cannot_hold_is_no_toml_file(tmp_path, text, message):
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"a\.toml: not a TOML file: .*{message}") as wrong:
+        read_toml(tmp_path / "a.toml")
+    assert "sys." not in str(wrong.value)
+    with pytest.raises(ConfigError, match=r"expected a recipe \(a TOML file\), found a folder or a device"):
+        read_toml("/dev/zero")

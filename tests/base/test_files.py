@@ -7,6 +7,7 @@ import pytest
 from crash import WRITING, deaths, faults, full_disk
 from trivium.base import files
 from trivium.base.errors import ConfigError, DataError, TriviumError
+from trivium.base.files import read_json
 
 
 def names(folder: Path) -> list[str]:
@@ -221,3 +222,13 @@ def test_only_what_is_empty_or_not_there_is_vacant(tmp_path):
         with pytest.raises(TriviumError, match="exists already; add --force"):
             files.vacant(tmp_path / name)
         files.vacant(tmp_path / name, force=True)
+
+
+def test_a_number_of_many_digits_and_a_device_are_no_json(tmp_path):
+    (tmp_path / "a.json").write_text('{"vocab_size": ' + "9" * 5000 + "}")
+    with pytest.raises(TriviumError, match=r"a\.json: not a JSON file: .*4300 digits") as wrong:
+        read_json(tmp_path / "a.json")
+    assert "sys." not in str(wrong.value)
+    (tmp_path / "b.json").symlink_to("/dev/zero")
+    with pytest.raises(TriviumError, match=r"b\.json: expected a file, found a device or a pipe"):
+        read_json(tmp_path / "b.json")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import small
 import tiny
@@ -115,3 +116,14 @@ def test_rows_that_only_padded_a_table_become_the_mean_too():
     made = resize(model, 384, known=380)
     assert close(made.tokens.weight[380:], model.tokens.weight[:380].mean(0).expand(4, -1))
     assert torch.equal(made.tokens.weight[:380], model.tokens.weight[:380])
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.complex64, torch.bool])
+def test_integers_and_complex_numbers_are_no_weights(tmp_path, kind):
+    folder = small.folder(tmp_path, "llama")
+    state = load_file(folder / "model.safetensors")
+    name = next(iter(state))
+    save_file({**state, name: state[name].to(kind)}, folder / "model.safetensors")
+    (folder / "trivium.json").unlink()
+    with pytest.raises(ModelError, match=rf"expected torch.float32 or another float, found {kind}"):
+        trivium.load(folder)

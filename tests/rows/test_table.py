@@ -99,6 +99,7 @@ def test_columns_are_source_and_target(tmp_path, name, text, columns, found):
         ("a.jsonl", '{"a": 1}', ("1", "2"), ConfigError, "name the columns"),
         ("a.json", '{"a": 1}\n{"a": 2', (), DataError, "a.json: line 2: not JSON: "),
         ("a.json", "3", (), DataError, "expected a list of rows"),
+        ("a.json", '[{"a": ' + "9" * 5000 + "}]", (), DataError, "a.json: not JSON that can be read: .*4300 digits"),
         (
             "a.json",
             '{"train": [{"a": 1}], "test": [{"a": 2}]}',

@@ -1,5 +1,8 @@
 """Templates run in a child: in their conventions, and not for ever."""
 
+import subprocess
+import sys
+
 import pytest
 
 from trivium.token.sandbox import OUTPUT_CHARACTERS, Sandbox, TemplateError
@@ -18,6 +21,15 @@ def test_the_conventions_of_transformers(box):
     assert len(box.render("{{ strftime_now('%Y') }}", {})) == 4
     with pytest.raises(TemplateError, match="the chat template: not like this"):
         box.render("{{ raise_exception('not like\nthis') }}", {})
+
+
+def test_limits_of_the_user_are_kept_and_do_not_end_the_child():
+    resource = pytest.importorskip("resource")
+    code = "from trivium.token.sandbox import Sandbox; print(Sandbox().render('{{ x }}', {'x': 7}))"
+    for kind, most in ((resource.RLIMIT_CPU, 120), (resource.RLIMIT_AS, 400 << 20)):
+        limit = lambda kind=kind, most=most: resource.setrlimit(kind, (most, most))
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=limit)
+        assert run.stdout == "7\n", run.stderr
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
 from pydantic_core import core_schema
 
-from trivium.base.errors import ConfigError
+from trivium.base.errors import ConfigError, told
 from trivium.base.explain import bounds, closest, configs, explain
 
 T = TypeVar("T")
@@ -190,14 +190,14 @@ def read_toml(path: str | Path, lay: Lay = merge) -> dict[str, Any]:
     path = Path(path)
 
     def read(file: Path) -> dict[str, Any]:
+        if file.exists() and not (file.is_file() or file.is_fifo()):
+            raise ConfigError(f"{file}: expected a recipe (a TOML file), found a folder or a device")
         try:
             return tomllib.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as missing:
             raise ConfigError(f"{file}: no such recipe; `trivium recipes` lists and copies ours") from missing
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as broken:
-            raise ConfigError(f"{file}: not a TOML file: {broken}") from broken
-        except IsADirectoryError as folder:
-            raise ConfigError(f"{file}: expected a recipe (a TOML file), found a folder") from folder
+        except (ValueError, RecursionError) as broken:  # a number may have more digits than Python reads
+            raise ConfigError(f"{file}: not a TOML file: {told(broken)}") from broken
         except OSError as failed:
             raise ConfigError(f"{file}: cannot read: {failed.strerror or failed}") from failed
 

@@ -15,6 +15,11 @@ EXIT_CODES = {
 """What the exit codes of every command mean."""
 
 
+def told(broken: Exception) -> str:
+    """Return what a parser says about its input, without its advice about Python."""
+    return str(broken).partition("; use sys.")[0]
+
+
 class TriviumError(Exception):
     """A mistake in the input, in one line."""
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import xxhash
 from filelock import FileLock, Timeout
 
-from trivium.base.errors import DataError, TriviumError
+from trivium.base.errors import DataError, TriviumError, told
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-(?P<process>\d+)", re.DOTALL)
 
@@ -131,13 +131,20 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path, error: type[TriviumError] = DataError) -> Any:
     """Read a JSON file; raise `error` with file and position where it cannot be read or parsed."""
     try:
+        if special(Path(path)):
+            raise error(f"{path}: expected a file, found a device or a pipe")
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as missing:
         raise error(f"{path}: no such file") from missing
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as broken:
-        raise error(f"{path}: not a JSON file: {broken}") from broken
+    except (ValueError, RecursionError) as broken:  # a number may have more digits than Python reads
+        raise error(f"{path}: not a JSON file: {told(broken)}") from broken
     except OSError as failed:
         raise error(f"{path}: cannot read: {failed.strerror or failed}") from failed
+
+
+def special(path: Path) -> bool:
+    """Return whether a path leads to what is neither a file nor a folder: a device, a pipe, a socket."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def vacant(path: str | Path, force: bool = False) -> None:

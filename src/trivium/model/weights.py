@@ -46,7 +46,7 @@ def fill(model: nn.Module, state: State, where: str) -> None:
     """Give a model the weights of `collect`; tied weights stay tied.
 
     A weight of an `empty` model becomes the tensor of `state`, any other takes its numbers. A missing or unexpected
-    name and a wrong shape are a ModelError that begins with `where`.
+    name, a wrong shape, and integers or complex numbers are a ModelError that begins with `where`.
     """
     wanted = slots(model)
     if wrong := sorted(set(wanted) ^ set(state)):
@@ -56,6 +56,8 @@ def fill(model: nn.Module, state: State, where: str) -> None:
         source = state[name]
         if source.shape != tensor.shape:
             raise ModelError(f"{where}: {name}: expected shape {list(tensor.shape)}, found {list(source.shape)}")
+        if source.is_floating_point() != tensor.is_floating_point():
+            raise ModelError(f"{where}: {name}: expected {tensor.dtype} or another float, found {source.dtype}")
         if isinstance(tensor, nn.Parameter) and not tensor.is_meta:
             with torch.no_grad():
                 tensor.copy_(source)

@@ -17,7 +17,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from trivium.base.errors import ConfigError, DataError
+from trivium.base.errors import ConfigError, DataError, told
 from trivium.corpus.read import records as tables
 from trivium.corpus.read import unpack
 from trivium.corpus.read.reading import Counts, Reading
@@ -90,8 +90,8 @@ def _listed(file: TextFile, key: str | None) -> Iterator[Row]:
             raise DataError(f"{path}: {problem}") from None
         yield from _lines(path, text)
         return
-    except RecursionError:
-        raise DataError(f"{path}: not readable JSON: nested too deeply") from None
+    except (ValueError, RecursionError) as broken:
+        raise DataError(f"{path}: not JSON that can be read: {told(broken)}") from None
     for number, row in enumerate(_rows(path, tree, key), start=1):
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number}: expected an object, found {type(row).__name__}")
@@ -102,8 +102,8 @@ def _lines(path: Path, text: str) -> Iterator[Row]:
     for number, line in enumerate(text.split("\n"), start=1):
         try:
             row = json.loads(line) if line.strip() else None
-        except ValueError as broken:
-            raise DataError(f"{path}: line {number}: not JSON: {broken}") from None
+        except (ValueError, RecursionError) as broken:
+            raise DataError(f"{path}: line {number}: not JSON: {told(broken)}") from None
         if isinstance(row, dict):
             yield f"{path}:{number}", row
         elif row is not None:

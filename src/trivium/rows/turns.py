@@ -101,7 +101,7 @@ def with_tools(turns: Sequence[Message], tools: Any) -> tuple[Message, ...]:
     if isinstance(tools, str):
         try:
             tools = json.loads(tools) if tools.strip() else None
-        except ValueError:
+        except (ValueError, RecursionError):
             tools = 0
     if not isinstance(tools, list | tuple | None):
         raise ValueError("tools: expected a list, or JSON of one")
@@ -191,6 +191,6 @@ def _function(call: Any, key: str) -> str:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(f"{key}: arguments: expected JSON, found {arguments!r:.60}") from None
     return json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)

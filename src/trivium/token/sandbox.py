@@ -67,7 +67,8 @@ class Sandbox:
             self._child = Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, encoding="utf-8", env=env)
             self._owner = os.getpid()
             assert self._child.stdout is not None
-            self._child.stdout.readline()  # the ready line: the template's time starts after it
+            if not self._child.stdout.readline():  # the ready line: the template's time starts after it
+                raise TemplateError("the chat template: no process for it could be started; see `ulimit -a`")
         return self._child
 
 
@@ -105,8 +106,11 @@ def _limit() -> None:
         import resource
     except ImportError:  # this system has no such limits; the parent still limits the time
         return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (600, 600))  # for a child whose parent has died
+    # The limit of the processor's time is for a child whose parent has died. Nobody may raise a limit of the user.
+    for kind, most in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, 600)):
+        hard = resource.getrlimit(kind)[1]
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (limit, limit))
 
 
 def _environment() -> Any:

@@ -132,3 +132,16 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r": pip install pyarrow$"):
         list(read([write(tmp_path / "a.parquet", "")]))
+
+
+def test_devices_pipes_and_links_to_nothing_are_told_and_never_opened(tmp_path):
+    write(tmp_path / "a.txt", "a text")
+    (tmp_path / "b.txt").symlink_to("/dev/zero")
+    (tmp_path / "c.txt").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "d.txt")
+    counts: Counter[str] = Counter()
+    assert [document.text for document in read([tmp_path], counts=counts)] == ["a text"]
+    assert counts == {"not read: no file: a device, a pipe, or a link to nothing": 3}
+    for name in ("b.txt", "d.txt"):
+        with pytest.raises(DataError, match=f"{name}: expected a file or a folder, found a device or a pipe"):
+            list(read([tmp_path / name]))

@@ -1,13 +1,14 @@
 """HTML: the main content stays, in the encoding the page names; without the library one line says what to install."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from trivium.base.errors import DataError
 from trivium.corpus.read.reading import Reading
-from trivium.corpus.read.sources import read
+from trivium.corpus.read.sources import main_content, read
 
 pytest.importorskip("resiliparse")
 
@@ -53,6 +54,19 @@ def test_hostile_pages_are_texts_too(tmp_path: Path, page: str) -> None:
     (tmp_path / "a.html").write_text(page, encoding="utf-8", errors="surrogatepass")
     (document,) = read([tmp_path])
     assert document.text.encode() is not None and "<p>" not in document.text
+
+
+def test_the_time_of_nested_blocks_grows_with_their_number(tmp_path: Path) -> None:
+    def page(depth: int) -> str:
+        return f"<body>{'<div><ARTICLE class=x>' * depth}<p>deep</p>{'</ARTICLE></div>' * depth}<div>{SENTENCE}</div>"
+
+    begin = time.process_time()
+    text = main_content(page(10_000), "here")
+    assert time.process_time() - begin < 3  # without a bound: a minute
+    assert text.split() == ["deep", *SENTENCE.split()]
+    inner = "".join(f"<div>line {number}</div>" for number in range(9))
+    shallow, deep = (main_content("<div>" * depth + inner + "</div>" * depth, "here") for depth in (9, 200))
+    assert deep.split("\n") == shallow.split("\n") == [f"line {number}" for number in range(9)]
 
 
 def test_without_the_library_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Reading: the options of reading, and which files can be read."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -83,9 +84,15 @@ def kind(path: Path, as_text: Sequence[str] = ()) -> str:
 
 
 def not_read(paths: Iterable[Path]) -> Counts:
-    """Count files that were not read, by kind."""
-    kinds = (Path(unpack.inner_name(path)).suffix for path in paths)
-    return Counter(f"{NOT_READ}{kind} file" if kind else f"{NOT_READ}file without a suffix" for kind in kinds)
+    """Count what was not read, by kind: files, and what is no file."""
+
+    def reason(path: Path) -> str:
+        if os.path.lexists(path) and not path.is_file():
+            return f"{NOT_READ}no file: a device, a pipe, or a link to nothing"
+        kind = Path(unpack.inner_name(path)).suffix
+        return f"{NOT_READ}{kind} file" if kind else f"{NOT_READ}file without a suffix"
+
+    return Counter(map(reason, paths))
 
 
 def advice(paths: Sequence[Path]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from trivium.base.errors import DataError
+from trivium.base.errors import DataError, told
 from trivium.corpus.read import parquet
 from trivium.corpus.read.reading import TABLES, Counts, kind
 from trivium.corpus.read.text import TextFile
@@ -51,7 +51,7 @@ def _json(file: TextFile) -> Rows:
         except RecursionError:
             problem = "not JSON that can be read: nested too deeply"
         except ValueError as broken:
-            problem = f"not JSON that can be read: {broken}"
+            problem = f"not JSON that can be read: {told(broken)}"
         if problem:
             file.reading.reject(f"{file.path}:{number}: {problem}", "row that is no JSON object", file.counts)
         else:

@@ -10,6 +10,7 @@ A source that cannot be used is a DataError with file and position.
 
 import os
 import platform
+import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.base.errors import DataError
+from trivium.base.files import special
 from trivium.base.folder import is_hub
 from trivium.base.plugin import extra
 from trivium.base.types import Document
@@ -26,6 +28,9 @@ from trivium.corpus.read.records import Rows, rows
 from trivium.corpus.read.text import TextFile
 
 EMBEDDED = "embedded"
+DEEPEST = 64
+"""The most blocks of HTML within one another."""
+_BLOCK = re.compile(r"<(/?)(?:div|article)(?=[\s/>])", re.IGNORECASE)
 
 
 def read(
@@ -61,7 +66,7 @@ def files(
 ) -> list[tuple[Path, int]]:
     """List the files that `read` would read, each once, with sizes in bytes; folders in the order of names.
 
-    `passed` takes the files of folders that are of another kind.
+    `passed` takes what stands in folders and is of another kind, or no file.
     """
     as_text = (reading or Reading()).as_text
     found: dict[Path, tuple[Path, int]] = {}
@@ -70,16 +75,20 @@ def files(
         if str(source) == EMBEDDED or is_hub(str(source)):
             continue
         if root.is_dir():
-            inside = sorted(path for path in _walk(root) if path.is_file())
+            below = sorted(_walk(root))
+            inside = [path for path in below if path.is_file()]
             paths = [path for path in inside if kind(path, as_text)]
             others = [path for path in inside if not kind(path, as_text)]
             if not paths:
                 what = f"none among {len(inside)} files; {advice(others)}" if inside else "an empty folder"
                 raise DataError(f"{root}: expected files of text ({KNOWN}), found {what}")
             if passed is not None:
-                passed += others
+                taken = {*paths}
+                passed += [path for path in below if path not in taken]
         elif not root.exists():
             raise DataError(f"{root}: no such file or folder")
+        elif special(root):
+            raise DataError(f"{root}: expected a file or a folder, found a device or a pipe")
         elif not kind(root, as_text):
             raise DataError(f"{root}: unknown type of file: expected {KNOWN}, or {advice([root])}")
         else:
@@ -123,7 +132,25 @@ def main_content(page: str, where: str) -> str:
     """
     html = extra("resiliparse.extract.html2text", f"{where}: reading HTML")
     page = page.replace("\0", "").encode("utf-8", "replace").decode()  # it reads UTF-8, where a NUL would end the page
-    return str(html.extract_plain_text(page, main_content=True, alt_texts=False, preserve_formatting=True))
+    return str(html.extract_plain_text(_flat(page), main_content=True, alt_texts=False, preserve_formatting=True))
+
+
+def _flat(page: str) -> str:
+    """Return a page without blocks nested deeper than `DEEPEST`, which become line ends.
+
+    The time of finding the main content grows with the number of blocks times their depth.
+    """
+    depth = 0
+
+    def bounded(tag: re.Match[str]) -> str:
+        nonlocal depth
+        if tag[1]:
+            depth = max(0, depth - 1)
+            return tag[0] if depth < DEEPEST else "</x"
+        depth += 1
+        return tag[0] if depth <= DEEPEST else "<br"
+
+    return _BLOCK.sub(bounded, page)
 
 
 def _text(row: dict[str, Any], where: str, reading: Reading, counts: Counts) -> str | None:
