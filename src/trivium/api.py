@@ -17,6 +17,7 @@ from trivium.base import plugin
 from trivium.base.batch import Batch
 from trivium.base.config import dump, parse
 from trivium.base.errors import ModelError
+from trivium.base.log import waiting
 from trivium.base.types import Message
 from trivium.infer.beam import decoding_of
 from trivium.infer.chat import Chat, messages
@@ -281,8 +282,9 @@ def load(
     `template` is the name of one of the folder's chat templates.
     """
     plugin.load(imports, "load")
-    found = hub.load(folder, dtype)
-    transformer = found.transformer.to(device)
+    with waiting(f"loading {folder}"):
+        found = hub.load(folder, dtype)
+        transformer = found.transformer.to(device)
     model = Model(transformer, found.tokenizer, found.stop_ids, found.record, found.start, found.forced, str(folder))
     if template is not None:
         model.tokenizer = with_template(model.tokenizer, Named(name=template))

@@ -26,7 +26,7 @@ def test_without_a_terminal_progress_is_a_plain_line_now_and_then(monkeypatch, c
         now[0] = 20.0
         bar.update(40, "loss 2.0")
         bar.update(41)
-    assert capsys.readouterr().out == "training: 40/100 steps, 2 steps/s, 30s left, loss 2.0\n"
+    assert capsys.readouterr().out == "training: 40/100 steps, 2.00 steps/s, 30s left, loss 2.0\n"
 
 
 def test_work_that_was_done_before_does_not_count_into_the_rate(monkeypatch, capsys):
@@ -36,7 +36,7 @@ def test_work_that_was_done_before_does_not_count_into_the_rate(monkeypatch, cap
         bar.begin(50)
         now[0] = 10.0
         bar.update(60)
-    assert "1 steps/s, 40s left" in capsys.readouterr().out
+    assert "1.00 steps/s, 40s left" in capsys.readouterr().out
 
 
 def test_no_rate_is_known_before_the_first_unit(monkeypatch, capsys):
@@ -45,7 +45,57 @@ def test_no_rate_is_known_before_the_first_unit(monkeypatch, capsys):
     with log.progress("reading", 10) as bar:
         now[0] = 11.0
         bar.update(0)
-    assert "? left" in capsys.readouterr().out
+    assert capsys.readouterr().out == "reading: 0/10 items\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.01234, "0.0123"),
+        (0.5, "0.500"),
+        (9.999, "10.0"),
+        (87.6, "87.6"),
+        (999.6, "1,000"),
+        (12345, "12,300"),
+    ],
+)
+def test_a_rate_has_three_significant_figures(value, shown):
+    assert log.figures(value) == shown
+
+
+def test_slow_work_has_a_rate_too(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(log.time, "monotonic", lambda: now[0])
+    with log.progress("training", 10, "steps") as bar:
+        now[0] = 40.0
+        bar.update(1, bar.rate(8192, "tokens"))
+    assert capsys.readouterr().out == "training: 1/10 steps, 0.0250 steps/s, 6m00s left, 205 tokens/s\n"
+
+
+def test_work_of_unknown_size_names_no_total(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(log.time, "monotonic", lambda: now[0])
+    with log.progress("reading", None, "files") as bar:
+        now[0] = 20.0
+        bar.update(40)
+    assert capsys.readouterr().out == "reading: 40 files, 2.00 files/s\n"
+
+
+def test_bars_stand_beside_each_other(monkeypatch):
+    monkeypatch.setattr(log.sys.stdout, "isatty", lambda: True, raising=False)
+    with log.progress("training", 2, "steps") as outer:
+        for _ in log.watched([1, 2, 3], "scoring", "batches"):
+            assert [task.description for task in outer.live.tasks] == ["training", "scoring"]
+        with log.waiting("writing"):
+            assert outer.live.tasks[-1].total is None
+        assert [task.description for task in outer.live.tasks] == ["training"]
+        outer.total = 5  # a total that becomes known is shown
+        outer.update(1)
+        assert outer.live.tasks[0].total == 5
+    with log.progress("again", 1) as bar:
+        assert bar.live is not outer.live
+    assert list(log.watched([7], "scoring", "batches")) == [7]
 
 
 def test_a_terminal_gets_a_live_bar(monkeypatch):

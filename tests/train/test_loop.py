@@ -74,7 +74,7 @@ class Run:
 
     def metrics(self):
         lines = map(json.loads, (self.folder / "metrics.jsonl").read_text().splitlines())
-        return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+        return [{key: value for key, value in line.items() if "seconds" not in key} for line in lines]
 
     def losses_lines(self):
         return [line for line in self.metrics() if "loss" in line]
@@ -235,7 +235,8 @@ def test_dropout_differs_from_step_to_step_and_by_seed(data, tmp_path):
 
 
 def test_the_metrics_say_what_happened(whole):
-    first, *_, last_loss, last_score = whole.metrics()
+    start, first, *_, last_loss, last_score = whole.metrics()
+    assert start["step"] == 0 and start["valid_loss"] > last_score["valid_loss"]
     assert first["step"] == 1 and first["lr"] == pytest.approx(0.005) and first["finite"] and first["skipped"] == 0
     read, wanted = 0, 0
     for line, batches in zip(whole.losses_lines(), tiny.loader(whole.rows, 3, 2).stream(0, STEPS), strict=True):
@@ -244,7 +245,7 @@ def test_the_metrics_say_what_happened(whole):
         assert (line["tokens"], line["all_targets"]) == (read, wanted) and read > wanted, "EOS predicts nothing"
     assert last_loss["lr"] == pytest.approx(whole.recipe.optim.lr * whole.recipe.schedule.factor(STEPS - 1, STEPS))
     assert last_score["step"] == STEPS and last_score["valid_loss"] > 0
-    assert [line["step"] for line in whole.metrics() if "valid_loss" in line] == [3, 6, 9, 12]
+    assert [line["step"] for line in whole.metrics() if "valid_loss" in line] == [0, 3, 6, 9, 12]
 
 
 # The arithmetic of one step
@@ -345,7 +346,9 @@ def test_a_group_takes_its_share_of_the_learning_rate():
 def poison(model, calls):
     """Let some forward passes give NaN; passes count from 0."""
     count = iter(range(10**6))
-    model.register_forward_hook(lambda m, inputs, out: out * float("nan") if next(count) in calls else out)
+    model.register_forward_hook(
+        lambda m, inputs, out: out * float("nan") if m.training and next(count) in calls else out
+    )
     return model
 
 
@@ -362,7 +365,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_counter(data, tmp_pat
 def test_one_micro_batch_is_enough_to_skip_a_step(data, tmp_path):
     run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=20, eval_every_steps=100)
     run.go(steps=2, model=poison(tiny.model("gpt2"), {2}))
-    assert run.state(2) == run.state(1) and run.metrics()[1]["skipped"] == 1
+    assert run.state(2) == run.state(1) and run.losses_lines()[1]["skipped"] == 1
 
 
 def test_a_gradient_that_is_not_finite_is_seen_where_the_loss_is(data, tmp_path):
@@ -371,8 +374,8 @@ def test_a_gradient_that_is_not_finite_is_seen_where_the_loss_is(data, tmp_path)
     model.decoder.norm.weight.register_hook(lambda g: g * float("inf") if next(count) == 2 else g)
     run = Run(data, tmp_path, save_every_steps=1, keep_checkpoints=20, eval_every_steps=100)
     run.go(steps=2, model=model)
-    assert run.state(2) == run.state(1) and run.metrics()[1]["skipped"] == 1
-    assert run.metrics()[1]["reason"] == "the gradient of decoder.norm.weight is not finite"
+    assert run.state(2) == run.state(1) and run.losses_lines()[1]["skipped"] == 1
+    assert run.losses_lines()[1]["reason"] == "the gradient of decoder.norm.weight is not finite"
 
 
 def test_ten_in_a_row_end_the_run(data, tmp_path):

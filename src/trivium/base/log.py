@@ -1,5 +1,6 @@
 """Output for people while something long runs: a live progress bar on a terminal, plain lines elsewhere."""
 
+import math
 import os
 import sys
 import time
@@ -7,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from trivium.base.errors import TriviumError
 
@@ -18,6 +19,9 @@ FIRST = os.environ.get("RANK", "0") == "0"
 
 _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 _file: ContextVar[Path | None] = ContextVar("file", default=None)
+_bars: ContextVar[Any] = ContextVar("bars", default=None)
+
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -75,49 +79,95 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
-class Progress:
-    """The progress of a known amount of work, with its rate and the time left."""
+def figures(value: float) -> str:
+    """Return a number of at least 0 with three significant figures: 0.0123, 4.57, 12,300."""
+    value = float(f"{value:.3g}")
+    places = 2 - math.floor(math.log10(value)) if value else 0
+    return f"{value:,.{max(places, 0)}f}"
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
+
+class Progress:
+    """The progress of work, with its rate and the time left. A total of None is not known."""
+
+    def __init__(self, label: str, total: int | None, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = self.skipped = 0
         self.start = self.shown = time.monotonic()
         self.live: Any = None
+        self.task: Any = None
 
     def begin(self, done: int) -> None:
         """Start from `done` units of earlier work, which do not count in the rate."""
         self.skipped = self.done = done
 
+    def rate(self, count: float, unit: str) -> str:
+        """Return how much was done in a second since the start."""
+        return f"{figures(count / max(time.monotonic() - self.start, 1e-9))} {unit}/s"
+
     def update(self, done: int, note: str = "") -> None:
         """Show that `done` units of work are finished in all."""
         self.done, now = done, time.monotonic()
-        made, seconds = done - self.skipped, max(now - self.start, 1e-9)
-        rate = f"{made / seconds:,.0f} {self.unit}/s"
+        made = done - self.skipped
+        rate = self.rate(made, self.unit) if made else ""
         if self.live is not None:
-            self.live.update(0, completed=done, note=note, rate=rate)
+            self.live.update(self.task, completed=done, total=self.total, note=note, rate=rate)
         if now - self.shown >= PLAIN_EVERY_SECONDS:
             self.shown = now
-            left = duration(seconds / made * (self.total - done)) if made else "?"
-            note = f", {note}" if note else ""
+            total = "" if self.total is None else f"/{self.total:,}"
+            left = f"{duration((now - self.start) / made * (self.total - done))} left" if self.total and made else ""
             tell = say if self.live is None else _keep
-            tell(f"{self.label}: {done:,}/{self.total:,} {self.unit}, {rate}, {left} left{note}")
+            tell(", ".join(filter(None, (f"{self.label}: {done:,}{total} {self.unit}", rate, left, note))))
 
 
 @contextmanager
-def progress(label: str, total: int, unit: str = "items") -> Iterator[Progress]:
-    """Show the progress of a block of work of `total` units."""
+def progress(label: str, total: int | None, unit: str = "items") -> Iterator[Progress]:
+    """Show the progress of a block of work of `total` units, beside those of the blocks around it."""
     bar = Progress(label, total, unit)
     if not (FIRST and sys.stdout.isatty()) or _quiet.get():
         yield bar
+        return
+    with _display() as bar.live:
+        bar.task = bar.live.add_task(label, total=total, note="", rate="")
+        try:
+            yield bar
+        finally:
+            bar.live.remove_task(bar.task)
+
+
+@contextmanager
+def waiting(label: str) -> Iterator[None]:
+    """Show on a terminal that a block of work goes on, whose size is not known."""
+    with progress(label, None):
+        yield
+
+
+def watched(items: Sequence[Item], label: str, unit: str) -> Iterator[Item]:
+    """Yield items and show the progress of what is done with them; one item is no progress."""
+    if len(items) < 2:
+        yield from items
+        return
+    with progress(label, len(items), unit) as bar:
+        for done, item in enumerate(items, start=1):
+            yield item
+            bar.update(done)
+
+
+@contextmanager
+def _display() -> Iterator[Any]:
+    """Yield the bars of the terminal: those that are shown, or new ones."""
+    if (shown := _bars.get()) is not None:
+        yield shown
         return
     from rich import progress as rich
 
     name, rate, note = map(rich.TextColumn, ("{task.description}", "{task.fields[rate]}", "{task.fields[note]}"))
     columns = (name, rich.BarColumn(), rich.TaskProgressColumn(), rate, rich.TimeRemainingColumn(), note)
     with rich.Progress(*columns, transient=True) as live:
-        live.add_task(label, total=total, note="", rate="")
-        bar.live = live
-        yield bar
+        _bars.set(live)
+        try:
+            yield live
+        finally:
+            _bars.set(None)
 
 
 def columns(rows: Sequence[Sequence[object]]) -> Iterator[str]:

@@ -26,13 +26,17 @@ def chat(
     template: o.ChatTemplate = None,
 ) -> None:
     """Talk to a model."""
-    from trivium.api import load
     from trivium.base.errors import TriviumError
+    from trivium.base.log import say
+
+    terminal = sys.stdin.isatty()
+    if terminal:
+        say(f"loading {model} ...")
+    from trivium.api import load  # takes a while itself
     from trivium.model.device import pick
 
     loaded = load(model, device=pick(), template=template)
     talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, s.SAMPLING))
-    terminal = sys.stdin.isatty()
     if terminal:
         with suppress(ImportError):  # Windows has none
             import readline  # noqa: F401  (gives input() its history and editing)

@@ -17,13 +17,13 @@ def train(
     force: o.Force = False,
 ) -> None:
     """Train a fresh model, or continue from one, with any objective."""
-    from trivium.base.log import say
+    from trivium.lab.outcome import tell
     from trivium.task.run import run
     from trivium.train.recipe import read_recipe
 
-    folder = out or Path("runs") / recipe.stem
-    model = run(read_recipe(recipe, overrides or ()), folder, resume, from_step=from_step, force=force)
-    say(f"the model is in {model}")
+    folder, made = out or Path("runs") / recipe.stem, read_recipe(recipe, overrides or ())
+    run(made, folder, resume, from_step=from_step, force=force)
+    tell(folder, made)
 
 
 def finetune(
@@ -54,6 +54,7 @@ def finetune(
 ) -> None:
     """Train a model for a task: rows become a model folder and its metrics."""
     from trivium.base.log import say
+    from trivium.lab import outcome
     from trivium.lab.picture import confusion
     from trivium.lab.samples import show_samples
     from trivium.task.finetune import finetune, recipe_for, tell
@@ -67,8 +68,8 @@ def finetune(
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
     made = recipe_for(task, model, data, valid or [], [*chosen, *(overrides or [])], recipe, head)
-    trained, found = finetune(task, made, folder, resume, show_samples, from_step, force)
-    say(f"the model is in {trained}")
+    _, found = finetune(task, made, folder, resume, show_samples, from_step, force)
+    outcome.tell(folder, made)
     tell(found)
     if picture := confusion(found, folder / "confusion.png"):
         say(f"the confusion matrix is {picture}")

@@ -22,7 +22,7 @@ def train(
 ) -> None:
     """Train byte-level BPE."""
     from trivium.base.files import vacant
-    from trivium.base.log import say
+    from trivium.base.log import say, waiting
     from trivium.corpus.clean.clean import clean
     from trivium.corpus.read.sources import read
     from trivium.token.bpe import USUAL
@@ -31,7 +31,8 @@ def train(
 
     vacant(out, force)
     counts: Counter[str] = Counter()
-    made = Tokenizer.train((clean(document.text) for document in read(sources, counts=counts)), vocab_size)
+    with waiting("training a tokenizer"):
+        made = Tokenizer.train((clean(document.text) for document in read(sources, counts=counts)), vocab_size)
     _tell(counts)
     made.save(out, chat_template=CHAT_TEMPLATE)
     say(
@@ -50,13 +51,15 @@ def evaluate(
     text_key: o.TextKey = None,
 ) -> None:
     """Show bytes per token by language and source, and the share of documents that decode to the same text."""
-    from trivium.base.log import result
+    from trivium.base.log import result, waiting
     from trivium.corpus.measure import compare, lines
     from trivium.corpus.read.reading import Reading
 
     folders = [folder, *(beside or ())]
     counts: Counter[str] = Counter()
-    for line in lines(list(map(str, folders)), compare(folders, sources, Reading(text_key=text_key), counts)):
+    with waiting("measuring"):
+        found = compare(folders, sources, Reading(text_key=text_key), counts)
+    for line in lines(list(map(str, folders)), found):
         result(line)
     _tell(counts)
 

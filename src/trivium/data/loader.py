@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from trivium.base.batch import Batch, collate
+from trivium.base.log import watched
 from trivium.base.seeds import permute
 from trivium.data.rows import Rows
 
@@ -112,5 +113,5 @@ class Loader:
 def in_order(rows: Rows, micro_rows: int, pad: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
     """Yield every row of epoch 0 once, in order, for evaluation. Ranks share the rows; the last batch may be short."""
     mine = range(rank, rows.size(0), world)
-    for at in range(0, len(mine), micro_rows):
+    for at in watched(range(0, len(mine), micro_rows), "scoring held-out rows", "batches"):
         yield collate([rows.row(0, index) for index in mine[at : at + micro_rows]], pad, rows.length)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trivium.base.batch import Batch, Stream, stream
 from trivium.base.errors import ModelError
+from trivium.base.log import watched
 from trivium.model.device import place
 from trivium.model.transformer import Transformer
 
@@ -31,10 +32,13 @@ def check(rows: Sequence[Sequence[int]], vocab_size: int, limit: int | None) -> 
             raise ModelError(f"prompt {r} has the id {wrong}; expected ids from 0 to {vocab_size - 1}")
 
 
-def by_length(rows: Sequence[Sized], size: int) -> Iterator[list[int]]:
-    """Yield the indices of `size` rows at a time, rows of similar length together, so that there is little padding."""
+def by_length(rows: Sequence[Sized], size: int, label: str = "reading texts") -> Iterator[list[int]]:
+    """Yield the indices of `size` rows at a time, rows of similar length together, so that there is little padding.
+
+    The progress of what is done with them is shown under `label`.
+    """
     order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
-    for at in range(0, len(order), size):
+    for at in watched(range(0, len(order), size), label, "batches"):
         yield order[at : at + size]
 
 

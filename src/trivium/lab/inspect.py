@@ -14,7 +14,7 @@ import numpy as np
 
 from trivium.base.batch import Batch, collate
 from trivium.base.errors import ConfigError
-from trivium.base.log import result, say
+from trivium.base.log import result, say, watched
 from trivium.base.types import ALIGNED, IGNORE
 from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows
@@ -122,7 +122,7 @@ def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
     """Count over the first rows of the first epoch, in their training batches."""
     found = Survey(of=loader.rows.size(0))
     size = min(found.of, LOOKED)
-    for step in range(-(-size // loader.step_rows)):
+    for step in watched(range(-(-size // loader.step_rows)), "looking at rows", "steps"):
         for batch in loader.step(step):
             whole = not batch.targets.keys() <= {*ALIGNED}
             for row in range(len(batch.stream.ids)):

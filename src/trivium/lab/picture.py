@@ -38,6 +38,8 @@ class Curve:
     tokens: list[int] = field(default_factory=list)
     valid_steps: list[int] = field(default_factory=list)
     valid_losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    """Seconds of all steps; 0 where the metrics do not say."""
 
 
 def read(path: str | Path) -> Curve:
@@ -73,6 +75,7 @@ def read(path: str | Path) -> Curve:
         [int(train[step].get("tokens", 0)) for step in steps],
         sorted(valid),
         [valid[step] for step in sorted(valid)],
+        train[steps[-1]].get("all_seconds", 0.0) if steps else 0.0,
     )
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from trivium import api
 from trivium.base.batch import Batch, collate
 from trivium.base.errors import DataError
+from trivium.base.log import watched
 from trivium.base.seeds import generator
 from trivium.base.types import Example, Vocabulary
 from trivium.model.device import evaluating, place
@@ -67,7 +68,7 @@ def accuracy(model: api.Model, asked: Sequence[Blank]) -> float:
     score = _decoder if model.config.encoder is None else _at_gap
     right = 0
     with evaluating(model.transformer):
-        for at in range(0, len(asked), BATCH):
+        for at in watched(range(0, len(asked), BATCH), "filling blanks", "batches"):
             scores = score(model, asked[at : at + BATCH], model.tokenizer.vocabulary)  # blanks x candidates
             right += int((scores.argmax(dim=1) == 0).sum())
     return right / len(asked)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from trivium.base.errors import NumericsError
+from trivium.base.log import watched
 from trivium.data.loader import Loader
 from trivium.model.device import pick
 from trivium.study.grid import count, length_of, step_flops
@@ -71,7 +72,7 @@ def seconds_per_step(recipe: Recipe) -> float:
     loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, model.tokenizer.vocabulary.pad, recipe.seed)
     optimizer, precision = recipe.optim.build(transformer), autocast_dtype(recipe, device)
     taken = []
-    for step, batches in enumerate(loader.stream(0, 2 + TIMED)):
+    for step, batches in enumerate(watched([*loader.stream(0, 2 + TIMED)], "timing a few steps", "steps")):
         began = time.perf_counter()
         train_step(transformer, transformer, optimizer, batches, 0.0, recipe, step, precision)
         taken.append(time.perf_counter() - began)

@@ -10,7 +10,7 @@ from trivium import api
 from trivium.base.config import dump
 from trivium.base.errors import ModelError
 from trivium.base.folder import HUB, is_hub, model_folder
-from trivium.base.log import say
+from trivium.base.log import say, waiting
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import Rows
 from trivium.model.adapt import adapt, merge
@@ -54,7 +54,8 @@ def run(
         if begin is not None and ranks.first:
             begin(model, recipe)
         notes = Notes()
-        rows, valid = open_rows(recipe, model, length, notes)
+        with waiting("reading rows"):
+            rows, valid = open_rows(recipe, model, length, notes)
         notes.tell()
         if recipe.lora is not None:
             torch.manual_seed(recipe.seed)

@@ -54,6 +54,8 @@ class Step(NamedTuple):
     """Targets of all steps so far."""
     reason: str = ""
     """Why this step was skipped."""
+    all_seconds: float = 0.0
+    """Seconds of all steps so far, with loading, evaluation and checkpoints."""
 
     def record(self) -> dict[str, Any]:
         """Return the step as plain data; a number that is not finite is None."""
@@ -72,6 +74,7 @@ def train(
 ) -> Step:
     """Train up to step `steps`, from the newest checkpoint in `folder` if there is one; return the last step.
 
+    `score` measures the held-out loss: before the first step, every `eval_every_steps`, and after the last step.
     `from_step` names an older checkpoint to go on from. SIGINT and SIGTERM save a checkpoint and raise Interrupted
     (exit code 75). A failed save is retried at the next save; the third failure in a row ends the run.
 
@@ -92,8 +95,19 @@ def train(
         model.compile()  # in place, so no key changes its name
     forward, bad = world.wrap(model), 0
     good: Sequence[Batch] = ()
+
+    def scored(step: int) -> Evaluation:
+        assert score is not None
+        found = score()
+        metrics.write(step=step, **{f"valid_{key}": value for key, value in found.record().items()})
+        return found
+
     with stopping() as stop, progress("training", steps, "steps") as bar:
+        mark = time.perf_counter()
+        if score is not None and not last.step:
+            scored(0)
         bar.begin(last.step)
+        before = last.tokens
         for batches in loader.stream(last.step, steps):
             began = time.perf_counter()
             stopped = world.sum(float(stop.is_set()))[0] > 0
@@ -104,10 +118,12 @@ def train(
                 all_targets=last.all_targets + step.targets,
                 skipped=last.skipped + step.skipped,
                 seconds=round(time.perf_counter() - began, 4),
+                all_seconds=round(last.all_seconds + time.perf_counter() - mark, 4),
             )
+            mark = time.perf_counter()
             done, final, bad = last.step, last.step == steps, 0 if last.finite else bad + 1
             saves = final or stopped or (done % recipe.save_every_steps == 0 and not bad)
-            bar.update(done, f"loss {last.loss:.3f}")
+            bar.update(done, f"{bar.rate(last.tokens - before, 'tokens')}, loss {last.loss:.3f}")
             if final or done % recipe.log_every_steps == 0 or not last.finite:
                 metrics.write(**last.record())
             if last.reason and world.first:
@@ -117,8 +133,7 @@ def train(
                 fault = state_fault(model, optimizer) or pass_fault(model, good, recipe.loss, world, precision)
                 judge(last, bad, final, world.any(fault), folder)
             if score is not None and (final or done % recipe.eval_every_steps == 0):
-                found = score()
-                metrics.write(step=done, **{f"valid_{key}": value for key, value in found.record().items()})
+                found = scored(done)
                 if final and found.targets and not math.isfinite(found.loss):
                     judge(last, bad, final, "the held-out loss", folder)
             if world.first and saves:
@@ -170,7 +185,9 @@ def resume(
         facts = state["facts"]
         if "all_targets" not in facts:
             warn(f"{newest}: an earlier version counted targets as tokens: `tokens` of this run leaves out the others")
-        last = Step(**{"all_targets": facts["tokens"], **facts})
+        last = Step(
+            **{"all_targets": facts["tokens"], "all_seconds": facts.get("seconds", 0.0) * facts["step"], **facts}
+        )
         precision = torch.bfloat16 if state["bf16"] else torch.float32
         if fault := state_fault(model, optimizer):
             judge(last, 0, False, f"{newest}: {fault}", root.parent)
