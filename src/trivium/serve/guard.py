@@ -6,11 +6,11 @@ only for the end of the connection: it then cancels what is being done for it.
 
 import asyncio
 import hmac
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +18,8 @@ from trivium.serve.error import ApiError, known, response
 from trivium.serve.served import NOTE
 from trivium.serve.settings import LOOPBACK, Settings
 
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]+)?")
+"""The header `Host`: a name or an address, and a port."""
 OPEN = {"/", "/health", "/ready"}
 """The paths that need no key; the page adds its own."""
 
@@ -69,8 +71,8 @@ class Guard:
     def check(self, scope: Scope, headers: dict[str, str]) -> None:
         """Raise an ApiError for a foreign host or origin, and for a wrong key."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        name = urlsplit(f"//{host}").hostname if _plain(host) else None
-        if self.settings.host in LOOPBACK and name not in LOOPBACK:
+        name = HOST.fullmatch(host)
+        if self.settings.host in LOOPBACK and (name is None or name[1].strip("[]").lower() not in LOOPBACK):
             raise ApiError(f"the host {host!r:.80} is not this machine", 403)
         allowed = self.settings.cors
         if origin is not None and "*" not in allowed and origin not in allowed and origin.split("://")[-1] != host:
@@ -121,7 +123,3 @@ class Guard:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await task
-
-
-def _plain(host: str) -> bool:
-    return not any(char in host for char in "/?#@\\ ")
