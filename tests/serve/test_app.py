@@ -1,6 +1,7 @@
 """The whole app: malformed requests never fail inside, and a crowd with clients that leave gets right answers."""
 
 import asyncio
+import copy
 import json
 import os
 import random
@@ -76,7 +77,7 @@ def broken(draw: random.Random) -> tuple[str, str, bytes, dict[str, str]]:
             at: Any = draw.choice(list(inner)) if isinstance(inner, dict) else draw.randrange(len(inner))
             if isinstance(inner, list):
                 if not isinstance(inner[at], dict):
-                    inner[at] = draw.choice(JUNK)
+                    inner[at] = copy.deepcopy(draw.choice(JUNK))
                     break
                 inner, at = inner[at], draw.choice([*inner[at], "x"])
             node, key = inner, at
@@ -84,7 +85,7 @@ def broken(draw: random.Random) -> tuple[str, str, bytes, dict[str, str]]:
             if draw.random() < 0.2:
                 node.pop(key, None)
             else:
-                node[key] = draw.choice(JUNK)
+                node[key] = copy.deepcopy(draw.choice(JUNK))
     text = json.dumps(body).encode()
     method, headers = "POST", {"content-type": "application/json"}
     match draw.randrange(12):
@@ -159,11 +160,10 @@ def test_a_crowd_gets_right_answers_and_leaves_nothing() -> None:
     model = tiny()
     prompts = [f"{'word ' * (n % 9)}{n}" for n in range(48)]
     options = [{"temperature": 0.9, "seed": n} if n % 2 else {"temperature": 0} for n in range(48)]
-    right = [model.generate(prompt, 24, **some) for prompt, some in zip(prompts, options, strict=True)]
     counts = {"whole": 0, "left": 0, "full": 0}
     sizes: list[int] = []
     with catalog({"llama": model}, exact=True, waiting=40) as made, behind_a_socket(made) as address:
-        right = [made.served["llama"].model.generate(p, 24, **some) for p, some in zip(prompts, options, strict=True)]
+        right = [model.generate(prompt, 24, **some) for prompt, some in zip(prompts, options, strict=True)]
         end = time.monotonic() + 60
 
         async def client(number: int) -> None:

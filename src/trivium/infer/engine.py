@@ -51,6 +51,11 @@ class InferenceEngine:
         """Whether a row is not finished."""
         return bool(self.queue or self.running)
 
+    @property
+    def positions(self) -> int:
+        """How many positions of all rows have room in the memory; 0 is any number."""
+        return self.memory // self._position_bytes
+
     def submit(self, row: Row) -> None:
         """Add a row to the queue. Raise ModelError where it needs more memory than the engine has."""
         if self.memory and self.bytes(row) > self.memory:

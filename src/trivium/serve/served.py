@@ -13,6 +13,7 @@ from torch import nn
 
 from trivium.api import Model, load
 from trivium.base.errors import ConfigError
+from trivium.base.log import say
 from trivium.infer.row import Row
 from trivium.model.device import pick
 from trivium.serve.error import ApiError
@@ -41,6 +42,17 @@ class Served:
     def answers(self) -> list[str]:
         """What the model can answer."""
         return [name for name, can in sorted(ANSWERS.items()) if can(self.model)]
+
+    @property
+    def about(self) -> str:
+        """What the model can do, and the room for its rows, in one line."""
+        line, engine = f"{self.name}: {self.model.config.family}; {', '.join(self.answers)}", self.worker.engine
+        if engine is None:
+            return line
+        whole = engine.positions / self.context
+        return f"{line}; {self.settings.memory_gib:g} GiB for the keys and values of {engine.positions:,} tokens, " + (
+            f"{whole:,.1f} whole contexts of {self.context:,}"
+        )
 
     @property
     def context(self) -> int:
@@ -127,7 +139,7 @@ def loader(catalog: Catalog, named: Sequence[tuple[str, str]]) -> Callable[[], N
 
     def load_all() -> None:
         for name, folder in named:
-            catalog.add(name, load(folder, device=pick()))
+            say(catalog.add(name, load(folder, device=pick())).about)
 
     return load_all
 

@@ -88,7 +88,7 @@ def run(catalog: Catalog, load: Callable[[], None]) -> None:
         try:
             await asyncio.to_thread(load)
             catalog.ready = True
-            say(f"{', '.join(catalog.served)}: http://{settings.host}:{listening.getsockname()[1]}")
+            say(f"ready: http://{settings.host}:{listening.getsockname()[1]}")
         except BaseException as error:
             failed.append(error)
             server.should_exit = True
