@@ -134,7 +134,7 @@ def test_memory_is_a_limit() -> None:
         most = max(most, sum(engine.bytes(row) for row in (*engine.running, *engine.prefixes)))
     assert most <= engine.memory and all(row.reason for row in some)
     with pytest.raises(ModelError, match="allow fewer new ids or more memory"):
-        Watched(transformer, memory=max(need) - 1).submit(some[need.index(max(need))])
+        Watched(transformer, memory=max(need) - 1).submit(rows(transformer, 12)[need.index(max(need))])
 
 
 def test_a_long_prompt_does_not_stop_the_others() -> None:

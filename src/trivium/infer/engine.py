@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from trivium.base.batch import Stream
 from trivium.base.errors import ModelError
 from trivium.infer.padding import left_padded
+from trivium.infer.prefix import Prefixes
 from trivium.infer.row import Row
 from trivium.infer.sampling import pick
 from trivium.model.attention.attention import using
@@ -40,7 +41,7 @@ class InferenceEngine:
         self.transformer, self.memory, self.exact, self.chunk = transformer, memory, exact, chunk
         self.queue: deque[Row] = deque()
         self.running: list[Row] = []
-        self.prefixes: list[Row] = []  # least recently used first
+        self.prefixes = Prefixes()
         stack = transformer.decoder.config
         self._whole = any(pattern.marked for pattern in stack.pattern)
         width = stack.head_width(transformer.config.hidden_size) * (stack.kv_heads or stack.heads)
@@ -89,40 +90,27 @@ class InferenceEngine:
         self.queue = deque(row for row in self.queue if row.reason is None)
         for row in done:
             if self.memory and not self._whole and row.read:
-                self.prefixes.append(row)
+                self.prefixes.add(row)
             else:
                 row.cache = None
 
     def _join(self) -> None:
         """Let rows of the queue join as long as there is memory; the least recently used prefixes make room."""
         new: list[Row] = []
-        while self.queue:
-            row = self.queue[0]
-            found = self._prefix(row)
-            used = sum(self.bytes(one) for one in (*self.running, *new, *self.prefixes))
-            while self.memory and used + self.bytes(row) > self.memory and self.prefixes:
-                used -= self.bytes(self.prefixes.pop(0))
-            if self.memory and used + self.bytes(row) > self.memory:
-                break
-            self.queue.popleft()
-            if found is not None:
-                source, count = found
-                row.cache = source.cache and source.cache.fork(count, row.capacity)
-                row.read = row.hit = count if row.cache is not None else 0
+        used = sum(map(self.bytes, self.running))
+        while self.queue and (not self.memory or used + self.bytes(self.queue[0]) <= self.memory):
+            row = self.queue.popleft()
+            used += self.bytes(row)
+            source = self.prefixes.find(row, self.running) if self.memory and not self._whole else None
+            if source is not None and source.cache is not None:
+                row.hit = row.common(source)
+                row.cache = source.cache.fork(row.hit, row.capacity)
+                row.read = row.hit = row.hit if row.cache is not None else 0
+            if self.memory:
+                self.prefixes.shrink(self.memory - used, self.bytes)
             new.append(row)
         self._encode([row for row in new if row.cache is None])
         self.running += new
-
-    def _prefix(self, row: Row) -> tuple[Row, int] | None:
-        """Return the row that has read the most of a row's prompt, and how many ids; mark it as used."""
-        rows = [] if self._whole or not self.memory else [*self.prefixes, *self.running]
-        best = max(rows, key=row.common, default=None)
-        if best is None or not (count := row.common(best)):
-            return None
-        if best in self.prefixes:
-            self.prefixes.remove(best)
-            self.prefixes.append(best)
-        return best, count
 
     def _encode(self, rows: Sequence[Row]) -> None:
         """Give rows an empty cache, with the memory of their sources where the model has an encoder."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Hashable, Sequence
 from functools import cached_property
-from itertools import takewhile
 from typing import NamedTuple
 
 import torch
@@ -83,8 +82,17 @@ class Row:
         """Return how many ids of this prompt, but the last, another row has read first; 0 with another source."""
         if other.source != self.source:
             return 0
-        pairs = zip(self.prompt[:-1], other.text[: other.read], strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        mine, theirs = self.prompt[:-1], other.text[: other.read]
+        low, high = 0, min(len(mine), len(theirs))
+        while low < high:  # slices compare faster than a loop over ids
+            middle = (low + high + 1) // 2
+            same = mine[low:middle] == theirs[low:middle]
+            low, high = (middle, high) if same else (low, middle - 1)
+        return low
+
+    def begins(self, other: "Row") -> bool:
+        """Return whether what this row has read begins with all that another has read."""
+        return self.read >= other.read and self.text[: other.read] == other.text[: other.read]
 
     def take(self, index: int, logits: Float[Tensor, " V"], limit: int | None) -> bool:
         """Add a new id, chosen by logits, unless it ends the text; return whether it was added."""
