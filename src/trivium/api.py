@@ -25,6 +25,7 @@ from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, rows_of, tabled
 from trivium.infer.read import embed_texts, fill, text_scores
 from trivium.infer.request import Request, most
+from trivium.infer.weights import keep
 from trivium.infer.write import write
 from trivium.interop import equip, hub
 from trivium.interop.adapter.save import save_adapter
@@ -66,6 +67,8 @@ class Model:
         self.start, self.forced, self._tokenizer = start, dict(forced or {}), tokenizer
         own = template.stop_ids(tokenizer) if tokenizer else ()
         self.stop_ids = tuple(own if stop_ids is None else stop_ids)
+        self.exact = False
+        """Whether what it writes has to be the same beside any other texts, where a call does not say."""
 
     @property
     def config(self) -> ModelConfig:
@@ -162,21 +165,28 @@ class Model:
         return "".join(chat.answer())
 
     def request(
-        self, ids: Sequence[list[int]], max_new_tokens: int = 64, stop: Stop = None, num_beams: int = 1, **options: Any
+        self,
+        ids: Sequence[list[int]],
+        max_new_tokens: int = 64,
+        stop: Stop = None,
+        num_beams: int = 1,
+        exact: bool | None = None,
+        **options: Any,
     ) -> Request:
         """Return the request that continues rows of ids, or answers them where an encoder reads them.
 
         Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or of `Beam` where `num_beams` is
         above 1 (length_penalty, early_stopping), and with both repetition_penalty, no_repeat_ngram, min_new_tokens;
-        `first` and `last` replace the ids that the model's folder forces (None: no such id). A ConfigError names an
-        option that is wrong.
+        `first` and `last` replace the ids that the model's folder forces (None: no such id). With `exact` a text does
+        not depend on the others of its batch (float32 only). A ConfigError names an option that is wrong.
         """
         decoding = decoding_of(num_beams, options, self.forced)
         both = self.config.family == "encoder_decoder"
         prompts, sources = ([[self._begin] for _ in ids], ids) if both else (ids, None)
         strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
         size = self._tokenizer.size if self._tokenizer else None
-        return Request(prompts, sources, decoding, max_new_tokens, self.stop_ids, strings, size)
+        exact = self.exact if exact is None else exact
+        return Request(prompts, sources, decoding, max_new_tokens, self.stop_ids, strings, exact, size)
 
     def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
         """Return an encoder's guesses (text, probability) for each gap; a gap is `[MASK]` or the mask token."""
@@ -276,16 +286,22 @@ def load(
     dtype: torch.dtype = torch.float32,
     imports: Sequence[str | Path] = (),
     template: str | None = None,
+    weights: str | None = None,
+    exact: bool = False,
 ) -> Model:
     """Load a Trivium or a supported Hugging Face folder; `imports` are Python files of your own kinds.
 
-    `template` is the name of one of the folder's chat templates.
+    `template` is the name of one of the folder's chat templates. `weights`, in place of `dtype`, says how they are kept
+    for reading: own, fp32, bf16, int8, auto (see `infer/weights`). `exact` is for all that the model writes.
     """
     plugin.load(imports, "load")
     with waiting(f"loading {folder}"):
-        found = hub.load(folder, dtype)
+        found = hub.load(folder, dtype if weights is None else None)
         transformer = found.transformer.to(device)
+    if weights is not None:
+        transformer = keep(transformer, weights)
     model = Model(transformer, found.tokenizer, found.stop_ids, found.record, found.start, found.forced, str(folder))
+    model.exact = exact
     if template is not None:
         model.tokenizer = with_template(model.tokenizer, Named(name=template))
     return model

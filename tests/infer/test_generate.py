@@ -212,3 +212,13 @@ def test_scores_that_are_not_finite_are_no_text(decoding: Sampling | Beam, bad: 
     transformer.decoder.blocks[1].ffn.down.weight.data.fill_(bad)
     with pytest.raises(NumericsError, match="the scores of the next token are not finite"):
         generate(transformer, Request([prompt(5)], None, decoding, 4))
+
+
+def test_the_exact_mode_of_a_request_reaches_the_engine() -> None:
+    model = trivium.build("llama", layers=1, hidden_size=32, heads=2, vocab_size=V, context=32)
+    assert not Generation(model.transformer, model.request([[1, 2]])).engine.exact
+    assert Generation(model.transformer, model.request([[1, 2]], exact=True)).engine.exact
+    model.exact = True
+    assert Generation(model.transformer, model.request([[1, 2]])).engine.exact
+    assert not Generation(model.transformer, model.request([[1, 2]], exact=False)).engine.exact
+    assert model.generate([1, 2], 4) == model.generate([[3, 4, 5], [1, 2]], 4)[1]

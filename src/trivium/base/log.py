@@ -45,6 +45,13 @@ def say(text: str = "") -> None:
         print(text, flush=True)
 
 
+def note(text: str) -> None:
+    """Print a line about what goes on to the error stream, where the other stream is the result."""
+    _keep(text)
+    if FIRST and not _quiet.get():
+        print(text, file=sys.stderr, flush=True)
+
+
 def result(text: str = "") -> None:
     """Print a line that was asked for, which no option silences."""
     _keep(text)

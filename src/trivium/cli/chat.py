@@ -24,6 +24,8 @@ def chat(
     repetition_penalty: s.RepetitionPenalty = 1.0,
     seed: s.Seed = None,
     template: o.ChatTemplate = None,
+    weights: o.Weights = "own",
+    exact: o.Exact = False,
 ) -> None:
     """Talk to a model."""
     from trivium.base.errors import TriviumError
@@ -35,7 +37,7 @@ def chat(
     from trivium.api import load  # takes a while itself
     from trivium.model.device import pick
 
-    loaded = load(model, device=pick(), template=template)
+    loaded = load(model, device=pick(), template=template, weights=weights, exact=exact)
     talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, s.SAMPLING))
     if terminal:
         with suppress(ImportError):  # Windows has none

@@ -24,12 +24,15 @@ def generate(
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the output; may be repeated.")] = None,
     num_beams: Annotated[int, typer.Option(min=1, max=1000, help="Above 1: beam search with this many beams.")] = 1,
     seed: s.Seed = None,
+    weights: o.Weights = "own",
+    exact: o.Exact = False,
 ) -> None:
     """Continue a prompt."""
     from trivium.api import load
     from trivium.model.device import pick
 
-    loaded, options = load(model, device=pick()), o.given(context, (*s.SAMPLING, "no_repeat_ngram", "min_new_tokens"))
+    loaded = load(model, device=pick(), weights=weights, exact=exact)
+    options = o.given(context, (*s.SAMPLING, "no_repeat_ngram", "min_new_tokens"))
     if num_beams != 1:
         print(loaded.generate(prompt, max_new_tokens, stop, num_beams, **options))
         return

@@ -20,6 +20,7 @@ def predict(
     template: o.ChatTemplate = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file [the console].")] = None,
     force: o.Force = False,
+    exact: o.Exact = False,
 ) -> None:
     """Write the model's prediction for each row of a file, one JSON object per line."""
     from trivium.base.files import vacant
@@ -28,4 +29,4 @@ def predict(
     if out is not None:
         vacant(out, force)
     own, rows = parted(overrides or [])
-    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns, encoding), own, template)
+    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns, encoding), own, template, exact)

@@ -14,6 +14,7 @@ from trivium.base.errors import ModelError
 from trivium.base.files import write_text
 from trivium.base.seeds import mix
 from trivium.base.types import Message
+from trivium.infer.engine import InferenceEngine
 from trivium.infer.generate import Generation
 from trivium.infer.request import Request
 from trivium.infer.sampling import Sampling
@@ -47,6 +48,9 @@ class Chat:
         """
         self.transformer, self.tokenizer, self.request, self.start = transformer, tokenizer, request, start
         self.prefix = prefix
+        self.engine = InferenceEngine(transformer, exact=request.exact)
+        # One text in progress, and one that was read before: the next turn begins with it.
+        self.engine.memory = 4 * self._context * self.engine.position_bytes
         self._system = [] if system is None else [Message("system", system)]
         self.history: list[Message] = list(self._system)
 
@@ -72,7 +76,7 @@ class Chat:
 
     def answer(self) -> Iterator[str]:
         """Yield an answer to the history, piece by piece, without adding it."""
-        return (piece for _, piece in write(Generation(self.transformer, self.asked()), self.tokenizer))
+        return (piece for _, piece in write(Generation(self.transformer, self.asked(), self.engine), self.tokenizer))
 
     def asked(self, answers: int = 1, whole: bool = False) -> Request:
         """Return the request for an answer to the history, or for several.

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.base.batch import Stream
-from trivium.base.errors import ModelError
+from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.padding import left_padded
 from trivium.infer.prefix import Prefixes
 from trivium.infer.row import Row
@@ -36,8 +36,10 @@ class InferenceEngine:
         """`memory` is the number of bytes for keys and values; 0 is no limit, and then no prefix is kept.
 
         With `exact` the ids of a row are the same beside any rows, after any prefix and in any pieces: every pass has
-        the same shape, and the attention kernel is `exact`. It needs float32.
+        the same shape, and the attention kernel is `exact`. ConfigError: it needs float32.
         """
+        if exact and (dtype := transformer.tokens.weight.dtype) != torch.float32:
+            raise ConfigError(f"exact: expected float32 weights, found {dtype}; use --weights fp32, or leave exact out")
         self.transformer, self.memory, self.exact, self.chunk = transformer, memory, exact, chunk
         self.queue: deque[Row] = deque()
         self.running: list[Row] = []
@@ -45,7 +47,8 @@ class InferenceEngine:
         stack = transformer.decoder.config
         self._whole = any(pattern.marked for pattern in stack.pattern)
         width = stack.head_width(transformer.config.hidden_size) * (stack.kv_heads or stack.heads)
-        self._position_bytes = 2 * stack.layers * width * transformer.tokens.weight.element_size()
+        self.position_bytes = 2 * stack.layers * width * transformer.tokens.weight.element_size()
+        """The bytes of the keys and values of one position."""
 
     @property
     def busy(self) -> bool:
@@ -72,7 +75,7 @@ class InferenceEngine:
 
     def bytes(self, row: Row) -> int:
         """Return the bytes that a row may need for keys and values."""
-        return (row.capacity + len(row.source or ())) * self._position_bytes
+        return (row.capacity + len(row.source or ())) * self.position_bytes
 
     def step(self) -> list[tuple[Row, int]]:
         """Run one pass; return (row, id) of each new id that is no stop id."""

@@ -34,7 +34,7 @@ class Generation:
     def __init__(self, transformer: Transformer, request: Request, engine: InferenceEngine | None = None) -> None:
         """Raise ModelError or ConfigError where the model cannot run the request."""
         self.rows = rows(transformer.config, request)
-        self.request, self.engine = request, engine or InferenceEngine(transformer)
+        self.request, self.engine = request, engine or InferenceEngine(transformer, exact=request.exact)
         self._number = {id(row): number for number, row in enumerate(self.rows)}
         for row in self.rows:
             self.engine.submit(row)

@@ -26,6 +26,8 @@ class Request:
     """Ids that end a text and are not part of it."""
     stop_strings: Sequence[str] = ()
     """Texts that end a text and are cut off; they need a tokenizer (see infer/write)."""
+    exact: bool = False
+    """Whether the ids of a row have to be the same beside any rows: see `InferenceEngine`."""
     vocabulary: int | None = None
     """The number of ids that stand for tokens. Ids above it only pad the model's table and are never chosen."""
 
@@ -35,6 +37,8 @@ class Request:
             raise ModelError(f"generation needs a decoder; this is an {config.family} model")
         if not writes(config):
             raise ModelError(f"generation needs scores of tokens; the head of this model is of kind {config.head.kind}")
+        if self.exact and not isinstance(self.decoding, Sampling):
+            raise ConfigError("exact: beam search has no exact mode; use num_beams=1")
         if self.max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens: expected at least 1, found {self.max_new_tokens}")
         if (least := self.decoding.min_new_tokens) > self.max_new_tokens:

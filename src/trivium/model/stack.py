@@ -1,5 +1,6 @@
 """A stack of blocks: an encoder, a decoder, or a decoder that reads the output of an encoder."""
 
+import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
@@ -155,5 +156,5 @@ class Stack(nn.Module):
         """Return an empty KV cache for rows of `capacity` positions; a stack with cross-attention reads `memory`."""
         keeps = [self.config.kind(layer)[0].keep for layer in range(self.config.layers)]
         first = next(part for part in self.modules() if isinstance(part, Attention))
-        shape, like = first.config, first.k.weight
+        shape, like = first.config, next(self.parameters(), torch.empty(0))  # packed matrices are no parameters
         return KVCache(like.new_empty(rows, shape.kv_heads, 0, shape.head_size), capacity, keeps, memory)

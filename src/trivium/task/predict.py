@@ -92,9 +92,10 @@ def predict_file(
     reading: RowReading = RowReading(),
     overrides: Sequence[str] = (),
     template: str | None = None,
+    exact: bool = False,
 ) -> int:
     """Write one line for each row to a file, or print it; return how many there are."""
-    loaded = api.load(model, device=pick(), template=template)
+    loaded = api.load(model, device=pick(), template=template, exact=exact)
     found = task_for(loaded, task, overrides).predict(loaded, [source], reading_of(loaded, reading))
     lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in found]
     if out is not None:

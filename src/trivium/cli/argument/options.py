@@ -47,6 +47,13 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest
 FromStep = Annotated[
     int | None, typer.Option("--from-step", min=1, help="Continue from this older checkpoint; newer ones are renamed.")
 ]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="No answer depends on those beside it, to the bit; slower, float32 only.")
+]
+Weights = Annotated[
+    str,
+    typer.Option(help="How weights are kept: own (the folder's dtype), fp32, bf16, int8, auto (the faster of two)."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
 LogFile = Annotated[Path | None, typer.Option("--log-file", help="Add what is printed to this file, with the time.")]
 Force = Annotated[bool, typer.Option("--force", help="Write in place of what is there.")]

@@ -34,6 +34,8 @@ class VocabularyHead(nn.Module):
     ) -> None:
         super().__init__()
         self.softcap = softcap
+        self.product: nn.Module | None = None
+        """What computes features(h) @ weight^T + bias instead, where the matrix is packed."""
         self.weight = nn.Parameter(torch.empty(vocab_size, hidden_size)) if table is None else table
         zeros = torch.zeros(vocab_size) if bias else None
         self.bias: Tensor | None
@@ -49,7 +51,8 @@ class VocabularyHead(nn.Module):
         return hidden
 
     def forward(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
-        logits = F.linear(self.features(hidden), self.weight, self.bias).float()
+        x = self.features(hidden)
+        logits = (F.linear(x, self.weight, self.bias) if self.product is None else self.product(x)).float()
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
 
