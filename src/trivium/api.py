@@ -67,8 +67,7 @@ class Model:
         self.start, self.forced, self._tokenizer = start, dict(forced or {}), tokenizer
         own = template.stop_ids(tokenizer) if tokenizer else ()
         self.stop_ids = tuple(own if stop_ids is None else stop_ids)
-        self.exact = False
-        """Whether what it writes has to be the same beside any other texts, where a call does not say."""
+        self.exact = False  # whether a text must not depend on those beside it, where a call does not say
 
     @property
     def config(self) -> ModelConfig:
@@ -135,9 +134,8 @@ class Model:
         texts = bool(rows) and isinstance(rows[0], str)
         ids = [self.encode(row) for row in rows] if texts else rows
         request = self.request(ids, most(self.config, max_new_tokens, 64), stop, num_beams, **options)
-        found: list[Any]
+        found: list[Any] = [""] * len(rows)
         if texts and num_beams == 1:
-            found = [""] * len(rows)
             for row, piece in write(Generation(self.transformer, request), self.tokenizer):
                 found[row] += piece
         else:
@@ -165,27 +163,20 @@ class Model:
         return "".join(chat.answer())
 
     def request(
-        self,
-        ids: Sequence[list[int]],
-        max_new_tokens: int = 64,
-        stop: Stop = None,
-        num_beams: int = 1,
-        exact: bool | None = None,
-        **options: Any,
+        self, ids: Sequence[list[int]], max_new_tokens: int = 64, stop: Stop = None, num_beams: int = 1, **options: Any
     ) -> Request:
         """Return the request that continues rows of ids, or answers them where an encoder reads them.
 
         Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or of `Beam` where `num_beams` is
         above 1 (length_penalty, early_stopping), and with both repetition_penalty, no_repeat_ngram, min_new_tokens;
-        `first` and `last` replace the ids that the model's folder forces (None: no such id). With `exact` a text does
-        not depend on the others of its batch (float32 only). A ConfigError names an option that is wrong.
+        `first` and `last` replace the ids that the model's folder forces (None: no such id). `exact` keeps a text from
+        what is beside it (float32 only). A ConfigError names an option that is wrong.
         """
+        exact, size = options.pop("exact", self.exact), self._tokenizer.size if self._tokenizer else None
         decoding = decoding_of(num_beams, options, self.forced)
         both = self.config.family == "encoder_decoder"
         prompts, sources = ([[self._begin] for _ in ids], ids) if both else (ids, None)
         strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
-        size = self._tokenizer.size if self._tokenizer else None
-        exact = self.exact if exact is None else exact
         return Request(prompts, sources, decoding, max_new_tokens, self.stop_ids, strings, exact, size)
 
     def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
@@ -238,8 +229,7 @@ class Model:
         tokenizer, config = self.tokenizer, self.config
         types = bool(getattr(config.embed, "types", 0))
         start = self._begin if config.family == "encoder_decoder" else 0
-        pad_starts = start == tokenizer.vocabulary.pad
-        frame = frame_of(tokenizer, config.family, pad_starts, types)
+        frame = frame_of(tokenizer, config.family, start == tokenizer.vocabulary.pad, types)
         most = min(config.context, config.limit or config.context)
         wrap = bool(getattr(config.head, "wrap", False))
         return Layout(tokenizer, frame, config.family, min(length or most, most), start, types, wrap, most)
@@ -291,15 +281,13 @@ def load(
 ) -> Model:
     """Load a Trivium or a supported Hugging Face folder; `imports` are Python files of your own kinds.
 
-    `template` is the name of one of the folder's chat templates. `weights`, in place of `dtype`, says how they are kept
-    for reading: own, fp32, bf16, int8, auto (see `infer/weights`). `exact` is for all that the model writes.
+    `template` is the name of one of the folder's chat templates. `weights` (own, fp32, bf16, int8, auto: see
+    `infer/weights`) is in place of `dtype`. `exact` is for all that the model writes.
     """
     plugin.load(imports, "load")
     with waiting(f"loading {folder}"):
         found = hub.load(folder, dtype if weights is None else None)
-        transformer = found.transformer.to(device)
-    if weights is not None:
-        transformer = keep(transformer, weights)
+        transformer = keep(found.transformer.to(device), weights)
     model = Model(transformer, found.tokenizer, found.stop_ids, found.record, found.start, found.forced, str(folder))
     model.exact = exact
     if template is not None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from trivium.cli.argument import options as o
+
 
 def serve(
     models: Annotated[list[str], typer.Argument(help="Model folders, adapters of them, or hf:OWNER/NAME.")],
@@ -21,6 +23,7 @@ def serve(
     memory: Annotated[float, typer.Option(help="GiB for the keys and values of each model.")] = 1.0,
     waiting: Annotated[int, typer.Option(help="The most rows of a model that are written or wait.")] = 64,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The most new tokens of an answer.")] = 4096,
+    weights: o.Weights = "own",
     exact: Annotated[bool, typer.Option("--exact", help="No answer depends on those beside it (float32).")] = False,
     cors: Annotated[list[str] | None, typer.Option(help="An origin of web pages that may ask; repeatable.")] = None,
     log_prompts: Annotated[bool, typer.Option("--log-prompts", help="Log the bodies of requests too.")] = False,
@@ -43,6 +46,7 @@ def serve(
             "key": key_of(key_file),
             "memory_gib": memory,
             "waiting": waiting,
+            "weights": weights,
             "exact": exact,
             "max_new_tokens": max_new_tokens,
             "cors": cors or [],

@@ -46,8 +46,13 @@ class Int8Linear(nn.Module):
         return out
 
 
-def keep(transformer: Transformer, weights: str) -> Transformer:
-    """Change how the weights of a model are kept, in place; say what `auto` takes. ConfigError: an unknown way."""
+def keep(transformer: Transformer, weights: str | None) -> Transformer:
+    """Change how the weights of a model are kept, in place; say what `auto` takes. None leaves them as they are.
+
+    Raise ConfigError for an unknown way, and for one that this machine has not.
+    """
+    if weights is None:
+        return transformer
     device, own = transformer.tokens.weight.device, transformer.tokens.weight.dtype
     if weights not in get_args(Weights):
         raise ConfigError(f"--weights: expected one of {', '.join(get_args(Weights))}, found {weights!r}")

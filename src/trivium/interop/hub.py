@@ -96,10 +96,6 @@ def save(folder: str | Path, model: Folder) -> Path:
     vocabulary = tokenizer.vocabulary if tokenizer else None
     plain = sentence.bare(config, vocabulary)
     family, reasons = stock(plain, vocabulary)
-    if packed := next((name for name, one in model.transformer.named_modules() if hasattr(one, "packed")), None):
-        raise ModelError(
-            f"{folder}: {packed} is packed for reading (weights=int8); load the model without, and save that"
-        )
     state = check.sound(collect(model.transformer), folder, "nothing was written")
     vectors = sentence.vectors_of(model.record, config)
     after = {name: tensor for name, tensor in state.items() if plain is not config and name.startswith(sentence.DENSE)}

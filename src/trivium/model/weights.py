@@ -38,7 +38,12 @@ def finite(tensor: Tensor) -> bool:
 
 
 def collect(model: nn.Module) -> State:
-    """Return the weights, contiguous, on the CPU, in the dtype that they are trained in."""
+    """Return the weights, contiguous, on the CPU, in the dtype that they are trained in.
+
+    Raise ModelError for a matrix that is packed for reading: its numbers are no longer there.
+    """
+    if packed := next((name for name, module in model.named_modules() if hasattr(module, "packed")), None):
+        raise ModelError(f"{packed} is packed for reading (weights=int8); load the model without, and save that")
     return {name: tensor.detach().cpu().contiguous() for name, (tensor, _) in slots(model).items()}
 
 

@@ -139,7 +139,7 @@ def loader(catalog: Catalog, named: Sequence[tuple[str, str]]) -> Callable[[], N
 
     def load_all() -> None:
         for name, folder in named:
-            say(catalog.add(name, load(folder, device=pick())).about)
+            say(catalog.add(name, load(folder, device=pick(), weights=catalog.settings.weights)).about)
 
     return load_all
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError
+from trivium.infer.weights import Weights
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """The hosts that only programs of this machine reach."""
@@ -25,6 +26,8 @@ class Settings(Config):
     """The memory for keys and values of each model."""
     waiting: int = Field(64, ge=1, le=100_000)
     """The most rows of one model that are written or wait, and the most other calls."""
+    weights: Weights = "own"
+    """How weights are kept for reading."""
     exact: bool = False
     """Whether an answer never depends on the others that are written beside it."""
     max_new_tokens: int = Field(4096, ge=1)
