@@ -48,7 +48,7 @@ class Answer:
 
 def token_of(tokenizer: Tokenizer, index: int) -> tuple[str, list[int]]:
     """Return the text of a token and its bytes; half a character is U+FFFD in the text."""
-    piece = tokenizer.pieces[index]
+    piece = tokenizer.raw(index)
     return piece.decode("utf-8", "replace"), list(piece)
 
 

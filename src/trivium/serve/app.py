@@ -13,13 +13,12 @@ from trivium.serve.served import Catalog
 
 def build(catalog: Catalog) -> ASGIApp:
     """Return the app that serves the models of a catalog."""
-    app = FastAPI(title="Trivium", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Trivium", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.catalog, app.state.metrics = catalog, Meter(catalog)
     error.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    settings, inner = catalog.settings, app
-    if settings.cors:
-        names = list(settings.cors)
+    inner: ASGIApp = app
+    if names := catalog.settings.cors:
         inner = CORSMiddleware(app, allow_origins=names, allow_methods=["GET", "POST"], allow_headers=["*"])
-    return Guard(inner, settings, app.state.metrics.done)
+    return Guard(inner, catalog.settings, app.state.metrics.done)

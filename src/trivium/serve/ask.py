@@ -178,7 +178,7 @@ def talk(served: Served, ask: TextAsk, turns: Sequence[Message], top: int | None
 
 
 def go_on(
-    served: Served, ask: TextAsk, prompts: Sequence[str | list[int]], usual: int, top: int | None = None
+    served: Served, ask: TextAsk, prompts: Sequence[str | Sequence[int]], usual: int, top: int | None = None
 ) -> TextJob:
     """Return the job that continues prompts, each a text or ids. Takes time: call it in a thread."""
     model, most = served.model, ask.most(served, usual)

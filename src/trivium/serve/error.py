@@ -16,7 +16,7 @@ from trivium.infer.chat import ContextExceeded
 from trivium.serve.worker import QueueFull
 
 AGAIN, CLOSE = {"Retry-After": "1"}, {"Connection": "close"}
-HEADERS = {408: CLOSE, 413: CLOSE, 429: AGAIN, 503: AGAIN}
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 408: CLOSE, 413: CLOSE, 429: AGAIN, 503: AGAIN}
 """The headers of an error by its status: when to try again, and that the rest of a body is not read."""
 TYPES = {
     401: "authentication_error",

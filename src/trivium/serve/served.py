@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from pathlib import Path
@@ -70,7 +70,7 @@ class Served:
         finally:
             self._calls -= 1
 
-    async def write(self, rows: Sequence[Row], stop: Sequence[str] = ()) -> AsyncIterator[Delta]:
+    async def write(self, rows: Sequence[Row], stop: Sequence[str] = ()) -> AsyncGenerator[Delta, None]:
         """Write rows: see `Worker.write`. Rows that take too long end for the reason `length`."""
         loop = asyncio.get_running_loop()
 

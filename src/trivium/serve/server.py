@@ -33,7 +33,8 @@ def protocol(settings: Settings) -> type[asyncio.Protocol]:
             if idle and self.late is None:
                 self.late = self.loop.call_later(settings.receive_seconds, self.transport.abort)
             elif not idle and self.late is not None:
-                self.late = self.late.cancel()
+                self.late.cancel()
+                self.late = None
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -41,7 +42,8 @@ def protocol(settings: Settings) -> type[asyncio.Protocol]:
 
         def resume_writing(self) -> None:
             super().resume_writing()
-            self.stalled = self.stalled and self.stalled.cancel()
+            if self.stalled is not None:
+                self.stalled.cancel()
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)

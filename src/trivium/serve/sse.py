@@ -5,7 +5,7 @@ closes the events, and with them the rows that make them.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -40,7 +40,7 @@ class EventStream(Response):
 
     def __init__(
         self,
-        events: AsyncIterator[Event],
+        events: AsyncGenerator[Event, None],
         write: Callable[[Event], str] = event,
         media_type: str = "text/event-stream",
         headers: Mapping[str, str] | None = None,
@@ -51,7 +51,7 @@ class EventStream(Response):
         self.events, self.write = events, write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self.events) as events:  # type: ignore[type-var]
+        async with aclosing(self.events) as events:
             first = await anext(events)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await self._send(send, first)

@@ -5,7 +5,7 @@ back to the loop. Other work with the model (vectors, labels) is done between tw
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -93,7 +93,7 @@ class Worker(Thread):
         self._inbox.put(work)
         return future
 
-    async def write(self, rows: Sequence[Row], stop: Sequence[str] = ()) -> AsyncIterator[Delta]:
+    async def write(self, rows: Sequence[Row], stop: Sequence[str] = ()) -> AsyncGenerator[Delta, None]:
         """Write rows; yield their pieces as they come, the last one of each row with its reason.
 
         Raise QueueFull where too many rows wait. Where the caller stops to read, the rows leave before the next step.

@@ -11,7 +11,8 @@ import numpy as np
 LETTERS = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'")
 ENDS = tuple(mark.encode() for mark in (".", "!", "?", "…", "。", "！", "？", "\n"))
 CLOSING = b"\"')]} \t\r"
-Pieces = list[bytes]
+Piece = bytes
+Pieces = list[Piece]
 
 
 def word_starts(pieces: Sequence[bytes]) -> np.ndarray:

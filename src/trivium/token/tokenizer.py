@@ -27,7 +27,7 @@ from trivium.base.errors import DataError
 from trivium.base.folder import hint, model_folder
 from trivium.base.types import Vocabulary
 from trivium.token import bpe
-from trivium.token.boundary import Pieces, byte_pieces, plain_pieces, sentence_ends, word_starts
+from trivium.token.boundary import Piece, Pieces, byte_pieces, plain_pieces, sentence_ends, word_starts
 from trivium.token.fast import Encoders, encoders
 from trivium.token.folder import DEFAULT, read_config, read_templates, write_templates
 from trivium.token.section import Place, placed, taken
@@ -204,7 +204,7 @@ class Tokenizer:
         """Return the text of one id, or the name of a special token."""
         return self.decode([index])
 
-    def raw(self, index: int) -> bytes:
+    def raw(self, index: int) -> Piece:
         """Return the UTF-8 bytes that one id stands for inside a text, or those of the name of a special token."""
         if self._byte_level and index not in self.special:
             return self.pieces[index]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import uuid4
@@ -133,7 +133,7 @@ async def chat(ask: ChatAsk, models: Models) -> Response:
     return JSONResponse({**head, "object": "chat.completion", "choices": choices, "usage": job.usage()})
 
 
-async def chunks(served: Served, job: TextJob, head: dict[str, Any], ask: ChatAsk) -> AsyncIterator[Event]:
+async def chunks(served: Served, job: TextJob, head: dict[str, Any], ask: ChatAsk) -> AsyncGenerator[Event, None]:
     """Yield the chunks of a streamed answer: role, texts and one end for each choice, then the usage, then the end."""
     head = {**head, "object": "chat.completion.chunk"}
     answers = [Answer(served.model.tokenizer) for _ in job.rows]

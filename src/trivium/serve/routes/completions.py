@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
@@ -61,7 +61,7 @@ async def completions(ask: CompletionAsk, models: Models) -> Response:
     return JSONResponse({**head, "choices": choices, "usage": job.usage()})
 
 
-async def chunks(served: Served, job: TextJob, head: dict[str, Any], ask: CompletionAsk) -> AsyncIterator[Event]:
+async def chunks(served: Served, job: TextJob, head: dict[str, Any], ask: CompletionAsk) -> AsyncGenerator[Event, None]:
     """Yield the chunks of a stream: texts and one end for each choice, then the usage, then the end."""
     answers = [Answer(served.model.tokenizer) for _ in job.rows]
 

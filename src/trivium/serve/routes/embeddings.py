@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -36,7 +37,7 @@ async def embeddings(ask: EmbeddingsAsk, models: Models) -> Response:
     tokens = await asyncio.to_thread(lengths, served, ask.input)
     found: list[Tensor] = []
     for at in range(0, len(ask.input), BATCH_ROWS):  # between two batches others have their turn
-        found += await served.compute(lambda some=ask.input[at : at + BATCH_ROWS]: vectors(served, some))
+        found += await served.compute(partial(vectors, served, ask.input[at : at + BATCH_ROWS]))
     if ask.dimensions not in (None, len(found[0])):
         raise ApiError(f"dimensions: the vectors of {served.name} have {len(found[0])} numbers", param="dimensions")
     data = [
