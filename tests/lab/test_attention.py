@@ -126,3 +126,11 @@ def test_long_texts_are_cut_and_a_tokenizer_is_needed() -> None:
     assert len(look(model("llama"), "a" * 200)[0].queries) == LONGEST
     with pytest.raises(ModelError, match=r"tokenizer\.json"):
         look(Model(tiny.model()), "a")
+
+
+def test_a_decoder_beside_an_encoder_reads_a_target_where_there_is_one() -> None:
+    seen = model("t5")
+    crossing = next(layer for layer in look(seen, TEXT, "So") if layer.crosses)
+    assert crossing.queries == [visible(seen.tokenizer, i) for i in (seen.layout().start, *seen.tokenizer.encode("So"))]
+    assert sum(layer.crosses for layer in look(seen, TEXT, "So")) == 2
+    assert not any(layer.crosses for layer in look(model("llama"), TEXT))

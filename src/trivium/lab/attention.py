@@ -31,6 +31,8 @@ SINK = 0.3
 """A head is an attention sink where the first position has more of its weight (Gu et al. 2024, arXiv:2410.10781)."""
 LONGEST, LABELLED = 64, 32
 """The most tokens that are shown, and the most that heat maps name."""
+CROSS = ", to the encoder"
+"""The end of the name of a cross-attention sublayer."""
 
 
 class Recorder(Eager):
@@ -62,6 +64,11 @@ class AttentionMap(NamedTuple):
     """The rotation of P pairs of dimensions at each position, between -pi and pi; None without RoPE."""
 
     @property
+    def crosses(self) -> bool:
+        """Whether the keys are those of the encoder beside a decoder."""
+        return self.name.endswith(CROSS)
+
+    @property
     def shares(self) -> list[str]:
         """For each head, the share of the allowed pairs that hold `HELD` of its weight; last, of an even head."""
         return [f"{held(head, self.mask):.0%}" for head in (*self.weight, even(self.mask))]
@@ -72,13 +79,17 @@ class AttentionMap(NamedTuple):
         return [f"{sink(head, self.mask):.0%}" for head in (*self.weight, even(self.mask))]
 
 
-def look(model: api.Model, text: str) -> list[AttentionMap]:
-    """Return the map of every attention sublayer on a text; a decoder beside an encoder reads its own output."""
+def look(model: api.Model, text: str, target: str | None = None) -> list[AttentionMap]:
+    """Return the map of every attention sublayer on a text.
+
+    A decoder beside an encoder reads the target, or what it writes itself where there is none.
+    """
     tokenizer, config = model.tokenizer, model.config
     ids = model.encode(text)[: min(LONGEST, config.context, config.limit or LONGEST)]
     written: list[int] = []
     if config.family == "encoder_decoder":
-        written = [model.layout().start, *model.generate([ids], max_new_tokens=len(ids))[0]][:LONGEST]
+        new = tokenizer.encode(target) if target else model.generate([ids], max_new_tokens=len(ids))[0]
+        written = [model.layout().start, *new][:LONGEST]
     recorders: dict[str, Recorder] = defaultdict(Recorder)
     with using(model.transformer, recorders.__getitem__):
         model.hidden([ids], decoder_input_ids=[written] if written else None)
@@ -93,7 +104,7 @@ def look(model: api.Model, text: str) -> list[AttentionMap]:
         if not cross and view.rotation is not None:
             cos, sin = (table[0, 0, :, : table.shape[-1] // 2].cpu() for table in view.rotation)  # T P
             angle = torch.atan2(sin, cos)
-        title = f"{stack}, layer {int(number) + 1}" + (", to the encoder" if cross else "")
+        title = f"{stack}, layer {int(number) + 1}" + (CROSS if cross else "")
         keys, mask = names["encoder" if cross else stack], view.mask[0, 0].cpu()
         layers.append(AttentionMap(title, names[stack], keys, weight[0], mask, view.pattern.kind, angle))
     return layers
