@@ -52,3 +52,11 @@ def test_unknown_models_and_models_that_cannot_are_refused() -> None:
 def test_work_is_done_on_the_worker() -> None:
     with catalog() as made:
         assert asyncio.run(made.served["llama"].compute(lambda: 6 * 7)) == 42
+
+
+def test_a_model_says_how_much_has_room() -> None:
+    """Keys and values of 2 layers of width 32 in float32 are 2 x 2 x 32 x 4 = 512 bytes a token."""
+    with catalog({"llama": tiny(), "bert": tiny("bert")}, memory_gib=0.25) as made:
+        room = "0.25 GiB for the keys and values of 524,288 tokens, 4,096.0 whole contexts of 128"
+        assert made.served["llama"].about.endswith(room)
+        assert made.served["bert"].about.startswith("bert: encoder; ") and "GiB" not in made.served["bert"].about

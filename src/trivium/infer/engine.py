@@ -58,7 +58,7 @@ class InferenceEngine:
     @property
     def positions(self) -> int:
         """How many positions of all rows have room in the memory; 0 is any number."""
-        return self.memory // self._position_bytes
+        return self.memory // self.position_bytes
 
     def submit(self, row: Row) -> None:
         """Add a row to the queue. Raise ModelError where it needs more memory than the engine has."""
