@@ -24,7 +24,7 @@ from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, rows_of, tabled
 from trivium.infer.read import embed_texts, fill, text_scores
-from trivium.infer.request import Request, most
+from trivium.infer.request import Request, fits, most
 from trivium.infer.weights import keep
 from trivium.infer.write import write
 from trivium.interop import equip, hub
@@ -170,8 +170,10 @@ class Model:
         Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or of `Beam` where `num_beams` is
         above 1 (length_penalty, early_stopping), and with both repetition_penalty, no_repeat_ngram, min_new_tokens;
         `first` and `last` replace the ids that the model's folder forces (None: no such id). `exact` keeps a text from
-        what is beside it (float32 only). A ConfigError names an option that is wrong.
+        what is beside it (float32 only). A ConfigError names an option that is wrong, a ModelError a row that is longer
+        than the context.
         """
+        fits(ids, self.config)
         exact, size = options.pop("exact", self.exact), self._tokenizer.size if self._tokenizer else None
         decoding = decoding_of(num_beams, options, self.forced)
         both = self.config.family == "encoder_decoder"

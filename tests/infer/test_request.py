@@ -62,3 +62,13 @@ def test_a_decoder_without_scores_of_tokens_writes_nothing(head) -> None:  # typ
     model = trivium.build("llama", layers=1, hidden_size=32, heads=2, vocab_size=64, tie=False, head=head)
     with pytest.raises(ModelError, match="generation needs scores of tokens; the head of this model is of kind"):
         model.generate([[1, 2]], max_new_tokens=2)
+
+
+@pytest.mark.parametrize("preset", ["gpt2", "llama", "t5", "bart"])
+def test_a_prompt_longer_than_the_context_is_refused_and_never_cut(preset):
+    model = small.model(preset, context=16)
+    assert len(model.generate([[5] * 16], max_new_tokens=1)) == 1
+    with pytest.raises(ModelError, match=r"prompt 1 has 17 tokens, but the model's context is 16; shorten it"):
+        model.generate([[5], [5] * 17], max_new_tokens=1)
+    with pytest.raises(ModelError, match=r"the model's context is 16"):
+        next(model.stream("hello there, this is long"))

@@ -55,6 +55,15 @@ def writes(config: ModelConfig) -> bool:
     return config.decoder is not None and not isinstance(config.head, Hidden | LabelHead | SentenceEmbedding)
 
 
+def fits(rows: Sequence[Sequence[int]], config: ModelConfig) -> None:
+    """Raise ModelError for a prompt of a person that is longer than the model's context; nothing is cut unasked."""
+    for number, row in enumerate(rows):
+        if len(row) > config.context:
+            raise ModelError(
+                f"prompt {number} has {len(row):,} tokens, but the model's context is {config.context:,}; shorten it"
+            )
+
+
 def most(config: ModelConfig, asked: int | None, usual: int) -> int:
     """Return the most new tokens: what is asked for, or `usual`, or the context if that is less.
 
