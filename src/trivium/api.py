@@ -24,7 +24,7 @@ from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
 from trivium.infer.padding import Ids, rows_of, tabled
 from trivium.infer.read import embed_texts, fill, text_scores
-from trivium.infer.request import Request, fits, most
+from trivium.infer.request import Request, most
 from trivium.infer.weights import keep
 from trivium.infer.write import write
 from trivium.interop import equip, hub
@@ -133,7 +133,7 @@ class Model:
         single, rows = rows_of(prompts)
         texts = bool(rows) and isinstance(rows[0], str)
         ids = [self.encode(row) for row in rows] if texts else rows
-        request = self.request(ids, most(self.config, max_new_tokens, 64), stop, num_beams, **options)
+        request = self.request(ids, most(self.config, max_new_tokens, 64, ids), stop, num_beams, **options)
         found: list[Any] = [""] * len(rows)
         if texts and num_beams == 1:
             for row, piece in write(Generation(self.transformer, request), self.tokenizer):
@@ -145,7 +145,8 @@ class Model:
 
     def stream(self, prompt: str, max_new_tokens: Count = None, stop: Stop = None, **options: Any) -> Iterator[str]:
         """Continue one text, piece by piece; options as in `generate`, without beam search."""
-        request = self.request([self.encode(prompt)], most(self.config, max_new_tokens, 64), stop, **options)
+        ids = [self.encode(prompt)]
+        request = self.request(ids, most(self.config, max_new_tokens, 64, ids), stop, **options)
         return (piece for _, piece in write(Generation(self.transformer, request), self.tokenizer))
 
     def conversation(
@@ -170,10 +171,8 @@ class Model:
         Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or of `Beam` where `num_beams` is
         above 1 (length_penalty, early_stopping), and with both repetition_penalty, no_repeat_ngram, min_new_tokens;
         `first` and `last` replace the ids that the model's folder forces (None: no such id). `exact` keeps a text from
-        what is beside it (float32 only). A ConfigError names an option that is wrong, a ModelError a row that is longer
-        than the context.
+        what is beside it (float32 only). A ConfigError names an option that is wrong.
         """
-        fits(ids, self.config)
         exact, size = options.pop("exact", self.exact), self._tokenizer.size if self._tokenizer else None
         decoding = decoding_of(num_beams, options, self.forced)
         both = self.config.family == "encoder_decoder"

@@ -55,24 +55,20 @@ def writes(config: ModelConfig) -> bool:
     return config.decoder is not None and not isinstance(config.head, Hidden | LabelHead | SentenceEmbedding)
 
 
-def fits(rows: Sequence[Sequence[int]], config: ModelConfig) -> None:
-    """Raise ModelError for a prompt of a person that is longer than the model's context; nothing is cut unasked."""
-    for number, row in enumerate(rows):
-        if len(row) > config.context:
-            raise ModelError(
-                f"prompt {number} has {len(row):,} tokens, but the model's context is {config.context:,}; shorten it"
-            )
-
-
-def most(config: ModelConfig, asked: int | None, usual: int) -> int:
+def most(config: ModelConfig, asked: int | None, usual: int, prompts: Sequence[Sequence[int]] = ()) -> int:
     """Return the most new tokens: what is asked for, or `usual`, or the context if that is less.
 
-    Raise ModelError for a model that does not write, and ConfigError where more is asked for than the context.
+    Raise ModelError for a model that does not write or a prompt that is longer than the context, and ConfigError where
+    more is asked for than the context.
     """
     if config.decoder is None:
         raise ModelError(
             "generation needs a decoder; this model is an encoder: see `trivium fill` and `trivium predict`"
         )
+    if long := [(number, len(row)) for number, row in enumerate(prompts) if len(row) > config.context]:
+        number, size = long[0]
+        context = f"the model's context is {config.context:,}"
+        raise ModelError(f"prompt {number} has {size:,} tokens, but {context}; shorten it")
     if asked is not None and asked > config.context:
         raise ConfigError(
             f"max_new_tokens: expected at most the model's context of {config.context:,}, found {asked:,}"
