@@ -145,8 +145,9 @@ class Model:
 
     def stream(self, prompt: str, max_new_tokens: Count = None, stop: Stop = None, **options: Any) -> Iterator[str]:
         """Continue one text, piece by piece; options as in `generate`, without beam search."""
-        ids = [self.encode(prompt)]
-        request = self.request(ids, most(self.config, max_new_tokens, 64, ids), stop, **options)
+        request = self.request(
+            ids := [self.encode(prompt)], most(self.config, max_new_tokens, 64, ids), stop, **options
+        )
         return (piece for _, piece in write(Generation(self.transformer, request), self.tokenizer))
 
     def conversation(

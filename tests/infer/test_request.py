@@ -14,7 +14,7 @@ def test_options_become_the_decoding_and_the_ends_of_the_model() -> None:
     model = small.model("llama")
     request = model.request([[1, 5]], 9, "x", temperature=0.5, seed=3)
     assert request == Request(
-        [[1, 5]], None, Sampling(temperature=0.5, seed=3), 9, model.stop_ids, ("x",), model.tokenizer.size
+        [[1, 5]], None, Sampling(temperature=0.5, seed=3), 9, model.stop_ids, ("x",), vocabulary=model.tokenizer.size
     )
     assert model.request([[1]], num_beams=2, length_penalty=0.5).decoding == Beam(beams=2, length_penalty=0.5)
 
