@@ -59,9 +59,8 @@ class Model:
     ) -> None:
         """Join the parts; without a tokenizer the model takes ids only.
 
-        `stop_ids` end a text (None: the tokenizer's). `record` is kept in trivium.json. `start` is the
-        first id of the decoder beside an encoder (None: pad). `forced` are the `first` and `last` id of a generated
-        text, where the model has them. `name` is the model in error messages.
+        `stop_ids` end a text (None: the tokenizer's). `record` is kept in trivium.json. `start` is the first id of the
+        decoder beside an encoder (None: pad). `forced` are the `first` and `last` id of a text. `name` stands in errors.
         """
         self.transformer, self.record, self.name = transformer, dict(record or {}), name
         self.start, self.forced, self._tokenizer = start, dict(forced or {}), tokenizer
@@ -145,9 +144,8 @@ class Model:
 
     def stream(self, prompt: str, max_new_tokens: Count = None, stop: Stop = None, **options: Any) -> Iterator[str]:
         """Continue one text, piece by piece; options as in `generate`, without beam search."""
-        request = self.request(
-            ids := [self.encode(prompt)], most(self.config, max_new_tokens, 64, ids), stop, **options
-        )
+        one = [self.encode(prompt)]
+        request = self.request(one, most(self.config, max_new_tokens, 64, one), stop, **options)
         return (piece for _, piece in write(Generation(self.transformer, request), self.tokenizer))
 
     def conversation(
