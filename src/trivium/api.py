@@ -60,7 +60,7 @@ class Model:
         """Join the parts; without a tokenizer the model takes ids only.
 
         `stop_ids` end a text (None: the tokenizer's). `record` is kept in trivium.json. `start` is the first id of the
-        decoder beside an encoder (None: pad). `forced` are the `first` and `last` id of a text. `name` stands in errors.
+        decoder beside an encoder (None: pad). `forced` has the `first` and `last` id of a text. `name` is in errors.
         """
         self.transformer, self.record, self.name = transformer, dict(record or {}), name
         self.start, self.forced, self._tokenizer = start, dict(forced or {}), tokenizer
