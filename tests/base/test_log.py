@@ -1,4 +1,5 @@
 import re
+import threading
 
 import pytest
 
@@ -105,6 +106,21 @@ def test_a_terminal_gets_a_live_bar(monkeypatch):
         bar.update(1, "loss 1.0")
         task = bar.live.tasks[0]
         assert (task.completed, task.fields["note"]) == (1, "loss 1.0")
+
+
+def test_other_threads_draw_no_bars(monkeypatch):
+    monkeypatch.setattr(log.sys.stdout, "isatty", lambda: True, raising=False)
+    seen = []
+
+    def work():
+        with log.progress("answering", 2) as bar:
+            seen.append(bar.live)
+
+    with log.progress("serving", 1):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert seen == [None]
 
 
 def test_quiet_keeps_results_and_warnings(capsys):

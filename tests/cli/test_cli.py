@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import tiny
 from trivium.base.errors import TriviumError
-from trivium.cli import app
+from trivium.cli import app, run
 
 
 class Done(NamedTuple):
@@ -63,6 +63,29 @@ def test_a_trained_model_generates_chats_and_is_evaluated(here: Path) -> None:
     assert "bits per byte" in trivium("evaluate", "run/model", "--data", "data", cwd=here).stdout
     assert "parameters" in trivium("show", "run/model", cwd=here).stdout
     assert "train" in trivium("show", "data", cwd=here).stdout
+
+
+def test_chat_on_a_terminal_says_that_it_loads(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    monkeypatch.setattr("builtins.input", ended)
+    assert run(["chat", str(here / "run")]) == 0
+    assert capsys.readouterr().out.startswith(f"loading {here / 'run'} ...\n")
+
+
+def test_training_ends_with_its_losses_its_curve_and_what_is_next(here: Path) -> None:
+    said = trivium("train", "r.toml", "-o", "told", cwd=here).stdout.splitlines()
+    assert any(line.startswith("3 steps, ") and line.endswith(" tokens/s") for line in said)
+    scores = [json.loads(line) for line in (here / "told" / "metrics.jsonl").read_text().splitlines()]
+    first, last = (one["valid_loss"] for one in scores if "valid_loss" in one)
+    assert f"held-out loss {first:.3f} at the start, {last:.3f} at the end" in said
+    assert "the curve is told/curve.png, the model is in told/model" in said and (here / "told/curve.png").is_file()
+    (command,) = (line for line in said if "trivium evaluate" in line)
+    assert trivium(*command.split()[1:5], cwd=here).stdout.startswith("loss ")
 
 
 def test_one_of_the_chat_templates_of_a_folder_is_picked(here: Path) -> None:

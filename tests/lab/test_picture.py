@@ -90,6 +90,14 @@ def test_losses_of_different_targets_have_scales_of_their_own(metrics, tmp_path,
     assert [text.get_text() for text in one.get_legend().get_texts()] == ["training"]
 
 
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [(3670, "3,670 tokens"), (2_500_000, "2.50 million tokens"), (7_123_000_000, "7.12 billion tokens")],
+)
+def test_the_tokens_of_a_run_are_told(tokens, told):
+    assert picture._steps_label([picture.Curve([1], [2.0], [tokens])]) == f"optimizer step ({told} in all)"
+
+
 def test_window_holds_floors_and_cuts_spikes():
     curve = picture.Curve(list(range(1000)), [2.0] * 999 + [500.0], [0] * 1000)
     low, high = picture._window([curve], {"unigram": 6.0, "trigram": 1.0})
@@ -149,6 +157,9 @@ def test_a_letter_comes_from_an_installed_font_that_has_it(font, tmp_path, monke
     assert picture.fonts("a\u5929 b\n") == ["DejaVu Sans", "Only Sky"]
     picture.confusion(SKY, tmp_path / "c.png")
     assert capsys.readouterr().err == "" and not list(recwarn)
+    monkeypatch.setattr(picture, "fonts", lambda text: ["DejaVu Sans"])
+    picture.confusion(SKY, tmp_path / "boxes.png")
+    assert (tmp_path / "c.png").read_bytes() != (tmp_path / "boxes.png").read_bytes()
 
 
 def test_without_such_a_font_one_line_says_so(tmp_path, monkeypatch, capsys, recwarn):

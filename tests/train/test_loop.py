@@ -544,6 +544,15 @@ def test_evaluation_leaves_no_trace_in_the_training(whole, data, tmp_path):
     assert run.state() == whole.state()
 
 
+def test_the_time_of_a_run_goes_on_where_it_was_stopped(data, tmp_path):
+    run = Run(data, tmp_path)
+    run.stopped(4)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    times = [line["all_seconds"] for line in lines if "loss" in line]
+    assert times == sorted(times) and sum(line["seconds"] for line in lines if "loss" in line) <= times[-1] + 1e-3
+    assert run.go().all_seconds > times[-1]
+
+
 def test_without_a_score_there_are_no_lines_of_one(data, tmp_path):
     train(tiny.model(), tiny.loader(tiny.document_rows(data)), tiny.recipe(eval_every_steps=1), 2, tmp_path)
     assert "valid_loss" not in (tmp_path / "metrics.jsonl").read_text()

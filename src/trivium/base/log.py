@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -128,9 +129,13 @@ class Progress:
 
 @contextmanager
 def progress(label: str, total: int | None, unit: str = "items") -> Iterator[Progress]:
-    """Show the progress of a block of work of `total` units, beside those of the blocks around it."""
+    """Show the progress of a block of work of `total` units, beside those of the blocks around it.
+
+    Only the main thread draws bars: a terminal has one display.
+    """
     bar = Progress(label, total, unit)
-    if not (FIRST and sys.stdout.isatty()) or _quiet.get():
+    main = threading.current_thread() is threading.main_thread()
+    if not (FIRST and main and sys.stdout.isatty()) or _quiet.get():
         yield bar
         return
     with _display() as bar.live:

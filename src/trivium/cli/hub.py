@@ -50,15 +50,17 @@ def export(
     """Write a model folder as one file for llama.cpp, or as a folder for CTranslate2."""
     from trivium.base.errors import ConfigError
     from trivium.base.files import vacant
-    from trivium.base.log import say
+    from trivium.base.log import say, waiting
     from trivium.interop import ctranslate2, gguf, hub
 
     vacant(out, force)
     if to == "gguf":
-        gguf.write(out, hub.load(model), quantize, model.resolve().name)
+        with waiting(f"writing {out}"):
+            gguf.write(out, hub.load(model), quantize, model.resolve().name)
         say(f"{out}: {out.stat().st_size:,} bytes for llama.cpp")
     elif to == "ctranslate2":
-        ctranslate2.write(out, hub.load(model), quantize)
+        with waiting(f"writing {out}"):
+            ctranslate2.write(out, hub.load(model), quantize)
         say(f"{out}: {(out / 'model.bin').stat().st_size:,} bytes for CTranslate2")
     else:
         raise ConfigError(f"--to: expected gguf or ctranslate2, found {to!r}")

@@ -43,7 +43,8 @@ class Engine(Choice):
             if not todo:
                 continue
             say(stage.title)
-            with progress(stage.title, len(todo), "files" if stage.over == "files" else "shards") as bar:
+            total = len(todo) if len(todo) > 1 else None  # of a single task nothing is known before its end
+            with progress(stage.title, total, "files" if stage.over == "files" else "shards") as bar:
                 self.do(work, stage, todo, bar.update)
             # An engine may lose a task without an error.
             if left := stage.todo(work):

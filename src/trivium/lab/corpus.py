@@ -10,7 +10,7 @@ from trivium.data.shards import read_manifest
 from trivium.lab import page
 
 STYLE = """<style>
-.bar { background: var(--bar); height: .8rem } .bars { width: 100% } .bars td:nth-child(3) { width: 60% }
+.bar { background: var(--bar); height: .8rem } .bars { width: 100% } .bars td:nth-child(3) { width: 75% }
 .bars td:first-child { text-align: right }
 blockquote { margin: .4rem 0 .8rem 1rem; padding-left: .8rem; border-left: 3px solid var(--line); color: var(--faint);
   white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem }

@@ -15,11 +15,6 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root {
   --ink: #ddd; --faint: #999; --line: #444; --soft: #2a2a2a; --paper: #181818;
   --good: #174a2a; --good-ink: #b8eec8; --bad: #ff8080; --bar: #4f74a3 } }
-@media print { :root { color-scheme: light; --ink: #000; --faint: #444; --line: #bbb; --soft: #eee; --paper: #fff;
-  --good: #c9efc9; --good-ink: #063; --bad: #b00 }
-  body { max-width: none; margin: 0; font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact }
-  h2 { break-after: avoid } tr, figure, img, svg { break-inside: avoid }
-  .scroll { overflow: visible } td, th { white-space: normal !important } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: var(--ink); background: var(--paper) }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem } h1, h2, p, summary { overflow-wrap: anywhere }
@@ -29,9 +24,15 @@ th:first-child, td:first-child { text-align: left; white-space: normal; min-widt
 th { background: var(--soft); font-weight: 600 }
 .facts td { text-align: left; white-space: normal; vertical-align: top }
 figure { margin: 1rem 0 } figcaption { color: var(--faint); font-size: .85rem }
-img { max-width: 100%; background: #fff } code { background: var(--soft); padding: .1rem .3rem }
+figure { overflow-x: auto } img { max-width: 100%; min-width: 34rem; background: #fff }
+code { background: var(--soft); padding: .1rem .3rem }
 .piece { white-space: nowrap }
 @media (max-width: 40rem) { body { margin: 1rem auto } h1 { font-size: 1.3rem } th, td { padding: .3rem .5rem } }
+@media print { :root { color-scheme: light; --ink: #000; --faint: #444; --line: #bbb; --soft: #eee; --paper: #fff;
+  --good: #c9efc9; --good-ink: #063; --bad: #b00 }
+  body { max-width: none; margin: 0; font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact }
+  h2 { break-after: avoid } tr, figure, img, svg { break-inside: avoid }
+  img { min-width: 0 } .scroll, figure { overflow: visible } td, th { white-space: normal !important } }
 """
 
 

@@ -16,13 +16,15 @@ import numpy as np
 
 from trivium.base.errors import DataError
 from trivium.base.files import writing
-from trivium.base.log import warn
+from trivium.base.log import figures, warn
 from trivium.lab.page import replaceable
 
 FEW = 20
 """The most labels for which a confusion matrix shows its counts."""
 SPAN = 0.02
 """The width of the smoothing, as a share of the run."""
+
+UNITS = ((1e9, " billion"), (1e6, " million"))
 
 _POINTS: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9, "marker": "o", "markersize": 4.5, "mfc": "white"}
 _NOTE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
@@ -122,6 +124,8 @@ def loss_panels(groups: Mapping[str, Sequence[Path]], out: Path, floors: Mapping
 
 def _losses(axes: Any, curves: Mapping[Path, Curve], floors: Mapping[str, float], title: str) -> None:
     """Draw the losses of runs on one scale; the folders name several runs."""
+    from matplotlib.ticker import MaxNLocator
+
     for number, (path, curve) in enumerate(curves.items()):
         name = f"{path.parent.name}: " if len(curves) > 1 else ""
         color = f"C{number}"
@@ -137,6 +141,7 @@ def _losses(axes: Any, curves: Mapping[Path, Curve], floors: Mapping[str, float]
         axes.annotate(f"{name} {loss:.2f}", (1, loss), xytext=(-4 - 110 * (number % 2), 1), **_NOTE)
     axes.set_ylim(*_window([*curves.values()], floors))
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel=_steps_label([*curves.values()]), ylabel="loss (nats per token)", title=title)
     finish(axes)
     axes.legend(frameon=False, fontsize="medium" if len(curves) < 3 else "small")
@@ -260,5 +265,5 @@ def _steps_label(curves: Sequence[Curve]) -> str:
     tokens = max((curve.tokens[-1] for curve in curves if curve.tokens), default=0)
     if not tokens:
         return "optimizer step"
-    size, unit = (1e9, "billion") if tokens >= 1e9 else (1e6, "million")
-    return f"optimizer step ({tokens / size:.3g} {unit} tokens in all)"
+    size, unit = next((pair for pair in UNITS if tokens >= pair[0]), (1, ""))
+    return f"optimizer step ({figures(tokens / size)}{unit} tokens in all)"

@@ -91,7 +91,8 @@ def run(
                     model.record["prefix"] = notes.prefix
                 if recipe.objective.reads == "records":
                     by_objective(recipe.objective).finish(model, bare_model(recipe))
-                model.save(folder / "model")
+                with waiting("writing the model"):
+                    model.save(folder / "model")
     return folder / "model"
 
 
