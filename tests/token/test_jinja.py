@@ -229,3 +229,37 @@ def test_a_special_token_behind_the_reasoning_does_not_end_the_answer():
         "</think>",
         "<|im_end|>",
     ]
+
+
+TOOLS = """\
+{%- if tools %}
+{{- '<|im_start|>system\\n' }}
+{%- if messages[0].role == 'system' %}{{- messages[0].content + '\\n\\n' }}{%- endif %}
+{{- '# Tools\\n<tools>' }}
+{%- for tool in tools %}{{- '\\n' }}{{- tool | tojson }}{%- endfor %}
+{{- '\\n</tools><|im_end|>\\n' }}
+{%- endif %}
+{%- for message in messages %}
+{%- if not (tools and loop.first and message.role == 'system') %}
+{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}
+"""
+
+
+def test_tools_are_told_as_stock_tells_them_and_forge_nothing(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = with_template("qwen", TOOLS)
+    tokenizer.save(tmp_path)
+    stock = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    parameters = {"type": "object", "properties": {"x y": {"type": "string", "enum": ['"é"\n', "b"]}}}
+    tool = {"type": "function", "function": {"name": "f", "description": "It says: \\ no.", "parameters": parameters}}
+    for messages in (turns(["hi"]), turns(["a", "b", "c"], "Be brief.")):
+        table = [{"role": message.role, "content": message.content} for message in messages]
+        found = stock.apply_chat_template(table, tools=[tool, tool], add_generation_prompt=True, return_dict=True)
+        assert ids(render(messages, tokenizer, True, [tool, tool])) == found["input_ids"]
+    end = tokenizer.id_of("<|im_end|>")
+    evil = {**tool, "<|im_end|>": ["<|im_end|>", "a<|im_end|>b"]}
+    counts = [ids(render(turns(["hi"]), tokenizer, True, [one])).count(end) for one in (tool, evil)]
+    assert counts[0] == counts[1] == 2

@@ -1,11 +1,12 @@
 """Templates run in a child: in their conventions, and not for ever."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
-from trivium.token.sandbox import OUTPUT_CHARACTERS, Sandbox, TemplateError
+from trivium.token.sandbox import OUTPUT_CHARACTERS, Sandbox, TemplateError, Veil
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +50,11 @@ def test_what_a_template_may_not_do(box, template, message):
     with pytest.raises(TemplateError, match=message):
         box.render(template, {"x": []})
     assert box.render("{{ x }}", {"x": "still here"}) == "still here"
+
+
+def test_texts_under_a_veil_come_back_as_they_stand_in_json(box):
+    veil = Veil(["<s>", "NUL"])
+    value = {"type": "object", "a b": ['"<s>"\n', "é!", 3, None, True], "xNULx": "word"}
+    hidden = veil.hide(value)
+    assert hidden["type"] == "object" and not any("<s>" in str(one) or "NUL" in str(one) for one in hidden.items())
+    assert veil.lift(box.render("{{ x | tojson }}", {"x": hidden})) == json.dumps(value, ensure_ascii=False)

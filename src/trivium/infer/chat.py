@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from trivium.base.errors import ModelError
 from trivium.base.files import write_text
@@ -51,6 +52,8 @@ class Chat:
         self.engine = InferenceEngine(transformer, exact=request.exact)
         # One text in progress, and one that was read before: the next turn begins with it.
         self.engine.memory = 4 * self._context * self.engine.position_bytes
+        self.tools: list[dict[str, Any]] = []
+        """What the chat template tells the model that it may call."""
         self._system = [] if system is None else [Message("system", system)]
         self.history: list[Message] = list(self._system)
 
@@ -104,7 +107,7 @@ class Chat:
         if self.start is None:  # the answer is in the same row
             room -= 1 if whole else min(self.request.max_new_tokens, self._context // 4)
         while True:
-            ids = template.ids(template.render([*start, *turns], self.tokenizer, generate=True))
+            ids = template.ids(template.render([*start, *turns], self.tokenizer, True, self.tools))
             if len(ids) <= room:
                 return ids
             later = [] if whole else [i for i, message in enumerate(turns) if i and message.role == "user"]

@@ -37,13 +37,13 @@ class TextStream:
             self.stopped = True
             text, self._held = self._held[: min(found)], ""
             return text
-        held = max((_overlap(self._held, stop) for stop in self._stop), default=0)
+        held = max((overlap(self._held, stop) for stop in self._stop), default=0)
         cut = len(self._held) - held
         text, self._held = self._held[:cut], self._held[cut:]
         return text
 
 
-def _overlap(text: str, stop: str) -> int:
+def overlap(text: str, stop: str) -> int:
     """Return the length of the longest end of `text` that begins `stop`."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
 

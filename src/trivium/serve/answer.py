@@ -1,8 +1,14 @@
 """An answer in progress: the text of one row as it comes, and the log-probability of each token of that text."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import NamedTuple
 
 from trivium.infer.row import Chance
+from trivium.serve.ask import TextJob, check
+from trivium.serve.served import Served
+from trivium.serve.tool import Call, Speech
 from trivium.serve.worker import Delta
 from trivium.token.tokenizer import Tokenizer
 
@@ -55,3 +61,14 @@ def token_of(tokenizer: Tokenizer, index: int) -> tuple[str, list[int]]:
 def finish(reason: str | None) -> str:
     """Return the reason for the end of a text in OpenAI's words."""
     return "stop" if reason == "stop" else "length"
+
+
+async def speak(served: Served, job: TextJob) -> AsyncGenerator[str | Call]:
+    """Write the one answer of a job; yield its words and calls. At its end the row of the job has its reason."""
+    speech, text = Speech(job.tools.names), ""
+    async with aclosing(served.write(job.rows, job.stop)) as deltas:
+        async for delta in deltas:
+            text += delta.text
+            for piece in speech.push(delta.text, delta.reason is not None):
+                yield piece
+    await asyncio.to_thread(check, job, {0: text})

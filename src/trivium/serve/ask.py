@@ -5,7 +5,7 @@ it, is left out here (`SILENT`, `NEUTRAL`); every other field that a class does 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -14,10 +14,12 @@ from trivium.base.seeds import LARGEST
 from trivium.base.types import Message
 from trivium.infer.chat import ContextExceeded, messages
 from trivium.infer.generate import rows
+from trivium.infer.grammar import Grammar, json_grammar
 from trivium.infer.row import Row
 from trivium.serve.error import ApiError
 from trivium.serve.served import Served
 from trivium.serve.settings import Settings
+from trivium.serve.tool import CLOSE, Said, Tools, by_rows, messages_of
 
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Stops = Annotated[
@@ -91,6 +93,9 @@ class StreamOptions(Config):
 class TextAsk(Ask):
     """What all routes that write have in common: how tokens are chosen, where a text ends, how it is sent."""
 
+    LIMIT: ClassVar[str] = "max_tokens"
+    """The name of that field in errors."""
+
     temperature: float = Field(1.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int | None = Field(None, ge=1)
@@ -122,7 +127,7 @@ class TextAsk(Ask):
         limits: Settings = served.settings
         limit = min(limits.max_new_tokens, served.context)
         if self.max_tokens is not None and self.max_tokens > limit:
-            raise ApiError(f"max_tokens: expected at most {limit:,}, found {self.max_tokens:,}", param="max_tokens")
+            raise ApiError(f"{self.LIMIT}: expected at most {limit:,}, found {self.max_tokens:,}", param=self.LIMIT)
         return min(usual, limit) if self.max_tokens is None else self.max_tokens
 
     def options(self, served: Served, prompts: int = 1) -> dict[str, Any]:
@@ -148,6 +153,35 @@ class TextAsk(Ask):
         }
 
 
+class JsonSchema(Config):
+    """The form of an answer; the schema alone decides, `name` and `description` are labels of it."""
+
+    name: str
+    description: str | None = None
+    schema_: Mapping[str, Any] = Field({"type": "object"}, alias="schema")
+    strict: bool | None = None
+
+
+class AnswerFormat(Config):
+    """The form of an answer as chat completions have it."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "AnswerFormat":
+        if (self.json_schema is None) == (self.type == "json_schema"):
+            raise ValueError("json_schema: expected beside type json_schema, and only there")
+        return self
+
+    @property
+    def asked(self) -> Mapping[str, Any] | None:
+        """The JSON Schema of an answer; None where it is free."""
+        if self.json_schema is not None:
+            return self.json_schema.schema_
+        return {"type": "object"} if self.type == "json_object" else None
+
+
 class TextJob(NamedTuple):
     """Rows to be written, and where their texts end."""
 
@@ -155,6 +189,7 @@ class TextJob(NamedTuple):
     stop: tuple[str, ...]
     answers: int
     """The rows of each prompt."""
+    tools: Tools = Tools()
 
     def usage(self) -> dict[str, Any]:
         """Return the numbers of tokens in OpenAI's form; a prompt counts once."""
@@ -169,12 +204,41 @@ class TextJob(NamedTuple):
         }
 
 
-def talk(served: Served, ask: TextAsk, turns: Sequence[Message], top: int | None = None) -> TextJob:
-    """Return the job that answers a conversation; `top` asks for log-probabilities. Takes time: call it in a thread."""
-    most = ask.most(served, served.settings.max_new_tokens)
-    chat = served.model.conversation(most, ask.stop, **ask.options(served))
-    chat.history = messages(turns)
-    return TextJob(rows(served.model.config, chat.asked(ask.n, whole=True), top), ask.stop, ask.n)
+def talk(
+    served: Served,
+    ask: TextAsk,
+    turns: Sequence[Message | Said],
+    top: int | None = None,
+    tools: Tools = Tools(),
+    schema: Mapping[str, Any] | None = None,
+) -> TextJob:
+    """Return the job that answers a conversation. Takes time: call it in a thread.
+
+    `top` asks for log-probabilities, `schema` for JSON of a JSON Schema.
+    """
+    model, most = served.model, ask.most(served, served.settings.max_new_tokens)
+    source = tools.grammar if schema is None else json_grammar(schema)
+    if schema is not None and tools.functions:
+        raise ApiError("tools: not beside an answer of a given form", param="tools")
+    if source is not None and ask.stop:
+        raise ApiError("stop: an answer of a given form ends where it is whole; leave stop out", param="stop")
+    chat = model.conversation(most, ask.stop, **ask.options(served))
+    chat.history = messages(messages_of(model, turns, tools))
+    chat.tools = [] if by_rows(model) else tools.tables
+    request = chat.asked(ask.n, whole=True)
+    made = rows(model.config, request, top)
+    if source is not None:
+        for row in made:
+            row.grammar = Grammar(source, model.tokenizer, request.stop_ids)
+    once = tools.functions and not tools.must and not tools.parallel
+    return TextJob(made, (*ask.stop, CLOSE) if once else ask.stop, ask.n, tools)
+
+
+def check(job: TextJob, texts: Mapping[int, str]) -> None:
+    """Read finished answers, by their rows, once more; an ApiError tells of one that is not of the form asked for."""
+    for row, text in ((job.rows[at], text) for at, text in texts.items()):
+        if row.grammar is not None and row.reason == "stop" and not row.grammar.fits(text):
+            raise ApiError("the model has written an answer that is not of the form asked for", 500)
 
 
 def go_on(

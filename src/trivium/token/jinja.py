@@ -14,15 +14,16 @@ out, or it ends the answer without a special token.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import tokenizers
 
 from trivium.base.errors import DataError
 from trivium.base.types import Message, Segment
-from trivium.token.sandbox import Sandbox, TemplateError
+from trivium.token.sandbox import Sandbox, Shape, TemplateError, Veil
 from trivium.token.tokenizer import Tokenizer
 
 OPEN, CLOSE = "\ue0f1\ue0a7", "\ue0a7\ue0f1"
@@ -64,8 +65,11 @@ class Script:
         self._raw = lru_cache(maxsize=4096)(self._render_raw)
         self._trims = lru_cache(maxsize=4096)(self._find_trims)
 
-    def render(self, messages: Sequence[Message], generate: bool = False) -> list[Segment]:
+    def render(
+        self, messages: Sequence[Message], generate: bool = False, tools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[Segment]:
         """Render a conversation; with `generate` it ends where the assistant is to answer."""
+        veil = Veil([*filter(None, self._control)])
         roles = tuple(message.role for message in messages)
         trains = [not generate and (m.role == "assistant" if m.train is None else m.train) for m in messages]
         trained = tuple(i for i, train in enumerate(trains) if train)
@@ -73,8 +77,9 @@ class Script:
         for m, (left, right) in zip(messages, self._trims(roles, generate), strict=True):
             said = m.content.lstrip() if left else m.content
             texts += [said.rstrip() if right else said, (m.reasoning or "").strip(self._strip)]
-        pieces = self._skeleton(roles, generate, trained, self._thinking(messages))
-        parts = ["".join(texts[p] if isinstance(p, int) else p for p in one.parts) for one in pieces]
+        shape = Shape(roles, self._thinking(messages), json.dumps(veil.hide(list(tools) or None)))
+        pieces = self._skeleton(shape, generate, trained)
+        parts = ["".join(texts[p] if isinstance(p, int) else veil.lift(p) for p in one.parts) for one in pieces]
         found = self.tokenizer.join(
             [p if one.token is None else one.token for one, p in zip(pieces, parts, strict=True)]
         )
@@ -89,8 +94,8 @@ class Script:
 
     def unwritten(self, messages: Sequence[Message]) -> int:
         """Return how many messages have a reasoning that the template does not write."""
-        roles, thinking = tuple(message.role for message in messages), self._thinking(messages)
-        written = {part for piece in self._skeleton(roles, False, (), thinking) for part in piece.parts}
+        shape = Shape(tuple(message.role for message in messages), self._thinking(messages))
+        written = {part for piece in self._skeleton(shape, False, ()) for part in piece.parts}
         return sum(bool(m.reasoning) and 2 * i + 1 not in written for i, m in enumerate(messages))
 
     def _thinking(self, messages: Sequence[Message]) -> tuple[int, ...]:
@@ -117,7 +122,7 @@ class Script:
     def end(self) -> int:
         """The id that ends an answer."""
         turn = len(PROBE) - 1
-        pieces = self._skeleton(PROBE, False, (turn,))
+        pieces = self._skeleton(Shape(PROBE), False, (turn,))
         return [piece.token for piece in pieces if piece.answer == turn and piece.token is not None][-1]
 
     def check(self) -> None:
@@ -164,22 +169,21 @@ class Script:
         # A template may write a space of its own beside a content, and no tab.
         return tuple((mark in text and f"\t{mark}" not in text, f"{mark}\t" not in text) for mark in marks)
 
-    def _jinja(self, turns: Sequence[dict[str, str]], generate: bool) -> str:
-        variables = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": generate}
+    def _jinja(self, turns: Sequence[dict[str, str]], generate: bool, tools: str = "null") -> str:
+        told = {"tools": json.loads(tools), "documents": None}
+        variables = {"messages": turns, **told, "add_generation_prompt": generate}
         return SANDBOX.render(self.text, {**self.tokenizer.roles, **variables})
 
-    def _render_raw(self, roles: tuple[str, ...], generate: bool, thinking: tuple[int, ...] = ()) -> str:
-        turns = [_turn(role, f"{OPEN}{2 * i}{CLOSE}") for i, role in enumerate(roles)]
-        for i in thinking:
+    def _render_raw(self, shape: Shape, generate: bool) -> str:
+        turns = [_turn(role, f"{OPEN}{2 * i}{CLOSE}") for i, role in enumerate(shape.roles)]
+        for i in shape.thinking:
             turns[i][self._thought] = f"{OPEN}{2 * i + 1}{CLOSE}"
-        return self._jinja(turns, generate)
+        return self._jinja(turns, generate, shape.tools)
 
-    def _make_skeleton(
-        self, roles: tuple[str, ...], generate: bool, trained: tuple[int, ...], thinking: tuple[int, ...] = ()
-    ) -> tuple[Piece, ...]:
-        text = self._raw(roles, generate, thinking)
+    def _make_skeleton(self, shape: Shape, generate: bool, trained: tuple[int, ...]) -> tuple[Piece, ...]:
+        text = self._raw(shape, generate)
         begins: dict[int, int] = {}  # place in the text -> the message whose answer begins there
-        for i, role in enumerate(roles):
+        for i, role in enumerate(shape.roles):
             if role != "assistant" and i not in trained:
                 continue
             marks = [mark.start() for mark in MARK.finditer(text) if mark[1] == str(2 * i)]
@@ -187,17 +191,17 @@ class Script:
                 if len(marks) != 1:
                     turn = f"turn {i + 1} (of the {role})"
                     raise TemplateError(f"the chat template shows {turn} {len(marks)} times; expected once")
-                begin = self._begin(roles, i, text, marks[0], thinking) if role == "assistant" else marks[0]
+                begin = self._begin(shape, i, text, marks[0]) if role == "assistant" else marks[0]
                 begins[begin] = i
             except TemplateError:
                 if i in trained:
                     raise
         return self._cut(text, begins, trained)
 
-    def _begin(self, roles: tuple[str, ...], turn: int, text: str, mark: int, thinking: tuple[int, ...]) -> int:
+    def _begin(self, shape: Shape, turn: int, text: str, mark: int) -> int:
         """Return the place where an answer begins: where the prompt for this turn ends."""
         try:
-            prompt = self._raw(roles[:turn], True, tuple(i for i in thinking if i < turn))
+            prompt = self._raw(shape.before(turn), True)
         except TemplateError:  # some cannot begin with nothing; then the header of any other turn shows it
             if not self._header or not text[:mark].endswith(self._header):
                 raise
@@ -214,7 +218,7 @@ class Script:
     @cached_property
     def _header(self) -> str:
         """The text that asks the assistant to answer."""
-        asked, before = self._raw(("user",), True), self._raw(("user",), False)
+        asked, before = self._raw(Shape(("user",)), True), self._raw(Shape(("user",)), False)
         return asked.removeprefix(before) if asked.startswith(before) else ""
 
     def _cut(self, text: str, begins: dict[int, int], trained: tuple[int, ...]) -> tuple[Piece, ...]:

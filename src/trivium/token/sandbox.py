@@ -9,12 +9,13 @@ Template and variables go in, text comes out, one JSON line each way.
 
 import json
 import os
+import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from subprocess import DEVNULL, PIPE, Popen
-from typing import IO, Any
+from typing import IO, Any, ClassVar, NamedTuple
 
 from trivium.base.errors import DataError
 
@@ -25,6 +26,44 @@ OUTPUT_CHARACTERS = 1 << 20
 
 class TemplateError(DataError):
     """A template that cannot be rendered, with the reason."""
+
+
+class Shape(NamedTuple):
+    """What the run of a template depends on: the roles, which messages have a reasoning, and the tools as JSON."""
+
+    roles: tuple[str, ...]
+    thinking: tuple[int, ...] = ()
+    tools: str = "null"
+
+    def before(self, turn: int) -> "Shape":
+        """Return the shape of the conversation before a turn."""
+        return Shape(self.roles[:turn], tuple(i for i in self.thinking if i < turn), self.tools)
+
+
+class Veil:
+    """Texts in JSON that do not pass through a template: each has a mark, and comes back into what was rendered.
+
+    A plain word that is no special token needs none, so a template may ask for a key or a type.
+    """
+
+    MARK: ClassVar = re.compile("\ue0f2(\\d+)\ue0f2")
+
+    def __init__(self, control: Collection[str]) -> None:
+        """`control` are the names of the special tokens."""
+        self.control, self.texts = control, list[str]()
+
+    def hide(self, value: Any) -> Any:
+        """Return a JSON value with marks in place of texts."""
+        if isinstance(value, str) and (not re.fullmatch(r"\w+", value) or any(name in value for name in self.control)):
+            self.texts.append(json.dumps(value, ensure_ascii=False)[1:-1])
+            return f"\ue0f2{len(self.texts) - 1}\ue0f2"
+        if isinstance(value, Mapping):
+            return {self.hide(key): self.hide(one) for key, one in value.items()}
+        return [self.hide(one) for one in value] if isinstance(value, list | tuple) else value
+
+    def lift(self, text: str) -> str:
+        """Return a rendered text with the texts in place of their marks, as they stand in JSON."""
+        return self.MARK.sub(lambda mark: self.texts[int(mark[1])], text)
 
 
 class Sandbox:

@@ -203,18 +203,20 @@ def source(tokenizer: Tokenizer) -> str:
     return Plain().source if any(name not in tokenizer for name in Trivium.needs) else CHAT_TEMPLATE
 
 
-def render(messages: Sequence[Message], tokenizer: Tokenizer, generate: bool = False) -> list[Segment]:
+def render(
+    messages: Sequence[Message], tokenizer: Tokenizer, generate: bool = False, tools: Sequence[Mapping[str, Any]] = ()
+) -> list[Segment]:
     """Render a conversation by the tokenizer's template; with `generate` it ends where the assistant is to answer.
 
     Answers are trained together with their end token, unless `Message.train` decides otherwise; markers never are.
-    Raises DataError for a role that is none of `role.ROLES`, and for a role or an order of turns that the template
-    refuses.
+    `tools` are what the model may call, for a Jinja template that tells of them. Raises DataError for a role that is
+    none of `role.ROLES`, and for a role or an order of turns that the template refuses.
     """
     for message in messages:
         check_role(message.role)
     text = source(tokenizer)
     if text != CHAT_TEMPLATE:
-        return jinja.script(text, tokenizer).render(messages, generate)
+        return jinja.script(text, tokenizer).render(messages, generate, tools)
     if missing := [name for name in Trivium.needs if name not in tokenizer]:
         raise DataError(f"the tokenizer has no {', '.join(missing)}, but its chat template needs them")
     end = tokenizer.id_of(END)

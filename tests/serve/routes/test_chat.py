@@ -164,5 +164,36 @@ def test_an_encoder_decoder_chats() -> None:
 
 def test_an_answer_that_takes_too_long_ends_with_what_is_there() -> None:
     with catalog({"llama": tiny(context=4096)}, memory_gib=1.0, answer_seconds=0.2) as slow:
-        found = post(slow, PATH, {**CHAT, "max_tokens": 4000}).json()
+        never = {str(index): -100 for index in slow.served["llama"].model.stop_ids}
+        found = post(slow, PATH, {**CHAT, "max_tokens": 4000, "logit_bias": never}).json()
     assert found["choices"][0]["finish_reason"] == "length" and 0 < found["usage"]["completion_tokens"] < 4000
+
+
+def test_an_answer_has_the_form_that_was_asked_for(made: Catalog) -> None:
+    pytest.importorskip("llguidance")
+    schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
+    for seed in range(4):
+        choices = said(made, response_format=form, max_tokens=60, n=2, seed=seed)["choices"]
+        assert all(json.loads(one["message"]["content"])["a"] in (1, 2) for one in choices)
+        assert [one["finish_reason"] for one in choices] == ["stop", "stop"]
+    assert said(made, response_format={"type": "text"})["choices"][0]["message"]["content"]
+    for wrong, message in (
+        ({"response_format": {"type": "json_schema"}}, "json_schema"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {}}}}},
+            "Unimplemented",
+        ),
+        ({"response_format": form, "stop": "a"}, "stop"),
+    ):
+        answer = post(made, "/v1/chat/completions", {**CHAT, **wrong})
+        assert answer.status_code == 400 and message in answer.json()["error"]["message"]
+
+
+def test_an_answer_that_is_not_of_its_form_is_no_answer(made: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llguidance")
+    monkeypatch.setattr("trivium.infer.grammar.Grammar.mask", lambda *_: None)
+    monkeypatch.setattr("trivium.infer.grammar.Grammar.done", True)
+    body = {**CHAT, "response_format": {"type": "json_object"}}
+    assert post(made, "/v1/chat/completions", body).status_code == 500
+    assert "not of the form" in post(made, "/v1/chat/completions", {**body, "stream": True}).text

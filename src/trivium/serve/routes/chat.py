@@ -12,12 +12,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from trivium.base.config import Config, Seq, as_tuple
-from trivium.base.types import Message
 from trivium.infer.request import writes
 from trivium.serve.answer import Answer, Token, finish, token_of
-from trivium.serve.ask import Ask, TextAsk, TextJob, talk, without
+from trivium.serve.ask import AnswerFormat, Ask, TextAsk, TextJob, check, talk, without
 from trivium.serve.served import ANSWERS, Models, Served
 from trivium.serve.sse import DONE, Event, EventStream
+from trivium.serve.tool import Call, Function, Said, Speech, Tools, tools_of
 from trivium.token.tokenizer import Tokenizer
 
 router = APIRouter()
@@ -41,11 +41,55 @@ Parts = Annotated[
 """The content of a message: a text, or a list of parts."""
 
 
+class CalledFunction(Config):
+    """A function that was called, and the JSON of its arguments."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(Config):
+    """A call in an earlier answer."""
+
+    id: str
+    function: CalledFunction
+
+    @model_validator(mode="before")
+    @classmethod
+    def _function(cls, data: Any) -> Any:
+        return without(data, {"type": ["function"], "index": ()})
+
+
+class Tool(Config):
+    """A tool that a model may call."""
+
+    function: Function
+
+    @model_validator(mode="before")
+    @classmethod
+    def _function(cls, data: Any) -> Any:
+        return without(data, {"type": ["function"]})
+
+
+class NamedFunction(Config):
+    """The name of a tool."""
+
+    name: str
+
+
+class ToolChoice(Config):
+    """The tool that has to be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
 class Turn(Config):
     """One message of a conversation."""
 
     NEUTRAL: ClassVar[Mapping[str, Sequence[Any]]] = {
         "tool_calls": [[]],
+        "content": (),
         "annotations": [[]],
         **dict.fromkeys(("name", "refusal", "audio", "function_call", "reasoning_content"), ()),
     }
@@ -53,16 +97,26 @@ class Turn(Config):
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Parts
+    tool_calls: Seq[ToolCall] = ()
+    tool_call_id: str | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _said(cls, data: Any) -> Any:
-        return without(data, cls.NEUTRAL)
+        data = without(data, cls.NEUTRAL)
+        return {"content": (), **data} if isinstance(data, dict) and data.get("tool_calls") else data
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Turn":
+        if (self.tool_calls and self.role != "assistant") or (self.tool_call_id is not None and self.role != "tool"):
+            raise ValueError("tool_calls are the assistant's, a tool_call_id is the tool's")
+        return self
 
     @property
-    def text(self) -> str:
-        """The text of all parts."""
-        return "".join(part.text for part in self.content)
+    def said(self) -> Said:
+        """The turn without its form."""
+        calls = tuple(Call(one.function.name, one.function.arguments, one.id) for one in self.tool_calls)
+        return Said(self.role, "".join(part.text for part in self.content), calls, self.tool_call_id)
 
 
 class ChatAsk(TextAsk):
@@ -71,10 +125,6 @@ class ChatAsk(TextAsk):
     NEUTRAL: ClassVar[Mapping[str, Sequence[Any]]] = {
         **Ask.NEUTRAL,
         "modalities": [["text"]],
-        "response_format": [{"type": "text"}],
-        "tools": [[]],
-        "tool_choice": ["none", "auto"],
-        "parallel_tool_calls": [True],
         "functions": [[]],
         "function_call": ["none", "auto"],
         "verbosity": ["medium"],
@@ -84,6 +134,10 @@ class ChatAsk(TextAsk):
     messages: Seq[Turn] = Field(min_length=1, max_length=1024)
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=20)
+    response_format: AnswerFormat | None = None
+    tools: Seq[Tool] = ()
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice = "auto"
+    parallel_tool_calls: bool = True
 
     @model_validator(mode="before")
     @classmethod
@@ -100,7 +154,15 @@ class ChatAsk(TextAsk):
     def _likely(self) -> "ChatAsk":
         if self.top_logprobs is not None and not self.logprobs:
             raise ValueError("top_logprobs: only with logprobs: true")
+        if self.logprobs and self.tools:
+            raise ValueError("logprobs: not beside tools")
         return self
+
+    @property
+    def may_call(self) -> Tools:
+        """What the model may call, and must."""
+        choice = self.tool_choice if isinstance(self.tool_choice, str) else f"={self.tool_choice.function.name}"
+        return tools_of([one.function for one in self.tools], choice, self.parallel_tool_calls)
 
     @property
     def top(self) -> int | None:
@@ -112,8 +174,9 @@ class ChatAsk(TextAsk):
 async def chat(ask: ChatAsk, models: Models) -> Response:
     """Answer a conversation."""
     served = models.find(ask.model, "chat")
-    turns = [Message(turn.role, turn.text) for turn in ask.messages]
-    job = await asyncio.to_thread(talk, served, ask, turns, ask.top)
+    schema = ask.response_format.asked if ask.response_format else None
+    turns = [turn.said for turn in ask.messages]
+    job = await asyncio.to_thread(talk, served, ask, turns, ask.top, ask.may_call, schema)
     head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": served.name}
     if ask.stream:
         return EventStream(chunks(served, job, head, ask))
@@ -121,22 +184,38 @@ async def chat(ask: ChatAsk, models: Models) -> Response:
     async with aclosing(served.write(job.rows, job.stop)) as deltas:
         async for delta in deltas:
             answers[delta.row].add(delta)
+    await asyncio.to_thread(check, job, {at: one.text for at, one in enumerate(answers)})
     choices = [
         {
             "index": at,
-            "message": {"role": "assistant", "content": one.text, "refusal": None},
+            "message": message,
             "logprobs": likely(one.tokens, served.model.tokenizer) if ask.logprobs else None,
-            "finish_reason": finish(one.reason),
+            "finish_reason": "tool_calls" if "tool_calls" in message else finish(one.reason),
         }
         for at, one in enumerate(answers)
+        for message in [said(one.text, job.tools)]
     ]
     return JSONResponse({**head, "object": "chat.completion", "choices": choices, "usage": job.usage()})
+
+
+def said(text: str, tools: Tools) -> dict[str, Any]:
+    """Return a finished answer as a message."""
+    found = Speech(tools.names).push(text, last=True)
+    words, calls = [one for one in found if isinstance(one, str)], [one for one in found if isinstance(one, Call)]
+    message = {"role": "assistant", "content": "".join(words) or (None if calls else ""), "refusal": None}
+    return {**message, **({"tool_calls": [called(one) for one in calls]} if calls else {})}
+
+
+def called(call: Call) -> dict[str, Any]:
+    """Return a call in the form of chat completions."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 async def chunks(served: Served, job: TextJob, head: dict[str, Any], ask: ChatAsk) -> AsyncGenerator[Event, None]:
     """Yield the chunks of a streamed answer: role, texts and one end for each choice, then the usage, then the end."""
     head = {**head, "object": "chat.completion.chunk"}
     answers = [Answer(served.model.tokenizer) for _ in job.rows]
+    speeches, counts = [Speech(job.tools.names) for _ in job.rows], [0] * len(job.rows)
     begun: set[int] = set()
 
     def chunk(at: int, delta: dict[str, Any], new: Sequence[Token] = (), reason: str | None = None) -> Event:
@@ -150,10 +229,16 @@ async def chunks(served: Served, job: TextJob, head: dict[str, Any], ask: ChatAs
                 begun.add(delta.row)
                 yield chunk(delta.row, {"role": "assistant", "content": ""})
             new = answers[delta.row].add(delta)
-            if delta.text or new:
-                yield chunk(delta.row, {"content": delta.text}, new)
+            pieces = speeches[delta.row].push(delta.text, delta.reason is not None)
+            for piece in pieces or ([""] if new else []):
+                if isinstance(piece, str):
+                    yield chunk(delta.row, {"content": piece}, new)
+                else:
+                    yield chunk(delta.row, {"tool_calls": [{"index": counts[delta.row], **called(piece)}]})
+                    counts[delta.row] += 1
             if delta.reason is not None:
-                yield chunk(delta.row, {}, reason=finish(delta.reason))
+                await asyncio.to_thread(check, job, {delta.row: answers[delta.row].text})
+                yield chunk(delta.row, {}, reason="tool_calls" if counts[delta.row] else finish(delta.reason))
     if ask.wants_usage:
         yield Event({**head, "choices": [], "usage": job.usage()})
     yield Event(DONE)
