@@ -286,6 +286,8 @@ def test_every_part_fits_the_window_and_works(page: Page, width: int, language: 
             page.run(act)
             page.until(done)
             assert page.run("document.documentElement.scrollWidth <= innerWidth"), tab
+            tall = f"[...document.querySelectorAll('#{tab} .choices .note')].every((one) => one.offsetHeight < 30)"
+            assert page.run(tall), f"{tab}: numbers are broken into lines"
             assert page.run("$('problem').hidden"), page.run("$('problem').textContent")
         assert page.run("document.documentElement.lang") == language
         dark = "getComputedStyle(document.body).backgroundColor"
