@@ -24,6 +24,7 @@ from trivium.cli.serve import serve
 from trivium.cli.show import inspect, show
 from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
+from trivium.cli.verify import verify
 
 app = typer.Typer(
     name="trivium",
@@ -38,7 +39,7 @@ PLAIN: list[Callable[..., None]] = [demo, recipes]
 IMPORTING: list[Callable[..., None]] = [schema, train, push, compare, ablate]
 """The commands that take own kinds."""
 LOADING: list[Callable[..., None]] = [prepare, show, inspect, finetune, evaluate, predict, generate, chat, fill, embed]
-LOADING += [import_, export, serve]
+LOADING += [verify, import_, export, serve]
 """The commands that also take a model, which may lie on the hub."""
 for command in (*PLAIN, *LOADING, *IMPORTING):
     made = speaking_as(command)

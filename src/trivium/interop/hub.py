@@ -49,7 +49,7 @@ UNSAID = f"no file says with which id its decoder begins; set model.start, or {S
 FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
 """Our names of the forced ids -> their keys of generation_config.json."""
 WRITTEN = re.compile(
-    r"config\.json|generation_config\.json|trivium\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
+    r"config\.json|generation_config\.json|trivium\.json|parity\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
     r"additional_chat_templates|"
     r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Dense|Normalize)|"

@@ -11,6 +11,10 @@ from trivium.model.config import ModelConfig
 Record = Mapping[str, Any]
 FIELDS = ("batch_tokens", "precision", "clip", "seed")
 """The fields of a recipe that a card tells as they are."""
+PARITY = "parity.json"
+"""The file of `trivium verify` in a model folder."""
+VERIFIED = f"- `trivium verify` ([{PARITY}]({PARITY})): "
+"""How the line of a card begins that tells what `trivium verify` found."""
 CITATION = """```bibtex
 @software{{trivium,
   title = {{Trivium: from a folder of raw text to a trained, fine-tuned and exported Transformer}},
@@ -113,6 +117,15 @@ def limits(config: ModelConfig, record: Record) -> list[str]:
     if "recipe" in record and not scores(record):
         lines.append("- It was not evaluated on held-out data.")
     return lines
+
+
+def with_parity(card: str, found: str) -> str:
+    """Return a card with the line of a certificate, in place of an older one, at the beginning of its limits."""
+    lines = [line for line in card.splitlines() if not line.startswith(VERIFIED)]
+    if "## Limits" not in lines:
+        lines += ["", "## Limits", ""]
+    at = lines.index("## Limits") + 2
+    return "\n".join([*lines[:at], f"{VERIFIED}{found}", *lines[at:]]) + "\n"
 
 
 def citation() -> list[str]:

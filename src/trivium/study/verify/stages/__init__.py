@@ -1,0 +1,1 @@
+"""The ways of computing a model, one file each."""
