@@ -28,7 +28,7 @@ TYPES = ("int8", "int16", "float16", "bfloat16")
 def write(folder: str | Path, model: hub.Folder, quantize: str | None = None) -> Path:
     """Write a folder of CTranslate2, whole or not at all. What CTranslate2 computes in another way is a ModelError."""
     ct2 = extra("ctranslate2", "writing for CTranslate2")
-    extra("transformers", "writing for CTranslate2")
+    transformers = extra("transformers", "writing for CTranslate2")
     if quantize is not None and quantize not in TYPES:
         raise ConfigError(f"quantize: expected one of {', '.join(TYPES)}, found {quantize!r}")
     folder, tokenizer = Path(folder), model.tokenizer
@@ -36,6 +36,8 @@ def write(folder: str | Path, model: hub.Folder, quantize: str | None = None) ->
         raise ModelError("this model has no tokenizer (no tokenizer.json), and CTranslate2 needs one")
     check(model.config, tokenizer.vocabulary)
     with TemporaryDirectory() as place, files.publishing(folder) as new:
+        transformers.logging.set_verbosity_error()  # it tells of the head, which an encoder has not there
+        transformers.logging.disable_progress_bar()
         stated = hub.save(Path(place) / "model", model)
         ct2.converters.TransformersConverter(str(stated)).convert(str(new), quantization=quantize, force=True)
     return folder

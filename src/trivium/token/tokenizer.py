@@ -204,11 +204,15 @@ class Tokenizer:
         """Return the text of one id, or the name of a special token."""
         return self.decode([index])
 
+    def name(self, index: int) -> str:
+        """Return how tokenizer.json calls an id; nothing for an id that it has not."""
+        return self._hf.id_to_token(index) or ""
+
     def raw(self, index: int) -> Piece:
         """Return the UTF-8 bytes that one id stands for inside a text, or those of the name of a special token."""
         if self._byte_level and index not in self.special:
             return self.pieces[index]
-        name = self._hf.id_to_token(index) or ""
+        name = self.name(index)
         if byte := re.fullmatch("<0x([0-9A-F]{2})>", name):
             return bytes.fromhex(byte[1])
         return (name.replace("\u2581", " ") if "\u2581" in name else self.token(index)).encode()

@@ -20,7 +20,7 @@ from trivium.interop.card.section import PARITY, with_parity
 from trivium.interop.weights import check
 from trivium.model.weights import collect
 from trivium.study.verify import trainer
-from trivium.study.verify.difference import Difference, Outcome, compare
+from trivium.study.verify.difference import TABLES, Difference, Outcome, compare
 from trivium.study.verify.stage import TOLERANCE, ParityStage, stages
 from trivium.study.verify.subject import Reply, Subject
 from trivium.study.verify.texts import texts_of
@@ -132,9 +132,7 @@ def _said(
     subject: Subject, stage: ParityStage, replies: list[Reply], facts: dict[str, Any], bits: bool
 ) -> Iterator[str]:
     yield f"{len(replies):,} texts" + (f", {facts['new_tokens']:,} new ids" if facts["new_tokens"] else "")
-    if any(
-        one.logits is not None or one.states is not None or one.scores is not None or one.chances for one in replies
-    ):
+    if any(one.chances or any(getattr(one, name) is not None for name in TABLES) for one in replies):
         yield f"numbers within {facts['largest']:.1e}"
     if bits:
         yield "the bits of one text alone"

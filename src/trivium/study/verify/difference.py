@@ -9,6 +9,9 @@ from torch import Tensor
 
 from trivium.study.verify.subject import Reply, Subject, logprobs, slack
 
+TABLES = ("states", "logits", "scores", "vector")
+"""What a reply has in numbers, in the order of comparison."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -65,7 +68,7 @@ def compare(subject: Subject, at: int, reply: Reply, reference: Reply, tolerance
     if reply.read is not None and reference.read is not None and reply.read != reference.read:
         outcome.difference = _ids(subject, at, "ids read", reply.read, reference.read)
         return outcome
-    for name in ("states", "logits", "scores"):
+    for name in TABLES:
         found, expected = getattr(reply, name), getattr(reference, name)
         if found is None or expected is None:
             continue
@@ -114,7 +117,7 @@ def _table(
         return None
     token = int((rows > allowed).nonzero()[0])
     places = expected.reshape(len(rows), -1)[token]
-    margin = _margin(places) if name != "states" and len(places) > 1 else None
+    margin = _margin(places) if name in ("logits", "scores") and len(places) > 1 else None
     whole = found.dim() == 1
     return Difference(at, name, None if whole else token, None, None, float(rows[token]), allowed, margin)
 

@@ -98,6 +98,8 @@ class Reply:
     """Logits [T, V] of a decoder at each place of its prompt and of the ids of the reference, or an encoder's."""
     scores: Tensor | None = None
     """What the head of a task says: [C], or [T, C]."""
+    vector: Tensor | None = None
+    """The text as one vector [Q]."""
     ids: list[int] | None = None
     """The new ids, greedy."""
     text: str | None = None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from trivium.base.batch import Stream, collate
 from trivium.base.types import Example
@@ -15,6 +16,7 @@ from trivium.infer.generate import generate
 from trivium.model.device import evaluating, place
 from trivium.model.layer.head import Hidden
 from trivium.model.layer.score import LabelHead, SentenceEmbedding, pooled
+from trivium.model.vectors import Vectors, usual_pool
 from trivium.study.verify.subject import Reply, Subject
 
 
@@ -32,7 +34,7 @@ def replies(subject: Subject) -> list[Reply]:
             break
         drafts = checked
     decode, found = subject.model.tokenizer.decode, zip(subject.read, hidden, logits, drafts, strict=True)
-    return [Reply(ids, some, table, None, new, decode(new, skip_special=True)) for ids, some, table, new in found]
+    return [Reply(ids, some, table, ids=new, text=decode(new, skip_special=True)) for ids, some, table, new in found]
 
 
 def _checked(subject: Subject, at: int, draft: list[int], logits: Tensor) -> list[int]:
@@ -53,16 +55,27 @@ def _checked(subject: Subject, at: int, draft: list[int], logits: Tensor) -> lis
 def read(subject: Subject, rows: Sequence[Sequence[Example]]) -> list[Reply]:
     """Return what a model that does not write says about the texts of rows, row by row, in one pass."""
     transformer, kind = subject.model.transformer, subject.model.config.head
-    parts, pooling = states(subject, rows)
-    pool, task = getattr(kind, "pool", None), isinstance(kind, LabelHead | SentenceEmbedding)
+    parts, whole = states(subject, rows)
+    found = [Reply(states=some.float()) for some in parts]
+    pool, name = getattr(kind, "pool", None), "scores" if isinstance(kind, LabelHead | SentenceEmbedding) else "logits"
     with evaluating(transformer):
-        if pool is not None:
-            found = transformer.head(pooled(*pooling, pool, getattr(kind, "eos", None))).float()
-            return [Reply(states=some.float(), scores=scores) for some, scores in zip(parts, found, strict=True)]
-        if isinstance(kind, Hidden):
-            return [Reply(states=some.float()) for some in parts]
-        name = "scores" if task else "logits"
-        return [Reply(states=some.float(), **{name: transformer.head(some).float()}) for some in parts]
+        each = transformer.head(pooled(*whole, pool, getattr(kind, "eos", None)) if pool else whole[0]).float()
+        if not isinstance(kind, Hidden):
+            for reply, scores in zip(found, each if pool else _parts(each, rows), strict=True):
+                setattr(reply, name, scores)
+        for reply, vector in zip(found, _vectors(subject, each, *whole), strict=False):
+            reply.vector = vector
+    return found
+
+
+def _vectors(subject: Subject, scores: Tensor, hidden: Tensor, stream: Stream) -> list[Tensor]:
+    """Return the vectors of the texts of a pass; none where other ids or states than these become vectors."""
+    how, config = Vectors.of(subject.model.record), subject.model.config
+    if how.lower or how.prefix(None) or config.family == "encoder_decoder":
+        return []
+    own = isinstance(config.head, SentenceEmbedding)
+    found = scores if own else pooled(hidden.float(), stream, how.pool or usual_pool(config))
+    return list(F.normalize(found, dim=-1) if how.normalise else found)
 
 
 def states(subject: Subject, rows: Sequence[Sequence[Example]]) -> tuple[list[Tensor], tuple[Tensor, Stream]]:
@@ -71,8 +84,10 @@ def states(subject: Subject, rows: Sequence[Sequence[Example]]) -> tuple[list[Te
     with evaluating(transformer):
         batch = place(collate(rows, pad=0), transformer.tokens.weight.device)
         hidden = transformer(batch)
-    found = []
-    for row, states in zip(rows, hidden, strict=True):
-        for begin, end in pairwise(accumulate(map(len, row), initial=0)):
-            found.append(states[begin:end])
-    return found, (hidden, batch.read)
+    return _parts(hidden, rows), (hidden, batch.read)
+
+
+def _parts(table: Tensor, rows: Sequence[Sequence[Example]]) -> list[Tensor]:
+    """Return the part [T, ...] of each example of a table [B, T, ...]."""
+    ends = (pairwise(accumulate(map(len, row), initial=0)) for row in rows)
+    return [part[begin:end] for part, places in zip(table, ends, strict=True) for begin, end in places]

@@ -1,6 +1,7 @@
 """CTranslate2 with a folder that `trivium export --to ctranslate2` made: ids, one pass where it has one, greedy ids."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ def replies(subject: Subject) -> list[Reply]:
     """Return what CTranslate2 says about each text."""
     names = _names(subject)
     places = {name: index for index, name in enumerate(names)}
-    token = subject.model.tokenizer.token
-    read = [[places.get(token(index), -1) for index in ids] for ids in subject.read]
+    name = subject.model.tokenizer.name
+    read = [[places.get(name(index), -1) for index in ids] for ids in subject.read]
     found, model = [Reply(ids) for ids in read], _model(subject)
     for at, reply in enumerate(found):
         if reply.read == subject.read[at]:
@@ -40,13 +41,15 @@ def _ask(subject: Subject, at: int, model: Any, names: list[str], places: dict[s
     if not subject.writes:
         reply.states = torch.from_numpy(np.array(model.forward_batch([ids]).last_hidden_state))[0]
     elif subject.both:
+        begun = read_json(_folder(subject) / "config.json", ModelError).get("decoder_start_token")
         start = [names[index] for index in subject.prompt(at)]
-        forced = subject.model.forced.get("first")
-        prefix = [[names[forced]]] if forced is not None else None
-        told = {"beam_size": 1, "max_decoding_length": subject.new_tokens, "target_prefix": prefix}
-        told |= {"replace_unknowns": False} if start else {}
+        start = [] if start == [begun] else start  # where it knows no start, the first of a prefix is the start
+        first = [names[index] for name, index in subject.model.forced.items() if name == "first"]
+        told = {"beam_size": 1, "max_decoding_length": subject.new_tokens}
+        told["target_prefix"] = [[*start, *first]] if start or first else None
         said = model.translate_batch([[names[index] for index in ids]], **told)[0].hypotheses[0]
-        reply.ids = until([places[name] for name in said], stops)
+        most = subject.new_tokens - ("last" in subject.model.forced)  # it forces no last id
+        reply.ids = until([places[name] for name in said], stops)[:most]
     else:
         whole = [names[index] for index in [*ids, *(subject.expected[at].ids or [])]]
         reply.logits = torch.from_numpy(np.array(model.forward_batch([whole], return_log_probs=False)))[0]
@@ -64,11 +67,15 @@ def _model(subject: Subject) -> Any:
         raise ModelError(f"{subject.ctranslate2}: CTranslate2 cannot load it: {wrong}") from wrong
 
 
+def _folder(subject: Subject) -> Path:
+    assert subject.ctranslate2 is not None
+    return subject.ctranslate2
+
+
 def _names(subject: Subject) -> list[str]:
     """Return the tokens of the folder, by id."""
-    assert subject.ctranslate2 is not None
-    files = [subject.ctranslate2 / f"{stem}_vocabulary.json" for stem in ("shared", "source")]
-    files.append(subject.ctranslate2 / "vocabulary.json")
+    folder = _folder(subject)
+    files = [folder / f"{stem}vocabulary.json" for stem in ("shared_", "source_", "")]
     file = next((file for file in files if file.is_file()), files[-1])
     found = read_json(file, ModelError)
     if not isinstance(found, list):

@@ -1,4 +1,4 @@
-"""The HTTP server, at a free port of the loopback: all texts at once, then embeddings where the model gives them."""
+"""The HTTP server, at a free port of the loopback: all texts at once, or the vectors of all."""
 
 import json
 import threading
@@ -10,6 +10,8 @@ from contextvars import copy_context
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
+
+import torch
 
 from trivium.base.errors import TriviumError
 from trivium.base.log import speaking
@@ -25,13 +27,18 @@ def refusal(subject: Subject) -> str | None:
     """Return why the server is not asked."""
     if (missing := lacking("fastapi", "uvicorn", "prometheus_client")) is not None:
         return missing
-    return None if subject.writes else "the model writes nothing"
+    plain = all(reply.vector is not None for reply in subject.expected)
+    return None if subject.writes or plain else "its vectors are of another text, or of another stack"
 
 
 def replies(subject: Subject) -> list[Reply]:
-    """Return the completion of each text, asked all at once; log-probabilities of the ids that are taken."""
-    with serving(subject) as ask, ThreadPoolExecutor(len(subject.texts)) as pool:
-        return list(pool.map(lambda at: _reply(subject, at, ask), range(len(subject.texts))))
+    """Return the completion of each text, asked all at once, or the vectors of a model that does not write."""
+    some = range(len(subject.texts))
+    with serving(subject) as ask, ThreadPoolExecutor(len(some)) as pool:
+        if subject.writes:
+            return list(pool.map(lambda at: _reply(subject, at, ask), some))
+        found = ask("/v1/embeddings", {"model": NAME, "input": subject.texts})["data"]
+    return [Reply(vector=torch.tensor(one["embedding"])) for one in found]
 
 
 def _reply(subject: Subject, at: int, ask: Any) -> Reply:
@@ -84,4 +91,4 @@ def _post(address: str, body: dict[str, Any]) -> dict[str, Any]:
         raise TriviumError(f"{address}: {failed.code}: {failed.read().decode(errors='replace')[:300]}") from failed
 
 
-STAGE = ParityStage("HTTP server", 4, replies, refusal)
+STAGE = ParityStage("HTTP server", 4, replies, refusal, bits=True)

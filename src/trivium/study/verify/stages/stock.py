@@ -27,6 +27,7 @@ def replies(subject: Subject) -> list[Reply]:
     """Return what the stock class says about each text."""
     transformers = extra("transformers", "a stock class")
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     kind = getattr(transformers, _config(subject)["architectures"][0])
     tokenizer = transformers.AutoTokenizer.from_pretrained(subject.folder)
     model = kind.from_pretrained(subject.folder, dtype=torch.float32).eval()
