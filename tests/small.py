@@ -30,6 +30,15 @@ def model(preset: str, context: int = 64) -> trivium.Model:
     return made
 
 
+def noisy(model: trivium.Model, scale: float = 0.2) -> trivium.Model:
+    """The same with noise on every weight, so that what it writes changes from token to token."""
+    draw = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.transformer.parameters():
+            parameter.add_(scale * torch.randn(parameter.shape, generator=draw))
+    return model
+
+
 def folder(path: Path, preset: str, context: int = 64) -> Path:
     """The same on disk."""
     return model(preset, context).save(path / preset)

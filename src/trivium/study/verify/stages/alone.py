@@ -35,7 +35,7 @@ def written(subject: Subject, engine: InferenceEngine, some: list[int]) -> list[
 def _reply(subject: Subject, row: Row) -> Reply:
     chances = [{**dict(one.top), index: one.logprob} for index, one in zip(row.ids, row.chances, strict=True)]
     text = subject.model.tokenizer.decode(row.ids, skip_special=True)
-    return Reply(row.source or row.prompt, ids=row.ids, text=text, chances=chances)
+    return Reply(list(row.source or row.prompt), ids=row.ids, text=text, chances=chances)
 
 
 STAGE = ParityStage("engine, one text alone", 2, replies)

@@ -45,7 +45,7 @@ def _ask(subject: Subject, at: int, model: Any, names: list[str], places: dict[s
         start = [names[index] for index in subject.prompt(at)]
         start = [] if start == [begun] else start  # where it knows no start, the first of a prefix is the start
         first = [names[index] for name, index in subject.model.forced.items() if name == "first"]
-        told = {"beam_size": 1, "max_decoding_length": subject.new_tokens}
+        told: dict[str, Any] = {"beam_size": 1, "max_decoding_length": subject.new_tokens}
         told["target_prefix"] = [[*start, *first]] if start or first else None
         said = model.translate_batch([[names[index] for index in ids]], **told)[0].hypotheses[0]
         most = subject.new_tokens - ("last" in subject.model.forced)  # it forces no last id

@@ -69,11 +69,10 @@ def _reply(subject: Subject, at: int, model: Any, ids: list[int]) -> Reply:
 
 def _read(subject: Subject, at: int, model: Any, reply: Reply) -> Reply:
     example = subject.example(at)
-    options: dict[str, Any] = {
-        "input_ids": torch.tensor([(example.enc if example.enc is not None else example.dec).tolist()])
-    }
+    ids = example.enc if example.enc is not None else example.dec
+    options: dict[str, Any] = {"input_ids": torch.as_tensor(ids)[None]}
     if example.types is not None:
-        options["token_type_ids"] = torch.tensor([example.types.tolist()])
+        options["token_type_ids"] = torch.as_tensor(example.types)[None]
     said = model(**options, output_hidden_states=True)
     if "logits" in said:
         name = "logits" if subject.expected[at].logits is not None else "scores"

@@ -1,0 +1,55 @@
+"""CTranslate2 with the exported folder says the same; a wrong theta and a wrong tokenizer are told apart."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import small
+from certified import SHORT, first, theta, verdicts
+from small import noisy
+from trivium.base.errors import ModelError
+from trivium.interop import ctranslate2, hub
+from trivium.study.verify.certificate import certify
+
+
+@pytest.mark.slow
+def test_ctranslate2_is_compared(folder: Path, tmp_path: Path, stages_of: Any) -> None:
+    pytest.importorskip("ctranslate2", reason="CTranslate2 is the stage")
+    made = hub.load(folder)
+    other: dict[str, Any] = {"ctranslate2": ctranslate2.write(tmp_path / "ct2", made)}
+    stages_of("stock transformers", "CTranslate2")
+    assert set(verdicts(certify(folder, **SHORT, **other)).values()) == {"same"}
+    for name in ("parity.json", "trivium.json"):
+        (folder / name).unlink()
+    config = (folder / "config.json").read_text()
+    theta(folder, 500.0)
+    found = first(certify(folder, **SHORT, **other))
+    assert found.stage == "CTranslate2", "the stock class reads the same wrong file"
+    assert "off by" in found.about and "the best two are" in found.about
+    (folder / "parity.json").unlink()
+    (folder / "config.json").write_text(config)
+    tree = json.loads((folder / "tokenizer.json").read_text())
+    table = tree["model"]["vocab"]
+    table["a"], table["b"] = table["b"], table["a"]
+    (folder / "tokenizer.json").write_text(json.dumps(tree))
+    found = first(certify(folder, **SHORT, **other))
+    assert found.stage == "CTranslate2" and "ids read, token" in found.about
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["bert", "t5"])
+def test_other_families(preset: str, tmp_path: Path, stages_of: Any) -> None:
+    pytest.importorskip("ctranslate2", reason="CTranslate2 is the stage")
+    made = noisy(small.model(preset))
+    made.start = 0 if preset == "t5" else None
+    path = made.save(tmp_path / "model")
+    stages_of("CTranslate2")
+    found = certify(path, ctranslate2=ctranslate2.write(tmp_path / "ct2", hub.load(path)), **SHORT)
+    assert verdicts(found) == {"hashes": "same", "CTranslate2": "same"}
+
+
+def test_a_folder_that_is_not_there_is_one_line(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"--ctranslate2 no: no such file or folder"):
+        certify(folder, ctranslate2=Path("no"), **SHORT)
