@@ -1,9 +1,12 @@
 import itertools
+import random
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trivium.corpus.clean import sentences
 from trivium.corpus.clean.sentences import enough, spans, split
 
 ENGLISH = """
@@ -107,3 +110,40 @@ def test_white_space_is_no_sentence():
 def test_enough_sentences_are_as_many_as_all_spans(paragraphs, count, sentence):
     text, language = "\n\n".join(sentence * number for number in paragraphs), "zh" if sentence[0] == "下" else "en"
     assert enough(text, language, count) == (len(spans(text, language)) >= count)
+
+
+HARD = {
+    "en": [
+        "Dr. Smith (see eq. 4) left. ",
+        "Why? \n\n",
+        "He said “Go. Now!” and went. ",
+        "1. An item. ",
+        "No end " * 30,
+    ],
+    "zh": [
+        "他说：“你好。我走了！”然后离开。",
+        "（这是注。）天气很好。",
+        "《书。》里没有句号" * 9,
+        "走吗？\n\n",
+        "美国U.S.很大。",
+    ],
+    "ja": ["「はい。行きます。」と言った。", "今日は天気がいい。", "（注。）そうですか？\n"],
+}
+
+
+@pytest.mark.parametrize("language", HARD)
+def test_a_long_text_is_split_as_it_would_be_at_once(monkeypatch, language):
+    draw = random.Random(7)
+    texts = ["".join(draw.choices(HARD[language], k=60)) for _ in range(20)]
+    whole = [spans(text, language) for text in texts]
+    monkeypatch.setattr(sentences, "WINDOW", 400)
+    monkeypatch.setattr(sentences, "MARGIN", 150)
+    assert [spans(text, language) for text in texts] == whole
+
+
+def test_the_time_of_a_long_paragraph_grows_with_its_length():
+    text = "今天天气很好。他说：“走吧。”我们去公园！" * 15_000
+    begin = time.process_time()
+    found = spans(text, "zh")
+    assert time.process_time() - begin < 5 and len(found) > 40_000  # at once: a minute
+    assert "".join(text[start:stop] for start, stop in found) == text

@@ -28,6 +28,8 @@ _BRACKETED = re.compile(
     r"|\([^()\n]*[。！？…][”’」』]?\)(?=[^\W_])\s*)"
 )
 """A whole sentence in brackets, and text behind it that is another one."""
+WINDOW, MARGIN = 10_000, 500
+"""Characters of Chinese or Japanese that are split at once, and those before the end of such a window that are split again."""
 _CLOSERS = "”’」』）】》"
 _QUOTED = re.compile(r"[。！？…?!][”’」』]+$")
 _CLAUSE = re.compile(r"([^，。！？；：、,?!;:\n“「『]{1,24})([，。！？；：,?!;:…]|$)")
@@ -58,13 +60,32 @@ def spans(text: str, language: str) -> list[tuple[int, int]]:
 
 def _boundaries(text: str, language: str) -> Iterator[int]:
     """Yield where `sentencex` begins a sentence; closing quotation marks stay with the sentence that they close."""
-    for boundary in sentencex.get_sentence_boundaries(language, text):
-        if boundary["text"].strip():
-            start = boundary["start_index"]
-            if start and text[start] in _CLOSERS:
-                while start < len(text) and (text[start] in _CLOSERS or text[start].isspace()):
-                    start += 1
-            yield start
+    for start in _begins(text, language):
+        if start and text[start] in _CLOSERS:
+            while start < len(text) and (text[start] in _CLOSERS or text[start].isspace()):
+                start += 1
+        yield start
+
+
+def _begins(text: str, language: str) -> Iterator[int]:
+    """Yield where `sentencex` begins a sentence.
+
+    Its time grows with the square of a Chinese or Japanese paragraph, so it reads a window of the text at a time. A
+    window begins with the last sentence of the one before that is far enough from its end to be sure.
+    """
+    at, size = 0, WINDOW if language in _GOES_ON else len(text)
+    while True:
+        found = sentencex.get_sentence_boundaries(language, text[at : at + size])
+        starts = [boundary["start_index"] for boundary in found if boundary["text"].strip()]
+        if at + size >= len(text):
+            yield from (at + start for start in starts)
+            return
+        sure = [start for start in starts if start <= size - MARGIN]
+        if not sure or not sure[-1]:  # the first sentence is longer than the window
+            size *= 2
+            continue
+        yield from (at + start for start in sure[:-1])
+        at, size = at + sure[-1], WINDOW
 
 
 def _continues(text: str, begin: int, at: int, language: str) -> bool:
