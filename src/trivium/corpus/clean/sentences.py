@@ -29,7 +29,7 @@ _BRACKETED = re.compile(
 )
 """A whole sentence in brackets, and text behind it that is another one."""
 WINDOW, MARGIN = 10_000, 500
-"""Characters of Chinese or Japanese that are split at once, and those before the end of such a window that are split again."""
+"""Characters of Chinese or Japanese that are split at once, and those before the end of a window that are not sure."""
 _CLOSERS = "”’」』）】》"
 _QUOTED = re.compile(r"[。！？…?!][”’」』]+$")
 _CLAUSE = re.compile(r"([^，。！？；：、,?!;:\n“「『]{1,24})([，。！？；：,?!;:…]|$)")
