@@ -15,6 +15,7 @@ STYLE = """<style>
 .maps { display: grid; gap: .5rem 1.5rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)) }
 .maps.small { grid-template-columns: repeat(auto-fill, minmax(min(45%, 13rem), 1fr)) }
 .maps svg { width: 100%; max-width: 40rem } .maps text { fill: var(--ink); font: 7px system-ui, sans-serif }
+@media print { .maps { grid-template-columns: 1fr 1fr } .maps.small { grid-template-columns: 1fr 1fr 1fr } }
 .maps image { image-rendering: pixelated } .maps rect { fill: none; stroke: var(--line) }
 </style>"""
 CELL = 10
