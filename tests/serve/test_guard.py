@@ -74,16 +74,17 @@ def test_a_client_that_hangs_up_frees_its_row_within_a_step() -> None:
     with catalog({"llama": tiny(context=4096)}, memory_gib=1.0) as made, behind_a_socket(made) as address:
         worker = made.served["llama"].worker
         host, port = address.removeprefix("http://").split(":")
+        never = {str(index): -100 for index in made.served["llama"].model.stop_ids}
         steps = []
         step = worker.engine.step
         worker.engine.step = lambda: (steps.append(worker.load), step())[1]
         for stream in (True, False) * 3:
-            body = json.dumps({**CHAT, "max_tokens": 4000, "stream": stream}).encode()
+            body = json.dumps({**CHAT, "max_tokens": 4000, "stream": stream, "logit_bias": never}).encode()
             head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             with socket.create_connection((host, int(port))) as client:
                 client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 assert client.recv(1) == b"H" if stream else wait(lambda: worker.load[0] == 1)
-            assert wait(lambda: worker.load == (0, 0))
+            assert wait(lambda: worker.load == (0, 0), 1.0)
             made_steps = len(steps)
             time.sleep(0.05)
             assert len(steps) - made_steps <= 1 and not worker._jobs

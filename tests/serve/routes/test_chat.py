@@ -123,6 +123,7 @@ def test_an_echo_of_an_answer_is_taken_as_it_came(made: Catalog) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages.0.content"),
         ({"messages": [{"role": "user"}]}, "messages.0.content"),
         ({"messages": [{"role": "user", "content": "x" * 500}]}, None),
+        ({"messages": [{"role": role, "content": "x" * 60} for role in ("user", "assistant", "user")]}, None),
     ],
 )
 def test_what_cannot_be_honoured_is_named(made: Catalog, changes: dict, param: str | None) -> None:
