@@ -56,3 +56,17 @@ def test_what_is_no_json_is_told() -> None:
         )
     assert [answer.status_code for answer in answers] == [400, 400, 400, 400, 400, 405, 404]
     assert all(answer.json()["error"]["message"] for answer in answers)
+
+
+def test_a_failure_of_ours_is_told_without_its_inside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("inside")
+
+    with catalog() as made:
+        monkeypatch.setattr(made.served["llama"], "write", broken)
+        for stream in (True, False):
+            answer = post(made, "/v1/chat/completions", {**CHAT, "stream": stream})
+            assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
+            assert "inside" not in answer.text and "ZeroDivisionError: inside" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Errors of the server: each is one JSON object in OpenAI's form, with the right status and no traceback."""
 
 import json
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -85,7 +86,7 @@ def known(error: Exception) -> ApiError:
         case HTTPException():
             return ApiError(str(error.detail), 400 if error.status_code == 422 else error.status_code)
         case _:
-            warn(f"{type(error).__name__}: {error}")
+            warn("".join(traceback.format_exception(error)).rstrip())
             return ApiError("the server failed; its log says why", 500)
 
 
@@ -114,5 +115,5 @@ def install(app: FastAPI) -> None:
     async def handle(request: Request, error: Exception) -> Response:
         return response(known(error), request.url.path)
 
-    for kind in (ApiError, TriviumError, RequestValidationError, HTTPException):
+    for kind in (ApiError, TriviumError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)

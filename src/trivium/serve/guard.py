@@ -60,9 +60,8 @@ class Guard:
         except HungUp:
             note["status"] = 499
         except Exception as wrong:
-            if note["status"] != 499:  # the response has begun
-                raise
-            await response(known(wrong), scope["path"])(scope, receive, told)
+            if note["status"] == 499:  # the app has not told of it
+                await response(known(wrong), scope["path"])(scope, receive, told)
         finally:
             note["route"] = getattr(scope.get("route"), "path", "other")
             note["seconds"] = round(time.monotonic() - begin, 4)

@@ -117,7 +117,7 @@ def asked(model: Model, ask: TokensAsk) -> tuple[list[int], list[int]]:
         return model.encode(ask.prompt), []
     if ask.prompt is not None:
         return list(ask.prompt), []
-    turns = [Message(turn.role, turn.text) for turn in ask.messages]
+    turns = [Message(turn.role, turn.said.text) for turn in ask.messages]
     answer = turns.pop().content if turns[-1].role == "assistant" else ""
     chat = model.conversation(1)
     chat.history = messages(turns)
