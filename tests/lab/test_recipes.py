@@ -18,6 +18,7 @@ def test_every_recipe_and_tour_of_the_tree_is_listed_with_a_sentence():
     assert sorted(line.split()[0] for line in lines) == sorted(there) == sorted(shipped())
     assert all(len(line.split()) > 3 for line in lines)
     assert "recipes/llama-tiny.toml              A small LLaMA." in lines
+    assert all(line.endswith(".") for line in lines), "whole sentences"
 
 
 def test_all_are_copied_and_a_copy_is_no_obstacle(tmp_path: Path):

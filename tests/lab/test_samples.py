@@ -28,16 +28,22 @@ def test_the_format_of_every_file_is_echoed_with_its_first_rows(tmp_path):
     files = [small.rows(tmp_path / "r.jsonl", CHAT), small.rows(tmp_path / "s.jsonl", small.labelled())]
     said = shown(tmp_path, "chat", files, "llama")
     assert "r.jsonl: rows are read as completion" in said and "r.jsonl:3:" in said and "r.jsonl:4:" not in said
-    assert "s.jsonl: rows are read as label" in said and "classify: ice 0<|end|><|assistant|>cold<|end|>" in said
-    assert "p1<|end|><|assistant|>c<|end|>" in said and "the chat template" not in said
+    assert "s.jsonl: rows are read as label" in said and "classify: ice 0<|end|><|assistant|>«cold<|end|>»" in said
+    assert "p1<|end|><|assistant|>«c<|end|>»" in said and "the chat template" not in said
     assert "rows are read as label" in shown(tmp_path, "chat", files[1:], "llama", ["data.rows.format=label"])
+
+
+def test_each_format_of_a_mixed_file_is_named(tmp_path):
+    rows = [*CHAT[:1], {"question": "q", "answer": "a"}, {"source": "s", "target": "t"}]
+    said = shown(tmp_path, "chat", [small.rows(tmp_path / "r.jsonl", rows)], "llama")
+    assert "r.jsonl: rows are read as completion, question, pair; the prompt, «what is trained»" in said
 
 
 def test_records_are_shown_by_key(tmp_path):
     said = shown(tmp_path, "classify", [small.rows(tmp_path / "r.jsonl", small.labelled())], "bert")
-    assert "records of the task classify" in said and "text: ice 0; label: cold" in said
+    assert "records of the task classify" in said and "text: ice 0; label: «cold»" in said
     (tmp_path / "x.conll").write_text("Ann B-who\nran O\n\n")
-    assert "tags: ['B-who', 'O']" in shown(tmp_path, "tag", [tmp_path / "x.conll"], "bert")
+    assert "tags: «['B-who', 'O']»" in shown(tmp_path, "tag", [tmp_path / "x.conll"], "bert")
 
 
 def test_what_a_template_does_otherwise_than_stock_is_told(tmp_path):

@@ -9,15 +9,21 @@ from trivium.lab.show import describe, list_keys
 from trivium.model.config import ModelConfig
 from trivium.model.size import parameters
 from trivium.model.transformer import Transformer
+from trivium.train.recipe import read_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-def test_what_does_not_exist_is_told_with_the_name_that_the_hub_would_have():
+def test_what_does_not_exist_is_told_with_the_name_that_the_hub_would_have(tmp_path):
     with pytest.raises(
         ConfigError, match=r"^me/small: no such recipe, .*; for the model of the hub write hf:me/small$"
     ):
         list(describe(Path("me/small"), []))
+    (tmp_path / "tiny.toml").write_text("seed = 0")
+    with pytest.raises(ConfigError, match=r"tiny: no such recipe; did you mean .*tiny\.toml\?$"):
+        read_recipe(tmp_path / "tiny")
+    with pytest.raises(ConfigError, match="expected a recipe, a model folder or a data folder, found a folder of oth"):
+        list(describe(tmp_path, []))
     with pytest.raises(ConfigError, match=r"^none\.toml: no such recipe; `trivium recipes` lists and copies ours$"):
         list(describe(Path("none.toml"), []))
 

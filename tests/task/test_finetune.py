@@ -9,7 +9,7 @@ import trivium
 from tolerance import close
 from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.types import Message
-from trivium.task.finetune import finetune, plain, recipe_for
+from trivium.task.finetune import finetune, plain, recipe_for, tell
 from trivium.task.task import task_of
 from trivium.token.template import ids, render
 from trivium.token.tokenizer import Tokenizer
@@ -46,6 +46,24 @@ def test_mistakes_are_one_clear_line(tmp_path):
         ModelError, match="task classify: expected a model with a head of kind classify with several labels, found mlm"
     ):
         task_of("classify").measure(trivium.load(folder), [file])
+
+
+def test_the_fields_of_a_task_are_set_before_it_is_trained(tmp_path):
+    folder, file = (
+        small.folder(tmp_path, "llama"),
+        str(small.rows(tmp_path / "r.jsonl", [{"prompt": "a", "completion": "b"}])),
+    )
+    recipe = recipe_for("chat", folder, [file], [file], small.FAST)
+    with pytest.raises(ConfigError, match="task: max_tokens: unknown key"):
+        finetune("chat", recipe, tmp_path / "a", options=["max_tokens=3"])
+    assert not (tmp_path / "a").exists()
+    made, _ = finetune("chat", recipe, tmp_path / "a", options=["max_new_tokens=3"])
+    assert trivium.load(made).record["generation"]["max_new_tokens"] == 3
+
+
+def test_metrics_of_long_names_are_aligned(capsys):
+    tell({"rows": 2, "reward_accuracy": 1.0})
+    assert capsys.readouterr().out == "rows            2\nreward_accuracy 1.0000\n"
 
 
 def test_plain_metrics_are_numbers():

@@ -195,7 +195,9 @@ def read_toml(path: str | Path, lay: Lay = merge) -> dict[str, Any]:
         try:
             return tomllib.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as missing:
-            raise ConfigError(f"{file}: no such recipe; `trivium recipes` lists and copies ours") from missing
+            there = file.with_name(f"{file.name}.toml")
+            todo = f"did you mean {there}?" if there.is_file() else "`trivium recipes` lists and copies ours"
+            raise ConfigError(f"{file}: no such recipe; {todo}") from missing
         except (ValueError, RecursionError) as broken:  # a number may have more digits than Python reads
             raise ConfigError(f"{file}: not a TOML file: {told(broken)}") from broken
         except OSError as failed:

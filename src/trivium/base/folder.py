@@ -94,8 +94,8 @@ def _fetched(name: str, weights: bool) -> Path:
     return folder
 
 
-def reason(failed: Exception, revision: str = "") -> str:
-    """Return in one line why the hub refused; `revision` is what was asked for."""
+def reason(failed: Exception, revision: str = "", wanted: str = "fetched") -> str:
+    """Return in one line why the hub refused; `revision` is what was asked for, `wanted` what was to be done."""
     from huggingface_hub import errors
 
     match failed:
@@ -113,4 +113,4 @@ def reason(failed: Exception, revision: str = "") -> str:
             return f"expected {HUB}OWNER/NAME or {HUB}OWNER/NAME@REVISION"
         case _:
             line = next((line.strip() for line in str(failed).splitlines() if line.strip()), "")
-            return f"cannot be fetched: {line[:300] or type(failed).__name__}"
+            return f"cannot be {wanted}: {line[:300] or type(failed).__name__}"

@@ -58,7 +58,9 @@ def finetune(
     from trivium.lab.picture import confusion
     from trivium.lab.samples import show_samples
     from trivium.task.finetune import finetune, recipe_for, tell
+    from trivium.task.predict import parted
 
+    own, fields = parted(overrides or [])
     folder = out or Path("runs") / task
     options = {
         **o.reading(format, skip_bad, columns, encoding, too_long, template),
@@ -67,8 +69,8 @@ def finetune(
         "lora.rank": lora,
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
-    made = recipe_for(task, model, data, valid or [], [*chosen, *(overrides or [])], recipe, head)
-    _, found = finetune(task, made, folder, resume, show_samples, from_step, force)
+    made = recipe_for(task, model, data, valid or [], [*chosen, *fields], recipe, head)
+    _, found = finetune(task, made, folder, resume, show_samples, from_step, force, own)
     outcome.tell(folder, made)
     tell(found)
     if picture := confusion(found, folder / "confusion.png"):

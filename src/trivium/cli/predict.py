@@ -24,9 +24,13 @@ def predict(
 ) -> None:
     """Write the model's prediction for each row of a file, one JSON object per line."""
     from trivium.base.files import vacant
+    from trivium.base.log import say
     from trivium.task.predict import parted, predict_file, rows_as
 
     if out is not None:
         vacant(out, force)
     own, rows = parted(overrides or [])
-    predict_file(model, source, out, task, rows_as(rows, format, skip_bad, columns, encoding), own, template, exact)
+    reading = rows_as(rows, format, skip_bad, columns, encoding)
+    count = predict_file(model, source, out, task, reading, own, template, exact)
+    if out is not None:
+        say(f"{count:,} predictions in {out}")

@@ -39,5 +39,5 @@ def push(folder: str | Path, name: str, private: bool = False, force: bool = Fal
     except ModelError:
         raise
     except Exception as failed:  # a library that uses a network may raise anything
-        raise ModelError(f"{HUB}{name}: {reason(failed)}") from failed
+        raise ModelError(f"{HUB}{name}: {reason(failed, wanted='pushed')}") from failed
     return str(done.commit_url)

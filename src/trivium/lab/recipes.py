@@ -23,7 +23,7 @@ def listing() -> Iterator[str]:
     for place, path in shipped().items():
         text = path.read_text(encoding="utf-8")
         first = (ast.get_docstring(ast.parse(text)) or "") if path.suffix == ".py" else text.removeprefix("# ")
-        yield f"{place:<36} {first.splitlines()[0].split(' Run it:')[0]}"
+        yield f"{place:<36} {re.split(r'(?<=[.]) ', first.splitlines()[0])[0]}"
 
 
 def copy(names: Sequence[str], out: Path, force: bool = False) -> list[Path]:

@@ -1,4 +1,7 @@
-"""Samples: the first rows as a model is trained on them, the prompt in grey, the trained answer in colour."""
+"""Samples: the first rows as a model is trained on them, the prompt in grey, the trained answer in colour.
+
+Where the output has no colours, the trained answer stands between « and ».
+"""
 
 from itertools import islice
 from typing import Any
@@ -26,43 +29,46 @@ def show_samples(model: api.Model, recipe: Recipe, console: Console | None = Non
     """Print the format of the rows of each file, and the first rows."""
     console, tokenizer = console or Console(highlight=False), model.tokenizer
     talk = isinstance(recipe.objective, Instruct)
-    legend = "[dim]the prompt[/], [bold green]what is trained[/]"
+    colours = console.color_system is not None
+    legend = Text.assemble(("the prompt", "dim"), ", ", _learned("what is trained", colours))
     for path in recipe.data.path:
         if talk:
-            console.print(f"{path}: rows are read as {_format(path, recipe)}; {legend}", soft_wrap=True)
-            for where, conversation in islice(read_conversations([path], recipe.data.rows), ROWS):
-                text = painted(render(conversation.complete(), tokenizer), tokenizer)
+            notes = Notes()
+            rows = list(islice(read_conversations([path], recipe.data.rows, notes=notes), ROWS))
+            kinds = ", ".join(notes.files[path].kinds) or "nothing: no row fits"
+            console.print(f"{path}: rows are read as {kinds};", legend, soft_wrap=True)
+            for where, conversation in rows:
+                text = painted(render(conversation.complete(), tokenizer), tokenizer, colours)
                 console.print(Text(f"{where}: ", "cyan") + text, soft_wrap=True)
         else:
             task = by_objective(recipe.objective)
-            console.print(f"{path}: rows are read as records of the task {task.kind}; {legend}", soft_wrap=True)
+            console.print(f"{path}: rows are read as records of the task {task.kind};", legend, soft_wrap=True)
             for where, row, _ in islice(chosen(path, recipe.data.rows, task.record), ROWS):
-                console.print(Text(f"{where}: ", "cyan") + _record(row, task.record), soft_wrap=True)
+                console.print(Text(f"{where}: ", "cyan") + _record(row, task.record, colours), soft_wrap=True)
     for line in differences(tokenizer) if talk else ():
         console.print(Text(line, "yellow"), soft_wrap=True)
 
 
-def painted(segments: list[Segment], tokenizer: Tokenizer) -> Text:
-    """Return a rendered conversation; the trained parts are coloured."""
+def painted(segments: list[Segment], tokenizer: Tokenizer, colours: bool = True) -> Text:
+    """Return a rendered conversation; the trained parts are coloured, or stand between « and »."""
     text = Text()
     for segment in segments:
         said = tokenizer.decode(segment.ids)
         said = said if len(said) <= LONGEST else f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}"
-        text.append(said, "bold green" if segment.train else "dim")
+        text.append(_learned(said, colours) if segment.train else Text(said, "dim"))
     return text
 
 
-def _format(path: str, recipe: Recipe) -> str:
-    """Return the format of the first row that fits."""
-    notes = Notes()
-    next(read_conversations([path], recipe.data.rows, notes=notes), None)
-    return next(iter(notes.files[path].kinds), "nothing: no row fits")
+def _learned(text: str, colours: bool) -> Text:
+    """Return what is trained, in colour or between marks."""
+    return Text(text, "bold green") if colours else Text(f"«{text}»")
 
 
-def _record(row: dict[str, Any], kind: type[Record]) -> Text:
+def _record(row: dict[str, Any], kind: type[Record], colours: bool) -> Text:
     """Return the keys of a record as text; its answer is coloured."""
     text, learned = Text(), kind.keys(row).get(kind.answer_field)
     for key, value in row.items():
         text.append(f"{'; ' if text else ''}{key}: ", "dim")
-        text.append(f"{value!s:.{LONGEST}}", "bold green" if key == learned else "dim")
+        shown = f"{value!s:.{LONGEST}}"
+        text.append(_learned(shown, colours) if key == learned else Text(shown, "dim"))
     return text

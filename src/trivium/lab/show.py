@@ -10,7 +10,7 @@ import torch
 from trivium import api
 from trivium.base.config import dump, fields, read_toml
 from trivium.base.errors import ConfigError
-from trivium.base.folder import hint, is_hub
+from trivium.base.folder import hint, is_hub, kind_of
 from trivium.corpus.report import lines as report_lines
 from trivium.data.shards import read_manifest
 from trivium.model.attention.pattern import Where
@@ -26,6 +26,8 @@ def describe(what: Path, overrides: list[str]) -> Iterator[str]:
     """Yield lines about a recipe, a model folder or a data folder; `overrides` apply to a recipe."""
     if what.is_dir() and (what / "manifest.json").is_file():
         yield from report_lines(read_manifest(what))
+    elif what.is_dir() and kind_of(what) == "a folder":
+        raise ConfigError(f"{what}: expected a recipe, a model folder or a data folder, found a folder of other files")
     elif what.is_dir() or is_hub(what):
         config = api.load(what).config
         yield from _tree(dump(config))

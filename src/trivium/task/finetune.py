@@ -67,9 +67,13 @@ def finetune(
     begin: Callable[[api.Model, Recipe], None] | None = None,
     from_step: int | None = None,
     force: bool = False,
+    options: Sequence[str] = (),
 ) -> tuple[Path, dict[str, Any]]:
-    """Train a model for a task into a run folder; return its model folder and the metrics on `data.valid`."""
-    task = task_of(name)
+    """Train a model for a task into a run folder; return its model folder and the metrics on `data.valid`.
+
+    Options such as `max_new_tokens=64` set the fields of the task, by which it answers and is measured.
+    """
+    task = task_of(name, options)
     about = {"task": name, "generation": task.options(), "imports": plugin.needed([type(task)])}
     folder = run(recipe, out, resume, about, begin, from_step, force)
     if not recipe.data.valid or not FIRST:
@@ -88,6 +92,7 @@ def plain(found: dict[str, Any]) -> dict[str, Any]:
 
 def tell(found: dict[str, Any]) -> None:
     """Print metrics, one per line."""
+    width = max(12, *map(len, plain(found)))
     for name, value in plain(found).items():
         shown = f"{value:.4f}" if isinstance(value, float) else value if isinstance(value, str) else f"{value:,}"
-        result(f"{name:<12} {shown}")
+        result(f"{name:<{width}} {shown}")

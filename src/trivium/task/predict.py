@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium import api
-from trivium.base.config import dump, override, parse
+from trivium.base.config import override, parse
 from trivium.base.errors import ConfigError
 from trivium.base.files import write_text
 from trivium.model.device import pick
@@ -21,7 +21,7 @@ def task_for(model: api.Model, name: str | None = None, overrides: Sequence[str]
     Overrides such as `max_new_tokens=64` set its fields.
     """
     found = _named(model, name)
-    return parse(Task, override(dump(found), overrides), "task") if overrides else found
+    return task_of(found.kind, overrides)
 
 
 def _named(model: api.Model, name: str | None) -> Task:
@@ -51,11 +51,9 @@ def reading_of(model: api.Model, given: RowReading = RowReading()) -> RowReading
 
 
 def parted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split overrides into those of the task (`task.max_new_tokens=64`) and those of its rows."""
+    """Split overrides into those of the task (`task.max_new_tokens=64`) and all others."""
     own = [one for one in overrides if one.startswith("task.")]
-    return [one.removeprefix("task.") for one in own], [
-        one.removeprefix("data.rows.") for one in overrides if one not in own
-    ]
+    return [one.removeprefix("task.") for one in own], [one for one in overrides if one not in own]
 
 
 def rows_as(
@@ -68,7 +66,8 @@ def rows_as(
     """Return how rows are read, by overrides such as `prefix=...` and `columns=["1","2"]`."""
     names = columns.split(",") if columns else []
     tree = {"format": format, "skip_bad": skip_bad, "columns": names, "encoding": encoding}
-    return parse(RowReading, override(tree, overrides), "rows")
+    own = [one.removeprefix("data.rows.") for one in overrides]
+    return parse(RowReading, override(tree, own), "rows")
 
 
 def evaluate_files(

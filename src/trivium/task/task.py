@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from trivium import api
-from trivium.base.config import Choice
+from trivium.base.config import Choice, dump, override, parse
 from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows, Rows, no_rows
@@ -187,11 +187,11 @@ class RecordTask(Task):
         return records, [self.heard(record, one.answer) for record, one in zip(records, said, strict=True)]
 
 
-def task_of(name: str) -> Task:
-    """Return a task by its name; an unknown name is a ConfigError."""
+def task_of(name: str, overrides: Sequence[str] = ()) -> Task:
+    """Return a task by its name, with its fields set as in `max_new_tokens=64`; an unknown name is a ConfigError."""
     if name not in Task.kinds:
         raise ConfigError(f"task: expected one of {', '.join(sorted(Task.kinds))}, found {name!r}")
-    return Task.kinds[name]()
+    return parse(Task, override(dump(Task.kinds[name]()), overrides), "task")
 
 
 def by_objective(objective: Objective) -> RecordTask:

@@ -126,6 +126,10 @@ def test_empty_folders_and_missing_paths_are_errors(tmp_path):
         list(read([tmp_path]))
     with pytest.raises(DataError, match="nowhere: no such file or folder"):
         list(read([tmp_path / "nowhere"]))
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "train-00000.tok").touch()
+    with pytest.raises(DataError, match=r"made: is a data folder already; expected files or folders of text$"):
+        files([tmp_path / "made"])
 
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):

@@ -137,4 +137,4 @@ def test_without_sacrebleu_a_finished_run_still_tells_the_rest(tmp_path, monkeyp
     file = small.rows(tmp_path / "r.jsonl", [{"prompt": "q", "completion": "a"}])
     found = ChatTask(max_new_tokens=2).measure(small.model("llama"), [file])
     assert {"exact_match", "rouge_l", "loss"} <= found.keys() and "chrf" not in found
-    assert "chrf: not measured, for they need sacrebleu" in capsys.readouterr().out
+    assert "chrf: not measured without sacrebleu" in capsys.readouterr().out

@@ -42,3 +42,8 @@ def test_predictions_of_one_class_are_a_warning(found, right, warned, capsys):
     warn_of_one_class(found, right)
     said = capsys.readouterr().err
     assert warned in said if warned else not said
+
+
+def test_a_long_prediction_is_cut_in_the_warning(capsys):
+    warn_of_one_class([("long " * 99,), ("long " * 99,)], [("a",), ("b",)])
+    assert len(capsys.readouterr().err) < 140

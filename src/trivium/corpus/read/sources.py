@@ -75,6 +75,8 @@ def files(
         if str(source) == EMBEDDED or is_hub(str(source)):
             continue
         if root.is_dir():
+            if any(root.glob("train-*.tok")):
+                raise DataError(f"{root}: is a data folder already; expected files or folders of text")
             below = sorted(_walk(root))
             inside = [path for path in below if path.is_file()]
             paths = [path for path in inside if kind(path, as_text)]

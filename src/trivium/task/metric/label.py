@@ -41,4 +41,4 @@ def warn_of_one_class(found: Sequence[Names], right: Sequence[Names]) -> None:
     said = {tuple(sorted({*names})) for names in found}
     if len(said) == 1 and len({tuple(sorted({*names})) for names in right}) > 1:
         name = ", ".join(*said) or "no label"
-        warn(f"all {len(found):,} predictions are {name!r}: the model tells nothing apart")
+        warn(f"all {len(found):,} predictions are {name[:60]!r}: the model tells nothing apart")

@@ -144,7 +144,7 @@ def available(names: Sequence[str]) -> list[str]:
     corpus = [name for name in names if name in PER_CORPUS]
     if not corpus or find_spec("sacrebleu"):
         return list(names)
-    say(f"{', '.join(corpus)}: not measured, for they need sacrebleu: pip install sacrebleu")
+    say(f"{', '.join(corpus)}: not measured without sacrebleu: pip install sacrebleu")
     return [name for name in names if name not in corpus]
 
 
