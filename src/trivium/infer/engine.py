@@ -41,6 +41,7 @@ class InferenceEngine:
         if exact and (dtype := transformer.tokens.weight.dtype) != torch.float32:
             raise ConfigError(f"exact: expected float32 weights, found {dtype}; use --weights fp32, or leave exact out")
         self.transformer, self.memory, self.exact, self.chunk = transformer, memory, exact, chunk
+        self._modules = list(transformer.modules())
         self.queue: deque[Row] = deque()
         self.running: list[Row] = []
         self.prefixes = Prefixes()
@@ -80,7 +81,8 @@ class InferenceEngine:
     def step(self) -> list[tuple[Row, int]]:
         """Run one pass; return (row, id) of each new id that is no stop id."""
         exact = using(self.transformer.decoder, lambda _: Exact()) if self.exact else nullcontext()
-        with evaluating(self.transformer), torch.inference_mode(), exact:
+        trained = any(module.training for module in self._modules)
+        with evaluating(self.transformer) if trained else nullcontext(), torch.inference_mode(), exact:
             self._leave()
             self._join()
             ready = self._read()

@@ -50,7 +50,8 @@ class View:
         self.itself = q is k
         """Whether the tokens attend to each other only, not to an encoder or a past."""
         self.alike = plain and q.prefix is None and k.prefix is None
-        self.q, self.k = (where.map(lambda x: x[:1]) if self.alike else where for where in (q, k))
+        one = self.alike and len(q.position) > 1
+        self.q, self.k = (q.map(lambda x: x[:1]), k.map(lambda x: x[:1])) if one else (q, k)
         self.parts: list[tuple[int, View]] = [(self.q.position.shape[1], self)]
         """The number of queries and the View of each part that is computed alone (see `crowd`)."""
         self.made: dict[Any, Any] = {}
