@@ -27,7 +27,7 @@ class Page:
         self._session: dict[str, str] = {}
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = {"sessionId": self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
@@ -85,6 +85,12 @@ class Page:
     def picture(self) -> bytes:
         """Return the window as PNG."""
         return base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"])
+
+    @property
+    def requested(self) -> set[str]:
+        """The URLs that the page has asked for since it was opened."""
+        asked = [one["params"] for one in self.events if one.get("method") == "Network.requestWillBeSent"]
+        return {one["request"]["url"] for one in asked}
 
     @property
     def problems(self) -> list[str]:

@@ -25,6 +25,31 @@ SINKS = re.compile(
     r"\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write\w*|eval|Function|createContextualFragment|DOMParser|"
     r"srcdoc|setHTMLUnsafe|javascript:)\b|set(?:Timeout|Interval)\(\s*[\"'`]"
 )
+OUT = ["", "</div>", "</textarea>", '">', "'>", "</script>", "-->", "]]>", "\u202e", "&lt;"]
+"""What might end the place that a text stands in."""
+IN = [
+    "<script>HIT</script>",
+    "<img src=x onerror=HIT>",
+    "<svg onload=HIT>",
+    "<iframe srcdoc='<script>parent.HIT</script>'></iframe>",
+    '<a href="javascript:HIT">x</a>',
+    "<body onload=HIT>",
+    "<input autofocus onfocus=HIT>",
+    "<details open ontoggle=HIT>x</details>",
+    "<video><source onerror=HIT></video>",
+    "<math><mtext></style><img src=x onerror=HIT>",
+    "[x](javascript:HIT)",
+    "![x](//evil.example/a.png)",
+    "<link rel=stylesheet href=//evil.example/a>",
+    "<meta http-equiv=refresh content='0;url=//evil.example/a'>",
+    "<base href=//evil.example/>",
+    "<form action=javascript:HIT><button autofocus>x",
+    "<object data=//evil.example/a></object>",
+    "<style>@import '//evil.example/a'</style>",
+    "${HIT}{{HIT}}",
+    '" onmouseover="HIT',
+]
+"""What might run or load something there."""
 ANSWERS = "[...allAnswers(roots.at(-1))]"
 
 
@@ -139,6 +164,30 @@ def test_hostile_texts_stay_texts(page: Page, monkeypatch: pytest.MonkeyPatch) -
         assert page.run(refused) == "TypeError"  # the browser too
         problems = [one for one in page.problems if "status of 400" not in one]
         assert len(problems) == 1 and "TrustedHTML" in problems[0], problems
+
+
+@pytest.mark.slow
+def test_two_hundred_attacks_of_a_model_are_text(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = serving.tiny(context=2048)
+    with serving.catalog({"llama": model}) as made, serving.behind_a_socket(made) as url:
+        page.open(url)
+        page.until("models.length")
+        tags = "[...new Set([...document.querySelectorAll('*')].map((one) => one.localName))].sort()"
+        dictate(monkeypatch, model, "ok")
+        send(page, "ok")
+        page.until(f"!running.size && {ANSWERS}[0]?.state === 'done'")
+        plain = page.run(tags)
+        for out in OUT:
+            text = "\n".join(out + one.replace("HIT", "window.hit=1") for one in IN)
+            page.run("$('fresh').click()")
+            dictate(monkeypatch, model, text)
+            send(page, "ok")
+            page.until(f"!running.size && {ANSWERS}[0]?.state === 'done'", 60)
+            assert page.run("document.querySelector('.answer .said').textContent") == text
+            assert page.run("document.querySelector('.answer .said').childElementCount") == 0
+            assert page.run(tags) == plain
+        assert page.run("window.hit") is None and not page.problems
+        assert len(page.requested) > 1 and all(one.startswith((url, "data:,")) for one in page.requested)
 
 
 @pytest.mark.slow
