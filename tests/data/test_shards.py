@@ -169,6 +169,10 @@ def test_a_manifest_that_is_none_is_refused(folder, text):
 
 
 def test_what_is_no_data_folder_is_told_how_to_become_one(tmp_path):
-    for path, what in ((tmp_path, "no manifest.json in it"), (tmp_path / "x", "no such folder")):
-        with pytest.raises(DataError, match=rf"not a data folder: {what}; make one with `trivium prepare"):
-            read_manifest(path)
+    there, new = tmp_path, tmp_path / "x"
+    with pytest.raises(DataError) as told:
+        read_manifest(there)
+    made = f"make one with `trivium prepare {there} -o data/{there.name}`"
+    assert str(told.value) == f"{there}: not a data folder: no manifest.json in it; {made}"
+    with pytest.raises(DataError, match=r"not a data folder: no such folder; make one with `trivium prepare SOURCE -o"):
+        read_manifest(new)

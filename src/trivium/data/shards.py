@@ -120,8 +120,10 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
             raise DataError(
                 f"{folder}: expected a data folder, found {what}; `trivium prepare SOURCE -o FOLDER` makes one"
             )
-        why = "no manifest.json in it" if path.parent.is_dir() else "no such folder"
-        raise DataError(f"{folder}: not a data folder: {why}; make one with `trivium prepare SOURCE -o {folder}`")
+        there = path.parent.is_dir()  # `prepare` never writes into a folder of something else
+        why = "no manifest.json in it" if there else "no such folder"
+        made = f"{folder} -o data/{path.parent.resolve().name}" if there else f"SOURCE -o {folder}"
+        raise DataError(f"{folder}: not a data folder: {why}; make one with `trivium prepare {made}`")
     manifest = read_json(path)
     if not isinstance(manifest, dict):
         raise DataError(f"{path}: expected an object, found {type(manifest).__name__}; prepare the folder again")

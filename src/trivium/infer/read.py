@@ -124,7 +124,9 @@ def fill(
     """
     config = transformer.config
     if config.family != "encoder":
-        raise ModelError(f"filling masks needs an encoder; this model is of family {config.family}")
+        raise ModelError(
+            f"filling masks needs an encoder; this model is of family {config.family}: see `trivium generate`"
+        )
     if not hasattr(transformer.head, "features"):
         raise ModelError("filling masks needs a head over the vocabulary, and this model has none")
     if not 1 <= top <= (most := vocabulary or config.vocab_size):
