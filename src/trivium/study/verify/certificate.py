@@ -131,7 +131,9 @@ def _run(subject: Subject, stage: ParityStage, earlier: dict[str, list[Reply]]) 
 def _said(
     subject: Subject, stage: ParityStage, replies: list[Reply], facts: dict[str, Any], bits: bool
 ) -> Iterator[str]:
-    yield f"{len(replies):,} texts" + (f", {facts['new_tokens']:,} new ids" if facts["new_tokens"] else "")
+    yield f"{len(replies):,} texts" + (
+        f", {facts['new_tokens']:,} new ids" if any(one.ids is not None for one in replies) else ""
+    )
     if any(one.chances or any(getattr(one, name) is not None for name in TABLES) for one in replies):
         yield f"numbers within {facts['largest']:.1e}"
     if bits:
