@@ -6,8 +6,9 @@ import logging
 import pytest
 import tokenizers
 
+from trivium.base.errors import DataError
 from trivium.token import fast as room
-from trivium.token.fast import fast
+from trivium.token.fast import fast, growth
 from trivium.token.tokenizer import Tokenizer
 
 TREE = json.loads(Tokenizer.bytes().json)
@@ -63,3 +64,55 @@ def test_without_the_package_the_reference_encodes(monkeypatch: pytest.MonkeyPat
 def test_the_samples_name_every_control_token() -> None:
     names = ("<s>", "<|user|>")
     assert all(any(name in text for text in room._samples(names)) for name in names)
+
+
+def altered(folder, **changes):
+    """A tokenizer folder of a person who means no good."""
+    (folder / "tokenizer.json").write_text(json.dumps({**TREE, **changes}))
+    return folder
+
+
+def split_by(pattern):
+    last = TREE["pre_tokenizer"]
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    return {"type": "Sequence", "pretokenizers": [split, last]}
+
+
+def test_a_regular_expression_that_tries_too_much_is_one_line(tmp_path):
+    tokenizer = Tokenizer.load(altered(tmp_path, pre_tokenizer=split_by(r"(a+)+$")))
+    assert tokenizer.encode("plain")
+    for read in (tokenizer.encode, tokenizer.spans, lambda text: tokenizer.encode_batch([text])):
+        with pytest.raises(DataError, match=r"^the tokenizer failed: .*limit") as wrong:
+            read("a" * 40 + "!")
+        assert "\n" not in str(wrong.value)
+
+
+def replace(old, new):
+    return {"type": "Replace", "pattern": old, "content": new}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"normalizer": {"type": "Sequence", "normalizers": [replace({"String": "a"}, "aa")] * 25}},
+            r"3\.36e\+07 times",
+        ),
+        (
+            {"normalizer": {"type": "Prepend", "prepend": "x" * 5000}},
+            r"up to 5e\+03 times as long; expected at most 1,000",
+        ),
+        ({"normalizer": replace({"Regex": "."}, "x" * 2000)}, "2e[+]03 times"),
+        ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}, "precompiled_charsmap"),
+        ({"pre_tokenizer": split_by("((((")}, "Oniguruma error"),
+    ],
+)
+def test_a_folder_that_would_fill_the_memory_or_cannot_be_read_is_refused(tmp_path, changes, message):
+    with pytest.raises(DataError, match=rf"tokenizer\.json: cannot be read as a tokenizer: .*{message}"):
+        Tokenizer.load(altered(tmp_path, **changes))
+
+
+def test_normalizers_of_well_meant_folders_are_short(tmp_path):
+    known = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, replace({"String": " "}, "▁")]}
+    assert growth(known) == 1 and growth(None) == 1 and growth({"type": "NFKC"}) == 1
+    assert growth(replace({"String": "\n"}, "<n>")) == 3 and growth(replace({"Regex": " {2,}"}, " ")) == 1

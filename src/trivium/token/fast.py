@@ -6,11 +6,16 @@ the package cannot read a tokenizer or differs on any of about two hundred sampl
 
 import json
 import logging
+import math
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
 import tokenizers
+
+from trivium.base.errors import DataError
 
 try:
     import fastokens
@@ -25,15 +30,41 @@ _PLAIN = ["", " ", "\n", "  a", "it's IT'S we'll", "1234567 12.5e-3", "a\r\n\r\n
 _PLAIN += ["e\u0301"]
 
 
+LONGEST = 1000
+"""The most characters that the normalizer of a foreign folder may make of one."""
 Encoders = tuple[tokenizers.Tokenizer, Any]
 
 
 @lru_cache(maxsize=8)
 def encoders(text: str) -> Encoders:
     """Return the reference encoder of a tokenizer.json, and the fast one if it agrees; both are shared."""
+    if (times := growth((tree := json.loads(text)).get("normalizer"))) > LONGEST:
+        raise DataError(f"its normalizer makes a text up to {times:.3g} times as long; expected at most {LONGEST:,}")
     reference = tokenizers.Tokenizer.from_str(text)
     reference.encode_special_tokens = True
-    return reference, fast(json.loads(text), reference)
+    return reference, fast(tree, reference)
+
+
+def growth(normalizer: Any) -> float:
+    """Return how many characters a normalizer of a tokenizer.json may make of one, at most."""
+    if not isinstance(normalizer, dict):
+        return 1.0
+    if normalizer.get("type") == "Sequence":
+        return math.prod(map(growth, normalizer.get("normalizers") or ()))
+    pattern = normalizer.get("pattern") or {}
+    least = len(pattern.get("String", "")) if isinstance(pattern, dict) else 1
+    return max(1.0, len(str(normalizer.get("content") or normalizer.get("prepend") or "")) / max(1, least))
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Turn what the libraries cannot do into a DataError: a regular expression that tries too much, a panic in Rust."""
+    try:
+        yield
+    except BaseException as wrong:
+        if not isinstance(wrong, ValueError) and type(wrong).__name__ != "PanicException":
+            raise
+        raise DataError(f"the tokenizer failed: {str(wrong).strip().splitlines()[0]:.200}") from None
 
 
 def fast(tree: dict[str, Any], reference: tokenizers.Tokenizer) -> Any:

@@ -28,7 +28,7 @@ from trivium.base.folder import hint, model_folder
 from trivium.base.types import Vocabulary
 from trivium.token import bpe
 from trivium.token.boundary import Piece, Pieces, byte_pieces, plain_pieces, sentence_ends, word_starts
-from trivium.token.fast import Encoders, encoders
+from trivium.token.fast import Encoders, bounded, encoders
 from trivium.token.folder import DEFAULT, read_config, read_templates, write_templates
 from trivium.token.section import Place, placed, taken
 from trivium.token.special import CONFIG, roles_of
@@ -115,7 +115,8 @@ class Tokenizer:
         config = read_config(folder)
         named = read_templates(config.pop("chat_template", None), folder)
         try:
-            return cls(file.read_text(encoding="utf-8"), config, named.pop(DEFAULT, None), named)
+            with bounded():
+                return cls(file.read_text(encoding="utf-8"), config, named.pop(DEFAULT, None), named)
         except Exception as broken:  # `tokenizers` raises bare Exception
             raise DataError(f"{file}: cannot be read as a tokenizer: {broken}") from broken
 
@@ -143,7 +144,8 @@ class Tokenizer:
         """
         text = scrub(text)
         hf, fast = self._at(place)
-        ids = fast.encode(text).ids if fast else hf.encode(text, add_special_tokens=False).ids
+        with bounded():
+            ids = fast.encode(text).ids if fast else hf.encode(text, add_special_tokens=False).ids
         return ids if not self._forbidden[ids].any() else self._disarm(text, place)
 
     def join(self, parts: Sequence[str | int]) -> list[list[int]]:
@@ -169,18 +171,20 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the content ids of N texts as (flat uint32 ids, uint64 offsets [N + 1])."""
         texts = [scrub(text) for text in texts]
-        if self._fast:
-            raw, ends = self._fast.encode_batch_flat(texts)
-            flat, offsets = np.frombuffer(raw, np.uint32), np.frombuffer(ends, np.uint64)
-        else:
-            flat, offsets = _join([e.ids for e in self._hf.encode_batch_fast(texts, add_special_tokens=False)])
+        with bounded():
+            if self._fast:
+                raw, ends = self._fast.encode_batch_flat(texts)
+                flat, offsets = np.frombuffer(raw, np.uint32), np.frombuffer(ends, np.uint64)
+            else:
+                flat, offsets = _join([e.ids for e in self._hf.encode_batch_fast(texts, add_special_tokens=False)])
         if self._forbidden[flat].any():
             flat, offsets = _join([self.encode(text) for text in texts])
         return flat, offsets
 
     def spans(self, text: str) -> list[tuple[int, tuple[int, int]]]:
         """Return each content id of a text with its (start, end) in the text, in characters."""
-        found = self._hf.encode(scrub(text), add_special_tokens=False)
+        with bounded():
+            found = self._hf.encode(scrub(text), add_special_tokens=False)
         return [(i, span) for i, span in zip(found.ids, found.offsets, strict=True) if not self._forbidden[i]]
 
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
