@@ -35,6 +35,21 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "/v1/completions": {"model": "llama", "prompt": ["a", "b"], "max_tokens": 2, "stream": True, "logprobs": 1},
     "/v1/embeddings": {"model": "bert", "input": ["a"], "encoding_format": "base64", "dimensions": 32},
+    "/v1/responses": {
+        "model": "llama",
+        "input": [MESSAGE],
+        "max_output_tokens": 2,
+        "instructions": "a",
+        "stream": True,
+    },
+    "/v1/messages": {"model": "llama", "messages": [MESSAGE], "max_tokens": 2, "system": "a", "stop_sequences": ["a"]},
+    "/v1/trivium/tokens": {"model": "llama", "prompt": "a", "max_tokens": 2},
+    "/v1/trivium/attention": {"model": "llama", "prompt": "a"},
+    "/v1/fill": {"model": "bert", "input": "a [MASK]", "top_k": 2},
+    "/v1/rerank": {"model": "bert", "query": "a", "documents": ["a", {"text": "b"}], "top_n": 1},
+    "/v1/classify": {"model": "bert", "input": ["a", ["a", "b"]]},
+    "/v1/tag": {"model": "bert", "input": ["a b", ["a", "b"]]},
+    "/v1/extract": {"model": "bert", "question": "a", "context": "b"},
     "/tokenize": {"model": "llama", "prompt": "a", "add_special_tokens": True},
 }
 JUNK: list[Any] = [
@@ -71,7 +86,10 @@ def broken(draw: random.Random) -> tuple[str, str, bytes, dict[str, str]]:
     path = draw.choice(list(BODIES))
     body: Any = json.loads(json.dumps(BODIES[path]))
     for _ in range(draw.randint(1, 3)):
-        node, key = body, draw.choice([*body, "unknown", "tools", "suffix", "user", "response_format"])
+        node, key = (
+            body,
+            draw.choice([*body, "unknown", "tools", "suffix", "user", "response_format", "text", "tool_choice"]),
+        )
         while isinstance(node.get(key), dict | list) and node[key] and draw.random() < 0.7:
             inner = node[key]
             at: Any = draw.choice(list(inner)) if isinstance(inner, dict) else draw.randrange(len(inner))
