@@ -103,6 +103,10 @@ def test_an_encoder_decoder_shows_what_it_reads_and_scores_what_it_writes(
         ({"prompt": "a", "source": [1]}, "source"),
         ({"prompt": [5], "source": [6]}, "source"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "messages"),
+        (
+            {"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b", "tool_call_id": "c"}]},
+            "tools",
+        ),
         ({"prompt": "a", "n": 2}, "n:"),
         ({"prompt": "a", "stop": ["b"]}, "stop"),
         ({"prompt": "a", "stream": True}, "stream"),

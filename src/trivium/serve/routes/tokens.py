@@ -54,6 +54,8 @@ class TokensAsk(TextAsk):
     def _one(self) -> "TokensAsk":
         if bool(self.messages) == (self.prompt is not None):
             raise ValueError("expected either messages or prompt")
+        if any(turn.tool_calls or turn.tool_call_id is not None for turn in self.messages):
+            raise ValueError("messages: calls of tools and their results are not shown here")
         if self.messages and all(turn.role == "assistant" for turn in self.messages):
             raise ValueError("messages: expected a turn that is to be answered")
         return self
