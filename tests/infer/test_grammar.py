@@ -89,7 +89,13 @@ def test_a_call_is_of_one_of_the_tools(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [{"type": "nope"}, {"type": "array", "uniqueItems": True}, {"type": "string", "pattern": "(?=a)"}]
+    "schema",
+    [
+        {"type": "nope"},
+        {"type": "array", "uniqueItems": True},
+        {"type": "string", "pattern": "(?=a)"},
+        {"title": "\ud800"},
+    ],
 )
 def test_what_cannot_be_honoured_is_refused(tokenizer: Tokenizer, schema: dict) -> None:
     with pytest.raises(ConfigError, match="the schema cannot be used"):

@@ -32,6 +32,9 @@ class Grammar:
         """
         self.source, self.special = source, tokenizer.special
         self._matcher = _matcher(source, _ids(tokenizer, frozenset(stops)))
+        self._matcher.compute_bitmask()
+        if self._matcher.is_error():
+            raise ConfigError("the schema cannot be used: no text is of it")
 
     def mask(self, scores: Float[Tensor, " V"]) -> None:
         """Set the scores of the ids that may not come next to -inf, in place."""
@@ -57,7 +60,11 @@ class Grammar:
 
 def json_grammar(schema: Mapping[str, Any]) -> str:
     """Return the grammar of JSON of a JSON Schema; DataError where `llguidance` is missing."""
-    return str(_library().LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=SPACES))
+    matcher = _library().LLMatcher
+    try:
+        return str(matcher.grammar_from_json_schema(json.dumps(schema), overrides=SPACES))
+    except ValueError as wrong:
+        raise ConfigError(f"the schema cannot be used: {wrong}") from None
 
 
 def call_grammar(calls: Mapping[str, Mapping[str, Any]]) -> str:

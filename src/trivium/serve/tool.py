@@ -41,10 +41,14 @@ class Said(NamedTuple):
     call: str | None = None
 
 
+Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
+"""The name of a tool."""
+
+
 class Function(Config):
     """A tool; `parameters` is the JSON Schema of its arguments."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
+    name: Name
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
     strict: bool | None = None

@@ -94,6 +94,7 @@ def test_the_stop_that_cut_the_text_is_named(made: Catalog) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "name": "b"}]}]}, "has text"),
         ({"tools": [{"name": "f", "input_schema": {"type": "object"}}]}, "cannot call tools"),
+        ({"tools": [{"name": "", "input_schema": {"type": "object"}}]}, "tools.0.name"),
     ],
 )
 def test_what_is_not_honoured_is_refused_in_their_form(made: Catalog, changes: dict, message: str) -> None:

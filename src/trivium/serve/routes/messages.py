@@ -17,7 +17,7 @@ from trivium.serve.ask import Ask, Stops, TextAsk, TextJob, talk, without
 from trivium.serve.error import FORMS, ApiError
 from trivium.serve.served import Models, Served
 from trivium.serve.sse import Event, EventStream
-from trivium.serve.tool import Call, Function, Said, Tools, tools_of
+from trivium.serve.tool import Call, Function, Name, Said, Tools, tools_of
 
 router = APIRouter()
 ERRORS = {413: "request_too_large", 500: "api_error", 503: "overloaded_error"}
@@ -94,7 +94,7 @@ class MessageTurn(Config):
 class MessageTool(Config):
     """A tool that a model may call."""
 
-    name: str
+    name: Name
     description: str | None = None
     input_schema: Mapping[str, Any]
 
