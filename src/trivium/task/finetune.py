@@ -92,7 +92,7 @@ def plain(found: dict[str, Any]) -> dict[str, Any]:
 
 def tell(found: dict[str, Any]) -> None:
     """Print metrics, one per line."""
-    width = max(12, *map(len, plain(found)))
+    width = max([12, *map(len, plain(found))])
     for name, value in plain(found).items():
         shown = f"{value:.4f}" if isinstance(value, float) else value if isinstance(value, str) else f"{value:,}"
         result(f"{name:<{width}} {shown}")
