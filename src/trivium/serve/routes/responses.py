@@ -6,7 +6,7 @@ server's own, no images, files, sound or reasoning. All of these are errors.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import uuid4
@@ -192,7 +192,7 @@ async def responses(ask: ResponsesAsk, models: Models) -> Response:
     return JSONResponse(last["response"])
 
 
-async def numbered(events: AsyncGenerator[dict[str, Any]]) -> AsyncIterator[Event]:
+async def numbered(events: AsyncGenerator[dict[str, Any]]) -> AsyncGenerator[Event]:
     """Yield events by their names, with their numbers."""
     number = 0
     async with aclosing(events) as some:
