@@ -42,6 +42,8 @@ RIGHT: dict[str, Words] = {
     "import": ["llama", "-o", "new"],
     "export": ["llama", "-o", "new"],
     "push": ["llama", "me/new"],
+    "verify": ["llama"],
+    "serve": ["llama"],
     "ablate": ["r.toml", "--axis", "seed=0,1", "-o", "new"],
     "compare": ["--data", "data", "-o", "new"],
     "tokenizer train": ["text", "-o", "new"],

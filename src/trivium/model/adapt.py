@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError
+from trivium.model.init import Undrawn
 from trivium.model.layer.head import HiddenHead, VocabularyHead
 from trivium.model.transformer import Transformer
 
@@ -37,7 +38,8 @@ class LoraLinear(nn.Linear):
     """A linear layer with a frozen matrix and a trained low-rank change."""
 
     def __init__(self, layer: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
-        super().__init__(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
+        with Undrawn():
+            super().__init__(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
         self.weight, self.bias = layer.weight, layer.bias
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
         self.lora_a = nn.Parameter(layer.weight.new_empty(rank, layer.in_features))
@@ -55,7 +57,8 @@ class LoraLinear(nn.Linear):
 
     def plain(self) -> nn.Linear:
         """Return the plain layer, with the change added to the matrix."""
-        layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
+        with Undrawn():
+            layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
         with torch.no_grad():
             layer.weight = nn.Parameter(self.weight + self.scale * (self.lora_b @ self.lora_a))
         layer.bias = self.bias

@@ -17,10 +17,12 @@ The class of a module says its row of the table, or a `mark` where it is made.
 
 import math
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+import torch
 from pydantic import Field
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from trivium.base.config import Choice
 
@@ -74,6 +76,21 @@ class FanIn(Init, kind="fan_in"):
 
     def head(self, fan_in: int) -> float:
         return fan_in**-0.5
+
+
+class Undrawn(TorchFunctionMode):
+    """A context in which `nn.init` draws no numbers, and tables of positions lie on the CPU.
+
+    It stands inside `torch.device("meta")`: to do either without memory, torch would import its compiler (1.5 s).
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"]
+        if func in (torch.arange, torch.tensor):
+            kwargs.setdefault("device", "cpu")
+        return func(*args, **kwargs)
 
 
 def mark(module: M, part: Literal["output", "head", "bias_table", "query"], factor: float = 1.0) -> M:

@@ -12,6 +12,7 @@ from torch import nn
 
 from trivium.model.attention.pattern import Pattern, Where
 from trivium.model.config import ModelConfig
+from trivium.model.init import Undrawn
 from trivium.model.stack import StackConfig
 from trivium.model.transformer import Transformer
 
@@ -21,7 +22,7 @@ ADAM_BYTES = 16
 
 def parameters(config: ModelConfig) -> dict[str, int]:
     """Return the number of parameters of each part; a tied head counts with its table."""
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         model = Transformer(config)
     parts: Counter[str] = Counter()
     for name, parameter in model.named_parameters():
@@ -47,7 +48,7 @@ def attended(pattern: Pattern, length: int) -> float:
 def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: int = 0) -> float:
     """Return the FLOPs of training on a row: `encoder` and `decoder` tokens, and `targets` tokens through the head."""
     lengths = {"encoder": encoder, "decoder": decoder, "head": targets}
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         model = Transformer(config)
     total = 0.0
     for name, module in model.named_modules():

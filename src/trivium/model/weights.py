@@ -10,6 +10,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from trivium.base.errors import ModelError
 from trivium.model.config import ModelConfig
+from trivium.model.init import Undrawn
 from trivium.model.transformer import Transformer
 
 State = dict[str, Tensor]
@@ -85,7 +86,8 @@ def empty(config: ModelConfig) -> Transformer:
 
     hook = register_module_parameter_registration_hook(hollow)  # type: ignore[arg-type]
     try:
-        return Transformer(config)
+        with Undrawn():
+            return Transformer(config)
     finally:
         hook.remove()
 
@@ -96,7 +98,7 @@ def hollow(config: ModelConfig) -> dict[str, torch.Size]:
     A ModelError tells of sizes of which no tensor can be made.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Undrawn():
             return {name: tensor.shape for name, (tensor, _) in slots(Transformer(config)).items()}
     except (RuntimeError, TypeError, OverflowError) as wrong:
         sizes = f"vocab_size {config.vocab_size}, hidden_size {config.hidden_size}, context {config.context}"

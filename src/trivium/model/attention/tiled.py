@@ -31,8 +31,13 @@ class Tiled(Kernel, kind="tiled"):
     def refuse(self, case: Case) -> str | None:
         return "has no attention dropout" if case.dropout else None
 
-    @torch.compiler.disable  # do not unroll the loop over tiles
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
+        if torch.compiler.is_compiling():  # do not unroll the loop over tiles
+            out: Tensor = torch.compiler.disable(self._mix)(q, k, v, scale, case)
+            return out
+        return self._mix(q, k, v, scale, case)
+
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
         call = TiledScores(case.view, k.shape[1], q.shape[1] // k.shape[1], scale, case.softcap)
         with torch.autocast(q.device.type, enabled=False):
             out: Tensor = TiledAttention.apply(call, q, k, v, *case.view.relative.parameters())  # type: ignore[no-untyped-call]
