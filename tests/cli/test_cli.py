@@ -97,7 +97,7 @@ def test_one_of_the_chat_templates_of_a_folder_is_picked(here: Path) -> None:
     words = ("--template", "short", "budget_steps=1", "batch_tokens=64", "data.length=32", "-o", "picked")
     assert trivium("chat", "named", "--template", "short", "--max-new-tokens", "3", cwd=here, given="hi\n").stdout
     said = trivium("finetune", "chat", "-m", "named", "-d", "short.jsonl", *words, cwd=here).stdout
-    assert "<s>a?</s>b</s>" in said, "the rows are shown as they are trained"
+    assert "<s>a?</s>«b»«</s>»" in said, "the rows are shown as they are trained"
     assert (here / "picked" / "model" / "chat_template.jinja").read_text() == short
     assert (here / "picked" / "model" / "additional_chat_templates" / "short.jinja").read_text() == short
     for command in (["predict", "named", "-i", "short.jsonl"], ["evaluate", "named", "-d", "short.jsonl"]):

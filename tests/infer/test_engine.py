@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import trivium
-from trivium.base.errors import ModelError
+from trivium.base.errors import ConfigError, ModelError
 from trivium.infer.engine import InferenceEngine
 from trivium.infer.row import Row
 from trivium.infer.sampling import Sampling
@@ -23,6 +23,7 @@ MODELS = {
     "gpt2": {"preset": "gpt2"},
     "t5": {"preset": "t5"},
 }
+PREFIX = {"preset": "llama", "pattern": "prefix"}
 
 
 def make(preset: str = "llama", **changes: object) -> Transformer:
@@ -147,3 +148,12 @@ def test_a_long_prompt_does_not_stop_the_others() -> None:
     for made in range(2, 10):
         engine.step()
         assert len(short.ids) == made
+
+
+def test_prompts_that_are_read_as_a_prefix_are_read_at_once() -> None:
+    transformer = make(**PREFIX)
+    alone = [run(Watched(transformer), [row])[0][0] for row in rows(transformer, 6)]
+    beside = [ids for ids, _ in run(Watched(transformer, memory=BIG, chunk=7), rows(transformer, 6))]
+    assert beside == alone
+    with pytest.raises(ConfigError, match="reads a prompt at once"):
+        Watched(transformer, exact=True)

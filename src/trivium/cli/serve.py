@@ -20,8 +20,8 @@ def serve(
     key_file: Annotated[
         Path | None, typer.Option(help="A file with the key that requests must bring [TRIVIUM_API_KEY].")
     ] = None,
-    memory: Annotated[float, typer.Option(help="GiB for the keys and values of each model.")] = 1.0,
-    waiting: Annotated[int, typer.Option(help="The most rows of a model that are written or wait.")] = 64,
+    memory: Annotated[float, typer.Option(min=0.001, max=1e6, help="GiB for the keys and values of each model.")] = 1.0,
+    waiting: Annotated[int, typer.Option(min=1, max=100_000, help="The most rows of a model in progress.")] = 64,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The most new tokens of an answer.")] = 4096,
     weights: o.Weights = "own",
     exact: Annotated[bool, typer.Option("--exact", help="No answer depends on those beside it (float32).")] = False,

@@ -19,9 +19,9 @@ from trivium.infer.padding import left_padded
 from trivium.infer.prefix import Prefixes
 from trivium.infer.row import Row
 from trivium.infer.sampling import pick
-from trivium.model.attention.attention import using
 from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.exact import QUERIES, Exact
+from trivium.model.attention.using import using
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
 
@@ -47,6 +47,8 @@ class InferenceEngine:
         self.prefixes = Prefixes()
         stack = transformer.decoder.config
         self._whole = any(pattern.marked for pattern in stack.pattern)
+        if exact and self._whole:
+            raise ConfigError("exact: a pattern with a prefix reads a prompt at once, and not in passes of one size")
         width = stack.head_width(transformer.config.hidden_size) * (stack.kv_heads or stack.heads)
         self.position_bytes = 2 * stack.layers * width * transformer.tokens.weight.element_size()
         """The bytes of the keys and values of one position."""

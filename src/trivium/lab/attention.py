@@ -21,8 +21,8 @@ from trivium.lab import page
 from trivium.lab.heatmap import STYLE, heatmap, maps
 from trivium.lab.picture import blank, png
 from trivium.lab.piece import visible
-from trivium.model.attention.attention import using
 from trivium.model.attention.kernel import Case, Eager
+from trivium.model.attention.using import using
 from trivium.model.attention.view import View
 
 HELD = 0.9

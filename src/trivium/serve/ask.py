@@ -157,9 +157,15 @@ class JsonSchema(Config):
     """The form of an answer; the schema alone decides, `name` and `description` are labels of it."""
 
     name: str
-    description: str | None = None
     schema_: Mapping[str, Any] = Field({"type": "object"}, alias="schema")
-    strict: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labelled(cls, data: Any) -> Any:
+        """Leave out a description, and `strict`: an answer always is of its schema."""
+        if isinstance(data, dict) and isinstance(data.get("description"), str):
+            data = {key: value for key, value in data.items() if key != "description"}
+        return without(data, {"description": (), "strict": [True, False]})
 
 
 class AnswerFormat(Config):

@@ -22,7 +22,7 @@ class Settings(Config):
     """The port to listen at; 0 takes a free one."""
     key: str | None = Field(None, min_length=1, repr=False)
     """The key that every request must bring; None asks for none."""
-    memory_gib: float = Field(1.0, gt=0, le=1e6)
+    memory_gib: float = Field(1.0, ge=0.001, le=1e6)
     """The memory for keys and values of each model."""
     waiting: int = Field(64, ge=1, le=100_000)
     """The most rows of one model that are written or wait, and the most other calls."""

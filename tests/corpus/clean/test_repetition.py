@@ -43,10 +43,10 @@ def plain(rules, text, step):
 def test_repetition_is_counted_as_by_hand(words, wide):
     text = "".join(chr(0x4E00 + ord(word[0])) for word in words) if wide else " ".join(words)
     rules = Repetition(
-        max_lines=2,
-        max_line_chars=2,
-        max_paragraphs=2,
-        max_paragraph_chars=2,
+        max_lines=1,
+        max_line_chars=1,
+        max_paragraphs=1,
+        max_paragraph_chars=1,
         commonest=((2, 0.35), (3, 0.25)),
         repeated=((2, 0.75), (3, 0.4), (4, 0.2), (6, 0.1)),
     )

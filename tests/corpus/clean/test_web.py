@@ -60,7 +60,7 @@ CASES = [
 
 @pytest.mark.parametrize(("text", "reason"), CASES)
 def test_each_rule_drops_what_it_is_for(text, reason):
-    filter = Web(fineweb=FineWeb(max_short_lines=1.1)) if reason == "many line ends" else ALL
+    filter = Web(fineweb=FineWeb(max_short_lines=1)) if reason == "many line ends" else ALL
     assert filter.reason(text) == reason
 
 

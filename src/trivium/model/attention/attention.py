@@ -4,9 +4,6 @@ Vaswani et al. 2017 (arXiv:1706.03762). With K < H heads of keys and values it i
 et al. 2023, arXiv:2305.13245), with K = 1 multi-query attention (Shazeer 2019, arXiv:1911.02150).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,20 +17,6 @@ from trivium.model.attention.view import View
 from trivium.model.init import mark
 from trivium.model.layer.norm import Norm
 from trivium.model.layer.position import rotate
-
-
-@contextmanager
-def using(model: nn.Module, make: Callable[[str], Kernel]) -> Iterator[None]:
-    """Let each attention sublayer use the kernel `make(name of its module)`; afterwards its own kernel comes back."""
-    found = [(name, part) for name, part in model.named_modules() if isinstance(part, Attention)]
-    own = [part.kernel for _, part in found]
-    try:
-        for name, part in found:
-            part.kernel = make(name)
-        yield
-    finally:
-        for (_, part), kernel in zip(found, own, strict=True):
-            part.kernel = kernel
 
 
 class AttentionConfig(Config):

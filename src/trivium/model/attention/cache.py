@@ -108,10 +108,10 @@ class KVCache:
         """Make room for new tokens in every layer, and store their places."""
         count = where.position.shape[1]
         past, self.seen, self.where = self.seen, self.seen + count, where
-        if where.prefix is not None:
-            assert not past, "a prefix is read before anything else"
+        if where.prefix is not None and not past:
             self.marked = True
         elif self.marked:
+            assert where.prefix is None or not where.prefix.any(), "a prefix is read before anything else"
             self.where = where._replace(prefix=torch.zeros_like(where.document).bool())
         if self.plain and not (plain and where.prefix is None):
             self.plain, self.places = plain, self._past(past)

@@ -80,8 +80,12 @@ class NamedFunction(Config):
 class ToolChoice(Config):
     """The tool that has to be called."""
 
-    type: Literal["function"]
     function: NamedFunction
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, data: Any) -> Any:
+        return without(data, {"type": ["function"]})
 
 
 class Turn(Config):

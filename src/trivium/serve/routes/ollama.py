@@ -37,7 +37,7 @@ class OllamaOptions(Config):
     min_p: float = Field(0.0, ge=0, le=1)
     seed: int | None = Field(None, ge=0, le=LARGEST)
     num_predict: int = Field(-1, ge=-1)
-    num_ctx: int | None = None
+    num_ctx: int | None = Field(None, ge=1)
     stop: Stops = ()
     repeat_penalty: float = Field(1.0, gt=0, le=100)
     presence_penalty: float = Field(0.0, ge=-2, le=2)
@@ -99,13 +99,18 @@ class OllamaAsk(Ask):
     def text(self) -> TextAsk:
         """How the answer is written."""
         how = self.options
-        names = ("temperature", "top_p", "min_p", "seed", "stop", "presence_penalty", "frequency_penalty")
         return OllamaText(
             model=self.model,
             max_tokens=how.num_predict if how.num_predict > 0 else None,
             top_k=how.top_k or None,
             repetition_penalty=how.repeat_penalty,
-            **{name: getattr(how, name) for name in names},
+            temperature=how.temperature,
+            top_p=how.top_p,
+            min_p=how.min_p,
+            seed=how.seed,
+            stop=how.stop,
+            presence_penalty=how.presence_penalty,
+            frequency_penalty=how.frequency_penalty,
         )
 
     @property

@@ -263,6 +263,7 @@ async def events(served: Served, job: TextJob, ask: ResponsesAsk) -> AsyncGenera
 def response(served: Served, ask: ResponsesAsk) -> dict[str, Any]:
     """Return a response that is in progress."""
     said = ask.model_dump(mode="json", by_alias=True, exclude_none=True)
+    form = {"type": "text", **said["text"].get("format", {})}
     return {
         "id": f"resp_{uuid4().hex}",
         "object": "response",
@@ -278,7 +279,7 @@ def response(served: Served, ask: ResponsesAsk) -> dict[str, Any]:
         "reasoning": {"effort": None, "summary": None},
         "store": False,
         "temperature": ask.temperature,
-        "text": {"format": {"type": "text"}, **said["text"]},
+        "text": {"format": {**form, **({"strict": True} if form["type"] == "json_schema" else {})}},
         "tool_choice": said["tool_choice"],
         "tools": [{"strict": False, "parameters": None, **one} for one in said["tools"]],
         "top_p": ask.top_p,
