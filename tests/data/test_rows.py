@@ -10,7 +10,7 @@ import tiny
 from trivium.base import seeds
 from trivium.base.errors import DataError
 from trivium.base.integrity import verification
-from trivium.base.types import IGNORE, Vocabulary
+from trivium.base.types import IGNORE, Example, Vocabulary
 from trivium.data.rows import DocumentRows, ExampleRows, GroupRows
 from trivium.data.shards import Corpus
 from trivium.objective.causal import CausalLM
@@ -256,3 +256,10 @@ def test_a_group_stays_together():
     assert rows.row(5, 0) == made and rows.size(0) == 1 and rows.length is None
     with pytest.raises(DataError, match="no rows to train on"):
         GroupRows([])
+
+
+def test_a_row_is_no_longer_than_all_examples_together():
+    made = [Example(dec=np.arange(size)) for size in (20, 30, 50)]
+    assert ExampleRows([[one] for one in made], 8192).length == 128
+    assert ExampleRows([[one] for one in made], 80).length == 80
+    assert ExampleRows([[made[0], made[2]]], 8192).length == 64

@@ -64,6 +64,8 @@ def test_the_fields_of_a_task_are_set_before_it_is_trained(tmp_path):
 def test_metrics_of_long_names_are_aligned(capsys):
     tell({"rows": 2, "reward_accuracy": 1.0})
     assert capsys.readouterr().out == "rows            2\nreward_accuracy 1.0000\n"
+    tell({})
+    assert not capsys.readouterr().out, "a fine-tuning without held-out rows has no metrics"
 
 
 def test_plain_metrics_are_numbers():

@@ -18,6 +18,9 @@ from trivium.data.pack import PLANNERS, RowPlan, best_fit
 from trivium.data.shards import Corpus
 from trivium.objective.objective import Objective
 
+MULTIPLE = 64
+"""The length of a row that holds all examples is a multiple of this."""
+
 Packing = Literal["bestfit", "concat", "pad"]
 Tail = Literal["pad", "drop"]
 
@@ -129,7 +132,8 @@ def no_rows(dropped: Counter[str] | None = None) -> DataError:
 class ExampleRows:
     """Rows of rendered examples. `choices[n]` are the alternatives of item n: each epoch draws one of them.
 
-    Packing `pad` puts each example into a row of its own; `bestfit` joins the examples of an epoch, isolated.
+    Packing `pad` puts each example into a row of its own; `bestfit` joins the examples of an epoch, isolated. A row is
+    no longer than all examples together.
     """
 
     def __init__(
@@ -142,8 +146,9 @@ class ExampleRows:
         longest = max(_size(example) for options in choices for example in options)
         assert longest <= length, f"an example of {longest} tokens does not fit rows of {length}"
         self.choices, self.seed, self.packed = choices, seed, packing == "bestfit"
-        self.length = length if self.packed else None
-        self._room = length
+        whole = sum(max(map(_size, options)) for options in choices)
+        self._room = min(length, -(-whole // MULTIPLE) * MULTIPLE)
+        self.length = self._room if self.packed else None
         self._plan = lru_cache(maxsize=2)(self._make_plan)
 
     def _make_plan(self, epoch: int) -> tuple[list[Example], RowPlan]:
