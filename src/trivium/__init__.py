@@ -1,4 +1,4 @@
-"""Trivium: from a folder of raw text to a trained, fine-tuned and exported Transformer, on one small core.
+"""Trivium: from a folder of raw text to a trained, fine-tuned, served and exported Transformer, on one small core.
 
 The names below load on first use, so `import trivium` does not import torch.
 """

@@ -28,7 +28,7 @@ from trivium.cli.verify import verify
 
 app = typer.Typer(
     name="trivium",
-    help="From a folder of raw text to a trained, fine-tuned and exported Transformer.",
+    help="From a folder of raw text to a trained, fine-tuned, served and exported Transformer.",
     epilog="Exit codes: " + "; ".join(f"{code} {what}" for code, what in EXIT_CODES.items()) + ".",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -61,7 +61,7 @@ def trivium(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
-    """From a folder of raw text to a trained, fine-tuned and exported Transformer."""
+    """From a folder of raw text to a trained, fine-tuned, served and exported Transformer."""
 
 
 def run(words: list[str]) -> int:

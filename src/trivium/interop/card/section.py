@@ -17,7 +17,7 @@ VERIFIED = f"- `trivium verify` ([{PARITY}]({PARITY})): "
 """How the line of a card begins that tells what `trivium verify` found."""
 CITATION = """```bibtex
 @software{{trivium,
-  title = {{Trivium: from a folder of raw text to a trained, fine-tuned and exported Transformer}},
+  title = {{Trivium: from a folder of raw text to a trained, fine-tuned, served and exported Transformer}},
   author = {{{{The Trivium developers}}}},
   version = {{{version}}},
   license = {{Apache-2.0}}
