@@ -35,16 +35,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
-PLAIN: list[Callable[..., None]] = [demo, recipes]
-IMPORTING: list[Callable[..., None]] = [schema, train, push, compare, ablate]
-"""The commands that take own kinds."""
-LOADING: list[Callable[..., None]] = [prepare, show, inspect, finetune, evaluate, predict, generate, chat, fill, embed]
-LOADING += [verify, import_, export, serve]
-"""The commands that also take a model, which may lie on the hub."""
-for command in (*PLAIN, *LOADING, *IMPORTING):
+COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
+COMMANDS += [embed, serve, show, inspect, verify, import_, export, push, compare, ablate, schema]
+"""In the order of the help."""
+PLAIN = demo, recipes
+"""The commands that take no kinds of one's own."""
+LOCAL = train, push, compare, ablate, schema
+"""Those that take no model, or none of the hub."""
+for command in COMMANDS:
     made = speaking_as(command)
-    made = taking(made) if command in (train, push, *LOADING) else made
-    made = revising(made) if command in LOADING else made
+    loading = command not in (*PLAIN, *LOCAL)
+    made = taking(made) if loading or command in (train, push) else made
+    made = revising(made) if loading else made
     app.command(command.__name__.strip("_"))(made if command in PLAIN else importing(made))
 app.add_typer(tokenizer)
 
