@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trivium import api
-from trivium.base.errors import DataError
+from trivium.base.errors import ConfigError, DataError
 from trivium.task.embed import embed_lines
 from trivium.token.tokenizer import Tokenizer
 
@@ -43,3 +43,8 @@ def test_a_file_without_lines_is_an_error(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found none"):
         embed_lines(folder, tmp_path / "a.txt", tmp_path / "v.npy")
     assert not (tmp_path / "v.npy").exists()
+
+
+def test_vectors_are_written_as_npy_alone(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"v\.csv: .* a name that ends in \.npy"):
+        embed_lines("no model", tmp_path / "a.txt", tmp_path / "v.csv")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from trivium import api
-from trivium.base.errors import DataError
+from trivium.base.errors import ConfigError, DataError
 from trivium.base.files import writing
 from trivium.base.log import say
 from trivium.corpus.read.reading import Counts, Reading
@@ -17,9 +17,11 @@ from trivium.model.device import pick
 def embed_lines(model: str | Path, source: Path, out: Path, prompt: str | None = None) -> tuple[int, int]:
     """Write the vectors of the lines of a file, [N, D] float32, without blank lines; return N and D.
 
-    `prompt` is the name of a prompt of the model. Only LF, CR LF and CR end a line. What was left out or repaired is
+    `prompt` is the name of a prompt of the model. ConfigError: `out` is no .npy file. Only LF, CR LF and CR end a line. What was left out or repaired is
     told.
     """
+    if out.suffix != ".npy":
+        raise ConfigError(f"{out}: vectors are written as .npy; expected a name that ends in .npy")
     counts = Counts()
     lines = [line.rstrip("\r\n") for _, line in TextFile(source, Reading(unsure="stop"), counts).lines()]
     texts = [text for line in lines for text in line.split("\r") if text.strip()]
