@@ -17,8 +17,8 @@ from trivium.model.device import pick
 def embed_lines(model: str | Path, source: Path, out: Path, prompt: str | None = None) -> tuple[int, int]:
     """Write the vectors of the lines of a file, [N, D] float32, without blank lines; return N and D.
 
-    `prompt` is the name of a prompt of the model. ConfigError: `out` is no .npy file. Only LF, CR LF and CR end a line. What was left out or repaired is
-    told.
+    `prompt` is the name of a prompt of the model. Only LF, CR LF and CR end a line. What was left out or repaired is
+    told. ConfigError: `out` is no .npy file.
     """
     if out.suffix != ".npy":
         raise ConfigError(f"{out}: vectors are written as .npy; expected a name that ends in .npy")
