@@ -15,7 +15,7 @@ help: ## list the targets
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 .venv/.demo: pyproject.toml constraints.txt | .venv/pyvenv.cfg
-	$(INSTALL) -e ".[fast]"
+	$(INSTALL) -e ".[fast,serve,json]"
 	@touch $@
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/pyvenv.cfg

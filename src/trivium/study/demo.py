@@ -241,6 +241,7 @@ def tell(folder: Path, report: dict[str, Any]) -> None:
     say(f"\n   the curves are in {folder}/pretrain.png and {folder}/tune.png, the numbers in {folder}/report.json\n")
     for command, what in (
         (f"trivium chat {folder}/model", "ask it something"),
+        (f"trivium serve {folder}/model", "ask it in a browser"),
         ("trivium prepare my_folder -o data/mine", "your own text"),
         ("trivium recipes -o .", "the recipes to start from"),
         ("trivium train recipes/llama-tiny.toml data.path=data/mine", "your own model"),
