@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trivium.study.verify.certificate import Finding
+from trivium.study.verify.certificate import Finding, certify
 from trivium.study.verify.difference import Outcome, compare
 from trivium.study.verify.subject import Reply, Subject
 
@@ -31,3 +31,23 @@ def theta(folder: Path, value: float) -> None:
 def outcomes(subject: Subject, replies: list[Reply], tolerance: float = 1e-4) -> list[Outcome]:
     """Compare what a stage says about each text."""
     return [compare(subject, at, reply, subject.expected[at], tolerance) for at, reply in enumerate(replies)]
+
+
+def tells_apart(stage: str, folder: Path, **other: Any) -> None:
+    """The stage of another program agrees; then a wrong theta and a wrong tokenizer of the folder are found by it."""
+    assert set(verdicts(certify(folder, **SHORT, **other)).values()) == {"same"}
+    for name in ("parity.json", "trivium.json"):
+        (folder / name).unlink()
+    config = (folder / "config.json").read_text()
+    theta(folder, 500.0)
+    found = first(certify(folder, **SHORT, **other))
+    assert found.stage == stage, "the stock class reads the same wrong file"
+    assert "off by" in found.about and "the best two are" in found.about
+    (folder / "parity.json").unlink()
+    (folder / "config.json").write_text(config)
+    tree = json.loads((folder / "tokenizer.json").read_text())
+    table = tree["model"]["vocab"]
+    table["a"], table["b"] = table["b"], table["a"]
+    (folder / "tokenizer.json").write_text(json.dumps(tree))
+    found = first(certify(folder, **SHORT, **other))
+    assert found.stage == stage and "ids read, token" in found.about

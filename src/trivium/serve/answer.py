@@ -63,6 +63,15 @@ def finish(reason: str | None) -> str:
     return "stop" if reason == "stop" else "length"
 
 
+async def gather(served: Served, job: TextJob) -> list[Answer]:
+    """Write all answers of a job; return them at their ends."""
+    answers = [Answer(served.model.tokenizer) for _ in job.rows]
+    async with aclosing(served.write(job.rows, job.stop)) as deltas:
+        async for delta in deltas:
+            answers[delta.row].add(delta)
+    return answers
+
+
 async def speak(served: Served, job: TextJob) -> AsyncGenerator[str | Call]:
     """Write the one answer of a job; yield its words and calls. At its end the row of the job has its reason."""
     speech, text = Speech(job.tools.names), ""

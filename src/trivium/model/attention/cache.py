@@ -1,7 +1,7 @@
 """The KV cache: keys and values of past positions, so that a step of generation computes one position.
 
-A layer with a window keeps only that window. The place of each key is stored beside it, so masks come from the same
-predicate as without a cache, in rows with any padding.
+A layer with a window keeps only that window. The place of each key is known, so masks come from the same predicate as
+without a cache, in rows with any padding. It is stored beside the key, but in rows of one whole document it is counted.
 """
 
 from collections.abc import Callable, Sequence
@@ -113,8 +113,9 @@ class KVCache:
         elif self.marked:
             assert where.prefix is None or not where.prefix.any(), "a prefix is read before anything else"
             self.where = where._replace(prefix=torch.zeros_like(where.document).bool())
-        if self.plain and not (plain and where.prefix is None):
-            self.plain, self.places = plain, self._past(past)
+        self.plain = self.plain and plain
+        if not self.places and not (plain and where.prefix is None):
+            self.places = self._past(past)
         self.keys: dict[int | None, Where] = {}
         self.room: dict[int, tuple[Tensor, Tensor]] = {}
         self.held: dict[int, tuple[Tensor, Tensor]] = {}

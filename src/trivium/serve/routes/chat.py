@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from trivium.base.config import Config, Seq, as_tuple
 from trivium.infer.request import writes
-from trivium.serve.answer import Answer, Token, finish, token_of
+from trivium.serve.answer import Answer, Token, finish, gather, token_of
 from trivium.serve.ask import AnswerFormat, Ask, TextAsk, TextJob, check, talk, without
 from trivium.serve.served import ANSWERS, Models, Served
 from trivium.serve.sse import DONE, Event, EventStream
@@ -184,10 +184,7 @@ async def chat(ask: ChatAsk, models: Models) -> Response:
     head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": served.name}
     if ask.stream:
         return EventStream(chunks(served, job, head, ask))
-    answers = [Answer(served.model.tokenizer) for _ in job.rows]
-    async with aclosing(served.write(job.rows, job.stop)) as deltas:
-        async for delta in deltas:
-            answers[delta.row].add(delta)
+    answers = await gather(served, job)
     await asyncio.to_thread(check, job, {at: one.text for at, one in enumerate(answers)})
     choices = [
         {

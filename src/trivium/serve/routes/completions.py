@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from starlette.responses import JSONResponse, Response
 
 from trivium.infer.request import writes
-from trivium.serve.answer import Answer, Token, finish, token_of
+from trivium.serve.answer import Answer, Token, finish, gather, token_of
 from trivium.serve.ask import Ask, Ids, TextAsk, TextJob, go_on, several
 from trivium.serve.served import ANSWERS, Models, Served
 from trivium.serve.sse import DONE, Event, EventStream
@@ -49,10 +49,7 @@ async def completions(ask: CompletionAsk, models: Models) -> Response:
     head["model"] = served.name
     if ask.stream:
         return EventStream(chunks(served, job, head, ask))
-    answers = [Answer(served.model.tokenizer) for _ in job.rows]
-    async with aclosing(served.write(job.rows, job.stop)) as deltas:
-        async for delta in deltas:
-            answers[delta.row].add(delta)
+    answers = await gather(served, job)
     told = [likely(one.tokens, served) if ask.logprobs is not None else None for one in answers]
     choices = [
         {"index": at, "text": one.text, "logprobs": likely, "finish_reason": finish(one.reason)}
