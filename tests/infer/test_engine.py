@@ -9,7 +9,7 @@ from torch import Tensor
 
 import trivium
 from trivium.base.errors import ConfigError, ModelError
-from trivium.infer.engine import InferenceEngine
+from trivium.infer.engine import ALONE, InferenceEngine
 from trivium.infer.row import Row
 from trivium.infer.sampling import Sampling
 from trivium.model.transformer import Transformer
@@ -157,3 +157,11 @@ def test_prompts_that_are_read_as_a_prefix_are_read_at_once() -> None:
     assert beside == alone
     with pytest.raises(ConfigError, match="reads a prompt at once"):
         Watched(transformer, exact=True)
+
+
+def test_while_no_row_writes_a_step_reads_more() -> None:
+    engine = Watched(make(), chunk=16)
+    long = Row([5] * 100, None, Sampling(), torch.Generator(), 2)
+    engine.submit(long)
+    engine.step()
+    assert long.read == ALONE * 16

@@ -29,7 +29,7 @@ def test_a_lone_surrogate_in_an_error_is_sent() -> None:
         ({"temperatur": 0}, "temperatur", "this field is not known here, or not with the value 0"),
         ({"temperature": 3}, "temperature", "expected a number of at most 2.0, found 3"),
         ({"store": True}, "store", "not with the value True"),
-        ({"messages": []}, "messages", "expected at least 1 entries"),
+        ({"messages": []}, "messages", "expected 1 or more entries"),
         ({"model": None}, "model", "required, and not given"),
     ],
 )

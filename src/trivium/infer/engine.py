@@ -27,6 +27,8 @@ from trivium.model.transformer import Transformer
 
 CHUNK = 256
 """The ids of prompts that are read in one step beside the rows that write."""
+ALONE = 4
+"""How many times more ids a step reads while no row writes: larger products are faster, and nobody waits."""
 
 
 class InferenceEngine:
@@ -135,7 +137,7 @@ class InferenceEngine:
     def _read(self) -> tuple[list[Row], Tensor] | None:
         """Read what rows have not read, up to the limit of a step; return the rows that can write, and their states."""
         parts: list[tuple[Row, int]] = []
-        room = self.chunk
+        room = self.chunk if any(row.ids for row in self.running) else ALONE * self.chunk
         for row in sorted(self.running, key=lambda row: not row.ids):  # rows that write come first
             count = len(row.unread) if self._whole or row.ids else min(len(row.unread), room)
             if count:

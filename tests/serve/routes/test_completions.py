@@ -107,7 +107,7 @@ def test_half_a_character_is_told_as_bytes() -> None:
         ({"suffix": "x"}, "suffix: this field is not known here, or not with the value 'x'"),
         ({"echo": True}, "echo: this field is not known here, or not with the value True"),
         ({"best_of": 3}, "best_of"),
-        ({"prompt": []}, "prompt: expected at least 1 entries"),
+        ({"prompt": []}, "prompt: expected 1 or more entries"),
         ({"prompt": [[]]}, "prompt.0"),
         ({"prompt": ["a", 3]}, "prompt"),
         ({"prompt": [999_999]}, "has the id 999999; expected ids from 0 to 383"),

@@ -44,7 +44,7 @@ def test_forms_of_input_and_output(made: Catalog) -> None:
         ({"input": ["a", "x" * 127]}, "input 1 has 129 tokens"),
         ({"dimensions": 16}, "dimensions: the vectors of bert have 32 numbers"),
         ({"encoding_format": "hex"}, "encoding_format: expected one of 'float' or 'base64', found 'hex'"),
-        ({"input": []}, "input: expected at least 1 entries"),
+        ({"input": []}, "input: expected 1 or more entries"),
         ({"input": [-1]}, "input.0"),
         ({"input": [400]}, "has the id 400"),
         ({"prompt": "a"}, "prompt: this field is not known here"),

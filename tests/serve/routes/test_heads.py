@@ -117,8 +117,8 @@ def test_documents_are_in_the_order_of_the_vectors_where_there_is_no_such_head(m
     ("path", "body", "message"),
     [
         ("classify", {"input": "x" * 127}, "text 0 has 129 tokens; the model reads at most 128"),
-        ("classify", {"input": []}, "at least 1"),
-        ("classify", {"input": [["a", "b", "c"]]}, "at most 2"),
+        ("classify", {"input": []}, "1 or more entries"),
+        ("classify", {"input": [["a", "b", "c"]]}, "2 or fewer entries"),
         ("classify", {"input": "a", "model": "tag"}, "cannot do this (classify); it can"),
         ("classify", {"input": "a", "model": "llama"}, "cannot do this (classify); it can"),
         ("classify", {"input": "a", "stream": True}, "stream"),
