@@ -26,6 +26,7 @@ def chat(
     template: o.ChatTemplate = None,
     weights: o.Weights = "own",
     exact: o.Exact = False,
+    check: s.Check = None,
 ) -> None:
     """Talk to a model."""
     from trivium.base.errors import TriviumError
@@ -38,6 +39,7 @@ def chat(
     from trivium.model.device import pick
 
     loaded = load(model, device=pick(), template=template, weights=weights, exact=exact)
+    s.checked(model, loaded, weights, check)
     talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, s.SAMPLING))
     if terminal:
         with suppress(ImportError):  # Windows has none

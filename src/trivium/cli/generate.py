@@ -26,12 +26,14 @@ def generate(
     seed: s.Seed = None,
     weights: o.Weights = "own",
     exact: o.Exact = False,
+    check: s.Check = None,
 ) -> None:
     """Continue a prompt."""
     from trivium.api import load
     from trivium.model.device import pick
 
     loaded = load(model, device=pick(), weights=weights, exact=exact)
+    s.checked(model, loaded, weights, check)
     options = o.given(context, (*s.SAMPLING, "no_repeat_ngram", "min_new_tokens"))
     if num_beams != 1:
         print(loaded.generate(prompt, max_new_tokens, stop, num_beams, **options))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from trivium.cli.argument import options as o
+from trivium.cli.argument import sampling as s
 
 
 def serve(
@@ -25,6 +26,7 @@ def serve(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The most new tokens of an answer.")] = 4096,
     weights: o.Weights = "own",
     exact: Annotated[bool, typer.Option("--exact", help="No answer depends on those beside it (float32).")] = False,
+    check: s.Check = None,
     cors: Annotated[list[str] | None, typer.Option(help="An origin of web pages that may ask; repeatable.")] = None,
     log_prompts: Annotated[bool, typer.Option("--log-prompts", help="Log the bodies of requests too.")] = False,
 ) -> None:
@@ -55,4 +57,4 @@ def serve(
         "serve",
     )
     catalog = Catalog(settings)
-    run(catalog, loader(catalog, list(labels(models, served_model_name or ()))))
+    run(catalog, loader(catalog, list(labels(models, served_model_name or ())), check))

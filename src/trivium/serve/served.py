@@ -134,12 +134,21 @@ def share(new: nn.Module, old: nn.Module) -> None:
             weight.data = other.data
 
 
-def loader(catalog: Catalog, named: Sequence[tuple[str, str]]) -> Callable[[], None]:
-    """Return a function that loads the models of (name, folder) pairs into a catalog."""
+def loader(catalog: Catalog, named: Sequence[tuple[str, str]], check: str | None = None) -> Callable[[], None]:
+    """Return a function that loads the models of (name, folder) pairs into a catalog.
+
+    `check` is the text on which each tells what its weights cost: see `task/check`.
+    """
 
     def load_all() -> None:
+        weights = catalog.settings.weights
         for name, folder in named:
-            say(catalog.add(name, load(folder, device=pick(), weights=catalog.settings.weights)).about)
+            model = load(folder, device=pick(), weights=weights)
+            if check is not None:
+                from trivium.task.check import check as compare  # the trainer's room takes a while
+
+                say(f"{name}: {compare(folder, model, weights, check)}")
+            say(catalog.add(name, model).about)
 
     return load_all
 

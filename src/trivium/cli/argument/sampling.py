@@ -1,6 +1,7 @@
 """The options of commands that write text: how tokens are chosen, and how many."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -24,5 +25,18 @@ RepetitionPenalty = Annotated[
 ]
 NoRepeatNgram = Annotated[int, typer.Option(min=0, help="No run of this many tokens comes twice; 0 is no limit.")]
 MinNewTokens = Annotated[int, typer.Option(min=0, help="The text does not end before this many tokens.")]
+Check = Annotated[
+    str | None,
+    typer.Option(help="Say first what --weights costs, in bits per byte: on a file, a data folder, or auto."),
+]
 Seed = Annotated[int | None, typer.Option(min=0, max=LARGEST, help="The same seed gives the same text.")]
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
+
+
+def checked(folder: Path, model: Any, weights: str, source: str | None) -> None:
+    """Say what the weights of a loaded model cost, where a source of text is given."""
+    if source is not None:
+        from trivium.base.log import note
+        from trivium.task.check import check  # the trainer's room takes a while
+
+        note(check(folder, model, weights, source))

@@ -49,13 +49,19 @@ def collect(workers: int | None = None, progress: Callable[[int, int], None] | N
     `workers` processes parse (default: the cores, at most 8), or this process where none can be started.
     """
     modules = sorted([*_standard_library(), *(m for name in _distributions() for m in _modules(name))])
-    documents = [*_topics(), *_compiled()]
+    documents = [*direct()]
     for done, ((source, name, _), text) in enumerate(zip(modules, _parsed(modules, workers), strict=True), start=1):
         if text:
             documents.append(Document(text, name, source))
         if progress:
             progress(done, len(modules))
     yield from sorted(documents, key=lambda document: (document.source, document.id))
+
+
+def direct() -> Iterator[Document]:
+    """Yield the documents that need no parsing: the language topics, and the modules in C."""
+    yield from _topics()
+    yield from _compiled()
 
 
 Module = tuple[str, str, str]
