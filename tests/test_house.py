@@ -15,16 +15,17 @@ SRC = ROOT / "src" / "trivium"
 SOURCES = sorted(SRC.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-FLOOR = {"model", "token", "base"}
+FLOOR = {"model", "token", "image", "base"}
 ROWS = {"rows", "corpus", "data", "objective"}
 BELOW = {
     "base": set(),
     "token": {"base"},
+    "image": {"base"},
     "objective": {"base"},
     "model": {"base"},
     "data": {"objective", "base"},
     "corpus": {"data", "objective", "token", "base"},
-    "rows": {"corpus", "data", "objective", "token", "base"},
+    "rows": {"corpus", "data", "objective", "token", "image", "base"},
     "train": FLOOR | ROWS,
     "infer": FLOOR,
     "interop": FLOOR,
@@ -218,7 +219,7 @@ def test_a_downward_import_is_fine():
     assert not list(upward(ast.parse(source), "trivium.token", "token"))
 
 
-@pytest.mark.parametrize("name", ["base", "token", "objective", "data", "corpus", "rows"])
+@pytest.mark.parametrize("name", ["base", "token", "image", "objective", "data", "corpus", "rows"])
 def test_room_needs_no_torch(name):
     without_torch(
         "import importlib, pkgutil\n"

@@ -27,6 +27,10 @@ IMPORTED: dict[str, Source] = {}
 """The files that have run, by the name of the module made of each."""
 
 
+PROJECTS = {"PIL": "pillow"}
+"""The packages whose project has another name."""
+
+
 def members(package: str, path: Iterable[str]) -> list[str]:
     """Import every module of a package, so that their kinds join their families; return the modules' names."""
     names = sorted(module.name for module in pkgutil.iter_modules(path))
@@ -66,6 +70,7 @@ def extra(module: str, what: str) -> Any:
         return importlib.import_module(module)
     except ImportError as missing:
         package = (missing.name or module).partition(".")[0]
+        package = PROJECTS.get(package, package)
         raise DataError(f"{what} needs {package}: pip install {package}") from None
 
 

@@ -70,6 +70,31 @@ class Vocabulary:
     """For each id, whether it ends a sentence (bool [V])."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Patches:
+    """A picture, cut into squares in reading order: row by row, each row from left to right.
+
+    `values` is float32 [T, P]: a patch has its P = channels x side x side numbers in the order channel, y, x. `places`
+    is int64 [T, 2]: its row and column. A class token stands first, as zeros, at the place (0, 0). Pictures of the same
+    numbers are equal.
+    """
+
+    values: np.ndarray
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of patches, the class token included."""
+        return len(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether another picture has the same patches at the same places."""
+        if not isinstance(other, Patches):
+            return NotImplemented
+        return np.array_equal(self.places, other.places) and np.array_equal(self.values, other.values)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """The ids that a model reads and its targets, already aligned: no later step shifts anything.
