@@ -22,6 +22,7 @@ from trivium.base.types import Message
 from trivium.infer.beam import decoding_of
 from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
+from trivium.infer.kept import KeptEngine
 from trivium.infer.padding import Ids, rows_of, tabled
 from trivium.infer.read import embed_texts, fill, text_scores
 from trivium.infer.request import Request, most
@@ -63,7 +64,7 @@ class Model:
         decoder beside an encoder (None: pad). `forced` has the `first` and `last` id of a text. `name` is in errors.
         """
         self.transformer, self.record, self.name = transformer, dict(record or {}), name
-        self.start, self.forced, self._tokenizer = start, dict(forced or {}), tokenizer
+        self.start, self.forced, self._tokenizer, self._kept = start, dict(forced or {}), tokenizer, KeptEngine()
         own = template.stop_ids(tokenizer) if tokenizer else ()
         self.stop_ids = tuple(own if stop_ids is None else stop_ids)
         self.exact = False  # whether a text must not depend on those beside it, where a call does not say
@@ -154,7 +155,8 @@ class Model:
         """Begin a conversation; options as in `stream`."""
         begin = self._begin if self.config.family == "encoder_decoder" else None
         request = self.request((), most(self.config, max_new_tokens, 256), stop, **options)
-        return Chat(self.transformer, self.tokenizer, request, system, begin, self.record.get("prefix", ""))
+        prefix = self.record.get("prefix", "")
+        return Chat(self.transformer, self.tokenizer, request, system, begin, prefix, self._kept)
 
     def chat(self, messages_: Sequence[Message | dict[str, str]], max_new_tokens: Count = None, **options: Any) -> str:
         """Answer a conversation, a list of `{"role": ..., "content": ...}`; options as in `stream`."""
@@ -167,10 +169,9 @@ class Model:
     ) -> Request:
         """Return the request that continues rows of ids, or answers them where an encoder reads them.
 
-        Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or of `Beam` where `num_beams` is
-        above 1 (length_penalty, early_stopping), and with both repetition_penalty, no_repeat_ngram, min_new_tokens;
-        `first` and `last` replace the ids that the model's folder forces (None: no such id). `exact` keeps a text from
-        what is beside it (float32 only). A ConfigError names an option that is wrong.
+        Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or with `num_beams` above 1 of
+        `Beam` (length_penalty, early_stopping), and repetition_penalty, no_repeat_ngram, min_new_tokens; `first` and
+        `last` replace the ids that the folder forces (None: none). `exact`: see the engine. Errors name wrong options.
         """
         exact, size = options.pop("exact", self.exact), self._tokenizer.size if self._tokenizer else None
         decoding = decoding_of(num_beams, options, self.forced)
@@ -203,9 +204,8 @@ class Model:
         head = self.config.head
         if not isinstance(head, SequenceClassification) or not head.single:
             raise ModelError(f"{self.name} has no head with one label; `trivium finetune rerank` makes one")
-        return [
-            float(head.score(row)) for row in text_scores(self.transformer, self.layout(self.tokenizer.limit), pairs)
-        ]
+        found = text_scores(self.transformer, self.layout(self.tokenizer.limit), pairs)
+        return [float(head.score(row)) for row in found]
 
     def embed(self, texts: Sequence[str], prompt: str | None = None, **changes: Any) -> Float[Tensor, "N D"]:
         """Return one vector for each text, made as the folder says, or as the `changes` of `Vectors` do (pool=...).

@@ -17,6 +17,7 @@ from trivium.base.seeds import mix
 from trivium.base.types import Message
 from trivium.infer.engine import InferenceEngine
 from trivium.infer.generate import Generation
+from trivium.infer.kept import KeptEngine
 from trivium.infer.request import Request
 from trivium.infer.sampling import Sampling
 from trivium.infer.write import write
@@ -41,21 +42,25 @@ class Chat:
         system: str | None = None,
         start: int | None = None,
         prefix: str = "",
+        kept: KeptEngine | None = None,
     ) -> None:
         """`request` says how every answer is written; its prompts are replaced by the conversation.
 
         `start` is the first id of the decoder beside an encoder; None for a model without an encoder. `prefix` stands
-        before each message that is to be answered, as in the rows of training.
+        before each message that is to be answered, as in the rows of training. `kept` is the engine of all
+        conversations of the model.
         """
         self.transformer, self.tokenizer, self.request, self.start = transformer, tokenizer, request, start
-        self.prefix = prefix
-        self.engine = InferenceEngine(transformer, exact=request.exact)
-        # One text in progress, and one that was read before: the next turn begins with it.
-        self.engine.memory = 4 * self._context * self.engine.position_bytes
+        self.prefix, self._kept = prefix, kept or KeptEngine()
         self.tools: list[dict[str, Any]] = []
         """What the chat template tells the model that it may call."""
         self._system = [] if system is None else [Message("system", system)]
         self.history: list[Message] = list(self._system)
+
+    @property
+    def engine(self) -> InferenceEngine:
+        """The engine that writes the answers."""
+        return self._kept.of(self.transformer, self.request.exact)
 
     def reset(self) -> None:
         """Forget every message but the system message that the chat began with."""

@@ -8,6 +8,7 @@ continuous batching: Yu et al. 2022, Orca). A finished row stays as a prefix tha
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import nullcontext
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -44,6 +45,8 @@ class InferenceEngine:
             raise ConfigError(f"exact: expected float32 weights, found {dtype}; use --weights fp32, or leave exact out")
         self.transformer, self.memory, self.exact, self.chunk = transformer, memory, exact, chunk
         self._modules = list(transformer.modules())
+        self.lock = Lock()
+        """For those who share the engine between threads: it is held while rows are added, and for a step."""
         self.queue: deque[Row] = deque()
         self.running: list[Row] = []
         self.prefixes = Prefixes()

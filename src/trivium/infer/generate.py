@@ -29,15 +29,16 @@ def rows(config: ModelConfig, request: Request, top: int | None = None) -> list[
 
 
 class Generation:
-    """A request in progress on an engine."""
+    """A request in progress on an engine, which may have rows of others too, also of other threads."""
 
     def __init__(self, transformer: Transformer, request: Request, engine: InferenceEngine | None = None) -> None:
         """Raise ModelError or ConfigError where the model cannot run the request."""
         self.rows = rows(transformer.config, request)
         self.request, self.engine = request, engine or InferenceEngine(transformer, exact=request.exact)
-        self._number = {id(row): number for number, row in enumerate(self.rows)}
-        for row in self.rows:
-            self.engine.submit(row)
+        self._told = [0] * len(self.rows)
+        with self.engine.lock:
+            for row in self.rows:
+                self.engine.submit(row)
 
     @property
     def ids(self) -> list[list[int]]:
@@ -51,16 +52,26 @@ class Generation:
 
     @property
     def live(self) -> bool:
-        """Whether a row is not finished."""
-        return any(row.reason is None for row in self.rows)
+        """Whether a row is not finished, or has ids that `step` has not returned."""
+        return any(row.reason is None or told < len(row.ids) for row, told in zip(self.rows, self._told, strict=True))
 
-    def finish(self, row: int, reason: str = "stop") -> None:
-        """End a row for a reason that its ids do not show, such as a stop string."""
-        self.rows[row].reason = reason
+    def finish(self, row: int, reason: str = "stop", count: int | None = None) -> None:
+        """End a row for a reason that its ids do not show, such as a stop string; keep its first `count` ids."""
+        self.rows[row].end(reason, count)
+        self._told[row] = len(self.rows[row].ids)
 
     def step(self) -> list[tuple[int, int]]:
-        """Run one step; return (row, id) of each new id that is no stop id."""
-        return [(self._number[id(row)], index) for row, index in self.engine.step()]
+        """Return (row, id) of each new id that is no stop id; run a step of the engine unless there are some."""
+        if not (new := self._new()):
+            with self.engine.lock:
+                self.engine.step()
+            new = self._new()
+        return new
+
+    def _new(self) -> list[tuple[int, int]]:
+        new = [(number, index) for number, row in enumerate(self.rows) for index in row.ids[self._told[number] :]]
+        self._told = [len(row.ids) for row in self.rows]
+        return new
 
 
 def generate(transformer: Transformer, request: Request) -> list[Completion]:

@@ -94,6 +94,13 @@ class Row:
         """Return whether what this row has read begins with all that another has read."""
         return self.read >= other.read and self.text[: other.read] == other.text[: other.read]
 
+    def end(self, reason: str, count: int | None = None) -> None:
+        """End the text for a reason that its ids do not show; keep its first `count` new ids, None for all."""
+        if count is not None:
+            del self.ids[count:], self.chances[count:]
+            self.read = min(self.read, len(self.text))
+        self.reason = reason
+
     def take(self, index: int, logits: Float[Tensor, " V"], limit: int | None) -> bool:
         """Add a new id, chosen by logits, unless it ends the text; return whether it was added."""
         if self.reason is not None:

@@ -54,13 +54,17 @@ def write(run: Generation, tokenizer: Tokenizer) -> Iterator[tuple[int, str]]:
     Where the caller stops to read, the rows leave the engine.
     """
     streams = [TextStream(tokenizer, run.request.stop_strings) for _ in run.ids]
+    pushed = [0] * len(streams)
     try:
         while run.live:
             for row, index in run.step():
+                if streams[row].stopped:  # what came in the same step behind a stop string
+                    continue
+                pushed[row] += 1
                 if piece := streams[row].push(index):
                     yield row, piece
                 if streams[row].stopped:
-                    run.finish(row)
+                    run.finish(row, "stop", pushed[row])
     finally:
         for row, reason in enumerate(run.reasons):
             if reason is None:

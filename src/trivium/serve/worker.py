@@ -45,6 +45,8 @@ class Writing:
     emit: Callable[[Delta | Exception], object]
     sent: list[int] = field(default_factory=list)
     """How many ids of each row are in a piece."""
+    pushed: list[int] = field(default_factory=list)
+    """How many ids of each row are in its stream of text."""
 
 
 class Worker(Thread):
@@ -107,7 +109,7 @@ class Worker(Thread):
             with suppress(RuntimeError):  # the loop has ended, and nobody listens
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        job = Writing(rows, streams, emit, [0] * len(rows))
+        job = Writing(rows, streams, emit, [0] * len(rows), [0] * len(rows))
         self._rows += len(rows)
         try:
             self._inbox.put(lambda: self._begin(job))
@@ -149,9 +151,12 @@ class Worker(Thread):
         for row, index in new:
             if id(row) in self._jobs:
                 job, at = self._jobs[id(row)]
-                texts[id(row)] = job.streams[at].push(index)
+                if job.streams[at].stopped:  # what came in the same step behind a stop text
+                    continue
+                texts[id(row)] = texts.get(id(row), "") + job.streams[at].push(index)
+                job.pushed[at] += 1
                 if job.streams[at].stopped:
-                    row.reason = "stop"
+                    row.end("stop", job.pushed[at])
         for key, (job, at) in list(self._jobs.items()):
             row, text = job.rows[at], texts.get(key, "")
             if row.reason is not None:
