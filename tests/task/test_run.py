@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 import torch
@@ -7,12 +8,12 @@ from safetensors.torch import load_file
 import tiny
 from runs import interrupt, pretraining, tuning
 from trivium import api
-from trivium.base.config import parse
+from trivium.base.config import override, parse
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.task.feed import open_rows
 from trivium.task.run import count_steps, run
 from trivium.token.tokenizer import Tokenizer
-from trivium.train.recipe import Recipe
+from trivium.train.recipe import Recipe, lay
 from trivium.train.run import Interrupted
 
 
@@ -115,3 +116,24 @@ def test_a_budget_is_so_many_steps(budget, steps, samples):
     rows = tiny.example_rows([tiny.example(3, 8, seed=n) for n in range(14)])
     loader = tiny.loader(rows, step_rows=4)
     assert count_steps(tiny.recipe(batch_tokens=128, **budget), loader) == steps and loader.samples == samples
+
+
+def test_a_run_of_seconds_ends_on_time_and_its_record_says_how_to_repeat_it(data, tmp_path):
+    recipe = pretraining(data, budget_minutes=3 / 60, schedule={"kind": "wsd", "warmup_steps": 2}, eval_every_steps=50)
+    began = time.monotonic()
+    model = run(recipe, tmp_path / "minutes")
+    assert 1.5 < time.monotonic() - began < 6, "3 s, on a machine that others use"
+    record = api.load(model).record
+    repeats = record["result"]["repeats"]
+    tree = override(record["recipe"], repeats.split(), lay)
+    assert f"budget_steps={record['result']['step']}" in repeats and "turns" in repeats and "precision" not in repeats
+    assert weights(run(parse(Recipe, tree), tmp_path / "steps")) == weights(model)
+
+
+def test_a_run_by_minutes_that_was_stopped_goes_on_by_minutes(data, tmp_path, monkeypatch):
+    recipe = pretraining(data, budget_minutes=2 / 60, schedule={"kind": "wsd"}, eval_every_steps=50)
+    interrupt(monkeypatch, at=5)
+    with pytest.raises(Interrupted, match="stopped after step 5, saved"):
+        run(recipe, tmp_path / "run")
+    monkeypatch.undo()
+    assert api.load(run(recipe, tmp_path / "run", resume=True)).record["result"]["step"] > 5

@@ -44,3 +44,18 @@ def test_wsd_stays_and_then_falls_in_a_line():
     assert schedule.factor(85, 110) == pytest.approx(0.1 + 0.9 * 0.5)
     assert schedule.factor(109, 110) == pytest.approx(0.1 + 0.9 * 0.02)
     assert schedule.factor(110, 110) == pytest.approx(0.1)
+
+
+def test_turns_take_the_place_of_the_share_and_a_later_one_takes_over():
+    schedule = WSD(warmup_steps=4, floor=0.2, turns=[[10, 20], [15, 17]])
+    assert [schedule.factor(step, 99) for step in (0, 3, 9, 10)] == [0.25, 1.0, 1.0, 1.0]
+    assert schedule.factor(12, 99) == pytest.approx(0.2 + 0.8 * 0.8)
+    assert schedule.factor(15, 99) == pytest.approx(0.2 + 0.8 * 0.5)
+    assert schedule.factor(16, 99) == pytest.approx(0.2 + 0.8 * 0.25)
+    assert schedule.factor(17, 99) == pytest.approx(0.2) == schedule.factor(50, 99)
+
+
+@pytest.mark.parametrize("turns", [[[3]], [[5, 5]], [[-1, 4]], [[5, 9], [5, 12]], [[5, 9], [4, 12]]])
+def test_turns_are_pairs_of_steps_in_order(turns):
+    with pytest.raises(ValueError, match="turns: expected pairs"):
+        WSD(turns=turns)

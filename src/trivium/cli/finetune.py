@@ -1,28 +1,32 @@
 """`trivium train` and `trivium finetune`: train models."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trivium.cli.argument import options as o
+from trivium.cli.argument import training as t
 
 
 def train(
     recipe: o.RecipeFile,
     overrides: o.Overrides = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/RECIPE].")] = None,
-    resume: o.Resume = False,
-    from_step: o.FromStep = None,
+    minutes: t.Minutes = None,
+    resume: t.Resume = False,
+    from_step: t.FromStep = None,
     force: o.Force = False,
 ) -> None:
     """Train a fresh model, or continue from one, with any objective."""
+    since = time.monotonic()
     from trivium.lab.outcome import tell
     from trivium.task.run import run
     from trivium.train.recipe import read_recipe
 
-    folder, made = out or Path("runs") / recipe.stem, read_recipe(recipe, overrides or ())
-    run(made, folder, resume, from_step=from_step, force=force)
+    folder, made = out or Path("runs") / recipe.stem, read_recipe(recipe, [*(overrides or ()), *t.timed(minutes)])
+    run(made, folder, resume, from_step=from_step, force=force, since=since)
     tell(folder, made)
 
 
@@ -48,11 +52,13 @@ def finetune(
     ] = None,
     head: Annotated[bool, typer.Option(help="classify, extract: use a head on an encoder-decoder model too.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
-    resume: o.Resume = False,
-    from_step: o.FromStep = None,
+    minutes: t.Minutes = None,
+    resume: t.Resume = False,
+    from_step: t.FromStep = None,
     force: o.Force = False,
 ) -> None:
     """Train a model for a task: rows become a model folder and its metrics."""
+    since = time.monotonic()
     from trivium.base.log import say
     from trivium.lab import outcome
     from trivium.lab.picture import confusion
@@ -69,8 +75,8 @@ def finetune(
         "lora.rank": lora,
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
-    made = recipe_for(task, model, data, valid or [], [*chosen, *fields], recipe, head)
-    _, found = finetune(task, made, folder, resume, show_samples, from_step, force, own)
+    made = recipe_for(task, model, data, valid or [], [*chosen, *fields, *t.timed(minutes)], recipe, head)
+    _, found = finetune(task, made, folder, resume, show_samples, from_step, force, own, since)
     outcome.tell(folder, made)
     tell(found)
     if picture := confusion(found, folder / "confusion.png"):

@@ -20,7 +20,7 @@ from trivium.base.config import dump, override, parse
 from trivium.base.errors import ConfigError
 from trivium.model.config import ModelConfig
 from trivium.model.size import flops, parameters
-from trivium.train.recipe import Recipe, read_recipe
+from trivium.train.recipe import BUDGETS, Recipe, read_recipe
 
 Match = Literal["params", "flops", "time"]
 NEAR = 0.01
@@ -160,6 +160,7 @@ def matched(
 
 def base_steps(base: Recipe, minutes: float | None, seconds: Timer) -> int:
     """Return the steps of the recipe itself: its budget, or the steps in `minutes`."""
+    minutes = minutes or base.budget_minutes
     if minutes is not None:
         return max(1, round(60 * minutes / seconds(Cell("base", base))))
     if base.budget_steps is not None:
@@ -184,7 +185,7 @@ def budget(base: Recipe, match: Match, steps: int, seconds: Timer) -> str:
 def budgeted(recipe: Recipe, steps: int) -> Recipe:
     """Return the recipe with a budget of `steps`, evaluated and logged evenly over them."""
     often = {"eval_every_steps": max(1, steps // EVALUATIONS), "log_every_steps": max(1, steps // LINES)}
-    return recipe.replace(budget_steps=steps, budget_tokens=None, budget_epochs=None, **often)
+    return recipe.replace(**{**dict.fromkeys(BUDGETS), "budget_steps": steps, **often})
 
 
 def config_of(recipe: Recipe) -> ModelConfig:

@@ -25,6 +25,7 @@ from trivium.task.task import by_objective
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.loop import autocast_dtype, train
+from trivium.train.pace import Pace
 from trivium.train.parallel import World, world
 from trivium.train.recipe import Recipe
 from trivium.train.run import free, open_run
@@ -38,12 +39,15 @@ def run(
     begin: Callable[[api.Model, Recipe], None] | None = None,
     from_step: int | None = None,
     force: bool = False,
+    since: float | None = None,
 ) -> Path:
     """Train a recipe into the run folder `folder`; return its model folder, whose trivium.json also keeps `about`.
 
     `begin` receives the model and the recipe before the rows are read. With `resume` the run goes on from its newest
     checkpoint, with `from_step` from the one of that step. A run that is there is an error, or removed with `force`.
+    The minutes of a recipe began at `since` on the clock `time.monotonic`, or begin now.
     """
+    since = Pace.clock() if since is None else since
     resume = resume or from_step is not None
     with world() as ranks:
         if ranks.first:
@@ -77,7 +81,9 @@ def run(
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
             if resume and not any((folder / "checkpoints").glob("*step-*")):
                 say("nothing to resume, starting at step 0")
-            last = train(transformer, loader, recipe, steps, folder, ranks, score, from_step)
+            last = train(transformer, loader, recipe, steps, folder, ranks, score, from_step, since)
+            if last.repeats:
+                say(f"the same run by steps: {last.repeats}")
             if ranks.first:
                 if recipe.lora is not None:
                     keep_adapter(folder / "adapter", model, recipe)
@@ -124,14 +130,15 @@ def base_name(init: str | None) -> str:
     return str(model_folder(init).resolve())
 
 
-def count_steps(recipe: Recipe, loader: Loader) -> int:
-    """Return the optimizer steps of the budget; a budget in epochs ends exactly with its last row."""
+def count_steps(recipe: Recipe, loader: Loader) -> int | None:
+    """Return the optimizer steps of the budget, None if a clock decides; epochs end exactly with their last row."""
     if recipe.budget_steps is not None:
         return recipe.budget_steps
     if recipe.budget_epochs is not None:
         loader.samples = max(1, loader.epochs(recipe.budget_epochs))
         return -(-loader.samples // loader.step_rows)
-    assert recipe.budget_tokens is not None
+    if recipe.budget_tokens is None:
+        return None
     return max(1, recipe.budget_tokens // recipe.batch_tokens)
 
 

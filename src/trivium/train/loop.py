@@ -20,9 +20,11 @@ from trivium.base.log import progress, say, warn
 from trivium.base.seeds import mix
 from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, place, reuse_memory
+from trivium.model.size import ADAM_BYTES
 from trivium.train.checkpoint import Saver, checkpoints, find, load_checkpoint, set_aside
 from trivium.train.evaluate import Evaluation
 from trivium.train.finite import gradient_fault, pass_fault, state_fault
+from trivium.train.pace import Pace
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted, Metrics, environment, stopping
@@ -56,6 +58,8 @@ class Step(NamedTuple):
     """Why this step was skipped."""
     all_seconds: float = 0.0
     """Seconds of all steps so far, with loading, evaluation and checkpoints."""
+    repeats: str = ""
+    """The overrides of the recipe that repeat a run by minutes by steps; the last step has them."""
 
     def record(self) -> dict[str, Any]:
         """Return the step as plain data; a number that is not finite is None."""
@@ -66,14 +70,16 @@ def train(
     model: nn.Module,
     loader: Loader,
     recipe: Recipe,
-    steps: int,
+    steps: int | None,
     folder: Path,
     world: World = World(),
     score: Callable[[], Evaluation] | None = None,
     from_step: int | None = None,
+    since: float | None = None,
 ) -> Step:
     """Train up to step `steps`, from the newest checkpoint in `folder` if there is one; return the last step.
 
+    Without `steps` the minutes of the recipe decide, which began at `since` on `Pace.clock`, or now.
     `score` measures the held-out loss: before the first step, every `eval_every_steps`, and after the last step.
     `from_step` names an older checkpoint to go on from. SIGINT and SIGTERM save a checkpoint and raise Interrupted
     (exit code 75). A failed save is retried at the next save; the third failure in a row ends the run.
@@ -84,11 +90,13 @@ def train(
     """
     reuse_memory()
     optimizer = recipe.optim.build(model)
-    last, precision = resume(folder / "checkpoints", model, optimizer, recipe, world, from_step)
+    last, precision, kept = resume(folder / "checkpoints", model, optimizer, recipe, world, from_step)
+    pace = Pace(recipe, steps, since, ADAM_BYTES * sum(p.numel() for p in model.parameters()))
+    pace.restore(kept)
     if world.first:
         tell_precision(folder, precision, recipe)
     if last.step:
-        say(f"resuming from step {last.step:,} of {steps:,}")
+        say(f"resuming from step {last.step:,}" + (f" of {pace.known:,}" if pace.known else ""))
     metrics = Metrics(folder / "metrics.jsonl", last.step, world.first)
     saver = Saver(folder / "checkpoints", recipe.keep_checkpoints)
     if recipe.compile:
@@ -98,20 +106,21 @@ def train(
 
     def scored(step: int) -> Evaluation:
         assert score is not None
-        found = score()
+        with pace.aside("evaluation"):
+            found = score()
         metrics.write(step=step, **{f"valid_{key}": value for key, value in found.record().items()})
         return found
 
-    with stopping() as stop, progress("training", steps, "steps") as bar:
+    with stopping() as stop, progress("training", pace.known, "steps") as bar:
         mark = time.perf_counter()
         if score is not None and not last.step:
             scored(0)
         bar.begin(last.step)
         before = last.tokens
-        for batches in loader.stream(last.step, steps):
+        for batches in loader.stream(last.step, pace.bound(last.step)):
             began = time.perf_counter()
-            stopped = world.sum(float(stop.is_set()))[0] > 0
-            lr = recipe.optim.lr * recipe.schedule.factor(last.step, steps)
+            stopped = pace.look(last.step, stop.is_set(), world)
+            lr, bar.total = pace.lr(last.step), pace.known
             step = train_step(forward, model, optimizer, batches, lr, recipe, last.step, precision, world)
             last = step._replace(
                 tokens=last.tokens + step.tokens,
@@ -121,7 +130,7 @@ def train(
                 all_seconds=round(last.all_seconds + time.perf_counter() - mark, 4),
             )
             mark = time.perf_counter()
-            done, final, bad = last.step, last.step == steps, 0 if last.finite else bad + 1
+            done, final, bad = last.step, last.step == pace.steps, 0 if last.finite else bad + 1
             saves = final or stopped or (done % recipe.save_every_steps == 0 and not bad)
             bar.update(done, f"{bar.rate(last.tokens - before, 'tokens')}, loss {last.loss:.3f}")
             if final or done % recipe.log_every_steps == 0 or not last.finite:
@@ -137,15 +146,19 @@ def train(
                 if final and found.targets and not math.isfinite(found.loss):
                     judge(last, bad, final, "the held-out loss", folder)
             if world.first and saves:
-                state = {"facts": last.record(), "bf16": precision == torch.bfloat16}
-                saver.save(done, model, optimizer, state, final=final or stopped)
-            if stopped and not final:
+                state = {"facts": last.record(), "bf16": precision == torch.bfloat16, **pace.state()}
+                with pace.aside("save"):
+                    saver.save(done, model, optimizer, state, final=final or stopped)
+            if final:
+                break
+            if stopped:
                 world.wait()
-                raise Interrupted(f"{folder}: stopped after step {done} of {steps}, saved; add --resume to continue")
+                where = f"{folder}: stopped after step {done}" + (f" of {pace.known}" if pace.known else "")
+                raise Interrupted(f"{where}, saved; add --resume to continue")
     if last.skipped:
         say(f"{last.skipped:,} of {last.step:,} steps were skipped")
     world.wait()
-    return last
+    return last._replace(repeats=pace.repeats(name_of(precision)))
 
 
 def judge(last: Step, bad: int, final: bool, fault: str, folder: Path) -> None:
@@ -170,11 +183,12 @@ def judge(last: Step, bad: int, final: bool, fault: str, folder: Path) -> None:
 
 def resume(
     root: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, world: World, step: int | None
-) -> tuple[Step, torch.dtype]:
-    """Fill model and optimizer from a checkpoint in `root`, that of `step` or the newest; return its step and the
-    autocast type. A newer checkpoint than `step` is renamed; one that is not finite is a NumericsError.
+) -> tuple[Step, torch.dtype, dict[str, Any]]:
+    """Fill model and optimizer from a checkpoint in `root`, that of `step` or the newest; return its step, the
+    autocast type and its whole state. A newer checkpoint than `step` is renamed; one that is not finite is a
+    NumericsError.
     """
-    last, precision = Step(), autocast_dtype(recipe, world.device)
+    last, precision, state = Step(), autocast_dtype(recipe, world.device), dict[str, Any]()
     newest = None
     with suppress(ModelError):  # `find` renames damaged ones, so one process goes first; then all raise the same error
         newest = find(root, step) if world.first else None
@@ -196,7 +210,7 @@ def resume(
         set_aside(root, step)
     # Each process times the types itself, but all must compute in the same one, also after a resume.
     bf16 = world.sum(float(precision == torch.bfloat16))[0] == world.size
-    return last, torch.bfloat16 if bf16 else torch.float32
+    return last, torch.bfloat16 if bf16 else torch.float32, state
 
 
 def train_step(
@@ -254,9 +268,14 @@ def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if recipe.precision == "bf16" else torch.float32
 
 
+def name_of(precision: torch.dtype) -> str:
+    """Return how a recipe calls the type of matrix products."""
+    return "bf16" if precision == torch.bfloat16 else "fp32"
+
+
 def tell_precision(folder: Path, precision: torch.dtype, recipe: Recipe) -> None:
     """Say the type of matrix products of a run, and keep it in environment.json."""
-    name = "bf16" if precision == torch.bfloat16 else "fp32"
+    name = name_of(precision)
     say(f"precision: {name}" + ", chosen by auto" * (recipe.precision == "auto"))
     path = folder / "environment.json"
     write_json(path, {**(read_json(path) if path.exists() else environment()), "precision": name})

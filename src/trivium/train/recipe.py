@@ -21,9 +21,9 @@ from trivium.token.template import Template
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
 from trivium.train.optim import AdamW, Optim
-from trivium.train.schedule import Cosine, Schedule
+from trivium.train.schedule import WSD, Cosine, Schedule
 
-BUDGETS = ("budget_tokens", "budget_steps", "budget_epochs")
+BUDGETS = ("budget_tokens", "budget_steps", "budget_epochs", "budget_minutes")
 """The fields of which a recipe has one."""
 EVERY_LOSS = {"label_smoothing", "z_loss", "temperature", "beta", "chunk_rows"}
 """The fields of `loss` in recipes that were saved before each loss had its own."""
@@ -88,7 +88,7 @@ class Recipe(Config):
     optim: Optim = AdamW()
     """The optimizer and its learning rate."""
     schedule: Schedule = Cosine()
-    """The learning rate of each step, as a share of `optim.lr`."""
+    """The learning rate of each step, as a share of `optim.lr`; with `budget_minutes`, `wsd` by default."""
     loss: Loss = TokenLoss()
     """The loss; by default the objective's, and fields without a kind change it."""
     batch_tokens: int = Field(16384, gt=0, lt=1 << 31)
@@ -101,6 +101,8 @@ class Recipe(Config):
     """Optimizer steps."""
     budget_epochs: float | None = Field(None, gt=0, le=1e6)
     """Times that every row is trained on."""
+    budget_minutes: float | None = Field(None, gt=0, le=1e6)
+    """Minutes of the whole run, start-up, evaluation and saving included: the decay begins when the rest suffices."""
     clip: float = Field(1.0, ge=0, le=1e9)
     """The maximum gradient norm; 0 is no limit."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -130,10 +132,13 @@ class Recipe(Config):
         if isinstance(loss, dict) and "kind" not in loss and loss.keys() >= EVERY_LOSS:
             own = own_loss(data.get("objective")).model_fields
             loss = {name: value for name, value in loss.items() if name in own or name not in EVERY_LOSS}
-        return {**data, "loss": loss}
+        timed = {"schedule": WSD()} if data.get("budget_minutes") and data.get("schedule") is None else {}
+        return {**data, "loss": loss, **timed}
 
     @classmethod
     def usual(cls, name: str, tree: Mapping[str, Any]) -> Choice | None:
+        if name == "schedule" and tree.get("budget_minutes"):
+            return WSD()
         return own_loss(tree.get("objective"))() if name == "loss" else super().usual(name, tree)
 
     @model_validator(mode="after")
@@ -151,6 +156,12 @@ class Recipe(Config):
             )
         if sum(getattr(self, name) is not None for name in BUDGETS) != 1:
             raise ValueError(f"expected one of {', '.join(BUDGETS)}")
+        if self.budget_minutes is not None and (not self.schedule.open_ended or getattr(self.schedule, "turns", ())):
+            timed = ", ".join(kind for kind, cls in Schedule.kinds.items() if cls.open_ended)
+            raise ValueError(
+                f"budget_minutes: the schedule {self.schedule.kind} has no end that a clock can move; take one of "
+                f"{timed} (without turns), or another budget"
+            )
         return self
 
     def step_rows(self, length: int) -> int:

@@ -21,9 +21,9 @@ from trivium.base.files import locked, read_json, strict, sweep, write_json, wri
 from trivium.base.log import say, warn
 from trivium.base.version import FORMAT, readable
 from trivium.train.checkpoint import checkpoints
-from trivium.train.recipe import Recipe
+from trivium.train.recipe import BUDGETS, Recipe
 
-EXTENDING = {"budget_tokens", "budget_steps", "budget_epochs"}
+EXTENDING = {*BUDGETS}
 EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints", "license"}
 """Fields that a resumed run may change: its budget, when it writes, and what its card says."""
 PARTS = {"recipe.json", "environment.json", "metrics.jsonl", "checkpoints", "model", "adapter", ".lock", ".claim"}

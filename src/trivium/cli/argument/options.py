@@ -43,10 +43,6 @@ Revision = Annotated[str | None, typer.Option("--revision", help="A branch, tag 
 NoVerify = Annotated[
     bool, typer.Option("--no-verify", help="Take folders that have changed, or weights that are not finite.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run folder.")]
-FromStep = Annotated[
-    int | None, typer.Option("--from-step", min=1, help="Continue from this older checkpoint; newer ones are renamed.")
-]
 Exact = Annotated[
     bool, typer.Option("--exact", help="No answer depends on those beside it, to the bit; slower, float32 only.")
 ]
