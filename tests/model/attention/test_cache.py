@@ -1,5 +1,6 @@
 """A cache gives what a pass without one gives, for every pattern and position, and forgets what nobody can see."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -98,3 +99,18 @@ def test_rows_are_chosen_and_repeated() -> None:
         chosen = Stream(*(x[rows] for x in (whole.ids, whole.positions, whole.documents)))
         found = model.decode(part(chosen, 8, 12), cache=cache)
         assert torch.allclose(found, model.decode(chosen)[:, 8:], atol=CLOSE)
+
+
+@pytest.mark.parametrize("name", [name for name in PATTERNS if name != "prefix"])
+def test_what_the_last_pass_has_read_can_be_dropped(name: str) -> None:
+    """Twelve tokens, then four of which the last three are dropped, then the right ones."""
+    model, whole = build(causal(PATTERNS[name]), Causal()), stream([20], 20)
+    wrong = replace(whole, ids=whole.ids.roll(1, dims=1))
+    cache = model.decoder.cache(20)
+    with torch.no_grad():
+        model.decode(part(whole, 0, 12), cache=cache)
+        wrong.ids[:, 12] = whole.ids[:, 12]
+        model.decode(part(wrong, 12, 16), cache=cache)
+        cache.trim(3)
+        found = model.decode(part(whole, 13, 20), cache=cache)
+        assert torch.allclose(found, model.decode(whole)[:, 13:], atol=CLOSE)

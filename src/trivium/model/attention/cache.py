@@ -75,6 +75,11 @@ class RollingBuffer:
         made.total = self.total - back
         return made
 
+    def trim(self, count: int) -> None:
+        """Drop the last `count` entries, which the last call has added."""
+        self.length, self.total = self.length - count, self.total - count
+        assert self.length >= min(self.keep, self.total), "entries in front of these have been dropped"
+
     def select(self, rows: Tensor) -> None:
         """Keep these rows of the batch, axis 1, in this order."""
         self.buffer = self.buffer.index_select(1, rows)
@@ -178,6 +183,12 @@ class KVCache:
             buffer.select(rows)
         self.memory = None if self.memory is None else self.memory.select(rows)
         self.crossed = {layer: (k[rows], v[rows]) for layer, (k, v) in self.crossed.items()}
+
+    def trim(self, count: int) -> None:
+        """Drop the last `count` positions; at most those of the last pass, so that a window has what it needs."""
+        self.seen -= count
+        for buffer in (*self.buffers.values(), *self.places.values()):
+            buffer.trim(count)
 
     def fork(self, seen: int, capacity: int) -> "KVCache | None":
         """Return a copy of the first `seen` positions, or None where a window has dropped keys that it needs."""
