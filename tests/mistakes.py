@@ -42,6 +42,7 @@ RIGHT: dict[str, Words] = {
     "import": ["llama", "-o", "new"],
     "export": ["llama", "-o", "new"],
     "push": ["llama", "me/new"],
+    "trace": ["llama", "a", "--data", "data"],
     "verify": ["llama"],
     "serve": ["llama"],
     "ablate": ["r.toml", "--axis", "seed=0,1", "-o", "new"],

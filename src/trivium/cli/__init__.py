@@ -24,6 +24,7 @@ from trivium.cli.serve import serve
 from trivium.cli.show import inspect, show
 from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
+from trivium.cli.trace import trace
 from trivium.cli.verify import verify
 
 app = typer.Typer(
@@ -36,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
-COMMANDS += [embed, serve, show, inspect, verify, import_, export, push, compare, ablate, schema]
+COMMANDS += [embed, serve, show, inspect, trace, verify, import_, export, push, compare, ablate, schema]
 """In the order of the help."""
 PLAIN = demo, recipes
 """The commands that take no kinds of one's own."""

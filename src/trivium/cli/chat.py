@@ -27,6 +27,9 @@ def chat(
     weights: o.Weights = "own",
     exact: o.Exact = False,
     check: s.Check = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Show what of each answer stands in the training data.")
+    ] = False,
 ) -> None:
     """Talk to a model."""
     from trivium.base.errors import TriviumError
@@ -36,10 +39,12 @@ def chat(
     if terminal:
         say(f"loading {model} ...")
     from trivium.api import load  # takes a while itself
+    from trivium.lab.trace import Tracer
     from trivium.model.device import pick
 
     loaded = load(model, device=pick(), template=template, weights=weights, exact=exact)
     s.checked(model, loaded, weights, check)
+    tracer = Tracer(model) if trace else None
     talk = loaded.conversation(max_new_tokens, system=system, **o.given(context, s.SAMPLING))
     if terminal:
         with suppress(ImportError):  # Windows has none
@@ -64,6 +69,8 @@ def chat(
                 for piece in talk.reply(line):
                     print(piece, end="", flush=True)
                 print()
+                for found in tracer.lines(talk.history[-1].content) if tracer else ():
+                    print(f"  {found}")
         except KeyboardInterrupt:  # ends this answer; the conversation continues
             print()
         except TriviumError as wrong:

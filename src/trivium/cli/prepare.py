@@ -20,7 +20,7 @@ def prepare(
     out: Annotated[Path, typer.Option("--out", "-o", help="The data folder to make.")],
     sources: Annotated[list[str] | None, typer.Argument(help=SOURCES)] = None,
     tokenizer: Annotated[
-        str | None, typer.Option(help="A tokenizer, a model folder or hf:OWNER/NAME to use, or `bytes`.")
+        str | None, typer.Option(help="A tokenizer or model folder, hf:OWNER/NAME, or `bytes`.")
     ] = None,
     vocab_size: o.VocabSize = None,
     valid_share: Annotated[float, typer.Option(min=0, max=1, help="The share of documents that is held out.")] = 0.05,
@@ -42,6 +42,7 @@ def prepare(
         int | None, typer.Option(min=1, max=1024, help="Processes of the local engine [the cores].")
     ] = None,
     keep_work: Annotated[bool, typer.Option(help="Keep intermediate results for the next run, in OUT.work.")] = True,
+    index: Annotated[bool, typer.Option("--index", help="Index the data for `trivium trace`.")] = False,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Override any other field: filter.quality.min_words=30 ...")
     ] = None,
@@ -57,6 +58,7 @@ def prepare(
     from trivium.corpus import prepare as room
     from trivium.corpus.engine import Running
     from trivium.corpus.report import lines
+    from trivium.data.suffix import build
     from trivium.lab.corpus import write_page
 
     if stage is not None:
@@ -65,8 +67,9 @@ def prepare(
         return
     if not sources:
         raise ConfigError("prepare: expected SOURCE: folders, files or the word `embedded`")
-    if workers is not None and engine != "local":
-        raise ConfigError(f"--workers: only the local engine has workers, found --engine {engine}; leave one out")
+    if (workers is not None or index) and engine != "local":
+        what = "--index" if index else "--workers"
+        raise ConfigError(f"{what}: only the local engine has that, found --engine {engine}; leave one out")
     reading = o.given(context, READING) | ({"broken": "drop"} if skip_bad else {})
     tree: dict[str, Any] = {**o.given(context, FIELDS), "languages": language, "reading": reading}
     tree |= ({"contamination": {"against": decontaminate}} if decontaminate else {}) | ({} if near else {"near": None})
@@ -81,7 +84,8 @@ def prepare(
         return say(f"submitted; after the last job the data is in {out}: trivium show {out}")
     for line in lines(manifest):
         say(line)
-    if not manifest["fresh"]:
-        return say(f"{out} is up to date; nothing was done")
-    write_page(out)
-    say(f"the data is in {out}, its report in {out}/report.html")
+    if fresh := manifest["fresh"]:
+        write_page(out)
+    say(f"the data is in {out}, its report in {out}/report.html" if fresh else f"{out} is up to date; nothing was done")
+    if index:
+        say(f"{build(out)} indexes were made for `trivium trace`")

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -133,6 +133,18 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return manifest
 
 
+class Shard(NamedTuple):
+    """A shard of one split, memory-mapped."""
+
+    path: Path
+    """The file of its ids."""
+    tokens: np.ndarray
+    offsets: np.ndarray
+    """Where its documents begin in `tokens`, and where the last one ends."""
+    first: int
+    """The number of its first document in the split."""
+
+
 class Corpus:
     """The documents of one split, memory-mapped. A file without its size or hash is a DataError."""
 
@@ -141,11 +153,9 @@ class Corpus:
         self.manifest = read_manifest(folder)
         dtype = np.dtype(self.manifest["dtype"])
         self._vocab_size = int(self.manifest["vocab_size"])
-        self._paths: list[Path] = []
-        self._tokens: list[np.ndarray] = []
-        self._offsets: list[np.ndarray] = []
+        self.shards: list[Shard] = []
         self._places: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.bytes = 0
+        self.bytes = first = 0
         for shard in self.manifest["splits"].get(split, []):
             self.bytes += shard["bytes"]
             tok, idx = (self._there(f"{shard['name']}{suffix}") for suffix in (".tok", ".idx"))
@@ -154,20 +164,18 @@ class Corpus:
                 raise self._broken(tok, f"{int(offsets[-1]) if len(offsets) else 0} tokens by its index")
             if offsets[0] or (np.diff(offsets) < 0).any():
                 raise self._broken(idx, "offsets that do not rise from 0")
-            self._tokens.append(
-                np.memmap(tok, dtype=dtype, mode="r").view(np.ndarray) if offsets[-1] else np.empty(0, dtype)
-            )
-            self._offsets.append(offsets)
-            self._paths.append(tok)
-        self._hashes = hashed(self.manifest, split)
-        self._verify(*(name for name in self._hashes if not name.endswith(".src")))
-        self.lengths = np.concatenate([np.diff(o) for o in self._offsets] or [np.empty(0, np.int64)])
-        self._first = np.cumsum([0, *(len(o) - 1 for o in self._offsets)]).tolist()
+            ids = np.memmap(tok, dtype=dtype, mode="r").view(np.ndarray) if offsets[-1] else np.empty(0, dtype)
+            self.shards.append(Shard(tok, ids, offsets, first))
+            first += len(offsets) - 1
+        self.hashes = hashed(self.manifest, split)
+        self._verify(*(name for name in self.hashes if not name.endswith(".src")))
+        self._first = [one.first for one in self.shards]
+        self.lengths = np.concatenate([np.diff(one.offsets) for one in self.shards] or [np.empty(0, np.int64)])
 
     def address(self, document: int) -> tuple[str, str]:
         """Return the source of a document (a file, by its name when the data were prepared) and its id there."""
         shard, local = self._place(document)
-        path = self._paths[shard].with_suffix(".src")
+        path = self.shards[shard].path.with_suffix(".src")
         if "sources" not in self.manifest or not path.is_file():
             raise DataError(f"{path}: no such file: the addresses of documents are not known; prepare the folder again")
         if shard not in self._places:
@@ -184,7 +192,7 @@ class Corpus:
         return shard, document - self._first[shard]
 
     def _verify(self, *names: str) -> None:
-        files = {name: self._hashes[name] for name in names if self._there(name) and name in self._hashes}
+        files = {name: self.hashes[name] for name in names if self._there(name) and name in self.hashes}
         if (path := changed(self.folder, files)) is not None:
             raise self._broken(path, "another content than the manifest's hash", f"; {TAKE}")
 
@@ -207,16 +215,17 @@ class Corpus:
     def view(self, document: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Return ids [start, stop) of a document as they are stored, without `checked`."""
         shard, local = self._place(document)
-        begin, end = self._offsets[shard].item(local), self._offsets[shard].item(local + 1)
+        tokens, offsets = self.shards[shard].tokens, self.shards[shard].offsets
+        begin, end = offsets.item(local), offsets.item(local + 1)
         stop = end - begin if stop is None else min(stop, end - begin)
-        return self._tokens[shard][begin + start : begin + stop]
+        return tokens[begin + start : begin + stop]
 
     def checked(self, ids: np.ndarray, documents: Iterable[int]) -> np.ndarray:
         """Return these ids of some documents; a DataError if one is outside the vocabulary."""
         if len(ids) and ids.max() >= self._vocab_size:
             for document in documents:
                 if (top := self.view(document).max(initial=0)) >= self._vocab_size:
-                    path = self._paths[self._place(document)[0]]
+                    path = self.shards[self._place(document)[0]].path
                     raise self._broken(path, f"id {top} in a vocabulary of {self._vocab_size}")
         return ids
 

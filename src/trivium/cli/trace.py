@@ -1,0 +1,31 @@
+"""`trivium trace`: where a text stands verbatim in the training data."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trivium.cli.argument import options as o
+
+Data = Annotated[
+    list[Path] | None, typer.Option("--data", "-d", help="A data folder; repeatable [those the model was trained on].")
+]
+
+
+def trace(
+    model: o.ModelFolder,
+    text: Annotated[str, typer.Argument(help="The text to look for; - reads it from standard input.")],
+    data: Data = None,
+    least: Annotated[int, typer.Option(min=1, max=1 << 20, help="The least tokens of a part that is told.")] = 8,
+    html: o.Html = False,
+    out: o.Page = Path("trace.html"),
+) -> None:
+    """Show which parts of a text stand word for word in a model's training data, and where.
+
+    The data need an index: `trivium prepare SOURCE -o FOLDER --index`.
+    """
+    from trivium.lab.trace import Tracer, tell
+
+    tracer = Tracer(model, data or (), least)
+    tell(tracer, sys.stdin.read() if text == "-" else text, out if html else None)
