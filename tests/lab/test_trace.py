@@ -57,7 +57,7 @@ def test_parts_are_told_longest_first_with_their_documents(place: Path) -> None:
     text = f"{OTHER[:20]} -- {POEM}"
     found, pieces = Tracer(place / "base").find(text)
     assert [(one.text, one.count) for one in found] == [(POEM, 3), (OTHER[:20], 1)]
-    assert found[0].places[0].startswith("text.jsonl, document ") and found[0].places[0].endswith("token 0")
+    assert found[0].places[0] == f"{place / 'text.jsonl'}, document 1, token 0"
     assert len(found[0].places) == 3
     assert [part for part, verbatim in pieces if verbatim] == [OTHER[:20], POEM]
     assert "".join(part for part, _ in pieces) == text

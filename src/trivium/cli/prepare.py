@@ -38,9 +38,7 @@ def prepare(
     keep_dropped: Annotated[Path | None, typer.Option(help="Write dropped documents and reasons here.")] = None,
     shards: Annotated[int | None, typer.Option(min=1, help="The number of shards of the work [by size].")] = None,
     engine: Annotated[str, typer.Option(help="Where the work runs: local, ray or slurm.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Processes of the local engine [the cores].")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes, engine local [the cores].")] = None,
     keep_work: Annotated[bool, typer.Option(help="Keep intermediate results for the next run, in OUT.work.")] = True,
     index: Annotated[bool, typer.Option("--index", help="Index the data for `trivium trace`.")] = False,
     overrides: Annotated[
