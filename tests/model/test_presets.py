@@ -22,6 +22,10 @@ FAMILY = {
     "mbart": "encoder_decoder",
     "marian": "encoder_decoder",
     "pegasus": "encoder_decoder",
+    "vit": "encoder",
+    "vit-gpt2": "encoder_decoder",
+    "trocr": "encoder_decoder",
+    "paligemma2": "encoder_decoder",
 }
 
 

@@ -10,11 +10,13 @@ import torch
 
 import tiny
 from places import PATTERNS, causal
+from drawn_patches import drawn
 from trivium.base.batch import collate
 from trivium.base.config import dump
 from trivium.base.types import Example
 from trivium.infer.generate import generate
 from trivium.infer.request import Request
+from trivium.model.config import ModelConfig
 from trivium.model.device import place
 from trivium.model.layer.position import Position
 from trivium.model.presets import PRESETS
@@ -35,11 +37,18 @@ def model(preset: str) -> torch.nn.Module:
     return tiny.model(preset, **windows(preset))
 
 
-def example(family: str, seed: int, enc: int, dec: int) -> Example:
+def example(config: ModelConfig, seed: int, enc: int, dec: int) -> Example:
+    """A drawn text or picture of about `enc` positions, and a text of about `dec`."""
     rng = np.random.default_rng(seed)
-    source = rng.integers(3, 64, enc) if "encoder" in family else None
-    target = rng.integers(3, 64, dec) if "decoder" in family else None
-    return Example(enc=source, dec=target)
+    target = rng.integers(3, 63, dec) if config.decoder else None
+    if config.encoder is None:
+        return Example(dec=target)
+    if config.pictures is None:
+        return Example(enc=rng.integers(3, 64, enc), dec=target)
+    one = drawn(config.pictures, 1 + seed % 2, (enc + 1) // 2, seed)
+    if target is not None and not config.cross:
+        target = np.concatenate([np.full(len(one), config.image_token), target])
+    return Example(enc=one.values, places=one.places, dec=target, prefix=0 if config.cross else len(one))
 
 
 def run(network: torch.nn.Module, rows: list[list[Example]], **options) -> torch.Tensor:
@@ -50,7 +59,7 @@ def run(network: torch.nn.Module, rows: list[list[Example]], **options) -> torch
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_weight_takes_part(preset: str) -> None:
     network = model(preset)
-    batch = place(collate([[example(network.config.family, 0, 9, 7)]], pad=0))
+    batch = place(collate([[example(network.config, 0, 9, 7)]], pad=0))
     network.logits(network(batch)).square().sum().backward()
     assert torch.isfinite(tiny.gradients(network)).all()
     still = [name for name, p in network.named_parameters() if not p.grad.any() and not name.endswith("k.bias")]
@@ -60,21 +69,21 @@ def test_every_weight_takes_part(preset: str) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_document_is_the_same_alone_first_last_and_padded(preset: str) -> None:
     network = model(preset)
-    family = network.config.family
-    one, other = example(family, 0, 9, 7), example(family, 1, 5, 11)
+    config = network.config
+    one, other = example(config, 0, 9, 7), example(config, 1, 5, 11)
     size = len(one)
     alone = run(network, [[one]])[0]
     assert torch.allclose(run(network, [[one, other]])[0, :size], alone, atol=1e-5), "packed first"
     last = run(network, [[other, one]])[0]
     assert torch.allclose(last[len(other) : len(other) + size], alone, atol=1e-5), "packed last"
-    padded = run(network, [[one], [example(family, 2, 20, 20)]], multiple=8)[0, :size]
+    padded = run(network, [[one], [example(config, 2, 20, 20)]], multiple=8)[0, :size]
     assert torch.allclose(padded, alone, atol=1e-5), "beside a longer row"
 
 
 def moved(network: torch.nn.Module) -> None:
     """Alone, first or last in a packed row, and in the middle: a document's scores are the same."""
-    family = network.config.family
-    one, other, third = example(family, 0, 9, 7), example(family, 1, 5, 11), example(family, 2, 3, 6)
+    config = network.config
+    one, other, third = example(config, 0, 9, 7), example(config, 1, 5, 11), example(config, 2, 3, 6)
     rows = [[one], [one, other], [other, one], [third, one, other]]
     starts = [0, 0, len(other), len(third)]
     alone, *others = (run(network, [row])[0, at : at + len(one)] for row, at in zip(rows, starts, strict=True))
@@ -101,10 +110,10 @@ def test_a_document_is_the_same_wherever_it_stands_with_every_position(family: s
 def test_no_token_of_a_document_reaches_another(preset: str) -> None:
     """Changing every token of a packed document leaves the scores of the one beside it exactly as they are."""
     network = model(preset)
-    family = network.config.family
-    kept = example(family, 0, 9, 7)
-    first, second = (run(network, [[example(family, seed, 6, 8), kept]])[0] for seed in (1, 2))
-    size = len(example(family, 1, 6, 8))
+    config = network.config
+    kept = example(config, 0, 9, 7)
+    first, second = (run(network, [[example(config, seed, 6, 8), kept]])[0] for seed in (1, 2))
+    size = len(example(config, 1, 6, 8))
     assert torch.equal(first[size:], second[size:]) and not torch.equal(first[:size], second[:size])
 
 

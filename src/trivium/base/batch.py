@@ -22,7 +22,8 @@ class Stream:
 
     `plain` promises that every row is one whole document from its first column to its last, so that a kernel needs no
     mask. Optional, [B, T] too: `types` (BERT's token types), and `prefix` (bool), the part of a document that is
-    attended to in both directions.
+    attended to in both directions. Of pictures `ids` is None: `patches` is float32 [B, T, P] with `places` [B, T, 2],
+    row and column.
     """
 
     ids: Array
@@ -31,6 +32,14 @@ class Stream:
     plain: bool = False
     types: Array | None = None
     prefix: Array | None = None
+    patches: Array | None = None
+    places: Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """B and T."""
+        rows, length = self.documents.shape
+        return rows, length
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +63,10 @@ class Batch:
 
     @property
     def read(self) -> Stream:
-        """The same places with the ids of the texts: a decoder beside an encoder has them one place later."""
-        if self.enc is None or self.dec is None:
+        """The same places with the ids of the texts: a decoder beside an encoder of texts has them one place later."""
+        if self.enc is None or self.dec is None or self.enc.ids is None:
             return self.stream
-        return replace(self.dec, ids=self.enc.ids[:, : self.dec.ids.shape[1]])
+        return replace(self.dec, ids=self.enc.ids[:, : self.dec.shape[1]])
 
     def tokens(self) -> int:
         """Return the number of tokens in all streams, without padding."""
@@ -74,8 +83,13 @@ class Batch:
 
 
 def stream(rows: Sequence[Sequence[np.ndarray]], length: int, pad: int) -> Stream:
-    """Return the stream of rows of id runs, each padded with `pad` to `length`; a longer row is an AssertionError."""
-    ids = np.full((len(rows), length), pad, dtype=np.int64)
+    """Return the stream of rows of runs of ids, or of patches, each row padded to `length` (ids with `pad`).
+
+    A longer row is an AssertionError.
+    """
+    patch = next((run.shape[1:] for runs in rows for run in runs), ())
+    shape = (len(rows), length, *patch)
+    values = np.zeros(shape, dtype=np.float32) if patch else np.full(shape, pad, dtype=np.int64)
     positions = np.zeros((len(rows), length), dtype=np.int64)
     documents = np.zeros((len(rows), length), dtype=np.int64)
     places = np.arange(length)
@@ -84,9 +98,10 @@ def stream(rows: Sequence[Sequence[np.ndarray]], length: int, pad: int) -> Strea
         for d, run in enumerate(runs, start=1):
             end = at + len(run)
             assert end <= length, f"row of {end} tokens does not fit {length}"
-            ids[r, at:end], positions[r, at:end], documents[r, at:end] = run, places[: end - at], d
+            values[r, at:end], positions[r, at:end], documents[r, at:end] = run, places[: end - at], d
             at = end
-    return Stream(ids, positions, documents, plain=bool((documents == 1).all()))
+    ids, patches = (None, values) if patch else (values, None)
+    return Stream(ids, positions, documents, plain=bool((documents == 1).all()), patches=patches)
 
 
 def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = None, multiple: int = 1) -> Batch:
@@ -104,13 +119,15 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
     dec = build("dec", 0 if enc is not None else length or 0)
     every = [example for row in rows for example in row]
     if dec is not None and any(e.prefix for e in every):
-        dec = replace(dec, prefix=dec.positions < _aligned(rows, lambda e: e.prefix, dec.ids.shape, 0))
+        dec = replace(dec, prefix=dec.positions < _aligned(rows, lambda e: e.prefix, dec.shape, 0))
     if enc is None and dec is None:  # a rank without rows takes part with padding
         enc = dec = stream([[] for _ in rows], length or multiple, pad)
     if any(e.types is not None for e in every):
         assert enc is not None, "token types are an encoder's"
-        enc = replace(enc, types=_aligned(rows, lambda e: e.types, enc.ids.shape, 0))
-    shape = (dec or enc).ids.shape  # type: ignore[union-attr]
+        enc = replace(enc, types=_aligned(rows, lambda e: e.types, enc.shape, 0))
+    if enc is not None and enc.patches is not None:
+        enc = replace(enc, places=_aligned(rows, lambda e: e.places, (*enc.shape, 2), 0, lambda e: len(e.enc)))
+    shape = (dec or enc).shape  # type: ignore[union-attr]
     targets: dict[str, Array] = {}
     for head in sorted({head for example in every for head in example.targets}) or ["token"]:
         if head in ALIGNED:
@@ -124,9 +141,13 @@ def collate(rows: Sequence[Sequence[Example]], pad: int, length: int | None = No
 
 
 def _aligned(
-    rows: Sequence[Sequence[Example]], values: Callable[[Example], Any], shape: tuple[int, int], empty: float
+    rows: Sequence[Sequence[Example]],
+    values: Callable[[Example], Any],
+    shape: tuple[int, ...],
+    empty: float,
+    length: Callable[[Any], int] = len,
 ) -> np.ndarray:
-    """Return values of positions [B, T], placed where the ids of each example are, `empty` elsewhere.
+    """Return values of positions [B, T, ...], placed where each example is, `empty` elsewhere.
 
     They are int64 where `empty` is an integer, else float32.
     """
@@ -134,7 +155,7 @@ def _aligned(
     for r, row in enumerate(rows):
         at = 0
         for example in row:
-            end = at + len(example)
+            end = at + length(example)
             if (found := values(example)) is not None:
                 table[r, at:end] = found
             at = end

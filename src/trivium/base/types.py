@@ -99,6 +99,7 @@ class Patches:
 class Example:
     """The ids that a model reads and its targets, already aligned: no later step shifts anything.
 
+    In place of ids, `enc` may be the patches of a picture, float32 [T, P], with their `places` [T, 2]: see `Patches`.
     `targets["token"][t]` is the id that position t of `dec` (else of `enc`) must predict, `targets["tag"][t]` its tag;
     IGNORE is no target. Targets of the whole example: `label` (an id, or 0 and 1 for each label), `start` and `end` of
     a span, and those of comparisons. `weights[t]` scales the loss at position t (default 1). The first `prefix` tokens
@@ -111,6 +112,7 @@ class Example:
     weights: np.ndarray | None = None
     prefix: int = 0
     types: np.ndarray | None = None
+    places: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the length of the side with which the targets are aligned."""

@@ -34,16 +34,20 @@ class ModelConfig(Config):
 
     preset: str | None = None
     """A named set of choices, which the other fields change."""
-    vocab_size: int = Field(gt=0, lt=1 << 31)
-    """V, the rows of the token table; a recipe takes it from its data folder."""
+    vocab_size: int = Field(ge=0, lt=1 << 31)
+    """V, the rows of the token table; a recipe takes it from its data folder. A model of pictures alone has 0."""
     hidden_size: int = Field(gt=0, le=1 << 24)
-    """D, the width."""
+    """D, the width of the token table and of the stack before the head."""
     context: int = Field(gt=0, lt=1 << 31)
     """The maximum number of positions."""
     tie: bool = True
     """Whether the matrix of the head is the token table."""
     embed: Embed = Tokens()
     """The way in: from ids to vectors."""
+    project: bool | None = None
+    """Whether a matrix takes the encoder's states to the decoder's width; None is where the widths differ."""
+    image_token: int | None = Field(None, ge=0)
+    """The id in whose places the encoder's states stand where the decoder has no cross-attention; None is the last."""
     encoder: StackConfig | None = None
     """The stack that reads in both directions."""
     decoder: StackConfig | None = None
@@ -69,8 +73,15 @@ class ModelConfig(Config):
         if not self.stacks:
             raise ValueError("expected an encoder, a decoder or both, found neither")
         for name, stack in self.stacks.items():
-            if (why := self._wrong(stack)) is not None:
+            if (why := self._wrong(stack, self.width(name)) or self._strange(name, stack)) is not None:
                 raise ValueError(f"{name}{why}")
+        if not self.cross and self.encoder is not None and self.decoder is not None:
+            if self.image_token is None:  # a number from here on: a longer vocabulary does not move it
+                object.__setattr__(self, "image_token", self.vocab_size - 1)
+            if self.image_token is not None and self.image_token >= self.vocab_size:
+                raise ValueError(f"image_token: expected an id below vocab_size, found {self.image_token}")
+            if self.memory_size != self.hidden_size:
+                raise ValueError("project: expected true: states of another width take no place of a token")
         for pattern in self.decoder.pattern if self.decoder else ():
             if pattern.ahead():
                 raise ValueError(
@@ -79,10 +90,21 @@ class ModelConfig(Config):
                 )
         return self
 
-    def _wrong(self, stack: StackConfig) -> str | None:
-        """Return what is wrong with a stack, or None."""
-        if stack.head_size is None and self.hidden_size % stack.heads:
-            return f": hidden_size {self.hidden_size} is not a multiple of heads {stack.heads}"
+    def _strange(self, name: str, stack: StackConfig) -> str | None:
+        """Return why a stack cannot read what its place in the model gives it, or None."""
+        pictures = self.reads(name).patch_size > 0
+        if pictures and name == "decoder":
+            return ".embed: a decoder writes what it reads, and no model here writes pictures"
+        if not pictures and not self.vocab_size:
+            return ": it reads ids; expected a vocab_size above 0"
+        if self.width(name) != self.hidden_size and not (pictures and self.decoder is not None):
+            return f".hidden_size: expected {self.hidden_size}, the model's; only an encoder of pictures has its own"
+        return None
+
+    def _wrong(self, stack: StackConfig, hidden_size: int) -> str | None:
+        """Return what is wrong with a stack of a width, or None."""
+        if stack.head_size is None and hidden_size % stack.heads:
+            return f": hidden_size {hidden_size} is not a multiple of heads {stack.heads}"
         if stack.heads % (stack.kv_heads or 1):
             return f": heads {stack.heads} is not a multiple of kv_heads {stack.kv_heads}"
         for position in stack.position[1:]:
@@ -95,7 +117,7 @@ class ModelConfig(Config):
         if isinstance(self.kernel, Auto):
             return None
         where = Where(torch.arange(2)[None], torch.ones(1, 2, dtype=torch.long))
-        for view in views(stack, self.hidden_size, where, plain=True).values():
+        for view in views(stack, hidden_size, where, plain=True).values():
             # The best case: a limit of the machine or the training run is an error only when it is met.
             case = Case(view, "cuda", torch.bfloat16, False, stack.attention_dropout, stack.softcap)
             if (why := self.kernel.refuse(case)) is not None:
@@ -115,9 +137,40 @@ class ModelConfig(Config):
 
     @property
     def limit(self) -> int | None:
-        """The maximum length of an input where positions are a table, else None."""
-        limits = [position.limit(self.context) for stack in self.stacks.values() for position in stack.position]
+        """The maximum length of a text where positions are a table, else None."""
+        stacks = [stack for name, stack in self.stacks.items() if not self.reads(name).patch_size]
+        limits = [position.limit(self.context) for stack in stacks for position in stack.position]
         return min((limit for limit in limits if limit is not None), default=None)
+
+    def width(self, name: str) -> int:
+        """Return D of a stack."""
+        return self.stacks[name].hidden_size or self.hidden_size
+
+    def reads(self, name: str) -> Embed:
+        """Return the way into a stack."""
+        return self.stacks[name].embed or self.embed
+
+    @property
+    def pictures(self) -> Embed | None:
+        """The way in of an encoder that reads pictures, or None."""
+        return self.reads("encoder") if self.encoder is not None and self.reads("encoder").patch_size else None
+
+    @property
+    def cross(self) -> bool:
+        """Whether a decoder attends to an encoder."""
+        return self.encoder is not None and self.decoder is not None and self.decoder.cross
+
+    @property
+    def projects(self) -> bool:
+        """Whether the encoder's states go through a matrix."""
+        if self.encoder is None or self.decoder is None:
+            return False
+        return self.width("encoder") != self.hidden_size if self.project is None else self.project
+
+    @property
+    def memory_size(self) -> int:
+        """The width of the states that an encoder gives to a decoder."""
+        return self.hidden_size if self.projects or self.encoder is None else self.width("encoder")
 
 
 def views(stack: StackConfig, hidden_size: int, where: Where, plain: bool) -> dict[tuple[Pattern, Position], View]:
@@ -135,7 +188,7 @@ def kernels(config: ModelConfig, places: Mapping[str, Where], plain: Collection[
     """
     found, own = {}, config.kernel
     for name, stack in config.stacks.items():
-        for (pattern, position), view in views(stack, config.hidden_size, places[name], name in plain).items():
+        for (pattern, position), view in views(stack, config.width(name), places[name], name in plain).items():
             case = Case(view, device, dropout=stack.attention_dropout, softcap=stack.softcap)
             kernel, why = choose(case) if isinstance(own, Auto) else (own, own.absent() or own.reason())
             found[f"{name}, {pattern.kind}, {position.kind}"] = f"{kernel.kind}: {why}"

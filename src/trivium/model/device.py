@@ -46,7 +46,7 @@ def place(batch: Batch, device: torch.device | str = "cpu") -> Batch:
     def stream(side: Stream | None) -> Stream | None:
         if side is None:
             return None
-        arrays = ("ids", "positions", "documents", "types", "prefix")
+        arrays = ("ids", "positions", "documents", "types", "prefix", "patches", "places")
         given = {name: getattr(side, name) for name in arrays}
         placed: dict[str, Any] = {name: tensor(array) for name, array in given.items() if array is not None}
         return replace(side, **placed)

@@ -154,6 +154,23 @@ PRESETS["marian"] = tree("bart", vocab_size=58101, embed={"scale": True, "norm":
 # PEGASUS: Marian with pre-norm (Zhang et al. 2019, arXiv:1912.08777).
 PRESETS["pegasus"] = tree("marian", vocab_size=96103, encoder=PRE, decoder=PRE)
 
+# ViT: pre-LayerNorm, GELU, a picture of 14 x 14 patches and a class token (Dosovitskiy et al. 2020, arXiv:2010.11929).
+VIT = tree(norm=BERT_NORM, ffn="mlp", position=["learned"], pattern=["full"], residual="pre", bias=True)
+VIT |= {"embed": {"kind": "patches"}}
+PRESETS["vit"] = tree(vocab_size=0, context=197, tie=False, encoder=VIT, head="none")
+
+# ViT and GPT-2 with cross-attention, a pair that writes captions (stock: VisionEncoderDecoderModel).
+PRESETS["vit-gpt2"] = tree("gpt2", encoder=VIT)
+
+# TrOCR: ViT and BART's decoder, which attends to the encoder's own width (Li et al. 2021, arXiv:2109.10282).
+PRESETS["trocr"] = tree(vocab_size=50265, context=512, tie=True, project=False, embed=PRESETS["bart"]["embed"])
+PRESETS["trocr"] |= {"encoder": VIT, "decoder": PRESETS["bart"]["decoder"]}
+
+# PaliGemma 2: SigLIP, whose states are the first tokens of Gemma 2 and see each other (arXiv:2412.03555).
+SIGLIP: Tree = {"norm": {"eps": 1e-6}, "ffn": GELU_TANH, "embed": {"kind": "patches", "class_token": False}}
+PRESETS["paligemma2"] = tree("gemma2", vocab_size=257216, project=True, encoder=merge(VIT, SIGLIP))
+PRESETS["paligemma2"] = tree("paligemma2", decoder={"cross": False, "pattern": ["prefix"]})
+
 
 def expand(data: Tree) -> tuple[Tree, Tree]:
     """Split a model tree that names a preset into the preset's tree, at its size, and the fields laid over it."""

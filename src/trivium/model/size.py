@@ -16,6 +16,8 @@ from trivium.model.init import Undrawn
 from trivium.model.stack import StackConfig
 from trivium.model.transformer import Transformer
 
+OF_ENCODER = ("cross.k", "cross.v", "inputs.encoder.patch", "project")
+"""How the names of other layers that read an encoder's positions end."""
 ADAM_BYTES = 16
 """Bytes for each trained parameter: weight, gradient and two moments, float32 each."""
 
@@ -47,27 +49,36 @@ def attended(pattern: Pattern, length: int) -> float:
 
 def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: int = 0) -> float:
     """Return the FLOPs of training on a row: `encoder` and `decoder` tokens, and `targets` tokens through the head."""
-    lengths = {"encoder": encoder, "decoder": decoder, "head": targets}
+    read = {"encoder": encoder, "decoder": decoder, "head": targets}
     with torch.device("meta"), Undrawn():
         model = Transformer(config)
     total = 0.0
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
-            room = "encoder" if name.endswith(("cross.k", "cross.v")) else name.split(".")[0]
-            total += 6.0 * module.weight.numel() * lengths.get(room, 0)
+            room = "encoder" if name.endswith(OF_ENCODER) else name.split(".")[0]
+            total += 6.0 * module.weight.numel() * read.get(room, 0)
     total += 6.0 * getattr(model.head, "weight", torch.empty(0)).numel() * targets
     for name, stack in config.stacks.items():
-        width, length = stack.heads * stack.head_width(config.hidden_size), lengths[name]
-        across = encoder if name == "decoder" else 0
+        width, length = stack.heads * stack.head_width(config.width(name)), read[name]
+        across = encoder if name == "decoder" and config.cross else 0
         for layer in range(stack.layers):
             total += 12.0 * width * length * (attended(stack.kind(layer)[0], length) + across)
     return total
 
 
 def flops(config: ModelConfig, length: int) -> float:
-    """Return the FLOPs of training per token where every stack reads `length` tokens and the last predicts each."""
-    lengths = dict.fromkeys(config.stacks, length)
-    return row_flops(config, **lengths, targets=length) / length
+    """Return the FLOPs of training per token where every stack reads `length` tokens and the last predicts each.
+
+    A stack of pictures reads a whole one.
+    """
+    read = lengths(config, length)
+    last = list(read.values())[-1]
+    return row_flops(config, **read, targets=last) / last
+
+
+def lengths(config: ModelConfig, length: int) -> dict[str, int]:
+    """Return what each stack reads beside `length` tokens of text: as many, or the patches of a whole picture."""
+    return {name: config.reads(name).limit(length) for name in config.stacks}
 
 
 def training_bytes(config: ModelConfig, length: int, rows: int, chunk_rows: int = 0) -> float:
@@ -81,8 +92,9 @@ def training_bytes(config: ModelConfig, length: int, rows: int, chunk_rows: int 
 
 def activations(config: ModelConfig, length: int, rows: int) -> float:
     """Return roughly the bytes that a micro-batch keeps for its backward pass: inputs of products and norms."""
-    per_token = sum(_kept(stack, config.hidden_size) * stack.layers for stack in config.stacks.values())
-    return 4.0 * rows * length * (per_token + 4 * config.hidden_size)
+    stacks, read = config.stacks, lengths(config, length)
+    kept = sum(_kept(stack, config.width(name)) * stack.layers * read[name] for name, stack in stacks.items())
+    return 4.0 * rows * (kept + 4 * config.hidden_size * list(read.values())[-1])
 
 
 def _kept(stack: StackConfig, hidden_size: int) -> int:

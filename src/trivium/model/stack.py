@@ -13,6 +13,7 @@ from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.kernel import Kernel
 from trivium.model.attention.pattern import Full, Pattern, Tiles, Where
 from trivium.model.attention.view import View
+from trivium.model.layer.embed import Embed
 from trivium.model.layer.ffn import FFN, MLP
 from trivium.model.layer.norm import LayerNorm, NoNorm, Norm
 from trivium.model.layer.position import Learned, Position, RelativePosition
@@ -47,6 +48,12 @@ class StackConfig(Config):
 
     layers: int = Field(gt=0, le=4096)
     """The number of layers."""
+    hidden_size: int | None = Field(None, gt=0, le=1 << 24)
+    """D, the width of an encoder of pictures; None is the model's."""
+    embed: Embed | None = None
+    """The way in; None is the model's."""
+    cross: bool = True
+    """Whether it attends to an encoder; else the encoder's states stand where it reads the image token."""
     heads: int = Field(gt=0, le=1 << 16)
     """H, the number of query heads."""
     kv_heads: int | None = Field(None, gt=0)
@@ -88,9 +95,9 @@ class StackConfig(Config):
         """Return E, the width of one head."""
         return self.head_size or hidden_size // self.heads
 
-    def attention(self, hidden_size: int, kernel: Kernel = Auto()) -> AttentionConfig:
-        """Return the config of an attention sublayer, with every default filled in."""
-        width = self.head_width(hidden_size)
+    def attention(self, hidden_size: int, kernel: Kernel = Auto(), layer: int = 0) -> AttentionConfig:
+        """Return the config of the attention of a layer, with every default filled in."""
+        width, share = self.head_width(hidden_size), layer + 1 if self.score_decay else 1
         return AttentionConfig(
             hidden_size=hidden_size,
             heads=self.heads,
@@ -98,7 +105,7 @@ class StackConfig(Config):
             head_size=width,
             bias=self.bias,
             output_bias=self.bias if self.output_bias is None else self.output_bias,
-            scale=width**-0.5 if self.score_scale is None else self.score_scale,
+            scale=(width**-0.5 if self.score_scale is None else self.score_scale) / share,
             norm=self.qk_norm,
             softcap=self.softcap,
             dropout=self.attention_dropout,
@@ -109,22 +116,22 @@ class StackConfig(Config):
 class Stack(nn.Module):
     """Blocks in order and a final norm. Layers of one kind share one View."""
 
-    def __init__(self, config: StackConfig, hidden_size: int, kernel: Kernel, cross: bool = False) -> None:
-        """`cross` gives every block a cross-attention sublayer."""
+    def __init__(self, config: StackConfig, hidden_size: int, kernel: Kernel, cross: int = 0) -> None:
+        """`cross` is the width of the memory that every block attends to, 0 for none."""
         super().__init__()
         self.config = config
-        attention = config.attention(hidden_size, kernel)
+        each = [config.attention(hidden_size, kernel, layer) for layer in range(config.layers)]
         self.blocks = nn.ModuleList(
             Block(
-                Attention(attention.replace(scale=attention.scale / (layer + 1 if config.score_decay else 1)), layer),
-                Attention(attention.replace(norm=NoNorm()), layer) if cross else None,
+                Attention(own, layer),
+                Attention(own.replace(norm=NoNorm(), memory_size=cross), layer) if cross else None,
                 config.ffn.build(hidden_size),
                 config.residual.build(config.norm, hidden_size, 3 if cross else 2, layer, config.dropout),
             )
-            for layer in range(config.layers)
+            for layer, own in enumerate(each)
         )
         self.norm = config.norm.build(hidden_size) if config.residual.final else nn.Identity()
-        self.relative = nn.ModuleList(p.relative(config.heads, attention.head_size) for p in config.position)
+        self.relative = nn.ModuleList(p.relative(config.heads, each[0].head_size) for p in config.position)
 
     def forward(
         self,

@@ -3,6 +3,7 @@
 An encoder alone is of BERT's family, a decoder alone of GPT's and LLaMA's, both together of T5's and BART's.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,27 +16,25 @@ from trivium.model.init import initialise
 from trivium.model.stack import Stack
 
 
-def where(stream: Stream) -> Where:
-    """Return the places of a stream's tokens."""
-    return Where(stream.positions, stream.documents, stream.prefix)
-
-
 class Transformer(nn.Module):
     """Maps a Batch to hidden states, and hidden states to logits."""
 
+    tokens: nn.Embedding
     encoder: Stack
     decoder: Stack
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.inputs = nn.ModuleDict()
-        kernel = config.kernel.ready(self.tokens.weight.is_meta)
+        kernel = config.kernel.ready(torch.empty(0).is_meta)
+        self.tokens = nn.Embedding(config.vocab_size, config.hidden_size) if config.vocab_size else None  # type: ignore
+        self.inputs, crossed = nn.ModuleDict(), config.memory_size if config.cross else 0
         for name, stack in config.stacks.items():
-            self.inputs[name] = config.embed.build(config.hidden_size, config.context, stack.position[0], stack.dropout)
-            setattr(self, name, Stack(stack, config.hidden_size, kernel, name == "decoder" and bool(config.encoder)))
-        table = self.tokens.weight if config.tie else None
+            width, first = config.width(name), stack.position[0]
+            self.inputs[name] = config.reads(name).build(width, config.context, first, stack.dropout)
+            setattr(self, name, Stack(stack, width, kernel, crossed if name == "decoder" else 0))
+        self.project = nn.Linear(config.width("encoder"), config.hidden_size) if config.projects else nn.Identity()
+        table = self.tokens.weight if config.tie and config.vocab_size else None
         self.head = config.head.build(config.hidden_size, config.vocab_size, table)  # type: ignore[arg-type]
         initialise(self, config.init, config.hidden_size, {name: s.layers for name, s in config.stacks.items()})
 
@@ -49,17 +48,17 @@ class Transformer(nn.Module):
         return self.decode(dec, memory)
 
     def encode(self, stream: Stream) -> Memory:
-        """Return the encoder's last hidden states [B, S, D], and the places of its tokens."""
-        x = self.inputs["encoder"](self.tokens(stream.ids), stream.positions, stream.types)
-        places = where(stream)
-        return Memory(self.encoder(x, places, stream.plain), places)
+        """Return the encoder's last hidden states [B, S, D], at the decoder's width, and the places of its tokens."""
+        x, where = self.inputs["encoder"](stream, self.tokens), Where.of(stream)
+        return Memory(self.project(self.encoder(x, where, stream.plain)), where)
 
     def decode(
         self, stream: Stream, memory: Memory | None = None, cache: KVCache | Crowd | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Return the decoder's last hidden states. With a cache it reads the cache's memory."""
-        x = self.inputs["decoder"](self.tokens(stream.ids), stream.positions, stream.types)
-        return self.decoder(x, where(stream), stream.plain, memory, cache)
+        """Return the decoder's last hidden states. With a cache it attends to the cache's memory; see also `cross`."""
+        given = None if memory is None or self.config.cross else memory.states[memory.where.document > 0]  # N D
+        x = self.inputs["decoder"](stream, self.tokens, given, self.config.image_token)
+        return self.decoder(x, Where.of(stream), stream.plain, memory, cache)
 
     def logits(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
         """Return the logits over the vocabulary, float32."""

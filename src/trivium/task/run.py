@@ -14,9 +14,10 @@ from trivium.base.log import say, waiting
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import Rows
 from trivium.model.adapt import adapt, merge
+from trivium.model.attention.pattern import Where
 from trivium.model.config import kernels
 from trivium.model.device import place
-from trivium.model.transformer import Transformer, where
+from trivium.model.transformer import Transformer
 from trivium.rows.notes import Notes
 from trivium.task.about import data_facts
 from trivium.task.feed import data_identity, open_rows
@@ -106,7 +107,7 @@ def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World) -> di
     """Print and return the kernel of each kind of layer for the first rows, and why."""
     first = place(loader.step(0)[0])
     streams = {name: side for name, side in (("encoder", first.enc), ("decoder", first.dec)) if side is not None}
-    places = {name: where(side) for name, side in streams.items()}
+    places = {name: Where.of(side) for name, side in streams.items()}
     plain = [name for name, side in streams.items() if side.plain]
     found = kernels(transformer.config, places, plain, ranks.device.type)
     for layers, choice in found.items():

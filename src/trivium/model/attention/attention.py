@@ -33,6 +33,7 @@ class AttentionConfig(Config):
     softcap: float | None
     dropout: float
     kernel: Kernel = Auto()
+    memory_size: int | None = None
 
 
 class Attention(nn.Module):
@@ -44,8 +45,8 @@ class Attention(nn.Module):
         self.kernel = config.kernel
         width, inner = config.hidden_size, config.head_size
         self.q = mark(nn.Linear(width, config.heads * inner, bias=config.bias), "query", inner**-0.5 / config.scale)
-        self.k = nn.Linear(width, config.kv_heads * inner, bias=config.bias)
-        self.v = nn.Linear(width, config.kv_heads * inner, bias=config.bias)
+        self.k = nn.Linear(config.memory_size or width, config.kv_heads * inner, bias=config.bias)
+        self.v = nn.Linear(config.memory_size or width, config.kv_heads * inner, bias=config.bias)
         self.o = mark(nn.Linear(config.heads * inner, width, bias=config.output_bias), "output")
         self.q_norm = config.norm.of_heads(config.heads, inner)
         self.k_norm = config.norm.of_heads(config.kv_heads, inner)
@@ -71,17 +72,11 @@ class Attention(nn.Module):
         return self._mix(q, [self._keys(memory)], view)
 
     def _mix(self, q: Float[Tensor, "B H T E"], pairs: Pairs, view: View) -> Float[Tensor, "B T D"]:
-        if len(pairs) == 1:
-            out = self._attend(q, *pairs[0], view.parts[0][1])
-        else:
-            parts = q.split([count for count, _ in view.parts], dim=2)
-            outs = [self._attend(q, *pair, part) for q, pair, (_, part) in zip(parts, pairs, view.parts, strict=True)]
-            out = torch.cat(outs, dim=2)
+        more = self.config.scale, self.config.dropout if self.training else 0.0, self.config.softcap
+        parts = zip(q.split([count for count, _ in view.parts], dim=2), pairs, view.parts, strict=True)
+        outs = [self.kernel.attend(some, k, v, part, *more) for some, (k, v), (_, part) in parts]
+        out = outs[0] if len(outs) == 1 else torch.cat(outs, dim=2)
         return self.o(out.transpose(1, 2).flatten(2))  # B T D
-
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, view: View) -> Float[Tensor, "B H T E"]:
-        dropout = self.config.dropout if self.training else 0.0
-        return self.kernel.attend(q, k, v, view, self.config.scale, dropout, self.config.softcap)
 
     def _keys(self, x: Float[Tensor, "B S D"]) -> tuple[Tensor, Tensor]:
         k = self.k_norm(self._split(self.k(x), self.config.kv_heads))

@@ -138,7 +138,7 @@ class KVCache:
             positions, ones = _counting(self.where.position.device, -(-self.seen // 1024) * 1024)
             return Where(positions[:, first : self.seen], ones[:, first : self.seen])
         room, held = self.places[keep].advance(count)
-        for one, new in zip(room, self.where, strict=True):
+        for one, new in zip(room, self.where[:3], strict=True):
             if new is not None:
                 one.copy_(new)
         return Where(held[0], held[1], held[2].bool() if self.marked else None)

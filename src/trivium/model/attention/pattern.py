@@ -14,22 +14,31 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
+from trivium.base.batch import Stream
 from trivium.base.config import Choice, Seq, Tiled
 
 Shape = Literal["full", "causal"]
 
 
 class Where(NamedTuple):
-    """The places of tokens: position in the document, number of the document (0 is padding), whether in its prefix."""
+    """The places of tokens: position in the document, number of the document (0 is padding), whether in its prefix.
+
+    `places` [B, T, 2] are the row and column of each in a picture.
+    """
 
     position: Tensor
     document: Tensor
     prefix: Tensor | None = None
+    places: Tensor | None = None
+
+    @classmethod
+    def of(cls, stream: Stream) -> "Where":
+        """Return the places of a stream's tokens."""
+        return cls(stream.positions, stream.documents, stream.prefix, stream.places)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Where":
         """Apply a function to every tensor."""
-        prefix = None if self.prefix is None else change(self.prefix)
-        return Where(change(self.position), change(self.document), prefix)
+        return Where(*(None if part is None else change(part) for part in self))  # type: ignore[arg-type]
 
 
 class KeyRange(NamedTuple):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.model.attention.pattern import KeyRange, Pattern, Shape, Where
-from trivium.model.layer.position import RelativePosition, Rotation
+from trivium.model.layer.position import RelativePosition, Rotation, told
 
 ALL = slice(None)
 FAR = 2**40
@@ -49,7 +49,7 @@ class View:
         self.pattern, self.plain, self.relative = pattern, plain, relative or RelativePosition()
         self.itself = q is k
         """Whether the tokens attend to each other only, not to an encoder or a past."""
-        self.alike = plain and q.prefix is None and k.prefix is None
+        self.alike = plain and q.prefix is None and k.prefix is None and (q.places is None or not self.relative.plane)
         one = self.alike and len(q.position) > 1
         self.q, self.k = (q.map(lambda x: x[:1]), k.map(lambda x: x[:1])) if one else (q, k)
         self.parts: list[tuple[int, View]] = [(self.q.position.shape[1], self)]
@@ -71,7 +71,7 @@ class View:
     @cached_property
     def rotation(self) -> Rotation | None:
         """The rotation of queries and keys."""
-        return self.relative.rotation(self.q.position)
+        return self.relative.rotation(told(self.relative, self.q.position, self.q.places))
 
     @property
     def biased(self) -> bool:

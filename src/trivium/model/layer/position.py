@@ -42,13 +42,21 @@ class Float32Buffers(nn.Module):
 class RelativePosition(Float32Buffers):
     """The part of a position kind that attention uses; this default does nothing."""
 
+    plane = False
+    """Whether it reads places of two axes: see `told`."""
+
     def rotation(self, positions: Int[Tensor, "B T"]) -> Rotation | None:
-        """Return the rotation of queries and keys at these positions."""
+        """Return the rotation of queries and keys at these positions; see `told`."""
         return None
 
     def bias(self, q: Int[Tensor, "B T"], k: Int[Tensor, "B S"]) -> Float[Tensor, "B H T S"] | None:
         """Return what is added to the attention scores."""
         return None
+
+
+def told(module: nn.Module, positions: Tensor, places: Tensor | None) -> Tensor:
+    """Return what a module of positions reads: places [B, T, 2] where it is of the `plane`, else positions [B, T]."""
+    return places if places is not None and getattr(module, "plane", False) else positions
 
 
 class Position(Choice):
