@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import tiny
+from patches import drawn
 from places import PATTERNS, causal
-from drawn_patches import drawn
 from trivium.base.batch import collate
 from trivium.base.config import dump
 from trivium.base.types import Example
@@ -45,7 +45,7 @@ def example(config: ModelConfig, seed: int, enc: int, dec: int) -> Example:
         return Example(dec=target)
     if config.pictures is None:
         return Example(enc=rng.integers(3, 64, enc), dec=target)
-    one = drawn(config.pictures, 1 + seed % 2, (enc + 1) // 2, seed)
+    one = drawn(config.pictures, 1 + enc % 2, (enc + 1) // 2, seed)
     if target is not None and not config.cross:
         target = np.concatenate([np.full(len(one), config.image_token), target])
     return Example(enc=one.values, places=one.places, dec=target, prefix=0 if config.cross else len(one))
@@ -122,15 +122,22 @@ def test_no_token_of_a_document_reaches_another(preset: str) -> None:
 def test_greedy_ids_with_a_cache_are_those_without(preset: str, length: int) -> None:
     """Around the window's edge too, and in a batch of several lengths."""
     network = model(preset).eval()
-    both = network.config.family == "encoder_decoder"
+    config = network.config
     prompts = [list(range(3, 3 + n)) for n in (length, 5, 1)]
-    sources = [[9, 10, 11], [12], [13, 14, 15, 16]] if both else None
+    sources = [[9, 10, 11], [12], [13, 14, 15, 16]] if config.encoder else None
+    if config.pictures is not None:
+        sources = [drawn(config.pictures, 1, 2), drawn(config.pictures, 3, 1), drawn(config.pictures, 2, 2)]
+    if config.placeholder is not None:
+        prompts = [[config.placeholder] * len(one) + prompt for one, prompt in zip(sources, prompts, strict=True)]
     found = generate(network, Request(prompts, max_new_tokens=8, sources=sources))
     for at, prompt in enumerate(prompts):
-        ids = list(prompt)
+        ids, size = list(prompt), 0 if config.placeholder is None else len(prompt)
+        given = {} if sources is None else {"enc": np.array(sources[at])} if config.pictures is None else {}
+        if config.pictures is not None:
+            given = {"enc": sources[at].values, "places": sources[at].places}
         for _ in range(8):
-            enc = np.array(sources[at]) if sources else None
-            ids.append(int(run(network, [[Example(enc=enc, dec=np.array(ids))]])[0, -1].argmax()))
+            scores = run(network, [[Example(**given, dec=np.array(ids), prefix=size)]])[0, -1]
+            ids.append(int(scores[: config.placeholder].argmax()))
         assert found[at].ids == ids[len(prompt) :]
 
 

@@ -13,8 +13,8 @@ from pydantic import Field
 from trivium.base.batch import Stream
 from trivium.base.config import parse
 from trivium.base.errors import ConfigError
-from trivium.infer.padding import left_padded
-from trivium.infer.request import Completion, Request
+from trivium.infer.padding import left_padded, sources_padded
+from trivium.infer.request import Completion, Request, writable
 from trivium.infer.sampling import Decoding, Sampling
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
@@ -78,14 +78,14 @@ def _search(transformer: Transformer, request: Request, config: Beam) -> list[li
     device, limit = transformer.tokens.weight.device, transformer.config.limit
     longest = max(map(len, prompts), default=0)
     steps = request.max_new_tokens if limit is None else min(request.max_new_tokens, limit - longest + 1)
-    both = transformer.config.encoder is not None
-    memory = transformer.encode(left_padded(request.sources or (), device)) if both else None
+    memory = transformer.encode(sources_padded(request.sources, device)) if request.sources is not None else None
     stream, cache = left_padded(prompts, device), transformer.decoder.cache(longest + steps, len(prompts), memory)
     rows = [_Row(prompt, config) for prompt in prompts]
     alive, totals = rows, torch.zeros(len(rows), 1, device=device)
     for step in range(1, steps + 1):
-        hidden = transformer.decode(stream, cache=cache)
-        scores = transformer.logits(hidden[:, -1])[:, : request.vocabulary].log_softmax(dim=-1)  # R*N V
+        hidden = transformer.decode(stream, memory if step == 1 else None, cache)
+        scores = writable(transformer.logits(hidden[:, -1]), transformer.config)[:, : request.vocabulary]
+        scores = scores.log_softmax(dim=-1)  # R*N V
         texts = [[*row.prompt, *beam] for row in alive for beam in row.beams]
         scores = config.bound(scores, texts, step - 1, request.max_new_tokens, stops)
         width, size = totals.shape[1], scores.shape[1]

@@ -16,12 +16,15 @@ from torch.nn import functional as F
 
 from trivium.base.batch import Stream
 from trivium.base.errors import ConfigError, ModelError
-from trivium.infer.padding import left_padded
+from trivium.infer.padding import sources_padded
 from trivium.infer.prefix import Prefixes
+from trivium.infer.request import writable
 from trivium.infer.row import Row
 from trivium.infer.sampling import pick
+from trivium.model.attention.cache import Memory
 from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.exact import QUERIES, Exact
+from trivium.model.attention.pattern import Where
 from trivium.model.attention.using import using
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
@@ -130,7 +133,7 @@ class InferenceEngine:
         for row in rows:
             source = None
             if row.source is not None:
-                source = self.transformer.encode(left_padded([row.source], self._device))
+                source = self.transformer.encode(sources_padded([row.source], self._device))
             row.cache = decoder.cache(row.capacity, memory=source)
 
     @property
@@ -168,11 +171,25 @@ class InferenceEngine:
         table, places = torch.tensor([[ids], [positions]], device=self._device)
         prefix = torch.tensor([marks], device=self._device) if self._whole else None
         stream = Stream(table, places, torch.ones_like(table), prefix=prefix)
-        return self.transformer.decode(stream, cache=Crowd(caches, counts))
+        return self.transformer.decode(stream, self._pictures(parts), Crowd(caches, counts))
+
+    def _pictures(self, parts: Sequence[tuple[Row, int]]) -> Memory | None:
+        """Return the states of pictures that stand in the next ids of some rows, None where there are none."""
+        found: list[Tensor] = []
+        if (token := self.transformer.config.placeholder) is not None:
+            for row, count in parts:
+                if row.cache is not None and (memory := row.cache.memory) is not None:
+                    first, here = row.prompt[: row.read].count(token), row.unread[:count].count(token)
+                    found.append(memory.states[:, first : first + here])
+        if not found:
+            return None
+        states = torch.cat(found, dim=1)
+        ones = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
+        return Memory(states, Where(ones, ones))
 
     def _write(self, rows: list[Row], hidden: Tensor) -> list[tuple[Row, int]]:
         """Choose the next id of each row; rows of one way of choosing are one batch."""
-        logits, limit = self._logits(hidden), self.transformer.config.limit  # R V
+        logits, limit = writable(self._logits(hidden), self.transformer.config), self.transformer.config.limit  # R V
         groups: dict[Hashable, list[int]] = {}
         for at, row in enumerate(rows):
             groups.setdefault(row.way, []).append(at)

@@ -4,20 +4,24 @@ Knows ids only. Every function that takes ids from a person refuses what the mod
 """
 
 from collections.abc import Iterator, Sequence, Sized
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from trivium.base.batch import Batch, Stream, stream
+from trivium.base.batch import Batch, Stream, collate, stream
 from trivium.base.errors import ModelError
 from trivium.base.log import watched
+from trivium.base.types import Example, Patches
+from trivium.model.config import ModelConfig
 from trivium.model.device import place
 from trivium.model.transformer import Transformer
 
 Ids = Tensor | Sequence[Sequence[int]]
+Source = Sequence[int] | Patches
+"""What an encoder reads: ids, or a picture."""
 
 
 def check(rows: Sequence[Sequence[int]], vocab_size: int, limit: int | None) -> None:
@@ -30,6 +34,23 @@ def check(rows: Sequence[Sequence[int]], vocab_size: int, limit: int | None) -> 
         if min(row) < 0 or max(row) >= vocab_size:
             wrong = next(i for i in row if not 0 <= i < vocab_size)
             raise ModelError(f"prompt {r} has the id {wrong}; expected ids from 0 to {vocab_size - 1}")
+
+
+def check_sources(sources: Sequence[Source | None], prompts: Sequence[Sequence[int]], config: ModelConfig) -> None:
+    """Raise ModelError for what the encoder cannot read, and for a picture without as many places in its prompt."""
+    embed, token = config.pictures, config.placeholder
+    if embed is None:
+        return check(cast(Sequence[Sequence[int]], sources), config.vocab_size, config.limit)
+    for r, (source, prompt) in enumerate(zip(sources, prompts, strict=True)):
+        if not isinstance(source, Patches | None) or (source is None and token is None):
+            raise ModelError(f"source {r}: expected a picture, found {type(source).__name__}")
+        if source is not None and (why := embed.refuse(source)) is not None:
+            raise ModelError(f"picture {r} {why}")
+        size = 0 if source is None else len(source)
+        if token is not None and (found := list(prompt).count(token)) != size:
+            raise ModelError(
+                f"prompt {r} has the image token {found} times; expected {size}, the patches of its picture"
+            )
 
 
 def by_length(rows: Sequence[Sized], size: int, label: str = "reading texts") -> Iterator[list[int]]:
@@ -54,6 +75,14 @@ def left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:
     plain = bool((documents == 1).all())
     documents = documents.to(device)
     return Stream(ids.to(device), positions.to(device), documents, plain, prefix=documents > 0)
+
+
+def sources_padded(rows: Sequence[Source], device: torch.device) -> Stream:
+    """Return the Stream that an encoder reads: of ids as `left_padded`, of pictures with aligned beginnings."""
+    pictures = [row for row in rows if isinstance(row, Patches)]
+    if not pictures:
+        return left_padded(cast(Sequence[Sequence[int]], rows), device)
+    return place(collate([[Example(enc=one.values, places=one.places)] for one in pictures], pad=0), device).stream
 
 
 def right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:

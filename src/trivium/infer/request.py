@@ -4,8 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from trivium.base.errors import ConfigError, ModelError
-from trivium.infer.padding import check
+from trivium.infer.padding import Source, check, check_sources
 from trivium.infer.sampling import Decoding, Sampling
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import Hidden
@@ -18,8 +22,11 @@ class Request:
 
     prompts: Sequence[Sequence[int]] = ()
     """What the decoder continues; beside an encoder usually one start id each."""
-    sources: Sequence[Sequence[int]] | None = None
-    """What the encoder reads, one for each prompt; None for a model without an encoder."""
+    sources: Sequence[Source] | None = None
+    """What the encoder reads, one for each prompt; None for a model without an encoder.
+
+    Where the encoder's states stand in the prompt (no cross-attention), None is for prompts without a picture.
+    """
     decoding: Decoding = field(default_factory=Sampling)
     max_new_tokens: int = 64
     stop_ids: Collection[int] = ()
@@ -45,14 +52,23 @@ class Request:
             raise ConfigError(f"min_new_tokens: expected at most max_new_tokens {self.max_new_tokens}, found {least}")
         check(self.prompts, config.vocab_size, config.limit)
         if config.encoder is not None:
+            if self.sources is None and config.placeholder is not None:
+                return check_sources([None] * len(self.prompts), self.prompts, config)
             if self.sources is None or len(self.sources) != len(self.prompts):
                 raise ModelError("an encoder-decoder model needs a source for each prompt")
-            check(self.sources, config.vocab_size, config.limit)
+            check_sources(self.sources, self.prompts, config)
 
 
 def writes(config: ModelConfig) -> bool:
     """Return whether a model of this config writes text: it has a decoder, and its head scores tokens."""
     return config.decoder is not None and not isinstance(config.head, Hidden | LabelHead | SentenceEmbedding)
+
+
+def writable(logits: Float[Tensor, "R V"], config: ModelConfig) -> Float[Tensor, "R V"]:
+    """Return logits by which the image token is never written: it stands for a part of a picture."""
+    if config.placeholder is None:
+        return logits
+    return logits.index_fill(-1, torch.tensor(config.placeholder, device=logits.device), -torch.inf)
 
 
 def most(config: ModelConfig, asked: int | None, usual: int, prompts: Sequence[Sequence[int]] = ()) -> int:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trivium.infer.grammar import Grammar
+from trivium.infer.padding import Source
 from trivium.infer.sampling import Sampling
 from trivium.model.attention.cache import KVCache
 
@@ -26,7 +27,7 @@ class Row:
     def __init__(
         self,
         prompt: Sequence[int],
-        source: Sequence[int] | None,
+        source: Source | None,
         sampling: Sampling,
         generator: torch.Generator,
         max_new_tokens: int,

@@ -18,7 +18,7 @@ from trivium.model.attention.pattern import Pattern, Where
 from trivium.model.attention.view import View
 from trivium.model.init import Init, Normal
 from trivium.model.layer.embed import Embed, Tokens
-from trivium.model.layer.head import LM, Head
+from trivium.model.layer.head import LM, MLM, Head
 from trivium.model.layer.position import Position
 from trivium.model.presets import PRESETS, expand
 from trivium.model.stack import StackConfig
@@ -75,7 +75,7 @@ class ModelConfig(Config):
         for name, stack in self.stacks.items():
             if (why := self._wrong(stack, self.width(name)) or self._strange(name, stack)) is not None:
                 raise ValueError(f"{name}{why}")
-        if not self.cross and self.encoder is not None and self.decoder is not None:
+        if not self.cross and self.family == "encoder_decoder":
             if self.image_token is None:  # a number from here on: a longer vocabulary does not move it
                 object.__setattr__(self, "image_token", self.vocab_size - 1)
             if self.image_token is not None and self.image_token >= self.vocab_size:
@@ -95,8 +95,8 @@ class ModelConfig(Config):
         pictures = self.reads(name).patch_size > 0
         if pictures and name == "decoder":
             return ".embed: a decoder writes what it reads, and no model here writes pictures"
-        if not pictures and not self.vocab_size:
-            return ": it reads ids; expected a vocab_size above 0"
+        if not self.vocab_size and (not pictures or isinstance(self.head, LM | MLM)):
+            return ": ids are read or written; expected a vocab_size above 0"
         if self.width(name) != self.hidden_size and not (pictures and self.decoder is not None):
             return f".hidden_size: expected {self.hidden_size}, the model's; only an encoder of pictures has its own"
         return None
@@ -156,9 +156,19 @@ class ModelConfig(Config):
         return self.reads("encoder") if self.encoder is not None and self.reads("encoder").patch_size else None
 
     @property
+    def texts(self) -> bool:
+        """Whether a stack reads ids, so that there is a table of tokens."""
+        return any(not self.reads(name).patch_size for name in self.stacks)
+
+    @property
     def cross(self) -> bool:
         """Whether a decoder attends to an encoder."""
         return self.encoder is not None and self.decoder is not None and self.decoder.cross
+
+    @property
+    def placeholder(self) -> int | None:
+        """The id in whose places the encoder's states stand; None where a decoder attends to them, or has none."""
+        return None if self.cross or self.encoder is None or self.decoder is None else self.image_token
 
     @property
     def projects(self) -> bool:

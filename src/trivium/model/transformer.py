@@ -27,14 +27,14 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         kernel = config.kernel.ready(torch.empty(0).is_meta)
-        self.tokens = nn.Embedding(config.vocab_size, config.hidden_size) if config.vocab_size else None  # type: ignore
+        self.tokens = nn.Embedding(config.vocab_size, config.hidden_size) if config.texts else None  # type: ignore
         self.inputs, crossed = nn.ModuleDict(), config.memory_size if config.cross else 0
         for name, stack in config.stacks.items():
             width, first = config.width(name), stack.position[0]
             self.inputs[name] = config.reads(name).build(width, config.context, first, stack.dropout)
             setattr(self, name, Stack(stack, width, kernel, crossed if name == "decoder" else 0))
         self.project = nn.Linear(config.width("encoder"), config.hidden_size) if config.projects else nn.Identity()
-        table = self.tokens.weight if config.tie and config.vocab_size else None
+        table = self.tokens.weight if config.tie and config.texts else None
         self.head = config.head.build(config.hidden_size, config.vocab_size, table)  # type: ignore[arg-type]
         initialise(self, config.init, config.hidden_size, {name: s.layers for name, s in config.stacks.items()})
 

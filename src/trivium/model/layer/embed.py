@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from trivium.base.batch import Stream
 from trivium.base.config import Choice, Seq
+from trivium.base.types import Patches
 from trivium.model.layer.norm import NoNorm, Norm
 from trivium.model.layer.position import Position, told
 
@@ -36,6 +37,10 @@ class Embed(Choice):
     def limit(self, context: int) -> int:
         """Return how many positions a table has room for."""
         return context
+
+    def refuse(self, picture: Patches) -> str | None:
+        """Return why a picture is none that the stack reads, or None."""
+        return "cannot be read: the model reads texts"
 
 
 class TokenInput(nn.Module):
@@ -137,3 +142,13 @@ class PatchEmbed(Embed, kind="patches"):
 
     def limit(self, context: int) -> int:
         return self.size[0] * self.size[1] + self.class_token
+
+    def refuse(self, picture: Patches) -> str | None:
+        if (found := picture.values.shape[1]) != self.patch_size:
+            return f"has patches of {found} numbers; expected {self.patch_size}, {self.channels} x {self.patch}^2"
+        rows, columns = (int(most) + 1 for most in picture.places.max(axis=0))
+        if len(picture) != rows * columns + self.class_token:
+            return f"has {len(picture)} patches; expected {rows} x {columns}" + " and a class token" * self.class_token
+        if rows > self.size[0] or columns > self.size[1]:
+            return f"has {rows} x {columns} patches; the model reads at most {self.size[0]} x {self.size[1]}"
+        return None
