@@ -22,6 +22,9 @@ def test_ends_are_aligned_for_generation_and_beginnings_for_reading() -> None:
 def test_rows_of_like_length_come_together_and_each_comes_once() -> None:
     rows = [[0] * n for n in (5, 1, 4, 2, 3)]
     assert list(by_length(rows, 2)) == [[1, 3], [4, 2], [0]]
+    assert list(by_length(rows)) == [[1, 3, 4, 2, 0]]
+    assert list(by_length(rows, places=6)) == [[1, 3], [4], [2], [0]]
+    assert list(by_length(rows, places=3)) == [[1], [3], [4], [2], [0]] and not list(by_length([]))
 
 
 def test_a_table_keeps_its_columns_as_positions() -> None:

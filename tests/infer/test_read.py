@@ -57,7 +57,7 @@ def test_each_text_is_scored_as_alone(kind, shape):
     model = small.model("bert")
     model.equip(kind, ("a", "b", "c") if kind != "span" else ("start", "end"))
     texts = [Example(enc=np.arange(3, 3 + size)) for size in (5, 30, 2, 17)]
-    together = scores(model.transformer, texts, rows=3)
+    together = scores(model.transformer, texts)
     alone = [scores(model.transformer, [text])[0] for text in texts]
     assert together[0].shape == shape
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(together, alone, strict=True))

@@ -4,6 +4,7 @@ Knows ids only. Every function that takes ids from a person refuses what the mod
 """
 
 from collections.abc import Iterator, Sequence, Sized
+from math import inf
 from typing import Any, cast
 
 import numpy as np
@@ -53,14 +54,21 @@ def check_sources(sources: Sequence[Source | None], prompts: Sequence[Sequence[i
             )
 
 
-def by_length(rows: Sequence[Sized], size: int, label: str = "reading texts") -> Iterator[list[int]]:
-    """Yield the indices of `size` rows at a time, rows of similar length together, so that there is little padding.
+def by_length(
+    rows: Sequence[Sized], size: float = inf, places: float = inf, label: str = "reading texts"
+) -> Iterator[list[int]]:
+    """Yield the indices of batches of rows, those of similar length together, so that there is little padding.
 
-    The progress of what is done with them is shown under `label`.
+    A batch has at most `size` rows and `places` positions, padding included; one row alone may have more. The progress
+    of what is done with the batches is shown under `label`.
     """
-    order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
-    for at in watched(range(0, len(order), size), label, "batches"):
-        yield order[at : at + size]
+    parts: list[list[int]] = []
+    for at in sorted(range(len(rows)), key=lambda at: len(rows[at])):
+        count = len(parts[-1]) + 1 if parts else 1
+        if not parts or count > size or count * len(rows[at]) > places:
+            parts.append([])
+        parts[-1].append(at)
+    yield from watched(parts, label, "batches")
 
 
 def left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> Stream:

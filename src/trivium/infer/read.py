@@ -23,7 +23,8 @@ from trivium.model.transformer import Transformer
 from trivium.model.vectors import Vectors, usual_pool
 from trivium.token.layout import Layout
 
-BATCH_ROWS = 32
+CPU_PLACES, PLACES = 1024, 16_384
+"""The positions of a batch, padding included: what a layer computes of so few stays in a core's cache."""
 
 
 def embed(
@@ -48,7 +49,7 @@ def embed(
     check(rows, config.vocab_size, config.limit)
     found: list[Tensor] = [torch.empty(0)] * len(rows)
     with evaluating(transformer):
-        for some in by_length(rows, BATCH_ROWS):
+        for some in by_length(rows, places=most(device)):
             side = right_padded([rows[row] for row in some], device)
             hidden = transformer.decode(side) if config.encoder is None else transformer.encode(side).states
             if skip:
@@ -60,6 +61,11 @@ def embed(
             for row, vector in zip(some, F.normalize(vectors, dim=-1) if normalise else vectors, strict=True):
                 found[row] = vector.cpu()
     return torch.stack(found) if found else torch.empty(0, config.hidden_size)
+
+
+def most(device: torch.device) -> int:
+    """Return the positions of a batch on a device."""
+    return CPU_PLACES if device.type == "cpu" else PLACES
 
 
 def embed_texts(
@@ -89,13 +95,13 @@ def text_scores(transformer: Transformer, layout: Layout, texts: Sequence[str | 
     return scores(transformer, [layout.example(one) for one in laid])
 
 
-def scores(transformer: Transformer, examples: Sequence[Example], rows: int = BATCH_ROWS) -> list[Tensor]:
+def scores(transformer: Transformer, examples: Sequence[Example]) -> list[Tensor]:
     """Return the head's scores of each example, float32 on the CPU: [C] if the head pools a text, else [T, C]."""
     device, head = transformer.tokens.weight.device, transformer.config.head
     pool, eos = getattr(head, "pool", None), getattr(head, "eos", None)
     found: list[Tensor] = [torch.empty(0)] * len(examples)
     with evaluating(transformer):
-        for some in by_length(examples, rows):
+        for some in by_length(examples, places=most(device)):
             batch = place(collate([[examples[index]] for index in some], pad=0), device)
             hidden = transformer(batch)
             if pool is not None:

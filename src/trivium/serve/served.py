@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 NOTE: ContextVar[dict[str, Any]] = ContextVar("note")
 """What is known of the request that is being answered: see `guard`."""
+CALL_INPUTS = 32
+"""The inputs of a request that a worker reads at once; between two such parts it does other work."""
 ANSWERS: dict[str, Callable[[Model], bool]] = {}
 """What can be asked of a model, and whether it can answer; each file of routes adds its own."""
 

@@ -49,7 +49,7 @@ def answer(
         beam = beam.replace(no_repeat_ngram=0)
     options = options_of(beam)
     said: dict[int, str] = {}
-    for part in by_length(asked, BATCH, "answering"):
+    for part in by_length(asked, BATCH, label="answering"):
         request = model.request([asked[i] for i in part], max_new_tokens, **options)
         for i, found in zip(part, generate(model.transformer, request), strict=True):
             said[i] = model.tokenizer.decode(found.ids, skip_special=True)

@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse, Response
 from torch import Tensor
 
 from trivium.infer.chat import ContextExceeded
-from trivium.infer.read import BATCH_ROWS, content, embed
+from trivium.infer.read import content, embed
 from trivium.model.vectors import Vectors
 from trivium.serve.ask import Ask, Ids, several
 from trivium.serve.error import ApiError
-from trivium.serve.served import ANSWERS, Models, Served
+from trivium.serve.served import ANSWERS, CALL_INPUTS, Models, Served
 
 router = APIRouter()
 ANSWERS["embeddings"] = lambda model: True
@@ -36,8 +36,8 @@ async def embeddings(ask: EmbeddingsAsk, models: Models) -> Response:
     served = models.find(ask.model, "embeddings")
     tokens = await asyncio.to_thread(lengths, served, ask.input)
     found: list[Tensor] = []
-    for at in range(0, len(ask.input), BATCH_ROWS):  # between two batches others have their turn
-        found += await served.compute(partial(vectors, served, ask.input[at : at + BATCH_ROWS]))
+    for at in range(0, len(ask.input), CALL_INPUTS):  # between two batches others have their turn
+        found += await served.compute(partial(vectors, served, ask.input[at : at + CALL_INPUTS]))
     if ask.dimensions not in (None, len(found[0])):
         raise ApiError(f"dimensions: the vectors of {served.name} have {len(found[0])} numbers", param="dimensions")
     data = [

@@ -16,14 +16,14 @@ from starlette.responses import JSONResponse, Response
 from trivium.api import Model
 from trivium.base.config import Config, Seq, as_tuple
 from trivium.infer.chat import ContextExceeded
-from trivium.infer.read import BATCH_ROWS, content
+from trivium.infer.read import content
 from trivium.model.vectors import Vectors
 from trivium.rows.kinds.squad import Squad
 from trivium.rows.kinds.tagged import TaggedWords
 from trivium.rows.kinds.text import LabelledText
 from trivium.serve.ask import Ask
 from trivium.serve.error import ApiError
-from trivium.serve.served import ANSWERS, Models, Served
+from trivium.serve.served import ANSWERS, CALL_INPUTS, Models, Served
 from trivium.task.kinds.classify import ClassifyTask
 from trivium.task.kinds.extract import ExtractTask
 from trivium.task.kinds.rerank import RerankTask
@@ -229,8 +229,8 @@ def fitting(layout: Layout, texts: Sequence[Sequence[Sequence[int]]]) -> int:
 async def batches(served: Served, given: Sequence[T], answer: Callable[[Sequence[T]], list[Any]]) -> list[Any]:
     """Return the answers to all that is given; between two batches the worker does other work."""
     found: list[Any] = []
-    for at in range(0, len(given), BATCH_ROWS):
-        found += await served.compute(lambda some=given[at : at + BATCH_ROWS]: answer(some))  # type: ignore[misc]
+    for at in range(0, len(given), CALL_INPUTS):
+        found += await served.compute(lambda some=given[at : at + CALL_INPUTS]: answer(some))  # type: ignore[misc]
     return found
 
 
