@@ -1,0 +1,165 @@
+"""Lines: which text, face and picture stands at each index. A pure function of texts, faces, level and seed.
+
+Whole texts are held out by their hash. Signs that need another layout than left to right, one after the other (Arabic,
+Hebrew, marks that stand on letters), are not drawn; nor is a sign in a face that lacks it. Both are named.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from trivium.base.config import Config, Seq
+from trivium.base.errors import DataError
+from trivium.base.files import sha256
+from trivium.base.seeds import generator
+from trivium.image.lines.draw import draw
+from trivium.image.lines.face import Face, Part, faces_of
+from trivium.image.lines.level import Clean, Level
+
+SHORTEST, LONGEST = 10, 60
+"""The signs of a line."""
+ATTEMPTS = 1000
+"""The places of the texts that are tried for a line that some face can draw."""
+
+
+class Drawing(Config):
+    """What lines are drawn of."""
+
+    text: Seq[str] = ("embedded",)
+    """The texts: `embedded`, folders, files of text, data folders."""
+    fonts: Seq[str] = ()
+    """Fonts beside the faces of matplotlib: files, folders, families that are installed."""
+    count: int = Field(100_000, gt=0)
+    """The lines of an epoch; the next epoch draws others."""
+    held_out: float = Field(0.05, gt=0, lt=1)
+    """The share of texts that training never sees."""
+
+
+class Line(NamedTuple):
+    """One drawn line: the picture is grey, uint8 [32, W]."""
+
+    image: np.ndarray
+    text: str
+    face: str
+
+
+def divided(texts: Iterable[str], part: Part, share: float) -> list[str]:
+    """Return the texts of a part, on one line each; a text belongs to one part by its hash."""
+    kept = []
+    for text in texts:
+        held = int(sha256(text)[:8], 16) < share * 16**8
+        if held == (part != "train") and (plain := " ".join(unicodedata.normalize("NFC", text).split())):
+            kept.append(plain)
+    return kept
+
+
+def _complex(sign: str) -> bool:
+    """Return whether a sign cannot stand where the one before it ends."""
+    return unicodedata.bidirectional(sign) in ("R", "AL", "AN") or unicodedata.category(sign)[0] in "MC"
+
+
+class Lines:
+    """The lines of a part. `remarks` tells which signs of the texts are not drawn, and which faces lack some.
+
+    Raise DataError where the part has no texts, or no face draws a line of them.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], faces: Sequence[Face], levels: Sequence[Level] = (Clean(),), seed: int = 0
+    ) -> None:
+        self.texts = [text for text in texts if len(text) >= SHORTEST]
+        self.faces, self.levels, self.seed = [*faces], [*levels], seed
+        if not self.texts:
+            raise DataError(f"lines: expected texts of at least {SHORTEST} signs in this part, found none")
+        self._ends = [*accumulate(map(len, self.texts))]
+        found = Counter[str]()
+        for text in self.texts:
+            found.update(text)
+        self._not_drawn = {sign for sign in found if _complex(sign)}
+        plain = "".join(sorted({*found} - self._not_drawn))
+        self._lacks = [frozenset(face.lacks(plain)) for face in self.faces]
+        nowhere = frozenset.intersection(*self._lacks)
+        self.remarks = [
+            f"{face.name} lacks {len(lacks - nowhere)} signs of the texts ({_shown(lacks - nowhere)}): lines with them "
+            "are drawn in other faces"
+            for face, lacks in zip(self.faces, self._lacks, strict=True)
+            if lacks - nowhere
+        ]
+        for signs, why in ((nowhere, "no face has"), (self._not_drawn, "this layout cannot place")):
+            if signs:
+                count = sum(found[sign] for sign in signs)
+                self.remarks.append(
+                    f"{why} {len(signs)} signs of the texts ({_shown(signs)}), which stand there {count:,} times: "
+                    "no line has them"
+                )
+        self._not_drawn |= nowhere
+
+    def line(self, index: int) -> Line:
+        """Return line `index`: always the same for one seed."""
+        rng = generator(self.seed, index)
+        level = self.levels[index % len(self.levels)]
+        for _ in range(ATTEMPTS):
+            text = self._text(rng)
+            able = [face for face, lacks in zip(self.faces, self._lacks, strict=True) if lacks.isdisjoint(text)]
+            if text and able and self._not_drawn.isdisjoint(text):
+                face = able[int(rng.integers(len(able)))]
+                return Line(draw(text, face, level, rng), text, face.name)
+        names = ", ".join(face.name for face in self.faces)
+        raise DataError(
+            f"lines: {names} can draw none of {ATTEMPTS:,} lines of the texts; {'; '.join(self.remarks) or 'no words'}"
+        )
+
+    def _text(self, rng: np.random.Generator) -> str:
+        """Return 10 to 60 signs of the texts, from the start of a word to the end of one where there are words."""
+        at = int(rng.integers(self._ends[-1]))
+        number = bisect_right(self._ends, at)
+        text = self.texts[number]
+        at -= self._ends[number] - len(text)
+        if (space := text.find(" ", at, at + LONGEST)) >= 0:
+            at = space + 1
+        size = int(rng.integers(SHORTEST, LONGEST + 1))
+        piece = text[at : at + size]
+        if at + size < len(text) and text[at + size] != " " and (last := piece.rfind(" ")) >= SHORTEST:
+            piece = piece[:last]
+        return piece.strip() if len(piece.strip()) >= SHORTEST else ""
+
+
+def _shown(signs: Iterable[str], most: int = 12) -> str:
+    """Return signs as text: the first of them, in order."""
+    ordered = sorted(signs)
+    return "".join(f"\\u{ord(sign):04x}" if not sign.isprintable() else sign for sign in ordered[:most]) + (
+        "…" if len(ordered) > most else ""
+    )
+
+
+NAME = re.compile(r"lines:(?P<levels>\w+(\+\w+)*)(:(?P<part>\w+))?")
+
+
+def open_lines(name: str, texts: Iterable[str], drawing: Drawing = Drawing(), seed: int = 0) -> Lines:
+    """Return the lines that a name such as `lines:hard`, `lines:clean+hard` or `lines:worn:family` stands for.
+
+    Raise DataError for another level or part, and for what `Lines` refuses.
+    """
+    levels, part = parse_name(name)
+    faces = faces_of(part, drawing.fonts)
+    return Lines(divided(texts, part, drawing.held_out), faces, levels, seed)
+
+
+def parse_name(name: str) -> tuple[list[Level], Any]:
+    """Return the levels and the part of a name `lines:LEVEL[+LEVEL][:PART]`; a DataError says what it may be."""
+    found = NAME.fullmatch(name)
+    levels = found["levels"].split("+") if found else []
+    part = (found["part"] or "train") if found else ""
+    if not found or any(level not in Level.kinds for level in levels) or part not in Part.__args__:
+        raise DataError(
+            f"{name}: expected lines:LEVEL or lines:LEVEL:PART, with a level of {', '.join(Level.kinds)} (several as "
+            f"clean+hard) and a part of {', '.join(Part.__args__)}"
+        )
+    return [Level.kinds[level]() for level in levels], part
