@@ -17,6 +17,7 @@ from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, train
 from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_, push
+from trivium.cli.lines import lines
 from trivium.cli.predict import predict
 from trivium.cli.prepare import prepare
 from trivium.cli.recipes import recipes, schema
@@ -37,9 +38,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
-COMMANDS += [embed, serve, show, inspect, trace, verify, import_, export, push, compare, ablate, schema]
+COMMANDS += [lines, embed, serve, show, inspect, trace, verify, import_, export, push, compare, ablate, schema]
 """In the order of the help."""
-PLAIN = demo, recipes
+PLAIN = demo, recipes, lines
 """The commands that take no kinds of one's own."""
 LOCAL = train, push, compare, ablate, schema
 """Those that take no model, or none of the hub."""

@@ -1,7 +1,7 @@
 """Drawing: one text in one face at one level becomes a picture of one line, 32 pixels high."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,60 +11,85 @@ from trivium.image.lines.level import Level
 
 HEIGHT = 32
 """The height of every line in pixels."""
+NEEDS = "drawing lines (extra image)"
+AFFINE, BICUBIC = 0, 3
+"""Pillow's numbers of them."""
 
 
-def draw(text: str, face: Face, level: Level, rng: np.random.Generator) -> np.ndarray:
-    """Return a grey picture, uint8 [32, W], of a text on one line; every choice comes from `rng`."""
-    draws = {name: float(rng.uniform(*getattr(level, name))) for name in type(level).model_fields if name != "margin"}
-    left, right = rng.integers(1, level.margin + 1, 2).tolist() if level.margin else (0, 0)
-    ink = _printed(text, face, draws, left, right, rng)
-    if draws["weight"]:
-        ink = _weighed(ink, draws["weight"])
-    grey = draws["paper"] + _stain(ink.shape, draws["stain"], rng)
-    grey += ink * ((draws["ink"] - grey) / 255)
-    picture = extra("PIL.Image", "drawing lines").fromarray(grey.clip(0, 255).astype(np.uint8))
-    if draws["blur"]:
-        picture = picture.filter(extra("PIL.ImageFilter", "drawing lines").GaussianBlur(draws["blur"]))
-    if not draws["noise"]:
-        return np.asarray(picture)
-    grey = np.asarray(picture) + draws["noise"] * rng.standard_normal(ink.shape, np.float32)
+class Plan(NamedTuple):
+    """All that is known of a picture before a pixel of it is drawn."""
+
+    text: str
+    face: Face
+    drawn: dict[str, float]
+    """What was drawn from each range of the level, and the margins `left` and `right`."""
+    size: float
+    """Pixels of the font."""
+    length: float
+    """Pixels of the text before it is slanted and stretched."""
+    width: int
+    """Pixels of the picture."""
+
+    @property
+    def overhang(self) -> int:
+        """The pixels beside the text that italics and the slant may reach."""
+        return math.ceil(abs(self.drawn["skew"]) * HEIGHT) + 2
+
+
+def plan(text: str, face: Face, level: Level, rng: np.random.Generator) -> Plan:
+    """Return what is to be drawn: the ranges of a level give values by `rng`, a face with tall lines a smaller font."""
+    shares = rng.random(len(level.ranges) + 2).tolist()
+    drawn = {name: low + share * (high - low) for (name, (low, high)), share in zip(level.ranges, shares, strict=False)}
+    drawn |= {name: 1.0 + int(share * level.margin) for name, share in zip(("left", "right"), shares[-2:], strict=True)}
+    size = round(drawn["size"] * 4) / 4
+    while sum(face.sized(size).getmetrics()) > HEIGHT - 1:
+        size -= 0.5
+    length = face.sized(size).getlength(text)
+    made = Plan(text, face, drawn, size, length, 0)
+    return made._replace(
+        width=math.ceil(length * drawn["stretch"] + drawn["left"] + drawn["right"]) + 2 * made.overhang
+    )
+
+
+def draw(made: Plan, rng: np.random.Generator) -> np.ndarray:
+    """Return the grey picture of a plan, uint8 [32, W]; noise, stains and the height of the line come from `rng`."""
+    drawn, ink = made.drawn, _printed(made, float(rng.uniform(-1, 1)))
+    if drawn["weight"]:
+        ink = _weighed(ink, drawn["weight"])
+    grey = drawn["paper"] + _stain(ink.shape, drawn["stain"], rng)
+    grey += ink * ((drawn["ink"] - grey) / 255)
+    if drawn["blur"]:
+        picture = extra("PIL.Image", NEEDS).fromarray(grey.clip(0, 255).astype(np.uint8))
+        picture = picture.filter(extra("PIL.ImageFilter", NEEDS).GaussianBlur(drawn["blur"]))
+        grey = np.asarray(picture, dtype=np.float32)
+    if drawn["noise"]:
+        grey = grey + drawn["noise"] * rng.standard_normal(ink.shape, np.float32)
     return grey.round().clip(0, 255).astype(np.uint8)
 
 
-def _printed(
-    text: str, face: Face, draws: dict[str, float], left: int, right: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return how much ink each pixel has, float32 [32, W], 0 to 255: the text, slanted, stretched and turned."""
-    font = face.sized(round(draws["size"] * 4) / 4)
-    above, below = font.getmetrics()
-    while above + below > HEIGHT - 1:  # a face with tall lines is drawn smaller
-        font = face.sized(font.size - 0.5)
-        above, below = font.getmetrics()
-    slant, stretch = draws["skew"], draws["stretch"]
-    length, overhang = font.getlength(text), math.ceil(abs(slant) * (above + below)) + 2
-    width = math.ceil(length * stretch) + left + right + 2 * overhang
+def _printed(made: Plan, high: float) -> np.ndarray:
+    """Return how much ink each pixel has, float32 [32, W], 0 to 255: the text, slanted, stretched and turned.
+
+    `high` from -1 to 1 moves it up or down where there is room.
+    """
+    drawn, font, over = made.drawn, made.face.sized(made.size), made.overhang
+    tall, (image, pen) = sum(font.getmetrics()), (extra("PIL.Image", NEEDS), extra("PIL.ImageDraw", NEEDS))
+    sheet = image.new("L", (math.ceil(made.length) + 2 * over, HEIGHT), 0)
+    pen.Draw(sheet).text((over, (HEIGHT - tall) / 2), made.text, fill=255, font=font)
+    slant, stretch, wide = drawn["skew"], drawn["stretch"], made.length * drawn["stretch"]
     # A long line is turned less, so that its ends stay on the picture.
-    most = math.degrees(math.atan(max(0.0, HEIGHT - above - below) / max(1.0, length * stretch)))
-    angle = math.radians(min(max(draws["rotation"], -most), most))
-    room = (HEIGHT - above - below - length * stretch * abs(math.sin(angle))) / 2
-    shift = float(rng.uniform(-1, 1)) * max(0.0, room) * 0.6
-    size = (width, HEIGHT)
-    sheet = extra("PIL.Image", "drawing lines").new("L", (math.ceil(length) + 2 * overhang, HEIGHT), 0)
-    pen = extra("PIL.ImageDraw", "drawing lines").Draw(sheet)
-    pen.text((overhang, (HEIGHT - above - below) / 2), text, fill=255, font=font)
-    if not (slant or angle or shift or stretch != 1):
-        shift = 0.0
-    cos, sin, middle = math.cos(angle), math.sin(angle), HEIGHT / 2
-    # From a pixel of the picture back to the sheet: turn about the middle, then take the slant and the stretch away.
-    a, b = cos, -sin
-    c = width / 2 - cos * width / 2 + sin * (middle + shift)
-    d, e = sin, cos
-    f = middle - sin * width / 2 - cos * (middle + shift)
-    a, b, c = a + slant * d, b + slant * e, c + slant * (f - middle)
-    start = overhang + left
-    row = (a / stretch, b / stretch, (c - start) / stretch + overhang, d, e, f)
-    image: Any = sheet.transform(size, 0, row, 3)  # AFFINE, BICUBIC
-    return np.asarray(image, dtype=np.float32)
+    most = math.atan(max(0.0, HEIGHT - tall) / max(1.0, wide))
+    angle = min(max(math.radians(drawn["rotation"]), -most), most)
+    up = 0.3 * high * max(0.0, HEIGHT - tall - wide * abs(math.sin(angle)))
+    cos, sin, x, y = math.cos(angle), math.sin(angle), made.width / 2, HEIGHT / 2
+    # From a pixel of the picture back to the sheet: turn about the middle, then take slant, stretch and margin away.
+    back = (sin, cos, y - sin * x - cos * (y + up))
+    along = (cos, -sin, x - cos * x + sin * (y + up))
+    a, b, c = (one + slant * other for one, other in zip(along, back, strict=True))
+    start = over + drawn["left"] + slant * y
+    place = (a / stretch, b / stretch, (c - start) / stretch + over, *back)
+    turned: Any = sheet.transform((made.width, HEIGHT), AFFINE, place, BICUBIC)
+    return np.asarray(turned, dtype=np.float32)
 
 
 def _weighed(ink: np.ndarray, weight: float) -> np.ndarray:
@@ -80,5 +105,5 @@ def _stain(shape: tuple[int, ...], spread: float, rng: np.random.Generator) -> n
     if not spread:
         return np.zeros(shape, np.float32)
     coarse = spread * rng.standard_normal((3, max(2, shape[1] // 24)), np.float32)
-    image = extra("PIL.Image", "drawing lines").fromarray(coarse)
-    return np.array(image.resize((shape[1], shape[0]), 3), dtype=np.float32)
+    picture = extra("PIL.Image", NEEDS).fromarray(coarse)
+    return np.array(picture.resize(shape[::-1], BICUBIC), dtype=np.float32)

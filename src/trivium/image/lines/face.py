@@ -5,7 +5,7 @@ signs of plain text or put them elsewhere.
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -60,7 +60,7 @@ def _opened(path: Path) -> Any:
         raise DataError(f"{path}: expected a font ({', '.join(sorted(SUFFIXES))}), found {failed}") from failed
 
 
-@lru_cache(maxsize=None)
+@cache
 def _signs(path: Path) -> frozenset[int]:
     return frozenset(_opened(path).get_charmap())
 

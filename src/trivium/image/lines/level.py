@@ -1,5 +1,7 @@
 """Levels: how hard a drawn line is to read. A level is a table of ranges from which each line draws."""
 
+from functools import cached_property
+
 from pydantic import Field
 
 from trivium.base.config import Choice, Seq
@@ -31,8 +33,13 @@ class Level(Choice):
     """The standard deviation of the grey of each pixel."""
     stain: Range = (0.0, 0.0)
     """The standard deviation of slow changes of the paper."""
-    margin: int = Field(6, ge=0)
+    margin: int = Field(6, gt=0)
     """The most pixels of empty paper before and behind the line."""
+
+    @cached_property
+    def ranges(self) -> list[tuple[str, tuple[float, ...]]]:
+        """The ranges by name."""
+        return [(name, getattr(self, name)) for name in type(self).model_fields if name != "margin"]
 
 
 class Clean(Level, kind="clean"):

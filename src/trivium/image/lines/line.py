@@ -8,9 +8,10 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, get_args
 
 import numpy as np
 from pydantic import Field
@@ -18,13 +19,15 @@ from pydantic import Field
 from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
 from trivium.base.files import sha256
-from trivium.base.seeds import generator
-from trivium.image.lines.draw import draw
+from trivium.base.seeds import LARGEST, generator
+from trivium.image.lines.draw import HEIGHT, Plan, draw, plan
 from trivium.image.lines.face import Face, Part, faces_of
 from trivium.image.lines.level import Clean, Level
 
 SHORTEST, LONGEST = 10, 60
 """The signs of a line."""
+USUAL = 10_000
+"""The lines of a name that says no number."""
 ATTEMPTS = 1000
 """The places of the texts that are tried for a line that some face can draw."""
 
@@ -36,18 +39,35 @@ class Drawing(Config):
     """The texts: `embedded`, folders, files of text, data folders."""
     fonts: Seq[str] = ()
     """Fonts beside the faces of matplotlib: files, folders, families that are installed."""
-    count: int = Field(100_000, gt=0)
-    """The lines of an epoch; the next epoch draws others."""
+    seed: int = Field(0, ge=0, le=LARGEST)
+    """The start of all randomness: other lines for another seed."""
     held_out: float = Field(0.05, gt=0, lt=1)
     """The share of texts that training never sees."""
 
 
-class Line(NamedTuple):
-    """One drawn line: the picture is grey, uint8 [32, W]."""
+@dataclass(frozen=True)
+class Line:
+    """One line, which is drawn when its picture is read; it has the methods of `image.read.PictureFile`."""
 
-    image: np.ndarray
+    lines: "Lines"
+    index: int
     text: str
     face: str
+    width: int
+
+    @property
+    def where(self) -> str:
+        """What stands before an error."""
+        return f"{self.lines.name}: line {self.index}"
+
+    def size(self) -> tuple[int, int]:
+        """Return the height and the width in pixels."""
+        return HEIGHT, self.width
+
+    def colours(self, background: tuple[int, ...] = ()) -> np.ndarray:
+        """Return the grey picture, uint8 [32, W]."""
+        made, rng = self.lines.plan(self.index)
+        return draw(made, rng)
 
 
 def divided(texts: Iterable[str], part: Part, share: float) -> list[str]:
@@ -72,12 +92,19 @@ class Lines:
     """
 
     def __init__(
-        self, texts: Sequence[str], faces: Sequence[Face], levels: Sequence[Level] = (Clean(),), seed: int = 0
+        self,
+        texts: Sequence[str],
+        faces: Sequence[Face],
+        levels: Sequence[Level] = (Clean(),),
+        seed: int = 0,
+        name: str = "lines",
+        count: int = USUAL,
     ) -> None:
+        self.name, self.count = name, count
         self.texts = [text for text in texts if len(text) >= SHORTEST]
         self.faces, self.levels, self.seed = [*faces], [*levels], seed
         if not self.texts:
-            raise DataError(f"lines: expected texts of at least {SHORTEST} signs in this part, found none")
+            raise DataError(f"{name}: expected texts of at least {SHORTEST} signs in this part, found none")
         self._ends = [*accumulate(map(len, self.texts))]
         found = Counter[str]()
         for text in self.texts:
@@ -101,23 +128,36 @@ class Lines:
                 )
         self._not_drawn |= nowhere
 
+    def __len__(self) -> int:
+        """Return the number of lines that are asked for; there is no last index."""
+        return self.count
+
+    def __iter__(self) -> Iterator[Line]:
+        """Yield the lines from index 0 on."""
+        return map(self.line, range(self.count))
+
     def line(self, index: int) -> Line:
         """Return line `index`: always the same for one seed."""
+        made, _ = self.plan(index)
+        return Line(self, index, made.text, made.face.name, made.width)
+
+    def plan(self, index: int) -> tuple[Plan, np.random.Generator]:
+        """Return what is drawn at an index, and the generator by which it is."""
         rng = generator(self.seed, index)
-        level = self.levels[index % len(self.levels)]
         for _ in range(ATTEMPTS):
             text = self._text(rng)
             able = [face for face, lacks in zip(self.faces, self._lacks, strict=True) if lacks.isdisjoint(text)]
             if text and able and self._not_drawn.isdisjoint(text):
                 face = able[int(rng.integers(len(able)))]
-                return Line(draw(text, face, level, rng), text, face.name)
+                return plan(text, face, self.levels[index % len(self.levels)], rng), rng
         names = ", ".join(face.name for face in self.faces)
         raise DataError(
-            f"lines: {names} can draw none of {ATTEMPTS:,} lines of the texts; {'; '.join(self.remarks) or 'no words'}"
+            f"{self.name}: {names} can draw none of {ATTEMPTS:,} lines of the texts; "
+            f"{'; '.join(self.remarks) or 'no words'}; name a font that has them"
         )
 
     def _text(self, rng: np.random.Generator) -> str:
-        """Return 10 to 60 signs of the texts, from the start of a word to the end of one where there are words."""
+        """Return 10 to 60 signs of the texts, from the start of a word to the end of one if that leaves 10; else ""."""
         at = int(rng.integers(self._ends[-1]))
         number = bisect_right(self._ends, at)
         text = self.texts[number]
@@ -139,27 +179,27 @@ def _shown(signs: Iterable[str], most: int = 12) -> str:
     )
 
 
-NAME = re.compile(r"lines:(?P<levels>\w+(\+\w+)*)(:(?P<part>\w+))?")
+NAME = re.compile(r"lines:(?P<levels>\w+(\+\w+)*)(:(?P<part>[a-z]+))?(:(?P<count>\d{1,9}))?")
 
 
-def open_lines(name: str, texts: Iterable[str], drawing: Drawing = Drawing(), seed: int = 0) -> Lines:
-    """Return the lines that a name such as `lines:hard`, `lines:clean+hard` or `lines:worn:family` stands for.
+def is_lines(name: object) -> bool:
+    """Return whether a name says that lines are drawn."""
+    return str(name).startswith("lines:")
 
-    Raise DataError for another level or part, and for what `Lines` refuses.
+
+def open_lines(name: str, texts: Callable[[Sequence[str]], Iterable[str]], drawing: Drawing) -> Lines:
+    """Return the lines of a name `lines:LEVEL[+LEVEL][:PART][:COUNT]`, such as `lines:hard` or `lines:worn:family:500`.
+
+    `texts` reads the texts that `drawing` names. Raise DataError for another level or part, and what `Lines` refuses.
     """
-    levels, part = parse_name(name)
-    faces = faces_of(part, drawing.fonts)
-    return Lines(divided(texts, part, drawing.held_out), faces, levels, seed)
-
-
-def parse_name(name: str) -> tuple[list[Level], Any]:
-    """Return the levels and the part of a name `lines:LEVEL[+LEVEL][:PART]`; a DataError says what it may be."""
     found = NAME.fullmatch(name)
     levels = found["levels"].split("+") if found else []
-    part = (found["part"] or "train") if found else ""
-    if not found or any(level not in Level.kinds for level in levels) or part not in Part.__args__:
+    part: Any = (found["part"] or "train") if found else ""
+    if not found or any(level not in Level.kinds for level in levels) or part not in get_args(Part):
         raise DataError(
-            f"{name}: expected lines:LEVEL or lines:LEVEL:PART, with a level of {', '.join(Level.kinds)} (several as "
-            f"clean+hard) and a part of {', '.join(Part.__args__)}"
+            f"{name}: expected lines:LEVEL[:PART][:COUNT], with a level of {', '.join(Level.kinds)} (several as "
+            f"clean+hard) and a part of {', '.join(get_args(Part))}"
         )
-    return [Level.kinds[level]() for level in levels], part
+    faces, count = faces_of(part, drawing.fonts), int(found["count"] or USUAL)
+    chosen = divided(texts(drawing.text), part, drawing.held_out)
+    return Lines(chosen, faces, [Level.kinds[level]() for level in levels], drawing.seed, name, count)

@@ -1,0 +1,23 @@
+import pytest
+
+from trivium.base.config import dump, parse
+from trivium.base.errors import ConfigError
+from trivium.image.lines.level import Clean, Hard, Level, Worn
+
+
+def test_levels_are_kinds_whose_ranges_begin_with_the_least():
+    assert [*Level.kinds][:3] == ["clean", "worn", "hard"]
+    for kind in Level.kinds.values():
+        assert all(low <= high for _, (low, high) in kind().ranges)
+        assert Level.parse(dump(kind())) == kind()
+
+
+def test_a_clean_line_is_black_on_white_and_a_hard_one_is_small_and_turned():
+    assert dict(Clean().ranges)["ink"] == (0, 0) and dict(Clean().ranges)["noise"] == (0, 0)
+    assert dict(Hard().ranges)["size"] == (10, 14) and dict(Hard().ranges)["rotation"] == (-2, 2)
+    assert Worn().size[1] > Hard().size[1]
+
+
+def test_a_field_that_no_level_has_is_an_error():
+    with pytest.raises(ConfigError, match="size"):
+        parse(Hard, {"sizes": [1, 2]})
