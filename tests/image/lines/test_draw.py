@@ -4,12 +4,12 @@ import pytest
 from trivium.base.seeds import generator
 from trivium.image.lines.draw import HEIGHT, draw, plan
 from trivium.image.lines.face import Face, shipped
-from trivium.image.lines.level import Clean, Hard, Level, Worn
+from trivium.image.lines.level import Clean, Hard, LineLevel, Worn
 
 TEXT = "a quick brown fox, 12 (of 34)"
 
 
-def drawn(level: Level, face: Face, text: str = TEXT, seed: int = 0) -> np.ndarray:
+def drawn(level: LineLevel, face: Face, text: str = TEXT, seed: int = 0) -> np.ndarray:
     rng = generator(seed)
     made = plan(text, face, level, rng)
     picture = draw(made, rng)
@@ -18,7 +18,7 @@ def drawn(level: Level, face: Face, text: str = TEXT, seed: int = 0) -> np.ndarr
 
 
 @pytest.mark.parametrize("level", [Clean(), Worn(), Hard()], ids=lambda level: level.kind)
-def test_the_width_is_known_before_anything_is_drawn(level: Level):
+def test_the_width_is_known_before_anything_is_drawn(level: LineLevel):
     for number, face in enumerate(shipped()):
         drawn(level, face, seed=number)
 
@@ -49,7 +49,7 @@ def test_no_ink_is_cut_off():
 
 
 def test_a_turned_line_leans_and_stays_on_the_picture():
-    level = Level.kinds["hard"](
+    level = LineLevel.kinds["hard"](
         rotation=(2, 2),
         skew=(0, 0),
         noise=(0, 0),

@@ -2,14 +2,14 @@ import pytest
 
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError
-from trivium.image.lines.level import Clean, Hard, Level, Worn
+from trivium.image.lines.level import Clean, Hard, LineLevel, Worn
 
 
 def test_levels_are_kinds_whose_ranges_begin_with_the_least():
-    assert [*Level.kinds][:3] == ["clean", "worn", "hard"]
-    for kind in Level.kinds.values():
+    assert [*LineLevel.kinds][:3] == ["clean", "worn", "hard"]
+    for kind in LineLevel.kinds.values():
         assert all(low <= high for _, (low, high) in kind().ranges)
-        assert Level.parse(dump(kind())) == kind()
+        assert LineLevel.parse(dump(kind())) == kind()
 
 
 def test_a_clean_line_is_black_on_white_and_a_hard_one_is_small_and_turned():

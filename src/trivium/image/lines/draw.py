@@ -7,7 +7,7 @@ import numpy as np
 
 from trivium.base.plugin import extra
 from trivium.image.lines.face import Face
-from trivium.image.lines.level import Level
+from trivium.image.lines.level import LineLevel
 
 HEIGHT = 32
 """The height of every line in pixels."""
@@ -16,7 +16,7 @@ AFFINE, BICUBIC = 0, 3
 """Pillow's numbers of them."""
 
 
-class Plan(NamedTuple):
+class Sketch(NamedTuple):
     """All that is known of a picture before a pixel of it is drawn."""
 
     text: str
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
         return math.ceil(abs(self.drawn["skew"]) * HEIGHT) + 2
 
 
-def plan(text: str, face: Face, level: Level, rng: np.random.Generator) -> Plan:
+def plan(text: str, face: Face, level: LineLevel, rng: np.random.Generator) -> Sketch:
     """Return what is to be drawn: the ranges of a level give values by `rng`, a face with tall lines a smaller font."""
     shares = rng.random(len(level.ranges) + 2).tolist()
     drawn = {name: low + share * (high - low) for (name, (low, high)), share in zip(level.ranges, shares, strict=False)}
@@ -45,13 +45,13 @@ def plan(text: str, face: Face, level: Level, rng: np.random.Generator) -> Plan:
     while sum(face.sized(size).getmetrics()) > HEIGHT - 1:
         size -= 0.5
     length = face.sized(size).getlength(text)
-    made = Plan(text, face, drawn, size, length, 0)
+    made = Sketch(text, face, drawn, size, length, 0)
     return made._replace(
         width=math.ceil(length * drawn["stretch"] + drawn["left"] + drawn["right"]) + 2 * made.overhang
     )
 
 
-def draw(made: Plan, rng: np.random.Generator) -> np.ndarray:
+def draw(made: Sketch, rng: np.random.Generator) -> np.ndarray:
     """Return the grey picture of a plan, uint8 [32, W]; noise, stains and the height of the line come from `rng`."""
     drawn, ink = made.drawn, _printed(made, float(rng.uniform(-1, 1)))
     if drawn["weight"]:
@@ -67,7 +67,7 @@ def draw(made: Plan, rng: np.random.Generator) -> np.ndarray:
     return grey.round().clip(0, 255).astype(np.uint8)
 
 
-def _printed(made: Plan, high: float) -> np.ndarray:
+def _printed(made: Sketch, high: float) -> np.ndarray:
     """Return how much ink each pixel has, float32 [32, W], 0 to 255: the text, slanted, stretched and turned.
 
     `high` from -1 to 1 moves it up or down where there is room.

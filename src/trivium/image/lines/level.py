@@ -10,7 +10,7 @@ Range = Seq[float]
 """The least and the most of a value that each line draws evenly."""
 
 
-class Level(Choice):
+class LineLevel(Choice):
     """How a line is printed and photographed; every field is a range of pixels, degrees, or levels of grey (0-255)."""
 
     size: Range = (16.0, 24.0)
@@ -42,11 +42,11 @@ class Level(Choice):
         return [(name, getattr(self, name)) for name in type(self).model_fields if name != "margin"]
 
 
-class Clean(Level, kind="clean"):
+class Clean(LineLevel, kind="clean"):
     """Black on white, as a program shows it."""
 
 
-class Worn(Level, kind="worn"):
+class Worn(LineLevel, kind="worn"):
     """A copy of a copy: grey ink, uneven paper, soft edges."""
 
     size: Range = (14.0, 22.0)
@@ -61,7 +61,7 @@ class Worn(Level, kind="worn"):
     stain: Range = (0.0, 10.0)
 
 
-class Hard(Level, kind="hard"):
+class Hard(LineLevel, kind="hard"):
     """A bad photograph of small print: 10 to 14 pixels, noise, turned by up to 2 degrees."""
 
     size: Range = (10.0, 14.0)

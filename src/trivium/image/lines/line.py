@@ -20,9 +20,9 @@ from trivium.base.config import Config, Seq
 from trivium.base.errors import DataError
 from trivium.base.files import sha256
 from trivium.base.seeds import LARGEST, generator
-from trivium.image.lines.draw import HEIGHT, Plan, draw, plan
+from trivium.image.lines.draw import HEIGHT, Sketch, draw, plan
 from trivium.image.lines.face import Face, Part, faces_of
-from trivium.image.lines.level import Clean, Level
+from trivium.image.lines.level import Clean, LineLevel
 
 SHORTEST, LONGEST = 10, 60
 """The signs of a line."""
@@ -95,7 +95,7 @@ class Lines:
         self,
         texts: Sequence[str],
         faces: Sequence[Face],
-        levels: Sequence[Level] = (Clean(),),
+        levels: Sequence[LineLevel] = (Clean(),),
         seed: int = 0,
         name: str = "lines",
         count: int = USUAL,
@@ -141,7 +141,7 @@ class Lines:
         made, _ = self.plan(index)
         return Line(self, index, made.text, made.face.name, made.width)
 
-    def plan(self, index: int) -> tuple[Plan, np.random.Generator]:
+    def plan(self, index: int) -> tuple[Sketch, np.random.Generator]:
         """Return what is drawn at an index, and the generator by which it is."""
         rng = generator(self.seed, index)
         for _ in range(ATTEMPTS):
@@ -195,11 +195,11 @@ def open_lines(name: str, texts: Callable[[Sequence[str]], Iterable[str]], drawi
     found = NAME.fullmatch(name)
     levels = found["levels"].split("+") if found else []
     part: Any = (found["part"] or "train") if found else ""
-    if not found or any(level not in Level.kinds for level in levels) or part not in get_args(Part):
+    if not found or any(level not in LineLevel.kinds for level in levels) or part not in get_args(Part):
         raise DataError(
-            f"{name}: expected lines:LEVEL[:PART][:COUNT], with a level of {', '.join(Level.kinds)} (several as "
+            f"{name}: expected lines:LEVEL[:PART][:COUNT], with a level of {', '.join(LineLevel.kinds)} (several as "
             f"clean+hard) and a part of {', '.join(get_args(Part))}"
         )
     faces, count = faces_of(part, drawing.fonts), int(found["count"] or USUAL)
     chosen = divided(texts(drawing.text), part, drawing.held_out)
-    return Lines(chosen, faces, [Level.kinds[level]() for level in levels], drawing.seed, name, count)
+    return Lines(chosen, faces, [LineLevel.kinds[level]() for level in levels], drawing.seed, name, count)
