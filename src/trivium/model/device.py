@@ -18,6 +18,20 @@ from torch import nn
 from trivium.base.batch import Batch, Stream
 
 
+class Placed(nn.Module):
+    """A module that tells where its weights are, all of them on one device and in one dtype."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights."""
+        return next(self.parameters()).dtype
+
+
 def pick() -> torch.device:
     """Return the accelerator of this process, or the CPU where there is none."""
     if torch.cuda.is_available():

@@ -12,11 +12,12 @@ from trivium.model.attention.cache import KVCache, Memory
 from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.pattern import Where
 from trivium.model.config import ModelConfig
+from trivium.model.device import Placed
 from trivium.model.init import initialise
 from trivium.model.stack import Stack
 
 
-class Transformer(nn.Module):
+class Transformer(Placed):
     """Maps a Batch to hidden states, and hidden states to logits."""
 
     tokens: nn.Embedding
