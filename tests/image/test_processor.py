@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from drawn import MODES, colours, saved
+from trivium.base.config import parse
 from trivium.base.errors import ConfigError, ModelError
 from trivium.image.processor import FILTERS, ImageProcessor
 from trivium.image.read import read
@@ -128,3 +129,16 @@ def test_what_no_stock_class_says_is_not_written_for_one():
     assert ImageProcessor(background=(0, 0, 0)).stock() is None
     kept = ImageProcessor(mean=None, rescale=None)
     assert ImageProcessor.of_stock(kept.stock(), 16, False) == kept.replace(std=kept.std)
+
+
+def test_a_patch_may_be_a_column_of_a_line():
+    """32 x 8 patches in the order (y, x); the width is padded to whole columns; no stock class has such patches."""
+    own = ImageProcessor(height=32, width=None, max_width=64, patch=32, patch_width=8, channels=1, mean=None)
+    levels = np.arange(32 * 20, dtype=np.uint8).reshape(32, 20)
+    found = own(levels)
+    wanted = np.pad(levels, ((0, 0), (0, 4)), mode="edge").reshape(32, 3, 8).transpose(1, 0, 2).reshape(3, 256) / 255
+    assert np.allclose(found.values, wanted, atol=1e-7) and found.places.tolist() == [[0, 0], [0, 1], [0, 2]]
+    assert own.length(32, 20) == 3 and own.longest == 8 and own.stock() is None
+    assert ImageProcessor(height=32, width=64, patch=32, patch_width=8).stock() is None
+    with pytest.raises(ConfigError, match="max_width: expected a multiple of the patch of 8 pixels, found 60"):
+        parse(ImageProcessor, {"height": 32, "width": None, "max_width": 60, "patch": 32, "patch_width": 8})

@@ -37,6 +37,8 @@ class ImageProcessor(Config):
     """The most pixels of a width that keeps its proportion."""
     patch: int = Field(16, gt=0, le=1 << 10)
     """The pixels of a side of a patch."""
+    patch_width: int | None = Field(None, gt=0, le=1 << 16)
+    """The pixels of its width, where it is not as wide as high: a patch of a line may be a column of it."""
     channels: Literal[1, 3] = 3
     """Red, green and blue, or grey alone."""
     class_token: bool = False
@@ -69,9 +71,9 @@ class ImageProcessor(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        for name in ("height", "width", "max_width"):
-            if (value := getattr(self, name)) is not None and value % self.patch:
-                raise ValueError(f"{name}: expected a multiple of the patch of {self.patch} pixels, found {value}")
+        for name, side in (("height", self.patch), ("width", self.wide), ("max_width", self.wide)):
+            if (value := getattr(self, name)) is not None and value % side:
+                raise ValueError(f"{name}: expected a multiple of the patch of {side} pixels, found {value}")
         if (self.width is None) == (self.max_width is None):
             raise ValueError("expected either width (one size for all) or max_width (a width in proportion)")
         for name in ("mean", "std"):
@@ -82,6 +84,11 @@ class ImageProcessor(Config):
         if len(self.background) != 3 or not all(0 <= level <= 255 for level in self.background):
             raise ValueError(f"background: expected three levels from 0 to 255, found {list(self.background)}")
         return self
+
+    @property
+    def wide(self) -> int:
+        """The pixels of the width of a patch."""
+        return self.patch_width or self.patch
 
     def __call__(self, source: Source, where: str = "") -> Patches:
         """Return the patches of a picture: see `image.read` for what a source may be, and for what is an error."""
@@ -97,7 +104,7 @@ class ImageProcessor(Config):
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return how many rows and columns of patches a picture of this size becomes."""
         high, wide = self.fitted(height, width)
-        return high // self.patch, -(-wide // self.patch)
+        return high // self.patch, -(-wide // self.wide)
 
     def length(self, height: int, width: int) -> int:
         """Return how many patches a picture of this size becomes, the class token's included."""
@@ -107,7 +114,7 @@ class ImageProcessor(Config):
     @property
     def longest(self) -> int:
         """The most patches of a picture."""
-        return self.height // self.patch * ((self.width or self.max_width or 0) // self.patch) + self.class_token
+        return self.height // self.patch * ((self.width or self.max_width or 0) // self.wide) + self.class_token
 
     def bends(self, height: int, width: int) -> bool:
         """Return whether a picture of this size is resized to another ratio, by more than 2 %."""
@@ -122,15 +129,15 @@ class ImageProcessor(Config):
             picture = picture if self.channels == 3 else picture.convert("L")
             picture = picture.resize(size[::-1], resample=FILTERS[self.resample])
             colours = np.asarray(picture).reshape(*size, self.channels)
-        return np.pad(colours, ((0, 0), (0, -size[1] % self.patch), (0, 0)), mode="edge")
+        return np.pad(colours, ((0, 0), (0, -size[1] % self.wide), (0, 0)), mode="edge")
 
     def patches(self, levels: np.ndarray) -> Patches:
         """Return the patches of levels uint8 [H, W, C], whose sides are multiples of the patch."""
-        side, channels = self.patch, self.channels
-        rows, columns = levels.shape[0] // side, levels.shape[1] // side
-        cut = levels.reshape(rows, side, columns, side, channels).transpose(0, 2, 4, 1, 3)  # R C channel y x
+        high, wide, channels = self.patch, self.wide, self.channels
+        rows, columns = levels.shape[0] // high, levels.shape[1] // wide
+        cut = levels.reshape(rows, high, columns, wide, channels).transpose(0, 2, 4, 1, 3)  # R C channel y x
         table, channel = self._table(), np.arange(channels)[:, None, None]
-        values = table[channel, cut].reshape(rows * columns, channels * side * side)  # T P
+        values = table[channel, cut].reshape(rows * columns, channels * high * wide)  # T P
         places = np.indices((rows, columns)).reshape(2, -1).T  # T 2
         if self.class_token:
             values, places = (np.concatenate([np.zeros_like(part[:1]), part]) for part in (values, places))
@@ -147,7 +154,7 @@ class ImageProcessor(Config):
 
     def stock(self, kind: str = STOCK) -> dict[str, Any] | None:
         """Return the processor as `preprocessor_config.json` of a stock class; None where none can say it."""
-        if self.width is None or self.channels != 3 or self.background != WHITE:
+        if self.width is None or self.patch_width or self.channels != 3 or self.background != WHITE:
             return None
         return {
             "image_processor_type": kind,

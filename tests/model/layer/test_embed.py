@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from trivium.base.batch import Stream
+from trivium.base.types import Patches
 from trivium.model.layer.embed import PatchEmbed, Tokens
 from trivium.model.layer.norm import LayerNorm
 from trivium.model.layer.plane import Sinusoid2D
@@ -106,3 +108,10 @@ def test_padding_alone_has_the_shape_of_a_picture() -> None:
     module = PatchEmbed(patch=2, channels=1).build(8, 0, Learned(), 0.0)
     empty = torch.zeros(2, 3, dtype=torch.long)
     assert module(Stream(empty, empty, empty)).shape == (2, 3, 8)
+
+
+def test_a_patch_may_be_a_column():
+    config = PatchEmbed(patch=32, patch_width=8, channels=1, size=(1, 4), class_token=False)
+    places = np.array([[0, 0], [0, 1]])
+    assert config.patch_size == 256 and config.refuse(Patches(np.zeros((2, 256), np.float32), places)) is None
+    assert "1 x 32 x 8" in config.refuse(Patches(np.zeros((2, 1024), np.float32), places))

@@ -122,6 +122,8 @@ class PatchEmbed(Embed, kind="patches"):
 
     patch: int = Field(16, gt=0, le=1 << 10)
     """The pixels of a side of a patch."""
+    patch_width: int | None = Field(None, gt=0, le=1 << 16)
+    """The pixels of its width, where it is not as wide as high."""
     channels: int = Field(3, gt=0, le=1 << 10)
     """The numbers of a pixel: red, green and blue, or grey alone."""
     size: Seq[int] = Field((14, 14), min_length=2, max_length=2)
@@ -138,14 +140,15 @@ class PatchEmbed(Embed, kind="patches"):
 
     @property
     def patch_size(self) -> int:
-        return self.channels * self.patch**2
+        return self.channels * self.patch * (self.patch_width or self.patch)
 
     def limit(self, context: int) -> int:
         return self.size[0] * self.size[1] + self.class_token
 
     def refuse(self, picture: Patches) -> str | None:
         if (found := picture.values.shape[1]) != self.patch_size:
-            return f"has patches of {found} numbers; expected {self.patch_size}, {self.channels} x {self.patch}^2"
+            sides = f"{self.patch} x {self.patch_width or self.patch}"
+            return f"has patches of {found} numbers; expected {self.patch_size}, {self.channels} x {sides}"
         rows, columns = (int(most) + 1 for most in picture.places.max(axis=0))
         if len(picture) != rows * columns + self.class_token:
             return f"has {len(picture)} patches; expected {rows} x {columns}" + " and a class token" * self.class_token
