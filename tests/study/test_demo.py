@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(room, "VOCAB_SIZE", 512)
         patch.setattr(room, "VALID_SHARE", 0.2)
         patch.setattr(room, "SHAPE", {"hidden_size": 32, "decoder": {"layers": 1, "heads": 2}})
-        patch.setattr(room, "tokens_per_second", lambda folder: 3000.0)
+        patch.setattr(room, "SCORES_SECONDS", 0.0)
         room.demo(out, 0.05)
         yield out
 
@@ -62,7 +62,8 @@ def test_the_report_puts_floors_and_the_untuned_model_beside_the_result(folder: 
 
 def test_a_second_run_trains_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "run", None)
-    monkeypatch.setattr(room, "evaluated", None)
+    monkeypatch.setattr(room, "scored", None)
+    monkeypatch.setattr(room, "answered", None)
     before = (folder / "report.json").read_bytes()
     room.demo(folder, 0.05)
     assert (folder / "report.json").read_bytes() == before

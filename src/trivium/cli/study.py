@@ -1,5 +1,6 @@
 """`trivium demo`, `trivium compare` and `trivium ablate`: all steps in one, families, variants of a recipe."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +11,15 @@ from trivium.cli.argument import options as o
 
 def demo(
     minutes: Annotated[
-        float, typer.Option(min=0.01, max=100_000, help="The approximate time of the whole demo, in minutes.")
+        float, typer.Option(min=0.01, max=100_000, help="The time of the whole demo, in minutes.")
     ] = 8.0,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of all results.")] = Path("runs/demo"),
 ) -> None:
     """Run text, tokenizer, pretraining, fine-tuning and evaluation, up to a model that answers."""
+    since = time.monotonic()
     from trivium.study.demo import demo as run
 
-    run(out, minutes)
+    run(out, minutes, since)
 
 
 def compare(

@@ -7,7 +7,7 @@ The text is the embedded corpus; nothing is downloaded.
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,9 @@ from trivium.corpus.report import lines
 from trivium.data.rows import DocumentRows
 from trivium.data.shards import Corpus
 from trivium.lab.picture import loss_curve
-from trivium.model.device import reuse_memory
 from trivium.objective.causal import CausalLM
 from trivium.study import facts, floor
-from trivium.study.trial import seconds_per_step
+from trivium.study.trial import faster_precision
 from trivium.task.answer import answer_file, summary
 from trivium.task.evaluate import score_folder
 from trivium.task.run import run
@@ -36,20 +35,33 @@ from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
 LENGTH = 256
-STEP_TOKENS = 2048
 VOCAB_SIZE = 8192
 VALID_SHARE = 0.015
 SHAPE = {"hidden_size": 256, "decoder": {"layers": 4, "heads": 4}}
 """The depth and width that learn fastest in minutes on two cores."""
+SHARED: dict[str, Any] = {
+    "batch_tokens": 2048,
+    "micro_rows": 8,
+    "optim": {"lr": 3e-3},
+    "log_every_steps": 5,
+    "eval_every_steps": 300,
+    "save_every_steps": 150,
+}
+"""What the recipes of pretraining and of fine-tuning share."""
 TUNE_SHARE = 0.35
 """The share of the training time for fine-tuning."""
-OVERHEAD_SECONDS = 90.0
-"""The approximate time of collecting, preparing and evaluating."""
+SCORES_SECONDS = 60.0
+"""The approximate time of all scores, until those of the pretrained model were timed."""
+LEAST_SHARE = 0.25
+"""The share of the minutes that pretraining, and that fine-tuning, has at least, however long the rest takes."""
 
 
-def demo(folder: Path, minutes: float) -> dict[str, Any]:
-    """Run every stage that is not done yet; print and return the report."""
-    clock = time.monotonic()
+def demo(folder: Path, minutes: float, since: float | None = None) -> dict[str, Any]:
+    """Run every stage that is not done yet, in so many minutes since a time of the clock; print and return the report.
+
+    Raises ConfigError if the folder holds a demo of other minutes.
+    """
+    plan = Plan(folder / "plan.json", minutes, since)
     with stage("1  text: the documentation inside the installed Python packages"):
         corpus = collect(folder / "corpus.jsonl")
     with stage("2  data: clean, drop duplicates, train a tokenizer, encode"):
@@ -58,25 +70,58 @@ def demo(folder: Path, minutes: float) -> dict[str, Any]:
         for line in lines(manifest):
             say(f"   {line}")
     questions = facts.write(folder / "questions", facts.collect(), seed=0)
-    plan = make_plan(folder / "plan.json", minutes, folder, len(questions.train))
-    pretrain, tune = recipes(folder, plan)
-    with stage(f"3  pretraining: next-token prediction, {plan['pretrain_steps']} steps of {STEP_TOKENS:,} tokens"):
-        base = trained(pretrain, folder / "pretrain")
-    with stage(f"4  fine-tuning: {len(questions.train):,} rows of questions, loss on the answers alone"):
-        tuned = trained(tune, folder / "tune")
+    precision = plan.once("precision", lambda: faster_precision(pretraining(folder, "auto", minutes)))
+    first = plan.once("pretrain_minutes", lambda: plan.share(1 - TUNE_SHARE, SCORES_SECONDS))
+    with stage(f"3  pretraining: next-token prediction, for {duration(60 * first)}"):
+        base = trained(pretraining(folder, precision, first), folder / "pretrain")
+    if not (folder / "base.json").is_file():
+        with stage("4  the pretrained model: beside floors, and its answers before fine-tuning"):
+            write_json(folder / "base.json", scored(folder, base, manifest))
+    report = read_json(folder / "base.json")
+    then = plan.once("tune_minutes", lambda: plan.share(1.0, report["answer_seconds"]))
+    with stage(f"5  fine-tuning: {len(questions.train):,} rows of questions, for {duration(60 * then)}"):
+        tuned = trained(tuning(folder, precision, then), folder / "tune")
     if not (folder / "model").exists():
         try:
             (folder / "model").symlink_to("tune/model")
         except OSError:  # Windows lets few people link
             shutil.copytree(folder / "tune" / "model", folder / "model")
     if not (folder / "report.json").is_file():
-        with stage("5  evaluation: beside floors, and answers before and after fine-tuning"):
-            report = evaluated(folder, base, tuned, manifest)
-        report["seconds"] = round(time.monotonic() - clock, 1)
-        write_json(folder / "report.json", report)
+        with stage("6  the tuned model: its answers"):
+            report |= answered(folder, tuned)
+        write_json(folder / "report.json", {**report, "seconds": round(plan.elapsed, 1)})
     report = read_json(folder / "report.json")
     tell(folder, report)
     return dict(report)
+
+
+class Plan:
+    """The time of a demo: what is decided stands in a file, so that a second run goes on with the same."""
+
+    def __init__(self, path: Path, minutes: float, since: float | None) -> None:
+        self.path, self.since = path, time.monotonic() if since is None else since
+        self.kept = read_json(path) if path.is_file() else {"minutes": minutes}
+        if self.kept["minutes"] != minutes:
+            found = f"holds a demo of {self.kept['minutes']} minutes"
+            raise ConfigError(f"{path.parent}: {found}; name another folder with --out")
+        self.before = self.kept.get("seconds", 0.0)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the demo so far; of an earlier session, those until its last decision."""
+        return float(self.before) + time.monotonic() - self.since
+
+    def once(self, name: str, decide: Callable[[], Any]) -> Any:
+        """Return what was decided, or decide and keep it."""
+        if name not in self.kept:
+            self.kept |= {name: decide(), "seconds": round(self.elapsed, 1)}
+            write_json(self.path, self.kept)
+        return self.kept[name]
+
+    def share(self, share: float, later: float) -> float:
+        """Return the minutes of a share of the time that is left, but for `later` seconds of other work."""
+        left = 60 * self.kept["minutes"] - self.elapsed - later
+        return float(max(LEAST_SHARE * self.kept["minutes"], left * share / 60))
 
 
 @contextmanager
@@ -107,68 +152,40 @@ def collect(path: Path) -> Path:
     return path
 
 
-def make_plan(path: Path, minutes: float, folder: Path, rows: int) -> dict[str, Any]:
-    """Return the steps for these minutes, by timing a few. The plan is made once, so that a second run is the same.
-
-    Raises ConfigError if the folder holds a plan for other minutes.
-    """
-    if path.is_file():
-        plan = read_json(path)
-        if plan["minutes"] != minutes:
-            found = f"holds a demo of {plan['minutes']} minutes"
-            raise ConfigError(f"{path.parent}: {found}; name another folder with --out")
-        return dict(plan)
-    rate = tokens_per_second(folder)
-    seconds = max(minutes * 60 - OVERHEAD_SECONDS, minutes * 30)
-    steps = seconds * rate / STEP_TOKENS
-    plan = {
-        "minutes": minutes,
-        "tokens_per_second": round(rate),
-        "pretrain_steps": max(2, int(steps * (1 - TUNE_SHARE))),
-        "tune_steps": max(2, int(steps * TUNE_SHARE)),
-    }
-    write_json(path, plan)
-    return plan
-
-
-def tokens_per_second(folder: Path) -> float:
-    """Time a few pretraining steps on this machine."""
-    reuse_memory()
-    recipe, _ = recipes(folder, {"pretrain_steps": 1, "tune_steps": 1})
-    return STEP_TOKENS / seconds_per_step(recipe)
-
-
-def recipes(folder: Path, plan: dict[str, Any]) -> tuple[Recipe, Recipe]:
-    """Return the recipes of pretraining and of fine-tuning."""
-    shared = {"batch_tokens": STEP_TOKENS, "micro_rows": 8, "precision": "auto", "log_every_steps": 5}
-    steps, tune_steps = plan["pretrain_steps"], plan["tune_steps"]
-    vocab_size = Corpus(folder / "data", "train").manifest["vocab_size"]
-    pretrain = {
-        **shared,
+def pretraining(folder: Path, precision: str, minutes: float) -> Recipe:
+    """Return the recipe of pretraining."""
+    tree = {
+        **SHARED,
         "data": {"path": str(folder / "data"), "length": LENGTH},
-        "model": {"preset": "llama", "vocab_size": vocab_size, "context": 512, "tie": True, "init": "scaled", **SHAPE},
-        "optim": {"lr": 3e-3},
-        "schedule": {"kind": "wsd", "warmup_steps": min(20, steps // 4)},
-        "budget_steps": steps,
-        "eval_every_steps": max(1, steps // 3),
-        "save_every_steps": max(1, steps // 6),
+        "model": {
+            "preset": "llama",
+            "vocab_size": Corpus(folder / "data", "train").manifest["vocab_size"],
+            "context": 512,
+            "tie": True,
+            "init": "scaled",
+            **SHAPE,
+        },
+        "schedule": {"kind": "wsd", "warmup_steps": 20},
+        "precision": precision,
+        "budget_minutes": minutes,
     }
-    tune = {
-        **shared,
+    return parse(Recipe, tree, "pretrain")
+
+
+def tuning(folder: Path, precision: str, minutes: float) -> Recipe:
+    """Return the recipe of fine-tuning."""
+    rows = folder / "questions"
+    tree = {
+        **SHARED,
         "init": str(folder / "pretrain" / "model"),
         "objective": "instruct",
-        "data": {
-            "path": str(folder / "questions" / "train.jsonl"),
-            "valid": str(folder / "questions" / "heldout.jsonl"),
-            "length": LENGTH,
-        },
-        "optim": {"lr": 3e-3, "weight_decay": 0.0},
-        "schedule": {"kind": "wsd", "warmup_steps": min(10, tune_steps // 4), "decay": 0.6},
-        "budget_steps": tune_steps,
-        "eval_every_steps": max(1, tune_steps // 4),
-        "save_every_steps": max(1, tune_steps // 4),
+        "data": {"path": str(rows / "train.jsonl"), "valid": str(rows / "heldout.jsonl"), "length": LENGTH},
+        "optim": {**SHARED["optim"], "weight_decay": 0.0},
+        "schedule": {"kind": "wsd", "warmup_steps": 10, "decay": 0.6},
+        "precision": precision,
+        "budget_minutes": minutes,
     }
-    return parse(Recipe, pretrain, "pretrain"), parse(Recipe, tune, "tune")
+    return parse(Recipe, tree, "tune")
 
 
 def trained(recipe: Recipe, folder: Path) -> Path:
@@ -177,22 +194,30 @@ def trained(recipe: Recipe, folder: Path) -> Path:
     return model if model.is_dir() else run(recipe, folder, resume=(folder / "recipe.json").exists())
 
 
-def evaluated(folder: Path, base: Path, tuned: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the scores of the pretrained model beside floors, and of the answers before and after fine-tuning."""
-    score = score_folder(base, folder / "data", LENGTH)
-    floors = measured_floors(folder)
-    heldout = folder / "questions" / "heldout.jsonl"
-    before, after = (answer_file(api.load(path), heldout) for path in (base, tuned))
-    right = [one for one in after if one.exact]
-    shown = after[:: len(after) // 5][:5]  # evenly spread, right or wrong
+def scored(folder: Path, base: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores of the pretrained model beside floors, and of its answers, with the seconds that they took."""
+    score, floors = score_folder(base, folder / "data", LENGTH), measured_floors(folder)
+    began = time.monotonic()
+    before = summary(answer_file(api.load(base), folder / "questions" / "heldout.jsonl"))
+    took = round(time.monotonic() - began, 1)
+    identity = manifest["dataset_id"]
     return {
         "pretrained": score.record(),
         "floors": floors,
-        "before": summary(before),
+        "before": before,
+        "dataset": identity,
+        "answer_seconds": took,
+    }
+
+
+def answered(folder: Path, tuned: Path) -> dict[str, Any]:
+    """Return the scores of the answers of the tuned model, and some of them."""
+    after = answer_file(api.load(tuned), folder / "questions" / "heldout.jsonl")
+    shown = after[:: len(after) // 5][:5]  # evenly spread, right or wrong
+    return {
         "after": summary(after),
         "examples": [{"question": one.question, "answer": one.answer, "right": one.exact} for one in shown],
-        "right": len(right),
-        "dataset": manifest["dataset_id"],
+        "right": sum(one.exact for one in after),
     }
 
 

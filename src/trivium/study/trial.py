@@ -12,7 +12,7 @@ import torch
 from trivium.base.errors import NumericsError
 from trivium.base.log import watched
 from trivium.data.loader import Loader
-from trivium.model.device import pick
+from trivium.model.device import bf16_gain, pick, reuse_memory
 from trivium.study.grid import count, length_of, step_flops
 from trivium.task.feed import open_rows
 from trivium.task.run import run
@@ -77,6 +77,14 @@ def seconds_per_step(recipe: Recipe) -> float:
         train_step(transformer, transformer, optimizer, batches, 0.0, recipe, step, precision)
         taken.append(time.perf_counter() - began)
     return statistics.median(taken[2:])
+
+
+def faster_precision(recipe: Recipe) -> str:
+    """Return `bf16` or `fp32`: the type in which a few steps of a recipe take less time on this machine."""
+    if bf16_gain(pick().type) < 1:  # it may be emulated, and then a step takes minutes
+        return "fp32"
+    reuse_memory()
+    return min(("fp32", "bf16"), key=lambda name: seconds_per_step(recipe.replace(precision=name)))
 
 
 def _peak_mb() -> float | None:
