@@ -137,3 +137,19 @@ def test_a_run_by_minutes_that_was_stopped_goes_on_by_minutes(data, tmp_path, mo
         run(recipe, tmp_path / "run")
     monkeypatch.undo()
     assert api.load(run(recipe, tmp_path / "run", resume=True)).record["result"]["step"] > 5
+
+
+def test_the_record_says_which_weights_the_model_has(data, tmp_path):
+    model = api.load(run(pretraining(data, keep_best=True, ema={"decay": 0.5}), tmp_path / "run"))
+    best = model.record["result"]["best"]
+    line = next(line for line in metrics(tmp_path / "run") if "valid_loss" in line and line["step"] == best["step"])
+    assert model.record["held_out"]["loss"] == best["loss"] == line["valid_loss"]
+    assert model.record["held_out"]["weights"] == line["valid_weights"] == "averaged"
+
+
+@pytest.mark.parametrize("change", [{"keep_best": True}, {"patience": 3}])
+def test_what_needs_held_out_rows_says_so_where_there_are_none(pretrained, questions, tmp_path, change):
+    (name,) = change
+    with pytest.raises(ConfigError, match=f"{name}: there are no held-out rows to score; give data.valid"):
+        run(tuning(pretrained, questions, **change), tmp_path / "run")
+    assert not (tmp_path / "run" / "recipe.json").exists()

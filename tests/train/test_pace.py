@@ -101,8 +101,7 @@ def test_a_resumed_run_keeps_its_decision_and_counts_the_time_before(monkeypatch
     state, turns, spent = run.pace.state(), run.pace.turns, run.now - 1000
     assert bool(turns) == (stop == 450)
     run.now += 86_400.0
-    run.pace = Pace(run.recipe, None, since=run.now)
-    run.pace.restore(state)
+    run.pace = Pace(run.recipe, None, since=run.now, state=state)
     began = run.now
     run.go()
     assert run.pace.turns[: len(turns)] == turns

@@ -10,9 +10,10 @@ from ranks import together
 from trivium.data.loader import in_order
 from trivium.model.device import place
 from trivium.train.evaluate import evaluate
-from trivium.train.loop import train, train_step
+from trivium.train.loop import train
 from trivium.train.loss.token import TokenLoss
 from trivium.train.parallel import World, world
+from trivium.train.step import train_step
 
 LENGTH = 200
 LABELS = [1, 200, 30, 170, 2, 99, 64, 150]

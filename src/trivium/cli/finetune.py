@@ -15,6 +15,7 @@ def train(
     overrides: o.Overrides = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/RECIPE].")] = None,
     minutes: t.Minutes = None,
+    profile: t.Profile = False,
     resume: t.Resume = False,
     from_step: t.FromStep = None,
     force: o.Force = False,
@@ -26,7 +27,7 @@ def train(
     from trivium.train.recipe import read_recipe
 
     folder, made = out or Path("runs") / recipe.stem, read_recipe(recipe, [*(overrides or ()), *t.timed(minutes)])
-    run(made, folder, resume, from_step=from_step, force=force, since=since)
+    run(made, folder, resume, from_step=from_step, force=force, since=since, profile=profile)
     tell(folder, made)
 
 
@@ -53,6 +54,7 @@ def finetune(
     head: Annotated[bool, typer.Option(help="classify, extract: use a head on an encoder-decoder model too.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
     minutes: t.Minutes = None,
+    profile: t.Profile = False,
     resume: t.Resume = False,
     from_step: t.FromStep = None,
     force: o.Force = False,
@@ -76,7 +78,7 @@ def finetune(
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
     made = recipe_for(task, model, data, valid or [], [*chosen, *fields, *t.timed(minutes)], recipe, head)
-    _, found = finetune(task, made, folder, resume, show_samples, from_step, force, own, since)
+    _, found = finetune(task, made, folder, resume, show_samples, from_step, force, own, since, profile)
     outcome.tell(folder, made)
     tell(found)
     if picture := confusion(found, folder / "confusion.png"):

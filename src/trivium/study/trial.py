@@ -17,8 +17,9 @@ from trivium.study.grid import count, length_of, step_flops
 from trivium.task.feed import open_rows
 from trivium.task.run import run
 from trivium.task.start import start_model
-from trivium.train.loop import autocast_dtype, train_step
+from trivium.train.loop import autocast_dtype
 from trivium.train.recipe import Recipe
+from trivium.train.step import train_step
 
 TIMED = 5
 """Steps whose median is the time of a step, after two that do not count."""

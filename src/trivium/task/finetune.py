@@ -69,6 +69,7 @@ def finetune(
     force: bool = False,
     options: Sequence[str] = (),
     since: float | None = None,
+    profile: bool = False,
 ) -> tuple[Path, dict[str, Any]]:
     """Train a model for a task into a run folder; return its model folder and the metrics on `data.valid`.
 
@@ -76,7 +77,7 @@ def finetune(
     """
     task = task_of(name, options)
     about = {"task": name, "generation": task.options(), "imports": plugin.needed([type(task)])}
-    folder = run(recipe, out, resume, about, begin, from_step, force, since)
+    folder = run(recipe, out, resume, about, begin, from_step, force, since, profile)
     if not recipe.data.valid or not FIRST:
         return folder, {}
     trained = api.load(folder, device=pick())

@@ -8,7 +8,7 @@ import torch
 
 from trivium import api
 from trivium.base.config import dump
-from trivium.base.errors import ModelError
+from trivium.base.errors import ConfigError, ModelError
 from trivium.base.folder import HUB, is_hub, model_folder
 from trivium.base.log import say, waiting
 from trivium.data.loader import Loader, in_order
@@ -41,12 +41,13 @@ def run(
     from_step: int | None = None,
     force: bool = False,
     since: float | None = None,
+    profile: bool = False,
 ) -> Path:
     """Train a recipe into the run folder `folder`; return its model folder, whose trivium.json also keeps `about`.
 
     `begin` receives the model and the recipe before the rows are read. With `resume` the run goes on from its newest
     checkpoint, with `from_step` from the one of that step. A run that is there is an error, or removed with `force`.
-    The minutes of a recipe began at `since` on the clock `time.monotonic`, or begin now.
+    The minutes of a recipe began at `since` on the clock `time.monotonic`, or begin now. `profile` traces a few steps.
     """
     since = Pace.clock() if since is None else since
     resume = resume or from_step is not None
@@ -77,12 +78,15 @@ def run(
             return scores[-1]
 
         score = measure if valid is not None else None
+        if score is None and (recipe.keep_best or recipe.patience):
+            name = "keep_best" if recipe.keep_best else "patience"
+            raise ConfigError(f"{name}: there are no held-out rows to score; give data.valid, or leave {name} out")
         facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
         kernels = chosen_kernels(transformer, loader, ranks)
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
             if resume and not any((folder / "checkpoints").glob("*step-*")):
                 say("nothing to resume, starting at step 0")
-            last = train(transformer, loader, recipe, steps, folder, ranks, score, from_step, since)
+            last = train(transformer, loader, recipe, steps, folder, ranks, score, from_step, since, profile)
             if last.repeats:
                 say(f"the same run by steps: {last.repeats}")
             if ranks.first:
@@ -92,8 +96,9 @@ def run(
                 model.record |= {"result": last.record(), **(about or {})}
                 if recipe.data.license is not None:
                     model.record["data_license"] = recipe.data.license
-                if scores:
-                    model.record["held_out"] = scores[-1].record()
+                if last.best or scores:
+                    model.record["held_out"] = dict(last.best) or scores[-1].record()
+                    model.record["held_out"] |= {"weights": "averaged"} if recipe.ema and recipe.ema.use else {}
                 if notes.prefix:
                     model.record["prefix"] = notes.prefix
                 if recipe.objective.reads == "records":

@@ -43,9 +43,15 @@ def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor],
 
 
 def save_checkpoint(
-    root: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], keep: int
+    root: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+    keep: int,
+    best: int = 0,
 ) -> Path:
-    """Write the checkpoint of a step, verify it, remove all but the `keep` newest, and return its folder."""
+    """Write the checkpoint of a step, verify it, remove all but the `keep` newest and the `best`; return its folder."""
     folder = _folder(root, step)
     tensors, plain = _flatten(optimizer)
     with publishing(folder) as temporary:
@@ -56,7 +62,7 @@ def save_checkpoint(
         hashes = {name: xxh3(temporary / name) for name in FILES}
         write_json(temporary / "manifest.json", {"format": FORMAT, "step": step, "xxh3_128": hashes})
     verify(folder)
-    for old in sorted(checkpoints(root))[: -max(keep, 1)]:
+    for old in sorted(one for one in checkpoints(root) if one != best)[: -max(keep, 1)]:
         shutil.rmtree(_folder(root, old), ignore_errors=True)
     return folder
 
@@ -71,11 +77,17 @@ class Saver:
         self.root, self.keep, self.failed = root, keep, 0
 
     def save(
-        self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], final: bool
+        self,
+        step: int,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        state: dict[str, Any],
+        final: bool,
+        best: int = 0,
     ) -> None:
-        """Save the checkpoint of a step, or warn."""
+        """Save the checkpoint of a step, or warn; that of step `best` is not removed."""
         try:
-            save_checkpoint(self.root, step, model, optimizer, state, self.keep)
+            save_checkpoint(self.root, step, model, optimizer, state, self.keep, best)
             self.failed = 0
         except TriviumError as error:
             self.failed += 1

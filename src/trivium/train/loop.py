@@ -8,62 +8,33 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from trivium.base.batch import Batch
 from trivium.base.errors import ModelError, NumericsError
-from trivium.base.files import read_json, strict, write_json
+from trivium.base.files import read_json, write_json
 from trivium.base.log import progress, say, warn
-from trivium.base.seeds import mix
 from trivium.data.loader import Loader
-from trivium.model.device import bf16_gain, place, reuse_memory
+from trivium.model.device import bf16_gain, reuse_memory
 from trivium.model.size import ADAM_BYTES
+from trivium.train.average import Average
+from trivium.train.best import Best
 from trivium.train.checkpoint import Saver, checkpoints, find, load_checkpoint, set_aside
 from trivium.train.evaluate import Evaluation
-from trivium.train.finite import gradient_fault, pass_fault, state_fault
+from trivium.train.finite import pass_fault, state_fault
 from trivium.train.pace import Pace
 from trivium.train.parallel import World
+from trivium.train.profile import traced
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted, Metrics, environment, stopping
+from trivium.train.step import Step, train_step
 
 BAD_STEPS_LIMIT = 10
 BF16_WORTH = 1.2
 """How many times faster bf16 must be, because its casts have a cost too."""
-
-
-class Step(NamedTuple):
-    """The result of one optimizer step: one line of metrics.jsonl, and what a checkpoint keeps."""
-
-    step: int = 0
-    """Steps done, this one included."""
-    tokens: int = 0
-    """Tokens read in all steps so far, on both sides of an encoder-decoder, without padding."""
-    loss: float = 0.0
-    """Mean nats per target."""
-    lr: float = 0.0
-    norm: float = 0.0
-    """The gradient norm before clipping."""
-    targets: int = 0
-    """Targets of this step."""
-    finite: bool = True
-    skipped: int = 0
-    """Steps so far that changed nothing: not finite, or without targets."""
-    seconds: float = 0.0
-    all_targets: int = 0
-    """Targets of all steps so far."""
-    reason: str = ""
-    """Why this step was skipped."""
-    all_seconds: float = 0.0
-    """Seconds of all steps so far, with loading, evaluation and checkpoints."""
-    repeats: str = ""
-    """The overrides of the recipe that repeat a run by minutes by steps; the last step has them."""
-
-    def record(self) -> dict[str, Any]:
-        """Return the step as plain data; a number that is not finite is None."""
-        return {key: value for key, value in strict(self._asdict()).items() if value != ""}
 
 
 def train(
@@ -76,29 +47,33 @@ def train(
     score: Callable[[], Evaluation] | None = None,
     from_step: int | None = None,
     since: float | None = None,
+    profile: bool = False,
 ) -> Step:
     """Train up to step `steps`, from the newest checkpoint in `folder` if there is one; return the last step.
 
     Without `steps` the minutes of the recipe decide, which began at `since` on `Pace.clock`, or now.
     `score` measures the held-out loss: before the first step, every `eval_every_steps`, and after the last step.
     `from_step` names an older checkpoint to go on from. SIGINT and SIGTERM save a checkpoint and raise Interrupted
-    (exit code 75). A failed save is retried at the next save; the third failure in a row ends the run.
+    (exit code 75). A failed save is retried at the next save; the third failure in a row ends the run. `profile`
+    traces a few steps. The model ends with the weights that the recipe wants: the last, the best, their averages.
 
     A step that is not finite or has no targets is skipped and told, and nothing is saved before a step is finite
     again. NumericsError (exit code 4): ten steps in a row were not finite, every step was skipped, or the state itself
     is not finite: a weight, what the optimizer keeps, or the loss of a batch that had a finite one.
     """
     reuse_memory()
-    optimizer = recipe.optim.build(model)
-    last, precision, kept = resume(folder / "checkpoints", model, optimizer, recipe, world, from_step)
-    pace = Pace(recipe, steps, since, ADAM_BYTES * sum(p.numel() for p in model.parameters()))
-    pace.restore(kept)
+    optimizer, root = recipe.optim.build(model), folder / "checkpoints"
+    last, precision, kept = resume(root, model, optimizer, recipe, world, from_step)
+    pace = Pace(recipe, steps, since, ADAM_BYTES * sum(p.numel() for p in model.parameters()), kept)
+    best, average = Best(recipe, root, kept), Average(recipe.ema, optimizer)
+    if best.over:
+        pace.steps = last.step
     if world.first:
         tell_precision(folder, precision, recipe)
     if last.step:
-        say(f"resuming from step {last.step:,}" + (f" of {pace.known:,}" if pace.known else ""))
+        say(f"resuming from step {last.step:,}{pace.of}")
     metrics = Metrics(folder / "metrics.jsonl", last.step, world.first)
-    saver = Saver(folder / "checkpoints", recipe.keep_checkpoints)
+    saver = Saver(root, recipe.keep_checkpoints)
     if recipe.compile:
         model.compile()  # in place, so no key changes its name
     forward, bad = world.wrap(model), 0
@@ -106,9 +81,10 @@ def train(
 
     def scored(step: int) -> Evaluation:
         assert score is not None
-        with pace.aside("evaluation"):
+        with pace.aside("evaluation"), average.instead():
             found = score()
-        metrics.write(step=step, **{f"valid_{key}": value for key, value in found.record().items()})
+        told = {**found.record(), **({"weights": "averaged"} if average.used else {})}
+        metrics.write(step=step, **{f"valid_{key}": value for key, value in told.items()})
         return found
 
     with stopping() as stop, progress("training", pace.known, "steps") as bar:
@@ -116,21 +92,17 @@ def train(
         if score is not None and not last.step:
             scored(0)
         bar.begin(last.step)
-        before = last.tokens
-        for batches in loader.stream(last.step, pace.bound(last.step)):
+        before, stream = last.tokens, loader.stream(last.step, pace.bound(last.step))
+        for batches in traced(stream, folder / "profile.json") if profile and world.first else stream:
             began = time.perf_counter()
             stopped = pace.look(last.step, stop.is_set(), world)
             lr, bar.total = pace.lr(last.step), pace.known
             step = train_step(forward, model, optimizer, batches, lr, recipe, last.step, precision, world)
-            last = step._replace(
-                tokens=last.tokens + step.tokens,
-                all_targets=last.all_targets + step.targets,
-                skipped=last.skipped + step.skipped,
-                seconds=round(time.perf_counter() - began, 4),
-                all_seconds=round(last.all_seconds + time.perf_counter() - mark, 4),
-            )
-            mark = time.perf_counter()
+            last, mark = last.followed(step, began, mark), time.perf_counter()
+            if not step.skipped:
+                average.update(last.step - last.skipped)
             done, final, bad = last.step, last.step == pace.steps, 0 if last.finite else bad + 1
+            scores = score is not None and (final or done % recipe.eval_every_steps == 0)
             saves = final or stopped or (done % recipe.save_every_steps == 0 and not bad)
             bar.update(done, f"{bar.rate(last.tokens - before, 'tokens')}, loss {last.loss:.3f}")
             if final or done % recipe.log_every_steps == 0 or not last.finite:
@@ -138,27 +110,31 @@ def train(
             if last.reason and world.first:
                 warn(f"step {done}: skipped: {last.reason}")
             good = batches if last.finite else good
-            if bad or saves:
+            if bad or saves or (scores and best.keeps):
                 fault = state_fault(model, optimizer) or pass_fault(model, good, recipe.loss, world, precision)
                 judge(last, bad, final, world.any(fault), folder)
-            if score is not None and (final or done % recipe.eval_every_steps == 0):
+            if scores:
                 found = scored(done)
                 if final and found.targets and not math.isfinite(found.loss):
                     judge(last, bad, final, "the held-out loss", folder)
-            if world.first and saves:
-                state = {"facts": last.record(), "bf16": precision == torch.bfloat16, **pace.state()}
+                saves |= best.see(done, found)
+                final |= best.over
+            if world.first and (saves or final):
+                state = {"facts": last.record(), "bf16": precision == torch.bfloat16, **pace.state(), **best.state()}
                 with pace.aside("save"):
-                    saver.save(done, model, optimizer, state, final=final or stopped)
+                    saver.save(done, model, optimizer, state, final=final or stopped, best=best.kept)
             if final:
+                pace.steps = done
                 break
             if stopped:
                 world.wait()
-                where = f"{folder}: stopped after step {done}" + (f" of {pace.known}" if pace.known else "")
-                raise Interrupted(f"{where}, saved; add --resume to continue")
+                raise Interrupted(f"{folder}: stopped after step {done}{pace.of}, saved; add --resume to continue")
     if last.skipped:
         say(f"{last.skipped:,} of {last.step:,} steps were skipped")
     world.wait()
-    return last._replace(repeats=pace.repeats(name_of(precision)))
+    last = last._replace(best=best.restore(model, optimizer), repeats=pace.repeats(name_of(precision)))
+    average.settle()
+    return last
 
 
 def judge(last: Step, bad: int, final: bool, fault: str, folder: Path) -> None:
@@ -211,54 +187,6 @@ def resume(
     # Each process times the types itself, but all must compute in the same one, also after a resume.
     bf16 = world.sum(float(precision == torch.bfloat16))[0] == world.size
     return last, torch.bfloat16 if bf16 else torch.float32, state
-
-
-def train_step(
-    forward: nn.Module,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: list[Batch],
-    lr: float,
-    recipe: Recipe,
-    done: int,
-    precision: torch.dtype,
-    world: World = World(),
-) -> Step:
-    """Do one optimizer step on this rank's micro-batches, after `done` steps. The loss is a mean over all targets.
-
-    A parameter group takes `lr` times its `lr_scale`, if it has one.
-    """
-    count, tokens = world.sum(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
-    # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
-    torch.manual_seed(mix(recipe.seed, done, world.rank))
-    total = 0.0
-    for number, batch in enumerate(batches, start=1):
-        with world.alone(forward, number < len(batches)):
-            batch = place(batch, world.device)
-            with world.autocast(precision):
-                loss = recipe.loss(model.head, forward(batch), batch).total
-            # Ranks average their gradients, so each multiplies by the number of ranks.
-            (loss * (world.size / max(count, 1e-9))).backward()
-            total += float(loss.detach())
-    mean = world.sum(total)[0] / count if count else 0.0
-    norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    finite = math.isfinite(mean) and math.isfinite(norm)
-    takes, reason = finite and count > 0, "" if count else "it has no targets"
-    if not finite:
-        rest = "the norm of all gradients" if math.isfinite(mean) else "the loss of another process"
-        reason = f"{blame(model, batches, recipe, precision, world) or rest} is not finite"
-    if takes:
-        nn.utils.clip_grads_with_norm_(model.parameters(), recipe.clip or float("inf"), norm)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_scale", 1.0)
-        optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return Step(done + 1, int(tokens), mean, lr, float(norm), int(count), finite, int(not takes), reason=reason)
-
-
-def blame(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, precision: torch.dtype, world: World) -> str:
-    """Return what of this process was first not finite in a step; the gradients are still there."""
-    return state_fault(model) or pass_fault(model, batches, recipe.loss, world, precision) or gradient_fault(model)
 
 
 def autocast_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:

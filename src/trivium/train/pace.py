@@ -6,8 +6,9 @@ resumed and repeated like any other. It knows no model.
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from trivium.base.log import duration, say
@@ -34,19 +35,38 @@ class Pace:
 
     clock: ClassVar = staticmethod(time.monotonic)
 
-    def __init__(self, recipe: Recipe, steps: int | None, since: float | None = None, size: int = 0) -> None:
-        """`steps` is None in a run by minutes, which began at `since` on the clock and whose state has `size` bytes."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        steps: int | None,
+        since: float | None = None,
+        size: int = 0,
+        state: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """`steps` is None in a run by minutes, which began at `since` on the clock and whose state has `size` bytes.
+
+        `state` is that of the checkpoint from which the run goes on: what was decided stays.
+        """
         self.recipe, self.schedule, self.steps = recipe, recipe.schedule, FOREVER if steps is None else steps
         self.since, self.before = self.clock() if since is None else since, 0.0
         self.budget = None if steps is not None else 60.0 * (recipe.budget_minutes or 0.0)
         self.turns: list[list[int]] = []
         self.cost = {"step": 0.0, "evaluation": 0.0, "save": size / BYTES_PER_SECOND}
         self.timed, self.apart, self.mark = 0, 0.0, None
+        if self.budget is not None and (kept := state.get("pace")):
+            self.before, self.cost = kept["seconds"], kept["cost"]
+            for begin, end in kept["turns"]:
+                self._turn(begin, end)
 
     @property
     def known(self) -> int | None:
         """The number of steps, None if it is not decided."""
         return None if self.steps == FOREVER else self.steps
+
+    @property
+    def of(self) -> str:
+        """The number of steps as the end of a phrase."""
+        return "" if self.known is None else f" of {self.known:,}"
 
     def repeats(self, precision: str) -> str:
         """Return the overrides of the recipe that repeat by steps what a clock decided; empty where none did."""
@@ -66,13 +86,6 @@ class Pace:
         if self.budget is None:
             return {}
         return {"pace": {"turns": self.turns, "seconds": round(self.elapsed, 3), "cost": self.cost}}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from the state of a checkpoint: what was decided stays."""
-        if self.budget is not None and (kept := state.get("pace")):
-            self.before, self.cost = kept["seconds"], kept["cost"]
-            for begin, end in kept["turns"]:
-                self._turn(begin, end)
 
     def bound(self, done: int) -> int:
         """Return the number of steps beyond which none is loaded; a clock may still move the end of a run."""

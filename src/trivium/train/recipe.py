@@ -18,6 +18,7 @@ from trivium.objective.objective import Objective
 from trivium.rows.read import RowReading
 from trivium.rows.shorten import Policy
 from trivium.token.template import Template
+from trivium.train.average import EMA
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
 from trivium.train.optim import AdamW, Optim
@@ -119,6 +120,12 @@ class Recipe(Config):
     """Steps between two lines of metrics.jsonl."""
     keep_checkpoints: int = Field(2, gt=0)
     """The newest checkpoints that are kept."""
+    keep_best: bool = False
+    """Keep the checkpoint with the lowest held-out loss too, and make the model of it."""
+    patience: int | None = Field(None, gt=0, le=1 << 30)
+    """End the run after so many evaluations in a row without a lower held-out loss; None never does."""
+    ema: EMA | None = None
+    """Average the weights over steps, and evaluate and keep the averages."""
     imports: Seq[str] = ()
     """Python files with your own kinds."""
 

@@ -14,6 +14,7 @@ Minutes = Annotated[
         "--minutes", min=0.01, max=1e6, help="Train for this time, start to end, in place of the recipe's budget."
     ),
 ]
+Profile = Annotated[bool, typer.Option("--profile", help="Trace a few steps, print the dearest operators, and go on.")]
 
 
 def timed(minutes: float | None) -> list[str]:

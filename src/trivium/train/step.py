@@ -1,0 +1,112 @@
+"""One optimizer step on the micro-batches of a rank, and what is known of it."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from trivium.base.batch import Batch
+from trivium.base.files import strict
+from trivium.base.seeds import mix
+from trivium.model.device import place
+from trivium.train.finite import gradient_fault, pass_fault, state_fault
+from trivium.train.parallel import World
+from trivium.train.recipe import Recipe
+
+
+class Step(NamedTuple):
+    """The result of one optimizer step: one line of metrics.jsonl, and what a checkpoint keeps."""
+
+    step: int = 0
+    """Steps done, this one included."""
+    tokens: int = 0
+    """Tokens read in all steps so far, on both sides of an encoder-decoder, without padding."""
+    loss: float = 0.0
+    """Mean nats per target."""
+    lr: float = 0.0
+    norm: float = 0.0
+    """The gradient norm before clipping."""
+    targets: int = 0
+    """Targets of this step."""
+    finite: bool = True
+    skipped: int = 0
+    """Steps so far that changed nothing: not finite, or without targets."""
+    seconds: float = 0.0
+    all_targets: int = 0
+    """Targets of all steps so far."""
+    reason: str = ""
+    """Why this step was skipped."""
+    all_seconds: float = 0.0
+    """Seconds of all steps so far, with loading, evaluation and checkpoints."""
+    repeats: str = ""
+    """The overrides of the recipe that repeat a run by minutes by steps; the last step has them."""
+    best: Mapping[str, Any] = MappingProxyType({})
+    """The step of the best checkpoint and its held-out scores, if the model is made of it; the last step has them."""
+
+    def record(self) -> dict[str, Any]:
+        """Return the step as plain data; a number that is not finite is None."""
+        plain = {**self._asdict(), "best": dict(self.best)}
+        return {key: value for key, value in strict(plain).items() if value not in ("", {})}
+
+    def followed(self, step: "Step", began: float, mark: float) -> "Step":
+        """Return the next step with what adds up; it began at one time of the clock, and this one ended at another."""
+        now = time.perf_counter()
+        return step._replace(
+            tokens=self.tokens + step.tokens,
+            all_targets=self.all_targets + step.targets,
+            skipped=self.skipped + step.skipped,
+            seconds=round(now - began, 4),
+            all_seconds=round(self.all_seconds + now - mark, 4),
+        )
+
+
+def train_step(
+    forward: nn.Module,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: list[Batch],
+    lr: float,
+    recipe: Recipe,
+    done: int,
+    precision: torch.dtype,
+    world: World = World(),
+) -> Step:
+    """Do one optimizer step on this rank's micro-batches, after `done` steps. The loss is a mean over all targets.
+
+    A parameter group takes `lr` times its `lr_scale`, if it has one.
+    """
+    count, tokens = world.sum(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
+    # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
+    torch.manual_seed(mix(recipe.seed, done, world.rank))
+    total = 0.0
+    for number, batch in enumerate(batches, start=1):
+        with world.alone(forward, number < len(batches)):
+            batch = place(batch, world.device)
+            with world.autocast(precision):
+                loss = recipe.loss(model.head, forward(batch), batch).total
+            # Ranks average their gradients, so each multiplies by the number of ranks.
+            (loss * (world.size / max(count, 1e-9))).backward()
+            total += float(loss.detach())
+    mean = world.sum(total)[0] / count if count else 0.0
+    norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    finite = math.isfinite(mean) and math.isfinite(norm)
+    takes, reason = finite and count > 0, "" if count else "it has no targets"
+    if not finite:
+        rest = "the norm of all gradients" if math.isfinite(mean) else "the loss of another process"
+        reason = f"{blame(model, batches, recipe, precision, world) or rest} is not finite"
+    if takes:
+        nn.utils.clip_grads_with_norm_(model.parameters(), recipe.clip or float("inf"), norm)
+        for group in optimizer.param_groups:
+            group["lr"] = lr * group.get("lr_scale", 1.0)
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return Step(done + 1, int(tokens), mean, lr, float(norm), int(count), finite, int(not takes), reason=reason)
+
+
+def blame(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, precision: torch.dtype, world: World) -> str:
+    """Return what of this process was first not finite in a step; the gradients are still there."""
+    return state_fault(model) or pass_fault(model, batches, recipe.loss, world, precision) or gradient_fault(model)
