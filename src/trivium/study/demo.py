@@ -61,7 +61,7 @@ def demo(folder: Path, minutes: float, since: float | None = None) -> dict[str, 
 
     Raises ConfigError if the folder holds a demo of other minutes.
     """
-    plan = Plan(folder / "plan.json", minutes, since)
+    plan = Timetable(folder / "plan.json", minutes, since)
     with stage("1  text: the documentation inside the installed Python packages"):
         corpus = collect(folder / "corpus.jsonl")
     with stage("2  data: clean, drop duplicates, train a tokenizer, encode"):
@@ -95,7 +95,7 @@ def demo(folder: Path, minutes: float, since: float | None = None) -> dict[str, 
     return dict(report)
 
 
-class Plan:
+class Timetable:
     """The time of a demo: what is decided stands in a file, so that a second run goes on with the same."""
 
     def __init__(self, path: Path, minutes: float, since: float | None) -> None:
