@@ -1,5 +1,6 @@
 """What every test stands on: one thread per process, and marks that say why they skip."""
 
+import json
 import os
 
 import pytest
@@ -20,3 +21,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs a CUDA device, and torch sees none")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """A small data folder of 24 texts, a fifth of them held out."""
+    from runs import LINES
+    from trivium.corpus.prepare import Preparation, prepare
+
+    folder = tmp_path_factory.mktemp("task")
+    for number in range(24):
+        text = "\n".join(LINES[(number + i) % 3] + f" {number * i}" for i in range(3))
+        (folder / f"{number:02d}.txt").write_text(text)
+    prepare([folder], folder / "data", Preparation(tokenizer="bytes", near=None, valid_share=0.2))
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory):
+    """A file of rows of questions."""
+    file = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    rows = [{"question": f"What is {n}?", "context": "", "answer": f"A number, {n}."} for n in range(12)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file

@@ -43,6 +43,7 @@ RIGHT: dict[str, Words] = {
     "export": ["llama", "-o", "new"],
     "push": ["llama", "me/new"],
     "trace": ["llama", "a", "--data", "data"],
+    "why": ["run", "--step", "1"],
     "verify": ["llama"],
     "serve": ["llama"],
     "ablate": ["r.toml", "--axis", "seed=0,1", "-o", "new"],

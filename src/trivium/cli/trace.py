@@ -1,4 +1,4 @@
-"""`trivium trace`: where a text stands verbatim in the training data."""
+"""`trivium trace` and `trivium why`: where a text stands in the training data, and what its documents cost."""
 
 import sys
 from pathlib import Path
@@ -29,3 +29,20 @@ def trace(
 
     tracer = Tracer(model, data or (), least)
     tell(tracer, sys.stdin.read() if text == "-" else text, out if html else None)
+
+
+def why(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    step: Annotated[int | None, typer.Option(min=1, help="Show the documents of this step.")] = None,
+    worst: Annotated[
+        int | None,
+        typer.Option(min=1, max=1 << 20, help="Show so many of the dearest held-out documents, or of the step."),
+    ] = None,
+) -> None:
+    """List the documents of a step of a run, or the held-out ones that cost most, each with its loss."""
+    from trivium.base.errors import ConfigError
+    from trivium.lab.why import tell
+
+    if step is None and worst is None:
+        raise ConfigError("why: expected --step S, --worst N or both")
+    tell(run, step, worst)

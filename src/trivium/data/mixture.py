@@ -59,3 +59,7 @@ class Mixture:
     def row(self, epoch: int, index: int) -> list[Example]:
         source, own, row = self.place(epoch, index)
         return self.sources[source].row(own, row)
+
+    def origins(self, epoch: int, index: int) -> list[str]:
+        source, own, row = self.place(epoch, index)
+        return self.sources[source].origins(own, row)

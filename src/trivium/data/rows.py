@@ -41,6 +41,10 @@ class Rows(Protocol):
         """Return the examples that share a row."""
         ...
 
+    def origins(self, epoch: int, index: int) -> list[str]:
+        """Return where each example of a row is from, in words."""
+        ...
+
 
 class DocumentRows:
     """Rows of running text: pieces of documents by a plan that is made once.
@@ -93,6 +97,14 @@ class DocumentRows:
                 following = int(self._pieces(last, last + 1)[0][0][0])
             pieces = [(np.concatenate([ids for ids, _ in pieces]), following)]
         return [self.objective.piece(ids, following, self.vocabulary, rng) for ids, following in pieces]
+
+    def origins(self, epoch: int, index: int) -> list[str]:
+        first, last = self.plan.rows[index : index + 2].tolist()
+        found = []
+        for document, start, _ in self.plan.pieces(first, last):
+            source, name = self.corpus.address(document)
+            found.append(f"{source}, document {name}" + f", from token {start:,}" * (start > 0))
+        return found if self.isolate else ["; ".join(found)]
 
     def _pieces(self, first: int, last: int) -> list[tuple[np.ndarray, int | None]]:
         """Return the framed ids of each piece [first, last), and the id that follows it in its document."""
@@ -161,9 +173,14 @@ class ExampleRows:
 
     def row(self, epoch: int, index: int) -> list[Example]:
         examples, plan = self._plan(epoch)
-        if not self.packed:
-            return [examples[index]]
-        return [examples[int(item)] for item in plan.document[plan.rows[index] : plan.rows[index + 1]]]
+        return [examples[item] for item in self._items(plan, index)]
+
+    def origins(self, epoch: int, index: int) -> list[str]:
+        return [f"example {item + 1:,} of those kept" for item in self._items(self._plan(epoch)[1], index)]
+
+    def _items(self, plan: RowPlan, index: int) -> list[int]:
+        """Return the numbers of the examples of a row."""
+        return plan.document[plan.rows[index] : plan.rows[index + 1]].tolist() if self.packed else [index]
 
 
 class GroupRows:
@@ -181,6 +198,9 @@ class GroupRows:
 
     def row(self, epoch: int, index: int) -> list[Example]:
         return list(self.groups[index])
+
+    def origins(self, epoch: int, index: int) -> list[str]:
+        return [f"example {at + 1:,} of group {index + 1:,}" for at in range(len(self.groups[index]))]
 
 
 def _size(example: Example) -> int:
