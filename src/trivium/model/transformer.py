@@ -3,6 +3,8 @@
 An encoder alone is of BERT's family, a decoder alone of GPT's and LLaMA's, both together of T5's and BART's.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -39,14 +41,18 @@ class Transformer(Placed):
         self.head = config.head.build(config.hidden_size, config.vocab_size, table)  # type: ignore[arg-type]
         initialise(self, config.init, config.hidden_size, {name: s.layers for name, s in config.stacks.items()})
 
-    def forward(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        """Return the last hidden states: of the decoder where there is one, else of the encoder."""
+    def forward(self, batch: Batch, both: bool = False) -> Any:
+        """Return the last hidden states [B, T, D]: of the decoder where there is one, else of the encoder.
+
+        With `both` return those of the decoder and of the encoder, [B, S, D].
+        """
         enc, dec = batch.enc, batch.dec
         memory = self.encode(enc) if enc is not None and self.config.encoder is not None else None
         if memory is not None and self.config.decoder is None:
             return memory.states
         assert dec is not None, "a batch without the stream that the model reads"
-        return self.decode(dec, memory)
+        hidden = self.decode(dec, memory)
+        return (hidden, memory.states) if both and memory is not None else hidden
 
     def encode(self, stream: Stream) -> Memory:
         """Return the encoder's last hidden states [B, S, D], at the decoder's width, and the places of its tokens."""

@@ -54,7 +54,7 @@ def evaluate(
         for batch in batches:
             batch = place(batch, world.device)
             with world.autocast(precision):
-                _, losses, targets = loss(model.head, model(batch), batch)
+                _, losses, targets = loss.over(model, model.head, batch)
             losses = losses.double()
             total += float(losses.sum())
             if text_bytes:

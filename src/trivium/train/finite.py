@@ -44,7 +44,7 @@ def pass_fault(model: Any, batches: Iterable[Batch], loss: Loss, world: World, p
             for batch in batches:
                 batch = place(batch, world.device)
                 # `forward` itself is neither compiled nor averaged over ranks.
-                if not math.isfinite(float(loss(model.head, model.forward(batch), batch).total)):
+                if not math.isfinite(float(loss.over(model.forward, model.head, batch).total)):
                     return found[0] if found else "the loss"
                 found.clear()
     finally:

@@ -87,7 +87,7 @@ def train_step(
         with world.alone(forward, number < len(batches)):
             batch = place(batch, world.device)
             with world.autocast(precision):
-                loss = recipe.loss(model.head, forward(batch), batch).total
+                loss = recipe.loss.over(forward, model.head, batch).total
             # Ranks average their gradients, so each multiplies by the number of ranks.
             (loss * (world.size / max(count, 1e-9))).backward()
             total += float(loss.detach())

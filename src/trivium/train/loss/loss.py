@@ -4,6 +4,7 @@ A loss is a sum over valid targets. The training loop divides it once, by the nu
 global step, so that gradient accumulation and ranks change nothing.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -35,6 +36,10 @@ class Loss(Choice):
     def plain(self) -> Self:
         """Return the loss that evaluation reports, without the terms that only help training."""
         return self
+
+    def over(self, forward: Callable[..., Any], head: Any, batch: Batch) -> LossSum:
+        """Run a model on a micro-batch and return its loss."""
+        return self(head, forward(batch), batch)
 
     def __call__(self, head: Any, hidden: Float[Tensor, "B T D"], batch: Batch) -> LossSum:
         """Return the loss of a micro-batch.
