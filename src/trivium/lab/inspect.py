@@ -26,6 +26,7 @@ from trivium.task.run import count_steps
 from trivium.task.start import row_length, start_model
 from trivium.token.template import END, MARKERS, begins_turns, end_id
 from trivium.token.tokenizer import Tokenizer
+from trivium.train.pace import FOREVER
 from trivium.train.recipe import Recipe
 
 RED_FLAG = 1
@@ -80,8 +81,8 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
     else:
         rows = supervised_rows(recipe, model, recipe.data.path, length, notes)
     pad, labels = tokenizer.vocabulary.pad, getattr(model.config.head, "labels", ())
-    loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, pad, recipe.seed)
-    if start >= (last := count_steps(recipe, loader) * loader.step_rows):
+    loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows or recipe.step_rows(length), pad, recipe.seed)
+    if start >= (last := (count_steps(recipe, loader) or FOREVER) * loader.step_rows):
         raise ConfigError(f"--start: the run has {last:,} samples, from 0 on; found {start:,}")
     found = survey(loader, tokenizer, recipe)
     if isinstance(rows, DocumentRows):

@@ -17,6 +17,7 @@ from trivium.model.attention.pattern import Where
 from trivium.model.config import ModelConfig, kernels
 from trivium.model.device import bf16_gain, pick
 from trivium.model.size import ADAM_BYTES, flops, parameters, training_bytes
+from trivium.task.fit import estimated
 from trivium.task.start import fitting
 from trivium.train.loop import BF16_WORTH
 from trivium.train.recipe import Recipe, load_imports, read_recipe
@@ -82,7 +83,7 @@ def _model(config: ModelConfig, length: int) -> Iterator[str]:
 
 def _run(recipe: Recipe, config: ModelConfig, length: int) -> Iterator[str]:
     rows = recipe.step_rows(length)
-    micro = min(recipe.micro_rows, rows)
+    micro = min(recipe.micro_rows or estimated(recipe, config, length, rows)[0], rows)
     memory = training_bytes(config, length, micro, getattr(recipe.loss, "chunk_rows", 0))
     device = pick()
     split = f"{rows} rows of {length}, {-(-rows // micro)} micro-batches of {micro}"

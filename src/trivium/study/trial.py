@@ -15,9 +15,11 @@ from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, pick, reuse_memory
 from trivium.study.grid import count, length_of, step_flops
 from trivium.task.feed import open_rows
+from trivium.task.fit import micro_rows
 from trivium.task.run import run
 from trivium.task.start import start_model
 from trivium.train.loop import autocast_dtype
+from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
 from trivium.train.step import train_step
 
@@ -70,7 +72,9 @@ def seconds_per_step(recipe: Recipe) -> float:
     length, device = length_of(recipe), pick()
     rows, _ = open_rows(recipe, model, length)
     transformer = model.transformer.to(device).train()
-    loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows, model.tokenizer.vocabulary.pad, recipe.seed)
+    pad = model.tokenizer.vocabulary.pad
+    micro = micro_rows(recipe, transformer, rows, length, pad, World(device=device))
+    loader = Loader(rows, recipe.step_rows(length), micro, pad, recipe.seed)
     optimizer, precision = recipe.optim.build(transformer), autocast_dtype(recipe, device)
     taken = []
     for step, batches in enumerate(watched([*loader.stream(0, 2 + TIMED)], "timing a few steps", "steps")):

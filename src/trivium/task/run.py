@@ -21,6 +21,7 @@ from trivium.model.transformer import Transformer
 from trivium.rows.notes import Notes
 from trivium.task.about import data_facts
 from trivium.task.feed import data_identity, open_rows
+from trivium.task.fit import micro_rows
 from trivium.task.start import bare_model, row_length, start_model
 from trivium.task.task import by_objective
 from trivium.token.tokenizer import Tokenizer
@@ -68,13 +69,16 @@ def run(
             adapt(model.transformer, recipe.lora)
         transformer = model.transformer.to(ranks.device).train()
         pad, each = tokenizer.vocabulary.pad, recipe.step_rows(length)
-        loader = Loader(rows, each, recipe.micro_rows, pad, recipe.seed, ranks.rank, ranks.size)
+        kept = folder / "recipe.json" if resume else None
+        micro = micro_rows(recipe, transformer, rows, length, pad, ranks, kept)
+        chosen = recipe.replace(micro_rows=micro)
+        loader = Loader(rows, each, micro, pad, recipe.seed, ranks.rank, ranks.size)
         steps = count_steps(recipe, loader)
         scores: list[Evaluation] = []
 
         def measure() -> Evaluation:
             assert valid is not None
-            scores.append(score_rows(transformer, *valid, tokenizer, recipe, ranks))
+            scores.append(score_rows(transformer, *valid, tokenizer, chosen, ranks))
             return scores[-1]
 
         score = measure if valid is not None else None
@@ -82,11 +86,14 @@ def run(
             name = "keep_best" if recipe.keep_best else "patience"
             raise ConfigError(f"{name}: there are no held-out rows to score; give data.valid, or leave {name} out")
         facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
+        facts |= {"micro_rows": micro} if recipe.micro_rows is None else {}
         kernels = chosen_kernels(transformer, loader, ranks)
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
             if resume and not any((folder / "checkpoints").glob("*step-*")):
                 say("nothing to resume, starting at step 0")
-            last = train(transformer, loader, recipe, steps, folder, ranks, score, from_step, since, profile)
+            last = train(transformer, loader, chosen, steps, folder, ranks, score, from_step, since, profile)
+            if last.repeats and recipe.micro_rows is None:
+                last = last._replace(repeats=f"{last.repeats} micro_rows={micro}")
             if last.repeats:
                 say(f"the same run by steps: {last.repeats}")
             if ranks.first:
@@ -153,6 +160,6 @@ def score_rows(
 ) -> Evaluation:
     """Evaluate a model on held-out rows; `text_bytes` is the size in bytes of their text."""
     vocabulary = tokenizer.vocabulary
-    batches = in_order(rows, recipe.micro_rows, vocabulary.pad, ranks.rank, ranks.size)
+    batches = in_order(rows, recipe.micro_rows or 1, vocabulary.pad, ranks.rank, ranks.size)
     precision = autocast_dtype(recipe, ranks.device)
     return evaluate(transformer, batches, ranks, text_bytes, vocabulary.special, precision, recipe.loss.plain())

@@ -69,7 +69,7 @@ def _start(objective: Objective, vocabulary: Vocabulary) -> int | None:
 def affordable(recipe: Recipe, config: ModelConfig) -> None:
     """Raise ConfigError where training a fresh model needs more memory than there is, before anything is allocated."""
     length, device = fitting(recipe.data.length, config, "data.length"), pick()
-    rows = min(recipe.micro_rows, recipe.step_rows(length))
+    rows = min(recipe.micro_rows or 1, recipe.step_rows(length))
     need = training_bytes(config, length, rows, getattr(recipe.loss, "chunk_rows", 0))
     if (have := memory_bytes(device)) is not None and need > have:
         raise ConfigError(

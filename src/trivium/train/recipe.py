@@ -32,6 +32,7 @@ EVERY_LOSS = {"label_smoothing", "z_loss", "temperature", "beta", "chunk_rows"}
 
 BASE = {"type": "string", "description": "Another TOML file, over which this one is laid."}
 """The key of a file that is no field of a recipe, in the JSON schema."""
+AUTO: dict[str, Any] = {"anyOf": [{"type": "integer"}, {"const": "auto"}, {"type": "null"}]}
 
 
 class DataConfig(Config):
@@ -94,8 +95,8 @@ class Recipe(Config):
     """The loss; by default the objective's, and fields without a kind change it."""
     batch_tokens: int = Field(16384, gt=0, lt=1 << 31)
     """Positions in a global step, the sum over all micro-batches and ranks."""
-    micro_rows: int = Field(16, gt=0, le=1 << 20)
-    """Rows of a micro-batch on one rank."""
+    micro_rows: int | None = Field(16, gt=0, le=1 << 20, json_schema_extra=AUTO)
+    """Rows of a micro-batch on one rank; "auto" (none) takes the most that fit, and a run keeps its number."""
     budget_tokens: int | None = Field(None, gt=0)
     """Positions to train on, padding included; a recipe has one budget."""
     budget_steps: int | None = Field(None, gt=0)
@@ -139,8 +140,9 @@ class Recipe(Config):
         if isinstance(loss, dict) and "kind" not in loss and loss.keys() >= EVERY_LOSS:
             own = own_loss(data.get("objective")).model_fields
             loss = {name: value for name, value in loss.items() if name in own or name not in EVERY_LOSS}
+        auto = {"micro_rows": None} if data.get("micro_rows") == "auto" else {}
         timed = {"schedule": WSD()} if data.get("budget_minutes") and data.get("schedule") is None else {}
-        return {**data, "loss": loss, **timed}
+        return {**data, "loss": loss, **timed, **auto}
 
     @classmethod
     def usual(cls, name: str, tree: Mapping[str, Any]) -> Choice | None:
