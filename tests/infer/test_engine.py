@@ -53,17 +53,16 @@ def rows(transformer: Transformer, count: int, seed: int = 0) -> list[Row]:
 
 
 class Watched(InferenceEngine):
-    """An engine that keeps the states from which the ids of each row were chosen."""
+    """An engine that keeps the logits from which the ids of each row were chosen."""
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
         self.states: dict[int, list[bytes]] = defaultdict(list)
 
-    def _write(self, ready: list[Row], hidden: Tensor) -> list[tuple[Row, int]]:
-        logits = self._logits(hidden)
-        for row, state, line in zip(ready, hidden, logits, strict=True):
-            self.states[id(row)].append(state.numpy().tobytes() + line.numpy().tobytes())
-        return super()._write(ready, hidden)
+    def _choose(self, rows: list[Row], logits: Tensor) -> list[int]:
+        for row, line in zip(rows, logits, strict=True):
+            self.states[id(row)].append(line.numpy().tobytes())
+        return super()._choose(rows, logits)
 
 
 def run(engine: Watched, some: list[Row]) -> list[tuple[list[int], list[bytes]]]:
@@ -91,6 +90,21 @@ def test_the_exact_mode_chooses_what_the_fast_one_does(name: str) -> None:
     for fast, exact in zip(rows(transformer, 8), rows(transformer, 8), strict=True):
         if fast.sampling.temperature == 0:
             assert run(Watched(transformer), [fast])[0][0] == run(Watched(transformer, exact=True), [exact])[0][0]
+
+
+def test_penalties_count_the_ids_of_the_text_alone_whoever_writes_beside_it() -> None:
+    transformer, way = make(), Sampling(frequency_penalty=2.0, presence_penalty=2.0)
+    prompts = [[5, 6, 7, 5, 6, 7, 5], [*range(V)] * 2]
+    alone = [Row(ids, None, way, torch.Generator(), 40) for ids in prompts]
+    late = [Row(ids, None, way, torch.Generator(), 40) for ids in prompts]
+    for row in alone:
+        run(Watched(transformer), [row])
+    engine = Watched(transformer)
+    engine.submit(late[0])
+    while len(late[0].ids) < 9:
+        engine.step()
+    run(engine, [late[1]])
+    assert [row.ids for row in late] == [row.ids for row in alone]
 
 
 def test_a_prefix_is_read_once() -> None:

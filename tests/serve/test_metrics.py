@@ -3,8 +3,9 @@
 import json
 
 import pytest
+import torch
 
-from serving import CHAT, ask, catalog, post
+from serving import CHAT, ask, catalog, post, tiny
 
 
 def test_requests_and_tokens_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -13,6 +14,24 @@ def test_requests_and_tokens_are_counted(capsys: pytest.CaptureFixture[str]) -> 
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert line["model"] == "llama" and line["status"] == 200 and line["written"] == done["completion_tokens"] == 8
     assert line["read"] == done["prompt_tokens"] and line["route"] == "/v1/chat/completions"
+
+
+def test_guesses_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """A model with weights of zero writes one id again and again: each guess is right."""
+    silent = tiny()
+    with torch.no_grad():
+        for part in silent.transformer.parameters():
+            part.zero_()
+
+    async def both(client):
+        await client.post("/v1/chat/completions", json={**CHAT, "max_tokens": 32, "temperature": 0})
+        return (await client.get("/metrics")).text
+
+    with catalog({"llama": silent}) as made:
+        text = ask(made, both)[0]
+    line = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert 20 < line["right"] <= line["guessed"] < 32
+    assert f'trivium_tokens_total{{kind="right",model="llama"}} {line["right"]:.1f}' in text
 
 
 @pytest.mark.parametrize("kept", [True, False])

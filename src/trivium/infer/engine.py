@@ -8,6 +8,7 @@ continuous batching: Yu et al. 2022, Orca). A finished row stays as a prefix tha
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import accumulate
 from threading import Lock
 
 import torch
@@ -31,6 +32,8 @@ from trivium.model.transformer import Transformer
 
 CHUNK = 256
 """The ids of prompts that are read in one step beside the rows that write."""
+WIDE = 32
+"""The most ids of a step that only writes, guesses included: a pass of 8 to 32 rows takes nearly the same time."""
 ALONE = 4
 """How many times more ids a step reads while no row writes: larger products are faster, and nobody waits."""
 
@@ -38,15 +41,19 @@ ALONE = 4
 class InferenceEngine:
     """The rows of one model: a queue, first come, first served, and the rows in progress."""
 
-    def __init__(self, transformer: Transformer, memory: int = 0, exact: bool = False, chunk: int = CHUNK) -> None:
+    def __init__(
+        self, transformer: Transformer, memory: int = 0, exact: bool = False, chunk: int = CHUNK, lookup: bool = True
+    ) -> None:
         """`memory` is the number of bytes for keys and values; 0 is no limit, and then no prefix is kept.
 
         With `exact` the ids of a row are the same beside any rows, after any prefix and in any pieces: every pass has
-        the same shape, and the attention kernel is `exact`. ConfigError: it needs float32.
+        the same shape, and the attention kernel is `exact`. ConfigError: it needs float32. With `lookup` greedy rows
+        guess their next ids (see `infer/lookup`): the same ids in fewer passes.
         """
         if exact and (dtype := transformer.tokens.weight.dtype) != torch.float32:
             raise ConfigError(f"exact: expected float32 weights, found {dtype}; use --weights fp32, or leave exact out")
         self.transformer, self.memory, self.exact, self.chunk = transformer, memory, exact, chunk
+        self.lookup = lookup
         self._modules = list(transformer.modules())
         self.lock = Lock()
         """For those who share the engine between threads: it is held while rows are added, and for a step."""
@@ -141,7 +148,12 @@ class InferenceEngine:
         return self.transformer.tokens.weight.device
 
     def _read(self) -> tuple[list[Row], Tensor] | None:
-        """Read what rows have not read, up to the limit of a step; return the rows that can write, and their states."""
+        """Read what rows have not read, up to the limit of a step; return the rows that can write, and their states.
+
+        A row has one state for its next id, and one for each id that it has guessed.
+        """
+        if self.lookup:
+            self._guess([row for row in self.running if row.ids])
         parts: list[tuple[Row, int]] = []
         room = self.chunk if any(row.ids for row in self.running) else ALONE * self.chunk
         for row in sorted(self.running, key=lambda row: not row.ids):  # rows that write come first
@@ -155,8 +167,15 @@ class InferenceEngine:
             for row, count in some:
                 row.read, end = row.read + count, end + count
                 if not row.unread:
-                    ready.append((row, hidden[0, end - 1]))
-        return ([row for row, _ in ready], torch.stack([state for _, state in ready])) if ready else None
+                    ready.append((row, hidden[0, end - 1 - len(row.draft) : end]))
+        return ([row for row, _ in ready], torch.cat([states for _, states in ready])) if ready else None
+
+    def _guess(self, rows: Sequence[Row]) -> None:
+        """Let rows that write guess ids, as many as leave a pass narrow."""
+        room = (QUERIES if self.exact else WIDE) - len(rows)
+        for left, row in zip(range(len(rows), 0, -1), rows, strict=True):
+            row.guess(room // left, self.transformer.config.placeholder)
+            room -= len(row.draft)
 
     def _pass(self, parts: Sequence[tuple[Row, int]]) -> Tensor:
         """Run the decoder over the next ids of some rows; return its states [1, T, D]."""
@@ -188,8 +207,27 @@ class InferenceEngine:
         return Memory(states, Where(ones, ones))
 
     def _write(self, rows: list[Row], hidden: Tensor) -> list[tuple[Row, int]]:
-        """Choose the next id of each row; rows of one way of choosing are one batch."""
-        logits, limit = writable(self._logits(hidden), self.transformer.config), self.transformer.config.limit  # R V
+        """Choose the next id of each row, and the ids after it as long as a row has guessed what is chosen."""
+        config = self.transformer.config
+        logits, limit = writable(self._logits(hidden), config), config.limit  # N V
+        first = [0, *accumulate(1 + len(row.draft) for row in rows)]
+        live, right, new = list(range(len(rows))), 0, list[tuple[Row, int]]()
+        while live:
+            chosen = self._choose([rows[at] for at in live], logits[[first[at] + right for at in live]])
+            going: list[int] = []
+            for at, index in zip(live, chosen, strict=True):
+                row = rows[at]
+                if row.take(index, logits[first[at] + right], limit):
+                    new.append((row, index))
+                if row.reason is None and row.draft[right : right + 1] == [index]:
+                    going.append(at)
+                else:
+                    row.settle(right)
+            live, right = going, right + 1
+        return new
+
+    def _choose(self, rows: Sequence[Row], logits: Tensor) -> list[int]:
+        """Return the next id of each row; rows of one way of choosing are one batch."""
         groups: dict[Hashable, list[int]] = {}
         for at, row in enumerate(rows):
             groups.setdefault(row.way, []).append(at)
@@ -203,7 +241,7 @@ class InferenceEngine:
             bound = row.sampling.bound(some, texts, made, row.max_new_tokens, row.stops)
             chosen = pick(bound, row.sampling, [rows[at].generator for at in group])
             new.update(zip(group, chosen.tolist(), strict=True))
-        return [(row, new[at]) for at, row in enumerate(rows) if row.take(new[at], logits[at], limit)]
+        return [new[at] for at in range(len(rows))]
 
     def _logits(self, hidden: Tensor) -> Tensor:
         if not self.exact:

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from trivium.base.types import Patches
 from trivium.infer.grammar import Grammar
+from trivium.infer.lookup import Lookup
 from trivium.infer.padding import Source
 from trivium.infer.sampling import Sampling
 from trivium.model.attention.cache import KVCache
@@ -56,6 +58,10 @@ class Row:
         self.cache: KVCache | None = None
         self.grammar: Grammar | None = None
         """What the text may be."""
+        self.lookup: Lookup | None = None
+        """What guesses the next ids, from the first new id on."""
+        self.draft: list[int] = []
+        """The guessed ids that are read in this step behind all others."""
 
     @property
     def text(self) -> list[int]:
@@ -64,9 +70,34 @@ class Row:
 
     @property
     def unread(self) -> list[int]:
-        """The ids that the model has not read."""
+        """The ids that the model has not read, the guessed ones included."""
         end = len(self.prompt)
-        return self.prompt[self.read :] + self.ids[max(self.read - end, 0) :]
+        return (
+            self.prompt[self.read :]
+            + self.ids[max(self.read - end, 0) :]
+            + self.draft[max(self.read - end - len(self.ids), 0) :]
+        )
+
+    def guess(self, most: int, never: int | None = None) -> None:
+        """Guess at most `most` ids, which are read in the next pass behind the last one; only a greedy row does.
+
+        A guess ends before the id `never`.
+        """
+        most = min(most, self.capacity - self.read - 1, self.max_new_tokens - len(self.ids) - 1)
+        if most > 0 and not self.sampling.temperature:
+            read = [] if self.source is None or isinstance(self.source, Patches) else self.source
+            self.lookup = self.lookup or Lookup([*read, *self.prompt])
+            draft = self.lookup.guess(self.ids, most)
+            self.draft = draft[: draft.index(never)] if never in draft else draft
+
+    def settle(self, right: int) -> None:
+        """Forget the guess, of which `right` ids were right, and what was read of the others."""
+        if self.draft:
+            assert self.lookup is not None and self.cache is not None
+            self.lookup.judge(len(self.draft), right)
+            self.cache.trim(len(self.draft) - right)
+            self.read -= len(self.draft) - right
+            self.draft = []
 
     @cached_property
     def _choice(self) -> str:
@@ -77,7 +108,8 @@ class Row:
         """How the next id is chosen; rows of one way are chosen together."""
         made, short = len(self.ids), len(self.ids) < self.sampling.min_new_tokens
         ends = made == 0, made + 1 == self.max_new_tokens
-        return self._choice, self.vocabulary, ends, self.stops if short else None
+        counted = made if self.sampling.presence_penalty or self.sampling.frequency_penalty else 0
+        return self._choice, self.vocabulary, ends, counted, self.stops if short else None
 
     def common(self, other: "Row") -> int:
         """Return how many ids of this prompt, but the last, another row has read first; 0 with another source."""

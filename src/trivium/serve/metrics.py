@@ -22,7 +22,12 @@ class Meter:
         self.first = Histogram(
             "trivium_first_token_seconds", "Seconds to the first text.", ["model"], registry=self.registry
         )
-        self.tokens = Counter("trivium_tokens", "Tokens read and written.", ["model", "kind"], registry=self.registry)
+        self.tokens = Counter(
+            "trivium_tokens",
+            "Tokens read, written, guessed, and guessed right.",
+            ["model", "kind"],
+            registry=self.registry,
+        )
         self.rows = Gauge("trivium_rows", "Rows that are written, or wait.", ["model", "state"], registry=self.registry)
 
     def done(self, note: dict[str, Any]) -> None:
@@ -31,7 +36,7 @@ class Meter:
         self.requests.labels(path, note["status"]).inc()
         self.seconds.labels(path).observe(note["seconds"])
         if "model" in note:
-            for kind in ("read", "written"):
+            for kind in ("read", "written", "guessed", "right"):
                 self.tokens.labels(note["model"], kind).inc(note[kind])
             if "first_seconds" in note:
                 self.first.labels(note["model"]).observe(note["first_seconds"])

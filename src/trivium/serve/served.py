@@ -90,6 +90,8 @@ class Served:
             timer.cancel()
             read = sum(len(row.source or row.prompt) - row.hit for row in rows)
             note.update(model=self.name, read=read, written=sum(len(row.ids) for row in rows))
+            guesses = [row.lookup for row in rows if row.lookup is not None]
+            note.update(guessed=sum(one.proposed for one in guesses), right=sum(one.accepted for one in guesses))
 
 
 class Catalog:
