@@ -14,17 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trivium.base import plugin
-from trivium.base.batch import Batch
-from trivium.base.config import dump, parse
 from trivium.base.errors import ModelError
 from trivium.base.log import waiting
-from trivium.base.types import Message
+from trivium.base.types import Message, Patches, Vocabulary
 from trivium.infer.beam import decoding_of
 from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
 from trivium.infer.kept import KeptEngine
-from trivium.infer.padding import Ids, rows_of, tabled
-from trivium.infer.read import embed_texts, fill, text_scores
+from trivium.infer.padding import Ids, agree, batched, rows_of
+from trivium.infer.read import ReadingModel, asked
 from trivium.infer.request import Request, most
 from trivium.infer.weights import keep
 from trivium.infer.write import write
@@ -32,12 +30,10 @@ from trivium.interop import equip, hub
 from trivium.interop.adapter.save import save_adapter
 from trivium.model.config import ModelConfig, configure
 from trivium.model.device import evaluating
-from trivium.model.layer.score import SequenceClassification
 from trivium.model.transformer import Transformer
-from trivium.model.vectors import Vectors
 from trivium.token import template
-from trivium.token.frame import frame_of, stated, with_frame
-from trivium.token.layout import Layout, gapped
+from trivium.token.frame import Frame, frame_of, stated, with_frame
+from trivium.token.layout import Layout
 from trivium.token.template import Named, asked_by_template, with_template
 from trivium.token.tokenizer import Tokenizer
 
@@ -45,7 +41,7 @@ Prompts = TypeVar("Prompts", str, list[str], list[int], list[list[int]])
 Stop, Count = str | Sequence[str] | None, int | None
 
 
-class Model:
+class Model(ReadingModel):
     """A config, a tokenizer and a transformer, and what they do together."""
 
     def __init__(
@@ -81,6 +77,12 @@ class Model:
             raise ModelError(f"{self.name} has no tokenizer (no tokenizer.json): give ids, or set model.tokenizer")
         return self._tokenizer
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What is known of the tokens; a model that reads pictures alone has none."""
+        alone = self._tokenizer is None and self.config.pictures is not None
+        return Vocabulary(0, pad=0) if alone else self.tokenizer.vocabulary
+
     @tokenizer.setter
     def tokenizer(self, tokenizer: Tokenizer | None) -> None:
         self._tokenizer = tokenizer
@@ -88,52 +90,57 @@ class Model:
 
     def hidden(
         self,
-        input_ids: Ids,
+        input_ids: Ids | None = None,
         attention_mask: Ids | None = None,
         decoder_input_ids: Ids | None = None,
         token_type_ids: Ids | None = None,
+        pixel_values: Any = None,
     ) -> Float[Tensor, "B T D"]:
         """Return the last hidden states, of the decoder where there is one.
 
         `attention_mask` is 1 for tokens and 0 for padding. As in the stock classes, positions count columns, padding
-        included; `generate` counts tokens. ModelError names an argument that the model cannot read.
+        included; `generate` counts tokens. `pixel_values` [B, C, H, W] are of a model that reads pictures. ModelError
+        names an argument that the model cannot read.
         """
-        main = tabled(input_ids, attention_mask, token_type_ids, self.transformer)
-        if self.config.encoder is None:
-            batch = Batch(None, main, {})
-        elif self.config.decoder is None:
-            batch = Batch(main, None, {})
-        elif decoder_input_ids is None:
-            raise ModelError("decoder_input_ids: an encoder-decoder model needs them beside input_ids")
-        else:
-            batch = Batch(main, tabled(decoder_input_ids, None, None, self.transformer), {})
+        sides = input_ids, attention_mask, decoder_input_ids, token_type_ids, pixel_values
+        batch = batched(self.transformer, *sides)
         with evaluating(self.transformer):
             return self.transformer(batch)
 
     def logits(
         self,
-        input_ids: Ids,
+        input_ids: Ids | None = None,
         attention_mask: Ids | None = None,
         decoder_input_ids: Ids | None = None,
         token_type_ids: Ids | None = None,
+        pixel_values: Any = None,
     ) -> Float[Tensor, "B T V"]:
         """Return the logits over the vocabulary, float32; arguments as in `hidden`."""
-        hidden = self.hidden(input_ids, attention_mask, decoder_input_ids, token_type_ids)
+        hidden = self.hidden(input_ids, attention_mask, decoder_input_ids, token_type_ids, pixel_values)
         with evaluating(self.transformer):
             return self.transformer.logits(hidden)
 
     def generate(
-        self, prompts: Prompts, max_new_tokens: Count = None, stop: Stop = None, num_beams: int = 1, **options: Any
+        self,
+        prompts: Prompts = cast(Any, None),
+        max_new_tokens: Count = None,
+        stop: Stop = None,
+        num_beams: int = 1,
+        images: Sequence[Any] | None = None,
+        **options: Any,
     ) -> Prompts:
         """Continue prompts: a text or a list of texts gives the same of texts, ids give ids, without the prompts.
 
         A text gets the special tokens that its tokenizer adds. `stop` texts are cut off. A model with an encoder reads
-        the prompts there; one that was tuned is asked as its rows were: see `encode`. Options are those of `request`.
+        the prompts there; one that was tuned is asked as its rows were: see `encode`. Of a model that reads pictures
+        `images` (see `image.read`) gives a list of texts; the prompts are questions about them. Options: see `request`.
         """
-        single, rows = rows_of(prompts)
-        texts = bool(rows) and isinstance(rows[0], str)
-        ids = [self.encode(row) for row in rows] if texts else rows
-        request = self.request(ids, most(self.config, max_new_tokens, 64, ids), stop, num_beams, **options)
+        pictures = None if images is None else self.see(images)
+        single, rows = rows_of(prompts) if pictures is None else (False, asked(self.layout(), pictures, prompts))
+        texts = pictures is not None or (bool(rows) and isinstance(rows[0], str))
+        ids = [self.encode(row) for row in rows] if texts and pictures is None else rows
+        count = most(self.config, max_new_tokens, 64, ids)
+        request = self.request(ids, count, stop, num_beams, pictures, **options)
         found: list[Any] = [""] * len(rows)
         if texts and num_beams == 1:
             for row, piece in write(Generation(self.transformer, request), self.tokenizer):
@@ -143,10 +150,13 @@ class Model:
             found = [self.tokenizer.decode(one, skip_special=True) for one in found] if texts else found
         return cast(Prompts, found[0] if single else found)
 
-    def stream(self, prompt: str, max_new_tokens: Count = None, stop: Stop = None, **options: Any) -> Iterator[str]:
-        """Continue one text, piece by piece; options as in `generate`, without beam search."""
-        one = [self.encode(prompt)]
-        request = self.request(one, most(self.config, max_new_tokens, 64, one), stop, **options)
+    def stream(
+        self, prompt: str = "", max_new_tokens: Count = None, stop: Stop = None, image: Any = None, **options: Any
+    ) -> Iterator[str]:
+        """Continue one text, or write of one picture, piece by piece; options as in `generate`, without beam search."""
+        pictures = None if image is None else self.see([image])
+        one = [self.encode(prompt)] if pictures is None else asked(self.layout(), pictures, prompt)
+        request = self.request(one, most(self.config, max_new_tokens, 64, one), stop, pictures=pictures, **options)
         return (piece for _, piece in write(Generation(self.transformer, request), self.tokenizer))
 
     def conversation(
@@ -165,9 +175,17 @@ class Model:
         return "".join(chat.answer())
 
     def request(
-        self, ids: Sequence[list[int]], max_new_tokens: int = 64, stop: Stop = None, num_beams: int = 1, **options: Any
+        self,
+        ids: Sequence[list[int]],
+        max_new_tokens: int = 64,
+        stop: Stop = None,
+        num_beams: int = 1,
+        pictures: Sequence[Patches] | None = None,
+        **options: Any,
     ) -> Request:
         """Return the request that continues rows of ids, or answers them where an encoder reads them.
+
+        An encoder of pictures reads `pictures`, and the decoder continues the ids (see `infer.picture.asked`).
 
         Options are the fields of `Sampling` (temperature, top_k, top_p, min_p, seed), or with `num_beams` above 1 of
         `Beam` (length_penalty, early_stopping), and repetition_penalty, no_repeat_ngram, min_new_tokens; `first` and
@@ -175,49 +193,18 @@ class Model:
         """
         exact, size = options.pop("exact", self.exact), self._tokenizer.size if self._tokenizer else None
         decoding = decoding_of(num_beams, options, self.forced)
-        both = self.config.family == "encoder_decoder"
-        prompts, sources = ([[self._begin] for _ in ids], ids) if both else (ids, None)
+        agree(self.config, self.name, pictures is not None)
+        both = self.config.family == "encoder_decoder" and pictures is None
+        prompts, sources = ([[self._begin] for _ in ids], ids) if both else (ids, pictures)
         strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
         return Request(prompts, sources, decoding, max_new_tokens, self.stop_ids, strings, exact, size)
 
-    def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
-        """Return an encoder's guesses (text, probability) for each gap; a gap is `[MASK]` or the mask token."""
-        tokenizer = self.tokenizer
-        if (mask := tokenizer.vocabulary.mask) is None:
-            raise ModelError(f"{self.name}: its tokenizer has no mask token")
-        guesses = fill(self.transformer, self.frame(gapped(tokenizer, text, mask)), mask, top, tokenizer.size)
-        return [[(tokenizer.decode([guess.id]), guess.probability) for guess in gap] for gap in guesses]
-
-    def classify(self, texts: Sequence[str | Sequence[str]]) -> list[dict[str, float]]:
-        """Return the probability of each label for each text, or pair of texts; of a regression the number itself."""
-        head = self.config.head
-        if not isinstance(head, SequenceClassification):
-            raise ModelError(f"{self.name} has no head that classifies; `trivium finetune classify` makes one")
-        found = [head.probabilities(row) for row in text_scores(self.transformer, self.layout(), texts)]
-        return [dict(zip(head.labels, row.tolist(), strict=True)) for row in found]
-
-    def score(self, pairs: Sequence[str | Sequence[str]]) -> list[float]:
-        """Return the score of each pair, such as a query and a passage, or of each text, by a head with one label.
-
-        It is a number, or the head's `activation_fn` of it. Texts are cut to the tokenizer's `model_max_length`.
-        """
-        head = self.config.head
-        if not isinstance(head, SequenceClassification) or not head.single:
-            raise ModelError(f"{self.name} has no head with one label; `trivium finetune rerank` makes one")
-        found = text_scores(self.transformer, self.layout(self.tokenizer.limit), pairs)
-        return [float(head.score(row)) for row in found]
-
-    def embed(self, texts: Sequence[str], prompt: str | None = None, **changes: Any) -> Float[Tensor, "N D"]:
-        """Return one vector for each text, made as the folder says, or as the `changes` of `Vectors` do (pool=...).
-
-        `prompt` is the name of a prompt of the folder.
-        """
-        how = parse(Vectors, {**dump(Vectors.of(self.record)), **changes}, "embed")
-        return embed_texts(self.transformer, self.layout(how.length), texts, how, prompt)
-
     def equip(self, kind: str, labels: Sequence[str] = (), **choices: Any) -> None:
         """Put the head of a task on the model (`classify`, `tag`, `span` or `embed`), and the frame of its texts."""
-        head = equip.head(self.config, self.tokenizer.vocabulary, kind, tuple(labels), **choices)
+        head = equip.head(self.config, self.vocabulary, kind, tuple(labels), **choices)
+        if self.config.pictures:  # there are no texts to frame
+            self.transformer = equip.equip(self.transformer, head)
+            return
         frame, eos = self.layout().frame, self.tokenizer.vocabulary.eos
         if not frame.between and eos is not None:  # the new head is to know where the second text begins
             frame = frame._replace(between=(eos,))
@@ -226,13 +213,17 @@ class Model:
 
     def layout(self, length: int | None = None) -> Layout:
         """Return how the model reads whole texts: frame and length, the context unless `data.length` gave one."""
-        tokenizer, config = self.tokenizer, self.config
+        config, picture = self.config, self.reader if self.config.pictures else None
+        most = min(config.context, config.limit or config.context)
+        if config.pictures and self._tokenizer is None:
+            return Layout(cast(Tokenizer, None), Frame(), config.family, length or most, picture=picture)
+        tokenizer = self.tokenizer
         types = bool(getattr(config.embed, "types", 0))
         start = self._begin if config.family == "encoder_decoder" else 0
         frame = frame_of(tokenizer, config.family, start == tokenizer.vocabulary.pad, types)
-        most = min(config.context, config.limit or config.context)
         wrap = bool(getattr(config.head, "wrap", False))
-        return Layout(tokenizer, frame, config.family, min(length or most, most), start, types, wrap, most)
+        seen = picture, config.placeholder, self.forced.get("first")
+        return Layout(tokenizer, frame, config.family, min(length or most, most), start, types, wrap, most, *seen)
 
     def encode(self, text: Any) -> list[int]:
         """Return the ids that the first stack reads of a prompt, with the special tokens that its tokenizer adds.

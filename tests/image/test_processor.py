@@ -96,7 +96,7 @@ def test_one_size_bends_what_has_another_ratio():
     [
         ({"height": 30}, "height: expected a multiple of the patch of 16 pixels, found 30"),
         ({"width": None}, "expected either width"),
-        ({"max_width": 64}, "expected either width"),
+        ({"width": 64, "max_width": 64}, "expected either width"),
         ({"mean": [0.5, 0.4]}, "mean: expected 3 numbers"),
         ({"std": [0.5, 0.0, 0.5]}, "std: expected numbers above 0"),
         ({"background": [0, 0, 300]}, "background: expected three levels"),

@@ -21,17 +21,17 @@ FAST = ["optim.lr=1e-2", "budget_epochs=25"]
 
 
 def test_every_task_is_found():
-    known = {"chat", "classify", "tag", "extract", "embed", "translate", "summarize", "prefer", "rerank"}
+    known = {"caption", "chat", "classify", "tag", "extract", "embed", "translate", "summarize", "prefer", "rerank"}
     assert {name for name, kind in Task.kinds.items() if kind.__module__.startswith("trivium.")} == known
 
 
 def test_every_objective_of_records_has_a_task():
     records = [kind() for kind in Objective.kinds.values() if kind.reads == "records"]
-    assert len(records) == 6 and all(by_objective(one).objective == one.kind for one in records)
+    assert len(records) == 7 and all(by_objective(one).objective == one.kind for one in records)
 
 
 def test_a_misspelt_task_is_told_the_others():
-    with pytest.raises(ConfigError, match=r"expected one of chat, classify, .*, found 'clasify'"):
+    with pytest.raises(ConfigError, match=r"expected one of caption, chat, classify, .*, found 'clasify'"):
         task_of("clasify")
 
 

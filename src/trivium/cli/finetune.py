@@ -33,7 +33,8 @@ def train(
 
 def finetune(
     task: Annotated[
-        str, typer.Argument(help="chat, classify, tag, extract, embed, rerank, translate, summarize or prefer.")
+        str,
+        typer.Argument(help="chat, classify, tag, extract, embed, rerank, translate, summarize, prefer or caption."),
     ],
     model: Annotated[Path, typer.Option("--model", "-m", help="A model folder, or hf:OWNER/NAME.")],
     data: Annotated[list[str], typer.Option("--data", "-d", help="A file of rows; several are mixed.")],

@@ -12,7 +12,13 @@ from trivium.cli.argument import sampling as s
 def generate(
     context: typer.Context,
     model: o.ModelFolder,
-    prompt: Annotated[str, typer.Option(help="The text to continue; an encoder-decoder answers it.")],
+    prompt: Annotated[
+        str | None, typer.Option(help="The text to continue, or to answer; beside --image a question about it.")
+    ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(help="A picture, for a model that reads them; may be repeated: a line for each."),
+    ] = None,
     max_new_tokens: s.MaxNewTokens = None,
     temperature: s.Temperature = 0.0,
     top_k: s.TopK = None,
@@ -28,17 +34,24 @@ def generate(
     exact: o.Exact = False,
     check: s.Check = None,
 ) -> None:
-    """Continue a prompt."""
+    """Continue a prompt, or write of a picture."""
     from trivium.api import load
+    from trivium.base.errors import ConfigError
     from trivium.model.device import pick
 
+    if prompt is None and not image:
+        raise ConfigError("generate: expected --prompt, or --image for a model that reads pictures")
     loaded = load(model, device=pick(), weights=weights, exact=exact)
     s.checked(model, loaded, weights, check)
     options = o.given(context, (*s.SAMPLING, "no_repeat_ngram", "min_new_tokens"))
-    if num_beams != 1:
-        print(loaded.generate(prompt, max_new_tokens, stop, num_beams, **options))
+    if image and (num_beams != 1 or len(image) > 1):
+        for text in loaded.generate(prompt or "", max_new_tokens, stop, num_beams, images=image, **options):
+            print(text)
         return
-    for piece in loaded.stream(prompt, max_new_tokens, stop, **options):
+    if num_beams != 1:
+        print(loaded.generate(prompt or "", max_new_tokens, stop, num_beams, **options))
+        return
+    for piece in loaded.stream(prompt or "", max_new_tokens, stop, image=image[0] if image else None, **options):
         print(piece, end="", flush=True)
     print()
 

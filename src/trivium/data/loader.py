@@ -4,10 +4,12 @@ The order does not depend on the number of ranks: a step is a slice of it, and a
 thread prepares the next step while the current one is computed.
 """
 
+import os
 import queue
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -15,10 +17,13 @@ import numpy as np
 from trivium.base.batch import Batch, collate
 from trivium.base.log import watched
 from trivium.base.seeds import permute
+from trivium.base.types import Example
 from trivium.data.rows import Rows
 
 BLOCK = 1 << 12
 """The samples whose order is computed at a time; the last blocks are kept."""
+READERS = min(4, os.cpu_count() or 1)
+"""The threads that read the files of late examples."""
 
 
 class Order:
@@ -73,7 +78,7 @@ class Loader:
         """Return the micro-batches of a step for this rank; one of padding alone if the rank has no rows."""
         first = step * self.step_rows
         last = first + self.step_rows if self.samples is None else min(first + self.step_rows, self.samples)
-        mine = [self.rows.row(*self.locate(sample)) for sample in range(first + self.rank, last, self.world)]
+        mine = gather(self.rows, map(self.locate, range(first + self.rank, last, self.world)))
         chunks = [mine[at : at + self.micro_rows] for at in range(0, len(mine), self.micro_rows)] or [[[]]]  # type: ignore[list-item]
         # A multiple of 8 gives few distinct shapes, for the allocator and the compiler.
         return [collate(chunk, self.pad, self.rows.length, multiple=8) for chunk in chunks]
@@ -114,4 +119,12 @@ def in_order(rows: Rows, micro_rows: int, pad: int, rank: int = 0, world: int = 
     """Yield every row of epoch 0 once, in order, for evaluation. Ranks share the rows; the last batch may be short."""
     mine = range(rank, rows.size(0), world)
     for at in watched(range(0, len(mine), micro_rows), "scoring held-out rows", "batches"):
-        yield collate([rows.row(0, index) for index in mine[at : at + micro_rows]], pad, rows.length)
+        yield collate(gather(rows, ((0, index) for index in mine[at : at + micro_rows])), pad, rows.length)
+
+
+def gather(rows: Rows, places: Iterable[tuple[int, int]]) -> list[list[Example]]:
+    """Return the rows at these (epoch, index); some threads read them where files are read for them."""
+    if not getattr(rows, "late", False):
+        return [rows.row(*place) for place in places]
+    with ThreadPoolExecutor(READERS) as readers:
+        return list(readers.map(lambda place: rows.row(*place), places))

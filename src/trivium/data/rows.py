@@ -5,7 +5,8 @@ All have the interface `Rows`: the number of rows of an epoch, and the examples 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, Protocol
 
@@ -23,6 +24,25 @@ MULTIPLE = 64
 
 Packing = Literal["bestfit", "concat", "pad"]
 Tail = Literal["pad", "drop"]
+
+
+@dataclass(frozen=True)
+class LateExample:
+    """An example that is made when its row is, because what it holds is too large to be kept, such as a picture."""
+
+    size: int
+    """The tokens that it takes in a row."""
+    make: Callable[[np.random.Generator], Example]
+    """Makes it, with the random numbers of its epoch."""
+    where: str = ""
+    """The file and the row that it is made of."""
+
+    def made(self, rng: np.random.Generator) -> Example:
+        """Return the example; a DataError says that its file has changed since its size was read."""
+        found = self.make(rng)
+        if (size := _size(found)) != self.size:
+            raise DataError(f"{self.where}: changed since it was read: expected {self.size} tokens, found {size}")
+        return found
 
 
 class Rows(Protocol):
@@ -142,14 +162,18 @@ def no_rows(dropped: Counter[str] | None = None) -> DataError:
 
 
 class ExampleRows:
-    """Rows of rendered examples. `choices[n]` are the alternatives of item n: each epoch draws one of them.
+    """Rows of rendered examples, or of late ones. `choices[n]` are the alternatives of item n, one drawn an epoch.
 
     Packing `pad` puts each example into a row of its own; `bestfit` joins the examples of an epoch, isolated. A row is
     no longer than all examples together.
     """
 
     def __init__(
-        self, choices: Sequence[Sequence[Example]], length: int, seed: int = 0, packing: Packing = "bestfit"
+        self,
+        choices: Sequence[Sequence[Example | LateExample]],
+        length: int,
+        seed: int = 0,
+        packing: Packing = "bestfit",
     ) -> None:
         if not choices:
             raise no_rows()
@@ -158,12 +182,13 @@ class ExampleRows:
         longest = max(_size(example) for options in choices for example in options)
         assert longest <= length, f"an example of {longest} tokens does not fit rows of {length}"
         self.choices, self.seed, self.packed = choices, seed, packing == "bestfit"
+        self.late = any(isinstance(example, LateExample) for options in choices for example in options)
         whole = sum(max(map(_size, options)) for options in choices)
         self._room = min(length, -(-whole // MULTIPLE) * MULTIPLE)
         self.length = self._room if self.packed else None
         self._plan = lru_cache(maxsize=2)(self._make_plan)
 
-    def _make_plan(self, epoch: int) -> tuple[list[Example], RowPlan]:
+    def _make_plan(self, epoch: int) -> tuple[list[Example | LateExample], RowPlan]:
         draws = generator(self.seed, epoch).random(len(self.choices))
         examples = [options[int(draw * len(options))] for options, draw in zip(self.choices, draws, strict=True)]
         return examples, best_fit(np.array([_size(example) for example in examples]), self._room)
@@ -173,14 +198,19 @@ class ExampleRows:
 
     def row(self, epoch: int, index: int) -> list[Example]:
         examples, plan = self._plan(epoch)
-        return [examples[item] for item in self._items(plan, index)]
+        return [self._made(examples[item], epoch, item) for item in self._items(plan, index)]
 
     def origins(self, epoch: int, index: int) -> list[str]:
-        return [f"example {item + 1:,} of those kept" for item in self._items(self._plan(epoch)[1], index)]
+        examples, plan = self._plan(epoch)
+        named = ((item, getattr(examples[item], "where", "")) for item in self._items(plan, index))
+        return [where or f"example {item + 1:,} of those kept" for item, where in named]
 
     def _items(self, plan: RowPlan, index: int) -> list[int]:
         """Return the numbers of the examples of a row."""
         return plan.document[plan.rows[index] : plan.rows[index + 1]].tolist() if self.packed else [index]
+
+    def _made(self, example: Example | LateExample, epoch: int, item: int) -> Example:
+        return example.made(late(self.seed, epoch, item)) if isinstance(example, LateExample) else example
 
 
 class GroupRows:
@@ -203,6 +233,8 @@ class GroupRows:
         return [f"example {at + 1:,} of group {index + 1:,}" for at in range(len(self.groups[index]))]
 
 
-def _size(example: Example) -> int:
+def _size(example: Example | LateExample) -> int:
     """Return the tokens that an example takes in a row: those of its longer side."""
+    if isinstance(example, LateExample):
+        return example.size
     return max(len(side) for side in (example.enc, example.dec) if side is not None)

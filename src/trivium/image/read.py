@@ -11,6 +11,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -30,7 +31,27 @@ WHITE = (255, 255, 255)
 ORIENTATION = 0x0112
 """The tag of EXIF that says how a camera was held; from 5 on, height and width change places."""
 Source = Any
-"""A path, the bytes of a file, a PIL picture, or an array uint8 [H, W] or [H, W, C] with 1, 3 or 4 channels."""
+"""A path, the bytes of a file, a PIL picture, an array uint8 [H, W] or [H, W, C] with 1, 3 or 4 channels, or what has
+the methods of `PictureFile`."""
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture that is read when it is needed. What is drawn when it is needed has the same methods."""
+
+    source: Path | bytes
+    where: str
+    """What stands before an error: the file and the row that name the picture, and its path."""
+    name: str = ""
+    """Its path as the row has it; "" of bytes in the row."""
+
+    def size(self) -> tuple[int, int]:
+        """Return its height and width in pixels, as it is read."""
+        return size(self.source, self.where)
+
+    def colours(self, background: tuple[int, ...] = WHITE) -> np.ndarray:
+        """Return its colours, uint8 [H, W, 3]."""
+        return read(self.source, background, self.where)
 
 
 def read(source: Source, background: tuple[int, ...] = WHITE, where: str = "") -> np.ndarray:
@@ -38,6 +59,8 @@ def read(source: Source, background: tuple[int, ...] = WHITE, where: str = "") -
 
     `where` stands before an error in place of the path.
     """
+    if hasattr(source, "colours"):
+        source = source.colours(background)
     if isinstance(source, np.ndarray):
         return _array(source, background, where)
     with _opened(source, where) as (picture, name):
@@ -45,29 +68,29 @@ def read(source: Source, background: tuple[int, ...] = WHITE, where: str = "") -
         return _colours(turned, background, name)
 
 
-def size(path: str | Path, where: str = "") -> tuple[int, int]:
-    """Return the height and the width of a picture as `read` gives it; only the head of the file is read."""
-    with _opened(path, where) as (picture, _):
+def size(source: Source, where: str = "") -> tuple[int, int]:
+    """Return the height and the width of a picture as `read` gives it; only the head of a file is read."""
+    with _opened(source, where) as (picture, _):
         # A PNG without EXIF in its head would be decoded to look for some behind its pixels.
         turned = (picture.format != "PNG" or "exif" in picture.info) and picture.getexif().get(ORIENTATION, 1) >= 5
         return (picture.width, picture.height) if turned else (picture.height, picture.width)
 
 
 def beside(folder: Path, name: str) -> Path:
-    """Return the path of a picture that a file in `folder` names; a ValueError where it leads out of that folder."""
+    """Return the path of a file that another one in `folder` names; a ValueError where it leads out of that folder."""
     if "://" in name or name[:5].lower() == "data:":
-        raise ValueError(f"expected the path of a picture, found the address {name!r:.60}; none is fetched")
+        raise ValueError(f"expected a path, found the address {name!r:.60}; none is fetched")
     path, home = folder / name, folder.resolve()
     if Path(name).is_absolute() or PureWindowsPath(name).is_absolute():
         raise ValueError(f"expected a path relative to {folder}, found {name!r}")
     try:
         inside = path.resolve().is_relative_to(home)
     except (OSError, RuntimeError, ValueError):  # a circle of links, a name with a zero byte
-        raise ValueError(f"expected the path of a picture, found {name!r}") from None
+        raise ValueError(f"expected a path, found {name!r}") from None
     if not inside:
-        raise ValueError(f"expected a picture in {folder} or below, and {name!r} leads out of it")
+        raise ValueError(f"expected a file in {folder} or below, and {name!r} leads out of it")
     if not path.is_file():
-        raise ValueError(f"{path}: no such picture")
+        raise ValueError(f"expected a file, found none at {path}")
     return path
 
 

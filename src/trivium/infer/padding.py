@@ -23,6 +23,8 @@ from trivium.model.transformer import Transformer
 Ids = Tensor | Sequence[Sequence[int]]
 Source = Sequence[int] | Patches
 """What an encoder reads: ids, or a picture."""
+NONE = "it reads no pictures; leave the picture out, or take a model with an encoder of patches"
+MISSING = "it reads pictures: give one (images=, --image)"
 
 
 def check(rows: Sequence[Sequence[int]], vocab_size: int, limit: int | None) -> None:
@@ -132,3 +134,49 @@ def rows_of(prompts: Any) -> tuple[bool, list[Any]]:
     rows = prompts.tolist() if hasattr(prompts, "tolist") else list(prompts)
     single = bool(rows) and isinstance(rows[0], int)
     return single, [rows] if single else rows
+
+
+def agree(config: ModelConfig, name: str, given: bool) -> None:
+    """Raise ModelError where a model of pictures is asked without one, or another model with one."""
+    if given != (config.pictures is not None) and (given or config.placeholder is None):
+        raise ModelError(f"{name}: {NONE if given else MISSING}")
+
+
+def pictured(pixels: Any, transformer: Transformer) -> Stream:
+    """Return the Stream of pixel values [B, C, H, W], processed already; ModelError for another shape."""
+    embed: Any = transformer.config.pictures
+    pixels = torch.as_tensor(pixels, dtype=torch.float32)
+    high, wide, channels = embed.patch, embed.patch_width or embed.patch, embed.channels
+    shape = list(pixels.shape)
+    if len(shape) != 4 or shape[1] != channels or not shape[0] or shape[2] % high or shape[3] % wide or 0 in shape:
+        raise ModelError(f"pixel_values: expected [B, {channels}, H, W] in patches of {high} x {wide}, found {shape}")
+    rows, columns = shape[2] // high, shape[3] // wide
+    cut = pixels.reshape(-1, channels, rows, high, columns, wide).permute(0, 2, 4, 1, 3, 5)  # B R C channel y x
+    values = cut.reshape(len(pixels), rows * columns, -1)  # B T P
+    places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).reshape(-1, 2)  # T 2
+    if embed.class_token:
+        values = torch.cat([torch.zeros_like(values[:, :1]), values], dim=1)
+        places = torch.cat([torch.zeros_like(places[:1]), places])
+    found = places.numpy()
+    return sources_padded([Patches(one.numpy(), found) for one in values], transformer.device)
+
+
+def batched(
+    transformer: Transformer, ids: Ids | None, mask: Ids | None, decoder: Ids | None, types: Ids | None, pixels: Any
+) -> Batch:
+    """Return the arguments of a stock class as a batch; ModelError names one that is missing, or cannot be read."""
+    config = transformer.config
+    agree(config, "pixel_values", pixels is not None)
+    if pixels is not None:
+        main, decoder = pictured(pixels, transformer), ids if decoder is None else decoder
+    elif ids is None:
+        raise ModelError("input_ids: expected rows of ids, found none")
+    else:
+        main = tabled(ids, mask, types, transformer)
+    if config.encoder is None:
+        return Batch(None, main, {})
+    if config.decoder is None:
+        return Batch(main, None, {})
+    if decoder is None:
+        raise ModelError("decoder_input_ids: an encoder-decoder model needs them beside what its encoder reads")
+    return Batch(main, tabled(decoder, None, None, transformer), {})

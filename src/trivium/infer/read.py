@@ -1,12 +1,15 @@
-"""Read texts with a model: a vector for each, the scores of a head, the fillings of masks.
+"""Read texts and pictures with a model: a vector for each, the scores of a head, the fillings of masks.
+
+`ReadingModel` is what a model does with whole inputs; `api.Model` adds what it writes.
 
 Sentence encoders are trained with the mean over tokens (Reimers and Gurevych 2019, arXiv:1908.10084). Only the last
 token of a decoder has read the whole text.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,17 +17,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.base.batch import collate
+from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.base.types import Example, Pooling
-from trivium.infer.padding import by_length, check, right_padded
+from trivium.base.types import Example, Patches, Pooling
+from trivium.image.augment import PictureReader
+from trivium.image.processor import ImageProcessor
+from trivium.infer.padding import agree, by_length, check, right_padded
+from trivium.model.config import ModelConfig
 from trivium.model.device import evaluating, place
-from trivium.model.layer.score import SentenceEmbedding, pooled
+from trivium.model.layer.score import SentenceEmbedding, SequenceClassification, pooled
 from trivium.model.transformer import Transformer
 from trivium.model.vectors import Vectors, usual_pool
-from trivium.token.layout import Layout
+from trivium.token.layout import Layout, gapped
+from trivium.token.tokenizer import Tokenizer
 
 CPU_PLACES, PLACES = 1024, 16_384
 """The positions of a batch, padding included: what a layer computes of so few stays in a core's cache."""
+PROCESSOR = "image"
+"""The key of trivium.json for how pictures become patches."""
+READERS = 4
+"""The threads that decode pictures."""
 
 
 def embed(
@@ -40,7 +52,7 @@ def embed(
     encoder-decoder the encoder reads. The first `skip` states of a row are not pooled, unless there are no others.
     ModelError names a row that the model cannot read.
     """
-    config, device = transformer.config, transformer.tokens.weight.device
+    config, device = transformer.config, transformer.device
     head = config.head if isinstance(config.head, SentenceEmbedding) else None
     pool = pool or usual_pool(config)
     pool = (pool,) if isinstance(pool, str) else tuple(pool)
@@ -97,7 +109,7 @@ def text_scores(transformer: Transformer, layout: Layout, texts: Sequence[str | 
 
 def scores(transformer: Transformer, examples: Sequence[Example]) -> list[Tensor]:
     """Return the head's scores of each example, float32 on the CPU: [C] if the head pools a text, else [T, C]."""
-    device, head = transformer.tokens.weight.device, transformer.config.head
+    device, head = transformer.device, transformer.config.head
     pool, eos = getattr(head, "pool", None), getattr(head, "eos", None)
     found: list[Tensor] = [torch.empty(0)] * len(examples)
     with evaluating(transformer):
@@ -148,3 +160,114 @@ def fill(
     return [
         [Guess(*pair) for pair in zip(*row, strict=True)] for row in zip(index.tolist(), values.tolist(), strict=True)
     ]
+
+
+class ReadingModel:
+    """The parts of a model that reads whole texts or pictures, and what it says of them."""
+
+    transformer: Transformer
+    record: dict[str, Any]
+    name: str
+    config: ModelConfig
+    tokenizer: Tokenizer
+
+    def layout(self, length: int | None = None) -> Layout:
+        """Return how the model reads whole texts."""
+        raise NotImplementedError
+
+    def frame(self, ids: Sequence[int]) -> list[int]:
+        """Return the ids of a text between the special tokens of its tokenizer."""
+        raise NotImplementedError
+
+    @property
+    def processor(self) -> ImageProcessor:
+        """How pictures become patches: as the folder says, else in the size of the model's table; ModelError: none."""
+        agree(self.config, self.name, True)
+        return processor_of(self.config, self.record.get(PROCESSOR) or {})
+
+    @processor.setter
+    def processor(self, processor: ImageProcessor) -> None:
+        agree(self.config, self.name, True)
+        self.record[PROCESSOR] = dump(processor_of(self.config, dump(processor)))
+
+    @property
+    def reader(self) -> PictureReader:
+        """How the model reads a picture."""
+        return PictureReader(self.processor)
+
+    def see(self, images: Sequence[Any]) -> list[Patches]:
+        """Return the patches of pictures: paths, bytes, PIL pictures or arrays; some threads decode them."""
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(self.reader, images))
+
+    def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
+        """Return an encoder's guesses (text, probability) for each gap; a gap is `[MASK]` or the mask token."""
+        tokenizer = self.tokenizer
+        if (mask := tokenizer.vocabulary.mask) is None:
+            raise ModelError(f"{self.name}: its tokenizer has no mask token")
+        guesses = fill(self.transformer, self.frame(gapped(tokenizer, text, mask)), mask, top, tokenizer.size)
+        return [[(tokenizer.decode([guess.id]), guess.probability) for guess in gap] for gap in guesses]
+
+    def classify(self, texts: Sequence[Any]) -> list[dict[str, float]]:
+        """Return the probability of each label for each text, pair of texts or picture; of a regression the number."""
+        head = self.config.head
+        if not isinstance(head, SequenceClassification):
+            raise ModelError(f"{self.name} has no head that classifies; `trivium finetune classify` makes one")
+        if self.config.pictures:
+            seen = [Example(one.values, places=one.places) for one in self.see(texts)]
+            rows = scores(self.transformer, seen)
+        else:
+            rows = text_scores(self.transformer, self.layout(), texts)
+        found = [head.probabilities(row) for row in rows]
+        return [dict(zip(head.labels, row.tolist(), strict=True)) for row in found]
+
+    def score(self, pairs: Sequence[str | Sequence[str]]) -> list[float]:
+        """Return the score of each pair, such as a query and a passage, or of each text, by a head with one label.
+
+        It is a number, or the head's `activation_fn` of it. Texts are cut to the tokenizer's `model_max_length`.
+        """
+        head = self.config.head
+        if not isinstance(head, SequenceClassification) or not head.single:
+            raise ModelError(f"{self.name} has no head with one label; `trivium finetune rerank` makes one")
+        found = text_scores(self.transformer, self.layout(self.tokenizer.limit), pairs)
+        return [float(head.score(row)) for row in found]
+
+    def embed(self, texts: Sequence[str], prompt: str | None = None, **changes: Any) -> Float[Tensor, "N D"]:
+        """Return one vector for each text, made as the folder says, or as the `changes` of `Vectors` do (pool=...).
+
+        `prompt` is the name of a prompt of the folder.
+        """
+        how = parse(Vectors, {**dump(Vectors.of(self.record)), **changes}, "embed")
+        return embed_texts(self.transformer, self.layout(how.length), texts, how, prompt)
+
+
+def processor_of(config: ModelConfig, tree: dict[str, Any]) -> ImageProcessor:
+    """Return the processor of a model of pictures; what `tree` does not say is as the model's table has it.
+
+    ModelError: it cuts other patches than the model reads.
+    """
+    embed: Any = config.pictures
+    rows, columns = embed.size
+    own = {name: getattr(embed, name) for name in ("patch", "patch_width", "channels", "class_token")}
+    high, wide = rows * embed.patch, columns * (embed.patch_width or embed.patch)
+    size: dict[str, Any] = {"height": high, "width": wide if tree.get("max_width") is None else None}
+    found = parse(ImageProcessor, {**own, **size, **tree}, PROCESSOR)
+    for name, value in own.items():
+        if (said := getattr(found, name)) != value:
+            raise ModelError(f"{PROCESSOR}.{name}: expected {value}, as the model reads pictures, found {said}")
+    longest = found.width or found.max_width or 0
+    if found.height > high or longest > wide:
+        size = f"{found.height} x {longest}"
+        raise ModelError(f"{PROCESSOR}: expected pictures of at most {high} x {wide} pixels, found {size}")
+    return found
+
+
+def asked(layout: Layout, pictures: Sequence[Patches], questions: str | Sequence[str] | None) -> list[list[int]]:
+    """Return what the decoder reads before it writes of each picture: see `Layout.before`.
+
+    One question is for all pictures; a ModelError says that there are more, and not one for each.
+    """
+    each = [questions or ""] * len(pictures) if questions is None or isinstance(questions, str) else list(questions)
+    if len(each) != len(pictures):
+        raise ModelError(f"prompts: expected one, or one for each of {len(pictures)} pictures, found {len(each)}")
+    return [layout.before(len(picture), question) for picture, question in zip(pictures, each, strict=True)]

@@ -53,7 +53,7 @@ def keep(transformer: Transformer, weights: str | None) -> Transformer:
     """
     if weights is None:
         return transformer
-    device, own = transformer.tokens.weight.device, transformer.tokens.weight.dtype
+    device, own = transformer.device, transformer.dtype
     if weights not in get_args(Weights):
         raise ConfigError(f"--weights: expected one of {', '.join(get_args(Weights))}, found {weights!r}")
     if weights == "auto":

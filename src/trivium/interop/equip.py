@@ -41,4 +41,4 @@ def equip(transformer: Transformer, new: Head) -> Transformer:
     made = Transformer(old.model_copy(update={"head": new}))
     state = {name: value for name, value in transformer.state_dict().items() if not name.startswith("head.")}
     made.load_state_dict(made.state_dict() | state)
-    return made.to(transformer.tokens.weight.device, transformer.tokens.weight.dtype).train(transformer.training)
+    return made.to(transformer.device, transformer.dtype).train(transformer.training)

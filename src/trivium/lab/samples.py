@@ -27,8 +27,7 @@ LONGEST = 400
 
 def show_samples(model: api.Model, recipe: Recipe, console: Console | None = None) -> None:
     """Print the format of the rows of each file, and the first rows."""
-    console, tokenizer = console or Console(highlight=False), model.tokenizer
-    talk = isinstance(recipe.objective, Instruct)
+    console, talk = console or Console(highlight=False), isinstance(recipe.objective, Instruct)
     colours = console.color_system is not None
     legend = Text.assemble(("the prompt", "dim"), ", ", _learned("what is trained", colours))
     for path in recipe.data.path:
@@ -38,14 +37,15 @@ def show_samples(model: api.Model, recipe: Recipe, console: Console | None = Non
             kinds = ", ".join(notes.files[path].kinds) or "nothing: no row fits"
             console.print(f"{path}: rows are read as {kinds};", legend, soft_wrap=True)
             for where, conversation in rows:
-                text = painted(render(conversation.complete(), tokenizer), tokenizer, colours)
+                text = painted(render(conversation.complete(), model.tokenizer), model.tokenizer, colours)
                 console.print(Text(f"{where}: ", "cyan") + text, soft_wrap=True)
         else:
             task = by_objective(recipe.objective)
+            record = task.record_of(model)
             console.print(f"{path}: rows are read as records of the task {task.kind};", legend, soft_wrap=True)
-            for where, row, _ in islice(chosen(path, recipe.data.rows, task.record), ROWS):
-                console.print(Text(f"{where}: ", "cyan") + _record(row, task.record, colours), soft_wrap=True)
-    for line in differences(tokenizer) if talk else ():
+            for where, row, _ in islice(chosen(path, recipe.data.rows, record), ROWS):
+                console.print(Text(f"{where}: ", "cyan") + _record(record.flat(row), record, colours), soft_wrap=True)
+    for line in differences(model.tokenizer) if talk else ():
         console.print(Text(line, "yellow"), soft_wrap=True)
 
 

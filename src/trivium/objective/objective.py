@@ -24,8 +24,14 @@ class Objective(Choice):
     families: ClassVar[tuple[str, ...]] = ("decoder",)
     """The families of models that can learn it: `encoder`, `decoder`, `encoder_decoder`."""
 
-    def fits(self, family: str) -> None:
-        """Raise ConfigError for a model of a family that cannot learn it."""
+    pictures: ClassVar[bool | None] = False
+    """Whether it is learned by models that read pictures; None is by others too."""
+
+    def fits(self, family: str, pictures: bool = False) -> None:
+        """Raise ConfigError for a model that cannot learn it: of another family, or one that does not read alike."""
+        if self.pictures not in (None, pictures):
+            reads = "reads pictures: finetune caption or classify" if pictures else "reads no pictures"
+            raise ConfigError(f"objective: {self.kind} is not for this model, which {reads}")
         if family not in self.families:
             wanted = " or ".join(self.families)
             raise ConfigError(

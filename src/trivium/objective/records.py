@@ -17,9 +17,10 @@ class TaskObjective(Objective):
 
 
 class LabelObjective(TaskObjective, kind="label"):
-    """Label a text: with one label of several, or with any number of them where rows have lists."""
+    """Label a text or a picture: with one label of several, or with any number of them where rows have lists."""
 
     loss: ClassVar = "label"
+    pictures: ClassVar = None
     labels: Seq[str] = ()
     """The labels in order; by default those of the rows, sorted by name (numbers by size)."""
 

@@ -18,10 +18,9 @@ from pydantic import ValidationError
 
 from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError, DataError
-from trivium.base.explain import worded
 from trivium.base.types import Message
 from trivium.corpus.read.encoding import EncodingName
-from trivium.rows import cell, table
+from trivium.rows import cell, mistake, table
 from trivium.rows.notes import Notes
 from trivium.rows.record import TAIL, Conversation, Record
 
@@ -108,7 +107,7 @@ def parse(row: Mapping[str, Any], kind: type[Record], asking: bool = False) -> R
     try:
         return cell.validated(kind, {field: row[key] for field, key in keys.items() if row[key] is not None})
     except ValidationError as wrong:
-        raise ValueError(explain(wrong, keys)) from None
+        raise ValueError(mistake.explain(wrong, keys)) from None
 
 
 def conversation(
@@ -167,18 +166,26 @@ def read(
     for path in paths:
         notes.open(path)
         for where, row, others in chosen(path, reading, wanted or Record, notes.mended):
+            located = partial(_located, make, path, where)
             try:
-                made = _made(row, make, wanted, asking or kind is not None, reading, notes, others)
+                made = _made(row, located, wanted, asking or kind is not None, reading, notes, others)
             except (ValueError, DataError) as wrong:
-                text = explain(wrong, {}) if isinstance(wrong, ValidationError) else str(wrong)
+                text = mistake.explain(wrong, {}) if isinstance(wrong, ValidationError) else str(wrong)
+                text = text.removeprefix(f"{where}: ")  # a file that the row names says its row itself
                 if not reading.skip_bad:
-                    raise DataError(f"{where}: {text}{_hint(row, path, reading, notes, wanted)}") from None
-                drop([f"{BAD}: {_reason(text)}"])
+                    hint = mistake.hint(row, path, not (reading.columns or notes.rows), wanted is None)
+                    raise DataError(f"{where}: {text}{hint}") from None
+                drop([f"{BAD}: {mistake.reason(text)}"])
             else:
                 if made is None:
                     drop([f"left out by its label: {', '.join(reading.without)}"])
                 else:
                     yield where, made[0]
+
+
+def _located(make: Callable[[Any], Made], path: str | Path, where: str, record: Record) -> Made:
+    """Return make(record), where the record names files by their place beside its own."""
+    return make(record.beside(Path(path) if Path(path).is_dir() else Path(path).parent, where))
 
 
 def _made(
@@ -192,6 +199,7 @@ def _made(
 ) -> tuple[Made] | None:
     """Return make(record) of one row, in a tuple; None for a row whose label is left out."""
     kind = wanted or recognise(row, asking)
+    row = kind.flat(row)
     try:
         record = parse(cell.separated(row, kind, reading.separator), kind, asking)
         if reading.without and {*getattr(record, "labels", ())} & {*reading.without}:
@@ -214,9 +222,9 @@ def read_row(
     try:
         made = _made(row, make, kind, asking, RowReading(), Notes())
     except ValidationError as wrong:
-        raise DataError(f"{where}: {explain(wrong, {})}") from None
+        raise DataError(f"{where}: {mistake.explain(wrong, {})}") from None
     except (ValueError, DataError) as wrong:
-        raise DataError(f"{where}: {wrong}{'' if kind else _preferred(row)}") from None
+        raise DataError(f"{where}: {wrong}{'' if kind else mistake.preferred(row)}") from None
     assert made is not None
     return made[0]
 
@@ -257,43 +265,3 @@ def read_conversations(
     notes = Notes() if notes is None else notes
     make = partial(conversation, reading=reading, asking=asking, notes=notes)
     return read(make, paths, reading, counts, asking=asking, notes=notes)
-
-
-def _hint(
-    row: Mapping[str, Any], path: str | Path, reading: RowReading, notes: Notes, wanted: type[Record] | None
-) -> str:
-    """Return what may mend the first row that does not fit."""
-    table_of = table.suffix(Path(path)) in (".csv", ".tsv")
-    if table_of and not (reading.columns or notes.rows):
-        line = ", ".join(map(str, row))
-        return f"; the first line ({line:.60}) may be no header: `--columns 1,2` takes columns by number"
-    return "" if wanted else _preferred(row)
-
-
-def _reason(text: str) -> str:
-    """Return an error of one row without what is special about the row."""
-    if text.startswith("expected the keys") and (found := re.search(r"found (\{.*?\});", text)):
-        return f"its keys {found[1]} do not fit"
-    text = re.sub(r"; (found|`--).*|, found .*", "", text)
-    return re.sub(r"\[\d+\]", "[]", text)
-
-
-def _preferred(names: Iterable[str]) -> str:
-    """Return a hint for rows that compare answers."""
-    return "; rows of chosen and rejected answers are for the task prefer" if {"chosen", "rejected"} <= {*names} else ""
-
-
-def explain(wrong: ValidationError, keys: Mapping[str, str]) -> str:
-    """Return the first problem of a row, with the key as it stands in the file."""
-    errors = wrong.errors(include_url=False)
-    if not errors[0]["loc"]:  # keys that do not fit each other
-        return worded(errors[0])
-    first = max(errors, key=lambda error: len(error["loc"])) if len({e["loc"][:1] for e in errors}) == 1 else errors[0]
-    # The location names the branches of a union; a person knows only keys and numbers.
-    steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]
-    steps = [step for step in steps if step not in ("str", "int", "dict", "tuple", "constrained")]
-    key = "".join(f"[{step}]" if isinstance(step, int) else f".{keys.get(step, step)}" for step in steps)[1:]
-    message = worded(first)
-    if len(first["loc"]) > 1 and len(errors) > 1 and not any(isinstance(step, int) for step in first["loc"]):
-        message = "expected a text, or a list of them"
-    return f"{key}: {message}, found {first['input']!r:.60}"

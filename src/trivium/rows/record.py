@@ -7,6 +7,7 @@ A kind has up to two forms: in words, as a conversation (`chat`), and before the
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from trivium.base.config import Choice
@@ -100,6 +101,11 @@ class Record(Choice):
         ]
 
     @classmethod
+    def flat(cls, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row of another shape with the keys of this kind; a ValueError says why there are none."""
+        return row
+
+    @classmethod
     def left(cls, row: Mapping[str, Any], words: bool) -> Iterator[tuple[str, bool]]:
         """Yield the keys of a row that are not used, and whether each of them means something.
 
@@ -113,6 +119,13 @@ class Record(Choice):
         for field in cls.turn_fields:
             for name in unread(row.get(keys.get(field, field))):
                 yield f"{keys[field]}[].{name}", name in cls.meaningful
+
+    def beside(self, folder: Path, where: str) -> "Record":
+        """Return the record with the files that it names, which lie in `folder` or below; `where` is its row.
+
+        A file that does not, or is not there, is a ValueError.
+        """
+        return self
 
     @classmethod
     def chats(cls) -> bool:

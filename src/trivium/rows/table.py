@@ -4,7 +4,8 @@ Formats: .jsonl, .csv, .tsv and .parquet as `corpus.read` reads them; .json; CoN
 and tags; .txt, .csv and .tsv without a header, whose columns have numbers from 1. A .json file is a list of rows, a
 list under a key, an object with a row for each id, or a row on each line; a .jsonl file may hold a list too. Nested
 rows become flat: SQuAD's articles and paragraphs become one row a question, an instruction with several `instances`
-one row an instance (`file:3.2` is the second of the third row).
+one row an instance (`file:3.2` is the second of the third row). A folder is a row for each picture in it and below,
+with the text of the .txt file of its name.
 
 A table does not know what a row means.
 """
@@ -22,10 +23,13 @@ from trivium.corpus.read import records as tables
 from trivium.corpus.read import unpack
 from trivium.corpus.read.reading import Counts, Reading
 from trivium.corpus.read.text import TextFile
+from trivium.image.read import beside
 from trivium.rows.cell import listed
 
 Row = tuple[str, dict[str, Any]]
 CONLL = (".conll", ".bio", ".iob", ".iob2")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".ppm", ".tif", ".tiff")
+"""The names of pictures in a folder of rows."""
 LOOKED = 1000
 """The first lines of a CoNLL file that tell its columns and tags."""
 LARGEST_JSON = 1 << 30
@@ -49,6 +53,9 @@ def rows(
     """
     path = Path(path)
     kind = suffix(path)
+    if path.is_dir():
+        yield from _pictures(path, encoding, Counts() if counts is None else counts)
+        return
     reading = Reading(encoding=encoding, unsure="stop")
     file = TextFile(path, reading, Counts() if counts is None else counts)
     if kind in CONLL:
@@ -64,6 +71,27 @@ def rows(
     else:
         made = listed if kind in (".csv", ".tsv") else dict
         yield from _flat((f"{path}:{number}", made(row)) for number, row in tables.rows(file))
+
+
+def _pictures(folder: Path, encoding: str | None, counts: Counts) -> Iterator[Row]:
+    """Yield the pictures of a folder in the order of their names, each with the text beside it, if there is one."""
+    inside = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.name.startswith("."))
+    found = [name for name in inside if name.suffix.lower() in PICTURES]
+    if not found:
+        raise DataError(f"{folder}: expected pictures ({' '.join(PICTURES)}) and their .txt files, found none")
+    texts = {name for name in inside if name.suffix == ".txt"}
+    if alone := texts - {name.with_suffix(".txt") for name in found}:
+        counts["text without a picture of its name, not used"] += len(alone)
+    for name in found:
+        row: dict[str, Any] = {"image": str(name)}
+        if name.with_suffix(".txt") in texts:
+            try:
+                text = beside(folder, str(name.with_suffix(".txt")))
+            except ValueError as wrong:
+                raise DataError(f"{folder / name}: {wrong}") from None
+            lines = TextFile(text, Reading(encoding=encoding, unsure="stop"), counts).lines()
+            row["text"] = "".join(line for _, line in lines).rstrip("\r\n")
+        yield str(folder / name), row
 
 
 def _first(path: Path, reading: Reading) -> str:

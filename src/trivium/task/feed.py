@@ -29,10 +29,12 @@ def open_rows(
 
     `notes` are those of `supervised_rows` on the files to train on.
     """
-    data, objective, tokenizer = recipe.data, recipe.objective, model.tokenizer
+    data, objective = recipe.data, recipe.objective
     if objective.reads != "documents":
         rows = supervised_rows(recipe, model, data.path, length, notes)
-        return rows, (supervised_rows(recipe, model, data.valid, length), None) if data.valid else None
+        plain = recipe.model_copy(update={"data": data.replace(augment=None)})
+        return rows, (supervised_rows(plain, model, data.valid, length), None) if data.valid else None
+    tokenizer = model.tokenizer
     train, valid = ([open_corpus(path, split, tokenizer) for path in data.path] for split in ("train", "valid"))
 
     def make(corpus: Corpus, seed: int) -> Rows:
@@ -103,6 +105,11 @@ def data_identity(recipe: Recipe) -> str:
         return found[0] if len(found) == 1 else fingerprint([found, dump(recipe.data.weights)])
     files: list[Any] = []
     for path in map(Path, recipe.data.path):
+        if path.is_dir():  # pictures by their size, for they may be many
+            inside = [one for one in sorted(path.rglob("*")) if one.is_file()]
+            texts = [(str(one.relative_to(path)), sha256(one) if one.suffix == ".txt" else "") for one in inside]
+            files.append([path.name, texts, [one.stat().st_size for one in inside]])
+            continue
         if not path.is_file():
             raise DataError(f"{path}: no such file of rows")
         files.append([path.name, sha256(path)])

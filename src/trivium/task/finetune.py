@@ -39,7 +39,7 @@ def recipe_for(
     kind, spoken = task.objective, task.record if task.record and task.record.chats() else None
     tree: dict[str, Any] = {}
     base = api.load(model) if not task.roles and (kind == "instruct" or (spoken and not head)) else None
-    if base is not None and base.config.family == "encoder_decoder":
+    if base is not None and base.config.family == "encoder_decoder" and base.config.pictures is None:
         if kind != "instruct":
             kind = "instruct"
             given.pop("objective", None)  # a recipe's objective is for the head

@@ -11,6 +11,7 @@ from trivium.base.config import dump
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.folder import HUB, is_hub, model_folder
 from trivium.base.log import say, waiting
+from trivium.base.types import Vocabulary
 from trivium.data.loader import Loader, in_order
 from trivium.data.rows import Rows
 from trivium.model.adapt import adapt, merge
@@ -24,7 +25,6 @@ from trivium.task.feed import data_identity, open_rows
 from trivium.task.fit import micro_rows
 from trivium.task.start import bare_model, row_length, start_model
 from trivium.task.task import by_objective
-from trivium.token.tokenizer import Tokenizer
 from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.loop import autocast_dtype, train
 from trivium.train.pace import Pace
@@ -56,7 +56,7 @@ def run(
         if ranks.first:
             free(folder, resume, force)
         model = start_model(recipe)
-        tokenizer = model.tokenizer
+        vocabulary = model.vocabulary
         length = row_length(recipe, model)
         if begin is not None and ranks.first:
             begin(model, recipe)
@@ -68,7 +68,7 @@ def run(
             torch.manual_seed(recipe.seed)
             adapt(model.transformer, recipe.lora)
         transformer = model.transformer.to(ranks.device).train()
-        pad, each = tokenizer.vocabulary.pad, recipe.step_rows(length)
+        pad, each = vocabulary.pad, recipe.step_rows(length)
         kept = folder / "recipe.json" if resume else None
         micro = micro_rows(recipe, transformer, rows, length, pad, ranks, kept)
         chosen = recipe.replace(micro_rows=micro)
@@ -78,14 +78,14 @@ def run(
 
         def measure() -> Evaluation:
             assert valid is not None
-            scores.append(score_rows(transformer, *valid, tokenizer, chosen, ranks))
+            scores.append(score_rows(transformer, *valid, vocabulary, chosen, ranks))
             return scores[-1]
 
         score = measure if valid is not None else None
         if score is None and (recipe.keep_best or recipe.patience):
             name = "keep_best" if recipe.keep_best else "patience"
             raise ConfigError(f"{name}: there are no held-out rows to score; give data.valid, or leave {name} out")
-        facts = {"tokenizer": tokenizer.identity, "data": data_identity(recipe)}
+        facts = {"tokenizer": model.tokenizer.identity if vocabulary.size else "", "data": data_identity(recipe)}
         facts |= {"micro_rows": micro} if recipe.micro_rows is None else {}
         kernels = chosen_kernels(transformer, loader, ranks)
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
@@ -156,10 +156,9 @@ def count_steps(recipe: Recipe, loader: Loader) -> int | None:
 
 
 def score_rows(
-    transformer: Transformer, rows: Rows, text_bytes: int | None, tokenizer: Tokenizer, recipe: Recipe, ranks: World
+    transformer: Transformer, rows: Rows, text_bytes: int | None, vocabulary: Vocabulary, recipe: Recipe, ranks: World
 ) -> Evaluation:
     """Evaluate a model on held-out rows; `text_bytes` is the size in bytes of their text."""
-    vocabulary = tokenizer.vocabulary
     batches = in_order(rows, recipe.micro_rows or 1, vocabulary.pad, ranks.rank, ranks.size)
     precision = autocast_dtype(recipe, ranks.device)
     return evaluate(transformer, batches, ranks, text_bytes, vocabulary.special, precision, recipe.loss.plain())

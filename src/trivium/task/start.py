@@ -9,6 +9,7 @@ from trivium.base.errors import ConfigError, DataError
 from trivium.base.log import say
 from trivium.base.types import Vocabulary
 from trivium.data.shards import read_manifest
+from trivium.infer.read import processor_of
 from trivium.model.config import ModelConfig
 from trivium.model.device import memory_bytes, pick
 from trivium.model.size import training_bytes
@@ -22,13 +23,13 @@ from trivium.token.frame import default_frame, stated
 from trivium.token.template import Bare, Plain, with_template
 from trivium.token.template import Trivium as Markers
 from trivium.token.tokenizer import Tokenizer
-from trivium.train.recipe import Recipe
+from trivium.train.recipe import Recipe, tokenizer_in
 
 
 def start_model(recipe: Recipe) -> api.Model:
     """Return the model a run starts with, with the head of its task; an error says what does not fit together."""
     model = bare_model(recipe)
-    recipe.objective.fits(model.config.family)
+    recipe.objective.fits(model.config.family, model.config.pictures is not None)
     if recipe.objective.reads == "records":
         torch.manual_seed(recipe.seed)
         by_objective(recipe.objective).equip(model, recipe)
@@ -36,16 +37,15 @@ def start_model(recipe: Recipe) -> api.Model:
 
 
 def bare_model(recipe: Recipe) -> api.Model:
-    """Return the model that `init` names, or a fresh one with the tokenizer of its data folder."""
+    """Return the model that `init` names, or a fresh one with the tokenizer of its data folder, or of `tokenizer`."""
     if recipe.init is not None:
-        return dressed(api.load(recipe.init), recipe)
+        return seeing(dressed(api.load(recipe.init), recipe), recipe)
     assert recipe.model is not None
-    first = recipe.data.path[0]
-    if recipe.objective.reads != "documents":
-        raise DataError(f"{first}: a fresh model takes its tokenizer from a data folder; give `init` to train on rows")
-    for path in recipe.data.path:
-        read_manifest(path)  # raises DataError for anything but a data folder
-    tokenizer = Tokenizer.load(Path(first) / "tokenizer")
+    if recipe.model.vocab_size == 0:  # it reads pictures alone
+        affordable(recipe, recipe.model)
+        torch.manual_seed(recipe.seed)
+        return seeing(api.Model(Transformer(recipe.model)), recipe)
+    tokenizer = fresh_tokenizer(recipe)
     if tokenizer.vocabulary.size != recipe.model.vocab_size:
         raise ConfigError(
             f"model.vocab_size: expected the tokenizer's {tokenizer.vocabulary.size}, "
@@ -58,6 +58,30 @@ def bare_model(recipe: Recipe) -> api.Model:
     layout = model.layout()
     usual = default_frame(tokenizer, layout.family, layout.start == tokenizer.vocabulary.pad, layout.types)
     model.tokenizer = stated(tokenizer, usual._replace(before=before))  # a prompt begins as the rows of training do
+    return seeing(model, recipe)
+
+
+def fresh_tokenizer(recipe: Recipe) -> Tokenizer:
+    """Return the tokenizer of a fresh model: that of its data folder, or of `tokenizer` where it is trained on rows."""
+    first = recipe.data.path[0]
+    if recipe.objective.reads == "documents":
+        for path in recipe.data.path:
+            read_manifest(path)  # raises DataError for anything but a data folder
+        return Tokenizer.load(Path(first) / "tokenizer")
+    if recipe.tokenizer is None:
+        raise DataError(
+            f"{first}: a fresh model takes its tokenizer from a data folder; "
+            "to train on rows, give `init`, or `tokenizer` (a folder with one)"
+        )
+    return tokenizer_in(recipe.tokenizer)
+
+
+def seeing(model: api.Model, recipe: Recipe) -> api.Model:
+    """Give a model the processor of the recipe; a ConfigError says that it reads no pictures."""
+    if recipe.image is not None:
+        if model.config.pictures is None:
+            raise ConfigError("image: the model reads no pictures; leave it out")
+        model.processor = processor_of(model.config, recipe.image.model_dump(exclude_unset=True))
     return model
 
 
@@ -85,6 +109,8 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
     the folder's own; else `trivium` if the tokenizer has its markers; else `plain`, or `bare` for an encoder-decoder,
     whose texts stand between the special tokens that the tokenizer adds.
     """
+    if model.config.vocab_size == 0:
+        return model
     tokenizer = model.tokenizer
     longer = extend(tokenizer, recipe.tokens)
     known = min(tokenizer.size, model.config.vocab_size)
@@ -109,8 +135,12 @@ def dressed(model: api.Model, recipe: Recipe) -> api.Model:
 
 
 def row_length(recipe: Recipe, model: api.Model) -> int:
-    """Return the tokens in a row: `data.length`, else the context; ConfigError where the context is shorter."""
-    return fitting(recipe.data.length, model.config, "data.length")
+    """Return the tokens in a row: `data.length`, else the context, and at least the patches of a whole picture.
+
+    ConfigError where the context is shorter.
+    """
+    length = fitting(recipe.data.length, model.config, "data.length")
+    return length if model.config.pictures is None else max(length, model.processor.longest)
 
 
 def fitting(length: int | None, config: ModelConfig, name: str) -> int:

@@ -6,18 +6,21 @@ where the records have a form in words, and is scored as the same task.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from trivium import api
 from trivium.base.config import Choice, dump, override, parse
 from trivium.base.errors import ConfigError, DataError, ModelError
+from trivium.base.seeds import late
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows, Rows, no_rows
 from trivium.model.layer.head import LM, Head
 from trivium.model.layer.score import LabelHead
 from trivium.objective.objective import Objective
+from trivium.rows.late import tried
 from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, conversation, read
 from trivium.rows.record import Record
@@ -92,10 +95,14 @@ class RecordTask(Task):
         """Return a record and its answer as plain data."""
         raise NotImplementedError
 
-    def records(self, paths: Paths, reading: RowReading) -> list[Any]:
+    def record_of(self, model: api.Model) -> type[Record]:
+        """Return the kind of the rows for a model; a task that is learned of texts and of pictures has two."""
+        return self.record
+
+    def records(self, paths: Paths, reading: RowReading, kind: type[Record] | None = None) -> list[Any]:
         """Return the records of files; with `skip_bad`, without those that do not fit."""
         counts = Counter[str]()
-        found = [record for _, record in read(lambda record: record, paths, reading, counts, self.record)]
+        found = [record for _, record in read(lambda record: record, paths, reading, counts, kind or self.record)]
         if counts and not found:
             reasons = "; ".join(f"{count:,} {reason}" for reason, count in counts.items())
             raise DataError(f"{', '.join(map(str, paths))}: every row was left out ({reasons})")
@@ -114,13 +121,19 @@ class RecordTask(Task):
     ) -> tuple[Rows, Counter[str]]:
         """Return rows of Examples, and how many were dropped or cut, by reason."""
         head, objective = self.head_of(model), recipe.objective
-        layout = model.layout(min(length, self.longest(model) or length))
+        data, kind = recipe.data, self.record_of(model)
+        layout = model.layout(min(data.length or length, self.longest(model) or length))
+        if layout.picture is not None:
+            layout = replace(layout, picture=replace(layout.picture, augment=data.augment))
         counts: Counter[str] = Counter()
 
         def make(record: Record) -> list[Example]:
             return record.examples(layout, head, objective, counts)
 
-        groups = [group for _, group in read(make, paths, recipe.data.rows, counts, self.record, notes=notes) if group]
+        found: Iterable[tuple[str, list[Any]]] = read(make, paths, data.rows, counts, kind, notes=notes)
+        if layout.picture is not None:
+            found = tried(found, lambda group: [one.made(late(0)) for one in group], data.rows.skip_bad, counts.update)
+        groups = [group for _, group in found if group]
         if not groups:
             raise no_rows(counts)
         return self.rows(model, groups, recipe, length), counts
@@ -135,6 +148,8 @@ class RecordTask(Task):
 
     def finish(self, model: api.Model, before: api.Model) -> None:
         """Turn what was trained into what people use; `before` is the model without the head of the task."""
+        if before.config.pictures is not None:
+            model.processor = before.processor
 
     def measure(self, model: api.Model, paths: Paths, reading: RowReading = RowReading()) -> dict[str, Any]:
         records, found = self._answered(model, paths, reading, checked=True)
@@ -160,13 +175,13 @@ class RecordTask(Task):
 
     def in_words(self, model: api.Model) -> bool:
         """Return whether the model is asked in words."""
-        return isinstance(model.config.head, LM) and self.record.chats()
+        return isinstance(model.config.head, LM) and self.record_of(model).chats()
 
     def _answered(
         self, model: api.Model, paths: Paths, reading: RowReading, checked: bool = False
     ) -> tuple[list[Any], list[Any]]:
         """Read records, `checked` if they are to be measured, and return them with the answers of the model."""
-        words = self.in_words(model)
+        words, kind = self.in_words(model), self.record_of(model)
         notes = Notes(words)
         if not words:
             self.head_of(model)
@@ -178,7 +193,10 @@ class RecordTask(Task):
                 self.check(model, record)
             return record, None
 
-        made = [both for _, both in read(make, paths, reading, kind=self.record, notes=notes)]
+        rows: Iterable[tuple[str, Any]] = read(make, paths, reading, kind=kind, notes=notes)
+        if model.config.pictures is not None:
+            rows = tried(rows, lambda both: both[0].image.colours(), reading.skip_bad, notes.remark)
+        made = [both for _, both in rows]
         notes.tell()
         records = [record for record, _ in made]
         if not words:

@@ -36,6 +36,26 @@ class Layout:
     """Whether the decoder beside an encoder begins with the last id of the text, in place of `start`."""
     context: int = 0
     """The positions of the model, where `data.length` makes the length less."""
+    picture: Any = None
+    """How pictures become patches (`image.augment.PictureReader`), where the model reads them."""
+    placeholder: int | None = None
+    """The id in whose places the decoder finds a picture; None where it attends to the encoder."""
+    first: int | None = None
+    """The id that the model's texts are forced to begin with."""
+
+    def before(self, patches: int, question: str = "") -> list[int]:
+        """Return the ids that the decoder reads before it writes of a picture: its start, and a question in a line."""
+        tokenizer, bos = self.tokenizer, self.tokenizer.vocabulary.bos
+        asked = tokenizer.encode(f"{question}\n") if question else []
+        if self.placeholder is None:
+            return [self.start, *asked]
+        return [*[self.placeholder] * patches, *([] if bos is None else [bos]), *asked]
+
+    def answer(self, text: str) -> list[int]:
+        """Return the ids of a text that the decoder writes of a picture, to its end; DataError where there is none."""
+        if (end := self.tokenizer.vocabulary.eos) is None:
+            raise DataError("caption: expected a tokenizer with an end token (eos), found none")
+        return [*([] if self.first is None else [self.first]), *self.tokenizer.encode(text), end]
 
     def example(self, parts: Sequence[Ids], targets: Mapping[str, Any] | None = None) -> Example:
         """Return the example of parts that fit the length."""

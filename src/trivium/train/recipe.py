@@ -11,6 +11,8 @@ from trivium.base.config import Choice, Config, Seq, Tiled, Unset, merge, overri
 from trivium.base.seeds import LARGEST
 from trivium.data.rows import Packing, Tail
 from trivium.data.shards import read_manifest
+from trivium.image.augment import Augment
+from trivium.image.processor import ImageProcessor
 from trivium.model.adapt import Lora
 from trivium.model.config import ModelConfig
 from trivium.objective.causal import CausalLM
@@ -18,6 +20,7 @@ from trivium.objective.objective import Objective
 from trivium.rows.read import RowReading
 from trivium.rows.shorten import Policy
 from trivium.token.template import Template
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.average import EMA
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
@@ -54,6 +57,8 @@ class DataConfig(Config):
     """What `concat` packing does with a last row that is not full."""
     rows: RowReading = RowReading()
     """How files of rows are read; by default their keys tell the format."""
+    augment: Augment | None = None
+    """How pictures change from epoch to epoch; None leaves them. Held-out pictures never change."""
     too_long: Policy = "drop"
     """What happens to a conversation that is longer than a row: see rows/shorten."""
     isolate: bool = True
@@ -81,6 +86,10 @@ class Recipe(Config):
     """A fresh model; leave it out to continue from `init`."""
     init: str | None = None
     """A model folder to continue from."""
+    tokenizer: str | None = None
+    """A folder with the tokenizer of a fresh model that is trained on rows: a tokenizer, a model or a data folder."""
+    image: ImageProcessor | None = None
+    """How pictures become patches; None is as the model's folder has it, or in the size of a fresh model's table."""
     tokens: Seq[str] = ()
     """Special tokens to add to the model of `init`, for a template or a task."""
     template: Template | None = None
@@ -211,4 +220,12 @@ def read_recipe(path: str | Path | None, overrides: Iterable[str] = ()) -> Recip
         path = path[0]
     if isinstance(model, dict) and isinstance(path, str) and (Path(path) / "manifest.json").is_file():
         tree["model"] = {"vocab_size": read_manifest(path)["vocab_size"], **model}
+    elif isinstance(model, dict) and isinstance(own := tree.get("tokenizer"), str):
+        tree["model"] = {"vocab_size": tokenizer_in(own).vocabulary.size, **model}
     return parse(Recipe, tree, where)
+
+
+def tokenizer_in(folder: str) -> Tokenizer:
+    """Return the tokenizer in a folder of a tokenizer, a model or a data set."""
+    inside = Path(folder) / "tokenizer"
+    return Tokenizer.load(inside if inside.is_dir() else Path(folder))

@@ -81,7 +81,7 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
     warn(f"{folder}: the adapter changes only one of {tokens} and the head's table: the model is no longer tied")
     made = empty(model.config.model_copy(update={"tie": False}))
     fill(made, {**ours, "head.weight": head.clone()}, str(folder))
-    return made.to(model.tokens.weight.device).train(model.training)
+    return made.to(model.device).train(model.training)
 
 
 def base_of(folder: Path, fetched: bool = False) -> str | Path:

@@ -30,28 +30,12 @@ MINUS_ONE = (
 SHORT = ("tweet", "headline", "comment")
 
 
-class LabelledText(Record, kind="label"):
-    """A text, or two, and its label or list of labels."""
+class Labelled(Record):
+    """A row with a label, or a list of labels."""
 
-    columns: ClassVar = ("text", "label")
-    wide: ClassVar = ("text", "text_pair", "label")
-    answer_field: ClassVar = "label"
-    also: ClassVar = {
-        "text": ("sentence1", "premise", "question1", "question", "sentence", "utterance", "review", "content", *SHORT),
-        "text_pair": ("sentence2", "hypothesis", "question2", "passage", "sentence"),
-        "label": ("labels", "category", "intent", "class", "sentiment", "topic", "emotion", "is_duplicate"),
-    }
-    text: str
-    text_pair: str | None = None
+    names: ClassVar[tuple[str, ...]] = ("labels", "category", "class", "topic")
+    """Other names of the label."""
     label: str | int | Seq[str | int] | None = None
-
-    @classmethod
-    def keys(cls, names: Iterable[str]) -> dict[str, str]:
-        """Return the keys of the fields; a `sentence` is the second text only beside a `question`."""
-        found = super().keys(names)
-        if found.get("text_pair") == found.get("text"):
-            found.pop("text_pair", None)
-        return found
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -59,28 +43,10 @@ class LabelledText(Record, kind="label"):
         found = self.label if isinstance(self.label, tuple) else () if self.label is None else (self.label,)
         return tuple(str(label).strip() for label in found)
 
-    def _in_words(self) -> str:
-        """Return the labels in words: one as it is, a list as `joined`."""
-        return joined(self.labels) if isinstance(self.label, tuple) else self.labels[0]
-
-    @property
-    def texts(self) -> list[str]:
-        """The one text, or both."""
-        return [self.text] if self.text_pair is None else [self.text, self.text_pair]
-
     def remarks(self, words: bool) -> tuple[str, ...]:
         given = self.label if isinstance(self.label, tuple) else (self.label,)
         spaces = any(isinstance(label, str) and label != label.strip() for label in given)
         return (MINUS_ONE,) * ("-1" in self.labels) + (SPACES,) * spaces
-
-    def chat(self, speakers: Mapping[str, str]) -> Conversation:
-        said(self.text, "text")
-        answer = [] if self.label is None else [said(self._in_words(), "label")]
-        return single("\n\n".join(text for text in self.texts if text.strip()), answer, "classify: ")
-
-    def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
-        target = self.target(head.labels, head.multi_label)
-        return [replace(lay(self.texts, layout, counts), targets={"label": target})]
 
     def target(self, labels: Sequence[str], multi_label: bool) -> np.ndarray:
         """Return the number of the label, or with `multi_label` 0 or 1 for each label, [C]."""
@@ -91,6 +57,47 @@ class LabelledText(Record, kind="label"):
         made = np.zeros(len(labels), dtype=np.int64)
         made[[number(name, labels) for name in self.labels]] = 1
         return made
+
+
+class LabelledText(Labelled, kind="label"):
+    """A text, or two, and its label or list of labels."""
+
+    columns: ClassVar = ("text", "label")
+    wide: ClassVar = ("text", "text_pair", "label")
+    answer_field: ClassVar = "label"
+    also: ClassVar = {
+        "text": ("sentence1", "premise", "question1", "question", "sentence", "utterance", "review", "content", *SHORT),
+        "text_pair": ("sentence2", "hypothesis", "question2", "passage", "sentence"),
+        "label": (*Labelled.names, "intent", "sentiment", "emotion", "is_duplicate"),
+    }
+    text: str
+    text_pair: str | None = None
+
+    @classmethod
+    def keys(cls, names: Iterable[str]) -> dict[str, str]:
+        """Return the keys of the fields; a `sentence` is the second text only beside a `question`."""
+        found = super().keys(names)
+        if found.get("text_pair") == found.get("text"):
+            found.pop("text_pair", None)
+        return found
+
+    def _in_words(self) -> str:
+        """Return the labels in words: one as it is, a list as `joined`."""
+        return joined(self.labels) if isinstance(self.label, tuple) else self.labels[0]
+
+    @property
+    def texts(self) -> list[str]:
+        """The one text, or both."""
+        return [self.text] if self.text_pair is None else [self.text, self.text_pair]
+
+    def chat(self, speakers: Mapping[str, str]) -> Conversation:
+        said(self.text, "text")
+        answer = [] if self.label is None else [said(self._in_words(), "label")]
+        return single("\n\n".join(text for text in self.texts if text.strip()), answer, "classify: ")
+
+    def examples(self, layout: Layout, head: Any, objective: Any, counts: Counter[str]) -> list[Example]:
+        target = self.target(head.labels, head.multi_label)
+        return [replace(lay(self.texts, layout, counts), targets={"label": target})]
 
 
 _LABEL = re.compile(r'\s*(?:"((?:[^"]|"")*)"|(.*?))\s*(?:, |$)')

@@ -1,4 +1,4 @@
-"""Classification of texts, or of pairs of texts."""
+"""Classification of texts, of pairs of texts, or of pictures where the model reads them."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,8 @@ from trivium.base.log import warn
 from trivium.model.layer.head import Head
 from trivium.model.layer.score import PROBLEMS, SequenceClassification
 from trivium.rows.cell import separator_of
-from trivium.rows.kinds.text import LabelledText, in_order, parted
+from trivium.rows.kinds.picture import LabelledPicture
+from trivium.rows.kinds.text import Labelled, LabelledText, in_order, parted
 from trivium.task.metric.label import label_metrics, warn_of_one_class
 from trivium.task.task import RecordTask
 from trivium.train.recipe import Recipe
@@ -22,7 +23,7 @@ SHOWN = 5
 
 
 class ClassifyTask(RecordTask, kind="classify"):
-    """One label for each text, or any number of labels where rows have lists of them."""
+    """One label for each text or picture, or any number of labels where rows have lists of them."""
 
     objective: ClassVar = "label"
     record: ClassVar = LabelledText
@@ -34,8 +35,11 @@ class ClassifyTask(RecordTask, kind="classify"):
     def suits(cls, head: Head) -> bool:
         return isinstance(head, SequenceClassification) and not head.single
 
+    def record_of(self, model: api.Model) -> type[Labelled]:
+        return self.record if model.config.pictures is None else LabelledPicture
+
     def fields(self, recipe: Recipe, model: api.Model) -> dict[str, Any]:
-        rows = self.records(recipe.data.path, recipe.data.rows)
+        rows = self.records(recipe.data.path, recipe.data.rows, self.record_of(model))
         labels = labels_of(recipe, (label for one in rows for label in one.labels))
         multi_label = any(isinstance(one.label, tuple) for one in rows)
         if not multi_label and (separator := separator_of(label for one in rows for label in one.labels)):
@@ -43,14 +47,15 @@ class ClassifyTask(RecordTask, kind="classify"):
             warn(f"{found}; data.rows.separator={json.dumps(separator)} reads them as lists")
         return {"labels": labels, "problem_type": PROBLEMS[multi_label]}
 
-    def check(self, model: api.Model, record: LabelledText) -> None:
+    def check(self, model: api.Model, record: Labelled) -> None:
         head: Any = model.config.head
         record.target(head.labels, head.multi_label)
 
-    def answers(self, model: api.Model, records: Sequence[LabelledText]) -> list[Any]:
+    def answers(self, model: api.Model, records: Sequence[Any]) -> list[Any]:
         multi_label = model.config.head.multi_label  # type: ignore[attr-defined]
         found = []
-        for scores in model.classify([one.texts for one in records]):
+        pictures = model.config.pictures is not None
+        for scores in model.classify([one.image if pictures else one.texts for one in records]):
             best = sorted(scores.items(), key=lambda item: -item[1])
             label = [name for name, score in scores.items() if score > 0.5] if multi_label else best[0][0]
             found.append({"label": label, "scores": {name: round(score, 6) for name, score in best[:SHOWN]}})
@@ -61,7 +66,7 @@ class ClassifyTask(RecordTask, kind="classify"):
             return {"label": text.strip()}
         return {"label": parted(text)}
 
-    def metrics(self, model: api.Model, records: Sequence[LabelledText], answers: Sequence[Any]) -> dict[str, Any]:
+    def metrics(self, model: api.Model, records: Sequence[Labelled], answers: Sequence[Any]) -> dict[str, Any]:
         right = [one.labels for one in records]
         known = in_order(label for labels in right for label in labels)
         known = known if self.in_words(model) else model.config.head.labels  # type: ignore[attr-defined]
@@ -70,8 +75,9 @@ class ClassifyTask(RecordTask, kind="classify"):
         warn_of_one_class(said, right)
         return label_metrics(found, right, known, OTHER)
 
-    def line(self, record: LabelledText, answer: Any) -> dict[str, Any]:
-        return {"text": record.text, **answer}
+    def line(self, record: Any, answer: Any) -> dict[str, Any]:
+        asked = {"image": record.image.name} if isinstance(record, LabelledPicture) else {"text": record.text}
+        return {**asked, **answer}
 
 
 def labels_of(recipe: Recipe, names: Iterable[str]) -> tuple[str, ...]:

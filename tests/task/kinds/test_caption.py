@@ -1,0 +1,162 @@
+"""A model that reads pictures learns what to write of them, and is asked through every door alike."""
+
+import json
+
+import numpy as np
+import pytest
+
+import small
+import trivium
+from shapes import COLOURS, reader, seer, square, world
+from trivium.base.errors import ConfigError, DataError, ModelError
+from trivium.cli import run
+from trivium.task.finetune import finetune, recipe_for
+
+pytest.importorskip("PIL")
+FAST = [*small.FAST, "budget_epochs=16", "optim.lr=4e-3", "data.packing=pad"]
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    home = tmp_path_factory.mktemp("caption")
+    files, base = world(home / "rows"), reader().save(home / "base")
+    file = str(files["text"])
+    folder, found = finetune("caption", recipe_for("caption", base, [file], [file], FAST), home / "run")
+    return home, files, folder, found
+
+
+def test_it_learns_and_is_measured(tuned):
+    _, _, folder, found = tuned
+    assert found["rows"] == 24 and found["exact_match"] == 1.0
+    model = trivium.load(folder)
+    assert model.record["task"] == "caption" and model.record["evaluation"]["caption"]["exact_match"] == 1.0
+    assert model.processor == reader().processor
+
+
+def test_every_door_says_the_same(tuned, capsys):
+    home, files, folder, _ = tuned
+    model = trivium.load(folder)
+    paths = [home / "rows" / f"{n}.png" for n in range(3)]
+    said = model.generate(images=paths)
+    assert said == [*COLOURS]
+    from PIL import Image
+
+    assert model.generate(images=[Image.open(paths[0]), paths[1].read_bytes(), square("blue", 2)]) == said
+    assert model.generate(images=paths, num_beams=2) == said
+    assert "".join(model.stream(image=paths[1])) == said[1]
+    capsys.readouterr()
+    assert run(["generate", str(folder), "--image", str(paths[1])]) == 0
+    assert capsys.readouterr().out == f"{said[1]}\n"
+    assert run(["generate", str(folder), *(word for path in paths for word in ("--image", str(path)))]) == 0
+    assert capsys.readouterr().out.split() == said
+    assert run(["predict", str(folder), "--input", str(files["text"])]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == [{"image": f"{n}.png", "text": text} for n, text in enumerate(said)] and len(lines) == 24
+    assert run(["evaluate", str(folder), "--data", str(files["text"])]) == 0
+    assert "exact_match  1.0000" in capsys.readouterr().out
+
+
+def test_a_text_beside_others_is_the_text_alone(tuned):
+    _, _, folder, _ = tuned
+    model = trivium.load(folder)
+    pixels = np.random.default_rng(0).integers(0, 255, (5, 16, 16, 3)).astype(np.uint8)
+    small.noisy(model)
+    many = model.generate(images=[*pixels], max_new_tokens=6, exact=True)
+    assert many == [model.generate(images=[one], max_new_tokens=6, exact=True)[0] for one in pixels]
+
+
+@pytest.mark.slow
+def test_questions_are_answered(tmp_path):
+    files, base = world(tmp_path / "rows"), reader().save(tmp_path / "base")
+    file, words = str(files["question"]), [*FAST, "budget_epochs=50"]
+    folder, found = finetune("caption", recipe_for("caption", base, [file], [file], words), tmp_path / "run")
+    assert found["exact_match"] == 1.0
+    model = trivium.load(folder)
+    assert model.generate("which?", images=[square("red", 0)]) == ["red"]
+    assert model.generate(["which?", "a square?"], images=[square("blue", 2)] * 2) == ["blue", "yes"]
+
+
+@pytest.mark.parametrize("packing", ["bestfit", "pad"])
+def test_resuming_and_packing_see_the_same_pictures(tmp_path, packing):
+    from trivium.task.feed import open_rows
+    from trivium.task.start import start_model
+
+    files, base = world(tmp_path / "rows", 8), reader().save(tmp_path / "base")
+    words = [f"data.packing={packing}", "data.augment.noise=0.1", "data.length=32"]
+    recipe = recipe_for("caption", base, [str(files["text"])], [str(files["text"])], words)
+    model = start_model(recipe)
+    (rows, valid), (again, _) = (open_rows(recipe, model, 32) for _ in range(2))
+    assert rows.late
+    for index in range(rows.size(1)):
+        for one, same in zip(rows.row(1, index), again.row(1, index), strict=True):
+            assert np.array_equal(one.enc, same.enc)
+    plain = {one.enc.tobytes() for index in range(valid[0].size(0)) for one in valid[0].row(0, index)}
+    assert plain == {model.reader(tmp_path / "rows" / f"{n}.png").values.tobytes() for n in range(8)}  # never changed
+
+
+def test_a_model_without_a_tokenizer_classifies(tmp_path):
+    files, base = world(tmp_path / "rows"), seer().save(tmp_path / "base")
+    file = str(files["label"])
+    folder, found = finetune(
+        "classify",
+        recipe_for("classify", base, [file], [file], [*FAST, "batch_tokens=1024", "budget_epochs=16", "optim.lr=2e-3"]),
+        tmp_path / "run",
+    )
+    assert found["accuracy"] == 1.0
+    model = trivium.load(folder)
+    (scores,) = model.classify([square("green", 1)])
+    assert max(scores, key=scores.get) == "green"
+    assert model.processor.class_token
+
+
+def told(capsys, *words):
+    assert run([*words]) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and line.startswith("error: ")
+    return line
+
+
+def test_what_does_not_fit_is_one_line(tuned, tmp_path, capsys):
+    home, files, folder, _ = tuned
+    text = small.folder(tmp_path, "bart")
+    picture = str(home / "rows" / "0.png")
+    assert "it reads no pictures" in told(capsys, "generate", str(text), "--image", picture)
+    assert "it reads pictures: give one" in told(capsys, "generate", str(folder), "--prompt", "a")
+    assert "expected --prompt, or --image" in told(capsys, "generate", str(folder))
+    assert "no such picture" in told(capsys, "generate", str(folder), "--image", "missing.png")
+    (tmp_path / "bad.png").write_bytes(b"x")
+    assert "found another file" in told(capsys, "generate", str(folder), "--image", str(tmp_path / "bad.png"))
+    for task in ("caption", "chat"):
+        rows = str(files["text"])
+        base = str(text if task == "caption" else folder)
+        line = told(capsys, "finetune", task, "-m", base, "-d", rows, "-o", str(tmp_path / "run"))
+        assert "pictures" in line
+    with pytest.raises(ModelError, match="prompts: expected one, or one for each of 2 pictures, found 3"):
+        trivium.load(folder).generate(["a", "b", "c"], images=[square("blue")] * 2)
+    with pytest.raises(ConfigError, match="image: the model reads no pictures"):
+        finetune("classify", recipe_for("classify", text, [str(files["label"])], (), ["image.patch=8"]), tmp_path / "r")
+
+
+def test_a_broken_picture_ends_the_run_before_it_begins(tuned, tmp_path, capsys):
+    _, _, folder, _ = tuned
+    files = world(tmp_path / "rows", 9)
+    whole = (tmp_path / "rows" / "4.png").read_bytes()
+    (tmp_path / "rows" / "4.png").write_bytes(whole[: len(whole) // 2])
+    rows = str(files["text"])
+    line = told(capsys, "finetune", "caption", "-m", str(folder), "-d", rows, "-o", str(tmp_path / "run"))
+    assert f"{rows}:5: image 4.png: expected a whole picture, found a broken one: " in line
+    assert not list(tmp_path.glob("run/model"))
+    assert f"{rows}:5: image 4.png" in told(capsys, "predict", str(folder), "--input", rows)
+    assert run(["predict", str(folder), "--input", rows, "--skip-bad"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 8 and "1 rows: row that does not fit: image: expected a whole picture" in err
+
+
+def test_a_picture_that_changes_while_training_is_told(tmp_path):
+    from trivium.base.seeds import late
+    from trivium.base.types import Example
+    from trivium.data.rows import LateExample
+
+    one = LateExample(3, lambda rng: Example(dec=np.zeros(4, np.int64)), "rows:1: image a.png")
+    with pytest.raises(DataError, match=r"a.png: changed since it was read: expected 3 tokens, found 4"):
+        one.made(late(0))
