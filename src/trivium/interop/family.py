@@ -1,7 +1,7 @@
 """A family: one stock class of Hugging Face as two tables, its keys of config.json and its names of weights."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any
@@ -38,6 +38,27 @@ class Family:
     """Whether another class computes the same: it is taken first for a model of neither name."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Second names of keys; where a file has both, the stock class takes the value of the second name."""
+    tree: Tree = field(default_factory=dict)
+    """What config.json does not say, in place of the preset."""
+    parts: Mapping[str, "Family"] = field(default_factory=dict)
+    """The classes that are joined in this one, by their keys of config.json: see `pair`."""
+    between: Collection[str] = ()
+    """The keys of parts that say how they are joined."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """What names of weights begin with in files of some versions -> in those that we write."""
+
+    type_name: str = ""
+    """The `model_type` of config.json, where it is not the preset's name."""
+
+    @property
+    def written(self) -> str:
+        """The `model_type` of config.json."""
+        return self.type_name or self.model_type
+
+    @property
+    def base(self) -> Tree:
+        """What config.json does not say."""
+        return self.tree or PRESETS[self.model_type]
 
     @cached_property
     def entries(self) -> list[Entry]:
@@ -49,12 +70,12 @@ class Family:
     @cached_property
     def stacks(self) -> list[str]:
         """The stacks of the class."""
-        return [name for name in ("encoder", "decoder") if name in PRESETS[self.model_type]]
+        return [name for name in ("encoder", "decoder") if name in self.base]
 
     @property
     def stem(self) -> str:
         """What the names of all classes of the family begin with."""
-        return re.sub(r"(For[A-Z]\w+|LMHeadModel)$", "", self.architecture)
+        return re.sub(r"(For[A-Z]\w+|LMHeadModel|Model)$", "", self.architecture)
 
     @property
     def bare(self) -> str | None:
@@ -75,7 +96,7 @@ class Family:
         given = {self.aliases.get(name, name): value for name, value in sorted(tree.items(), key=self._second)}
         theirs = {**union(entry.defaults for entry in self.entries), **given}
         said = {self.aliases[name]: name for name in tree if name in self.aliases}
-        ours: Tree = {"preset": self.model_type}
+        ours: Tree = dict(self.tree) or {"preset": self.model_type}
         sources: dict[str, str] = {}
         for entry in self.entries:
             names = [name for name in entry.defaults if name in given] or list(entry.defaults)
@@ -100,7 +121,7 @@ class Family:
         if list(config.stacks) != self.stacks:
             raise ModelError(f"stacks: {config.family}, {self.architecture} has {'_'.join(self.stacks)}")
         name = self.bare if self.bare and isinstance(config.head, Hidden) else self.architecture
-        tree: Tree = {"architectures": [name], "model_type": self.model_type}
+        tree: Tree = {"architectures": [name], "model_type": self.written}
         if len(self.stacks) == 2:
             tree["is_encoder_decoder"] = True
         ours = Ours(config, vocabulary, self.architecture)

@@ -4,7 +4,6 @@ A family's own file has its body; `TABLE` adds where the weights of a head are a
 that is not in it has no stock class. Labels stand in config.json as id2label and label2id.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +12,7 @@ from trivium.base.config import dump, merge, parse
 from trivium.base.errors import ModelError
 from trivium.interop.family import Family, nest, union
 from trivium.interop.keys import ACTIVATION, Entry, Form, Ours, Tree, fields, key
-from trivium.interop.rules import Copy, Drop, Given, Rule, Table, linear
+from trivium.interop.rules import Table, linear, under
 from trivium.model.config import ModelConfig
 from trivium.model.layer.score import PROBLEMS, LabelHead
 
@@ -115,6 +114,8 @@ class Stock:
     """What the class's head always is, where that is not our default."""
     lead: str = ""
     """What the names of the body begin with in this class alone."""
+    end: str = ""
+    """How the name of the class ends, where it is not as in `ENDS`."""
 
 
 _DROPOUT, _BOTH = (_dropout(),), (_dropout(both=True),)
@@ -163,6 +164,7 @@ TABLE: dict[str, dict[str, Stock]] = {
     "bart": {"classify": _WRITTEN, "span": _SPAN},
     "mbart": {"classify": _TURNED, "span": replace(_SPAN, choices={"wrap": True})},
     **dict.fromkeys(("t5", "mt5"), _T5),
+    "vit": {"classify": Stock("classifier", end="ForImageClassification")},
 }
 
 
@@ -192,15 +194,17 @@ def usual(model_type: str, kind: str, config: ModelConfig, labels: tuple[str, ..
 def write(tree: Tree, family: Family, config: ModelConfig) -> Tree:
     """Return a body's config.json with its head, as near as the stock class comes to it."""
     assert isinstance(config.head, LabelHead)
-    stock, ours = _stock(family, config.head.kind), Ours(config, None, family.stem + ENDS[config.head.kind])
-    told = union(entry.write(ours) for entry in keys(stock, config.head.kind))
+    stock, kind = _stock(family, config.head.kind), config.head.kind
+    ours = Ours(config, None, family.stem + (stock.end or ENDS[kind]))
+    told = union(entry.write(ours) for entry in keys(stock, kind))
     return {**tree, "architectures": [ours.architecture], **told}
 
 
 def read(tree: Mapping[str, Any], family: Family, config: ModelConfig) -> ModelConfig:
     """Return the config of a body with the head of a task that a config.json says, if it says one."""
     names = [str(name) for name in tree.get("architectures") or ()]
-    kind = next((kind for kind, end in ENDS.items() if any(name.endswith(end) for name in names)), None)
+    ends = ENDS | {kind: stock.end for kind, stock in TABLE.get(family.model_type, {}).items() if stock.end}
+    kind = next((kind for kind, end in ends.items() if any(name.endswith(end) for name in names)), None)
     if kind is None:
         return config
     stock = _stock(family, kind)
@@ -218,12 +222,7 @@ def rules(body: Table, family: Family, config: ModelConfig) -> Table:
     assert isinstance(head, LabelHead)
     stock = _stock(family, head.kind)
     # A Drop of the body may match the head's own weights, which therefore come first.
-    entries: list[Rule | Copy | Given | Drop] = [*linear("head.out", stock.out, head.bias)]
-    for entry in body:
-        if isinstance(entry, Copy):
-            entry = replace(entry, of=stock.lead + entry.of)
-        lead = re.escape(stock.lead) if isinstance(entry, Drop) else stock.lead
-        entries.append(replace(entry, theirs=lead + entry.theirs))
+    entries = [*linear("head.out", stock.out, head.bias), *under(stock.lead, body)]
     if stock.dense is not None:
         entries += linear("head.dense", stock.dense, head.dense_bias)
     if stock.norm is not None:

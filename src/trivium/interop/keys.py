@@ -41,13 +41,19 @@ ACTIVATIONS = {
 def resolve(config: ModelConfig) -> Tree:
     """Return a config as plain data with its derived values: inner widths, K, E, biases, the kinds of every layer."""
     tree = dump(config)
+    joined = config.encoder is not None and config.decoder is not None
+    tree |= {"project": config.projects, "image_token": config.placeholder}
     for name, stack in config.stacks.items():
-        attention = dump(stack.attention(config.hidden_size))
+        width, embed = config.width(name), config.reads(name)
+        attention = dump(stack.attention(width))
+        tree[name] |= {"hidden_size": None if width == config.hidden_size else width}
+        tree[name] |= {"embed": None if embed == config.embed and not embed.patch_size else dump(embed)}
+        tree[name] |= {"cross": name == "encoder" or not joined or stack.cross}
         kinds = [stack.kind(layer) for layer in range(stack.layers)]
         tree[name] |= {
             **{key: attention[key] for key in ("kv_heads", "head_size", "output_bias")},
             "score_scale": attention["scale"],
-            "ffn": {**dump(stack.ffn), "size": stack.ffn.width(config.hidden_size)},
+            "ffn": {**dump(stack.ffn), "size": stack.ffn.width(width)},
             "pattern": {str(layer): dump(pattern) for layer, (pattern, _) in enumerate(kinds)},
             "position": {str(layer): dump(position) for layer, (_, position) in enumerate(kinds)},
         }

@@ -11,7 +11,7 @@ a file or a config.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,13 +23,13 @@ from trivium.model.weights import State
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`theirs` is `ours`, stacked along the first axis and transposed; `row`: our vector is their matrix of one row."""
+    """`theirs` is `ours`, stacked along the first axis, transposed, and in another `shape`, such as a kernel's."""
 
     ours: str
     """One name, or several separated by spaces."""
     theirs: str
     transpose: bool = False
-    row: bool = False
+    shape: tuple[int, ...] = ()
     optional: bool = False
     """Whether a file may leave it out; it is then zeros."""
     instead: str = ""
@@ -43,13 +43,13 @@ class Rule:
     def join(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return theirs, made of ours."""
         tensor = torch.cat(list(tensors)) if len(tensors) > 1 else tensors[0]
-        tensor = tensor[None] if self.row else tensor
+        tensor = tensor.reshape(self.shape) if self.shape else tensor
         return tensor.t().contiguous() if self.transpose else tensor
 
     def split(self, tensor: Tensor, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
         """Return ours, made of theirs, each in its own memory."""
         tensor = tensor.t() if self.transpose else tensor
-        tensor = tensor[0] if self.row else tensor
+        tensor = tensor.reshape(tuple(shapes[0])) if self.shape else tensor
         if len(shapes) == 1:
             return [tensor.contiguous()]
         return [
@@ -109,6 +109,18 @@ def linear(ours: str, theirs: str, bias: bool = True, transpose: bool = False) -
     weights, biases = (" ".join(f"{part}.{name}" for part in ours.split()) for name in ("weight", "bias"))
     rules = [Rule(weights, f"{theirs}.weight", transpose)]
     return [*rules, Rule(biases, f"{theirs}.bias")] if bias else rules
+
+
+def under(lead: str, table: Table) -> Table:
+    """Return a table whose names of theirs stand behind `lead`."""
+    found: list[Rule | Copy | Given | Drop] = []
+    for entry in table:
+        if isinstance(entry, Copy):
+            entry = replace(entry, of=lead + entry.of)
+        elif isinstance(entry, Rule) and entry.instead:
+            entry = replace(entry, instead=lead + entry.instead)
+        found.append(replace(entry, theirs=(re.escape(lead) if isinstance(entry, Drop) else lead) + entry.theirs))
+    return found
 
 
 def fit(stored: Mapping[str, Sequence[int]], table: Table, shapes: Mapping[str, Sequence[int]]) -> None:

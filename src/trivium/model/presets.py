@@ -166,10 +166,15 @@ PRESETS["vit-gpt2"] = tree("gpt2", encoder=VIT)
 PRESETS["trocr"] = tree(vocab_size=50265, context=512, tie=True, project=False, embed=PRESETS["bart"]["embed"])
 PRESETS["trocr"] |= {"encoder": VIT, "decoder": PRESETS["bart"]["decoder"]}
 
-# PaliGemma 2: SigLIP, whose states are the first tokens of Gemma 2 and see each other (arXiv:2412.03555).
+# SigLIP: ViT without a class token, the eyes of many models (Zhai et al. 2023, arXiv:2303.15343).
 SIGLIP: Tree = {"norm": {"eps": 1e-6}, "ffn": GELU_TANH, "embed": {"kind": "patches", "class_token": False}}
-PRESETS["paligemma2"] = tree("gemma2", vocab_size=257216, project=True, encoder=merge(VIT, SIGLIP))
-PRESETS["paligemma2"] = tree("paligemma2", decoder={"cross": False, "pattern": ["prefix"]})
+PRESETS["siglip_vision_model"] = tree("vit", context=196, encoder=SIGLIP)
+
+# PaliGemma 2: SigLIP, whose states are the first tokens of Gemma 2 and see each other (arXiv:2412.03555).
+SEEN = [{"kind": "or", "of": [WINDOW, "inside"]}, "prefix"]
+EYES = PRESETS["siglip_vision_model"]["encoder"]
+PRESETS["paligemma2"] = tree("gemma2", vocab_size=257216, project=True, encoder=EYES)
+PRESETS["paligemma2"] = tree("paligemma2", decoder={"cross": False, "pattern": SEEN})
 
 
 def expand(data: Tree) -> tuple[Tree, Tree]:

@@ -47,7 +47,7 @@ KIND = ".kind"
 def families() -> dict[str, Family]:
     """Return every family by its model_type."""
     found = []
-    for folder in ("decoder", "encoder", "encoder_decoder"):
+    for folder in ("decoder", "encoder", "encoder_decoder", "picture"):
         package = importlib.import_module(f"{__name__}.{folder}")
         for name in plugin.members(package.__name__, package.__path__):
             found.append(importlib.import_module(f"{package.__name__}.{name}").FAMILY)
@@ -66,7 +66,16 @@ def by_type(model_type: Any) -> Family:
 def by_config(tree: Mapping[str, Any]) -> Family:
     """Return the family of a config.json; as in the stock library, Mistral with `layer_types` is Ministral."""
     name = tree.get("model_type")
-    return by_type("ministral" if name == "mistral" and "layer_types" in tree else name)
+    pairs = [family for family in families().values() if family.parts and family.written == name]
+    if not pairs:
+        return by_type("ministral" if name == "mistral" and "layer_types" in tree else name)
+    inner = {place: tree[place] if isinstance(tree.get(place), dict) else {} for place in pairs[0].parts}
+    for pair in pairs:
+        if all(inner[place].get("model_type") == part.written for place, part in pair.parts.items()):
+            return pair
+    found = ", ".join(f"{place} {one.get('model_type')!r}" for place, one in inner.items())
+    known = "; ".join(" and ".join(part.written for part in pair.parts.values()) for pair in pairs)
+    raise ModelError(f"model_type {name!r} of {found} is not supported; known: {known}")
 
 
 def read(family: Family, config: Mapping[str, Any]) -> ModelConfig:
@@ -78,7 +87,9 @@ def unknown(family: Family, config: Mapping[str, Any]) -> list[str]:
     """Return the keys of a config.json that neither our tables nor the stock class know."""
     known = {name for entry in [*family.entries, *heads.entries(family)] for name in entry.defaults}
     inside = rope.unknown(config) if "rope_parameters" in known else []
-    return sorted([*(config.keys() - family.aliases.keys() - known), *inside])
+    for place, part in family.parts.items():
+        inside += [f"{place}.{name}" for name in unknown(part, config.get(place) or {}) if name not in family.between]
+    return sorted([*(config.keys() - family.aliases.keys() - family.parts.keys() - known), *inside])
 
 
 def apart(family: Family, config: Mapping[str, Any]) -> list[str]:
@@ -90,7 +101,9 @@ def apart(family: Family, config: Mapping[str, Any]) -> list[str]:
         if entry.stands is not None
         for name in entry.defaults
     ]
-    return [f"{name} {rate} (here {used})" for name, rate, used in pairs if rate != used]
+    found = [f"{name} {rate} (here {used})" for name, rate, used in pairs if rate != used]
+    inner = {place: apart(part, config.get(place) or {}) for place, part in family.parts.items()}
+    return [*found, *(f"{place}.{rate}" for place, rates in inner.items() for rate in rates)]
 
 
 def write(family: Family, config: ModelConfig, vocabulary: Vocabulary | None) -> Tree:
@@ -153,6 +166,8 @@ def _meaning(config: ModelConfig) -> Tree:
         for key in ("dropout", "attention_dropout"):
             del tree[name][key]
     tree["head"].pop("fixed_bias", None)
+    for key in () if config.texts else ("vocab_size", "context", "tie", "embed"):  # of texts alone
+        del tree[key]
     return tree
 
 

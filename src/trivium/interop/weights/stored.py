@@ -49,20 +49,27 @@ def model(
         table: rules.Table = [rules.Rule(name, name) for name in shapes]
         if family:
             table = [*families.rules(family, config), *(rules.Rule(name, name) for name in more)]
-            prefix = "" if any(key.startswith(family.prefix) for key in held) else family.prefix
-        sizes = {prefix + key: shape for key, shape in held.items()}
+            known = any(_today(key, family).startswith(family.prefix) for key in held)
+            prefix = "" if known else family.prefix
+        sizes = {prefix + _today(key, family): shape for key, shape in held.items()}
         rules.fit(sizes | {key: tensor.shape for key, tensor in more.items()}, table, shapes)
         state = tensors.read(folder, None if block else dtype)
         if block:
             warn(f"{folder}: {KEY}: weights in 8 bits are read as {dtype or torch.float32}")
             state = dequantized(state, block, dtype)
-        state = {prefix + key: tensor for key, tensor in state.items()}
+        state = {prefix + _today(key, family): tensor for key, tensor in state.items()}
         state = rules.to_ours({**state, **more}, table, shapes)
     except ModelError as wrong:
         raise wrong if str(folder) in str(wrong) else ModelError(f"{folder}: {wrong}") from wrong
     made = empty(config)
     fill(made, state, str(folder))
     return made
+
+
+def _today(key: str, family: Family | None) -> str:
+    """Return the name that we write for a weight."""
+    renamed = family.renamed.items() if family else ()
+    return next((new + key.removeprefix(old) for old, new in renamed if key.startswith(old)), key)
 
 
 def blocks(tree: Mapping[str, Any]) -> tuple[int, int] | None:

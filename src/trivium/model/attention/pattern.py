@@ -149,6 +149,18 @@ class Prefix(Pattern, kind="prefix"):
         return True
 
 
+class Inside(Pattern, kind="inside"):
+    """Tokens of the marked prefix see each other, and nothing else: with `or`, a window opens inside the prefix."""
+
+    def allow(self, q: Where, k: Where) -> Tensor:
+        none = ~_always(q.position, k.position)
+        return none if q.prefix is None or k.prefix is None else none | (q.prefix & k.prefix)
+
+    @property
+    def marked(self) -> bool:
+        return True
+
+
 class Nearby(Pattern):
     """Keys less than `span` tokens before the query; with `both`, after it too. Traced code makes no other pattern."""
 

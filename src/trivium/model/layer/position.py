@@ -111,17 +111,18 @@ class Learned(Position, kind="learned"):
 
 
 class SinusoidEmbedding(Float32Buffers):
-    """Sines in the first half of the width, cosines in the second."""
+    """Sines in the first half of the width, cosines in the second; position 0 is that of `offset`."""
 
     frequency: Tensor
 
-    def __init__(self, hidden_size: int, theta: float, steps: int) -> None:
+    def __init__(self, hidden_size: int, theta: float, steps: int, offset: int = 0) -> None:
         super().__init__()
+        self.offset = offset
         place = torch.arange(hidden_size // 2, dtype=torch.float32)
         self.register_buffer("frequency", theta ** (-place / steps), persistent=False)
 
     def forward(self, positions: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        angle = positions[..., None].float() * self.frequency  # B T D/2
+        angle = (positions + self.offset)[..., None].float() * self.frequency  # B T D/2
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
@@ -139,9 +140,11 @@ class M2M100(Position, kind="m2m100"):
     """Sinusoids whose lowest frequency is 1 / theta exactly: the exponents are divided by D/2 - 1 (M2M100, fairseq)."""
 
     theta: float = Field(10000.0, gt=0)
+    offset: int = Field(0, ge=0)
+    """The position of the first token."""
 
     def additive(self, context: int, hidden_size: int) -> nn.Module:
-        return SinusoidEmbedding(hidden_size, self.theta, max(hidden_size // 2 - 1, 1))
+        return SinusoidEmbedding(hidden_size, self.theta, max(hidden_size // 2 - 1, 1), self.offset)
 
 
 class RotaryEmbedding(RelativePosition):

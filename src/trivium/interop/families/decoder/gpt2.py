@@ -36,24 +36,32 @@ KEYS = [
 
 ALIASES = {"hidden_size": "n_embd", "max_position_embeddings": "n_positions", "num_attention_heads": "n_head"}
 ALIASES |= {"num_hidden_layers": "n_layer"}
-NORMS = {"residual.norms.0": "ln_1", "residual.norms.1": "ln_2"}
+NORMS = ("ln_1", "ln_2")
 MATRICES = {
     "attention.q attention.k attention.v": "attn.c_attn",
     "attention.o": "attn.c_proj",
     "ffn.up": "mlp.c_fc",
     "ffn.down": "mlp.c_proj",
 }
+CROSS = {
+    "cross.q": "crossattention.q_attn",
+    "cross.k cross.v": "crossattention.c_attn",
+    "cross.o": "crossattention.c_proj",
+}
 
 
 def body(config: ModelConfig) -> Table:
-    count = config.stacks["decoder"].layers
+    count, norms = config.stacks["decoder"].layers, (NORMS[0], "ln_cross_attn", NORMS[1]) if config.cross else NORMS
+    matrices = MATRICES | (CROSS if config.cross else {})
     return [
         Rule("tokens.weight", "transformer.wte.weight"),
         Rule("inputs.decoder.position.weight", "transformer.wpe.weight"),
-        *layers(count, "decoder.blocks", "transformer.h", NORMS),
-        *layers(count, "decoder.blocks", "transformer.h", MATRICES, transpose=True),
+        *layers(
+            count, "decoder.blocks", "transformer.h", {f"residual.norms.{n}": norm for n, norm in enumerate(norms)}
+        ),
+        *layers(count, "decoder.blocks", "transformer.h", matrices, transpose=True),
         *linear("decoder.norm", "transformer.ln_f"),
-        Drop(r"transformer\.h\.\d+\.attn\.(bias|masked_bias)"),
+        Drop(r"transformer\.h\.\d+\.(attn|crossattention)\.(bias|masked_bias)"),
     ]
 
 

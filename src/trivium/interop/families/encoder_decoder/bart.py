@@ -53,17 +53,24 @@ def body(config: ModelConfig) -> Table:
     """Return the names of the weights of both stacks of BART and its heirs."""
     table: list[Rule | Given] = [Rule("tokens.weight", "model.shared.weight")]
     for name, stack in config.stacks.items():
-        words = {"attention": "self_attn", "cross": "encoder_attn"} if name == "decoder" else {"attention": "self_attn"}
-        parts = {f"{at}.{part}": f"{word}.{key}" for at, word in words.items() for part, key in ATTENTION.items()}
-        parts |= {f"residual.norms.{at}": f"{word}_layer_norm" for at, word in enumerate([*words.values(), "final"])}
-        parts |= {"ffn.up": "fc1", "ffn.down": "fc2"}
-        table += layers(stack.layers, f"{name}.blocks", f"model.{name}.layers", parts)
-        table.append(_positions(config, name, stack.position[0]))
-        if isinstance(config.embed, Tokens) and not isinstance(config.embed.norm, NoNorm):
-            table += linear(f"inputs.{name}.norm", f"model.{name}.layernorm_embedding")
-        if stack.residual.final:
-            table += linear(f"{name}.norm", f"model.{name}.layer_norm")
+        table += [*stack_body(config, name), _positions(config, name, stack.position[0])]
     return [*table, *(Copy(f"model.{name}.embed_tokens.weight", "model.shared.weight") for name in config.stacks)]
+
+
+def stack_body(config: ModelConfig, name: str) -> list[Rule]:
+    """Return the names of the weights of one stack, without its positions."""
+    stack, words = config.stacks[name], {"attention": "self_attn"}
+    if name == "decoder":
+        words["cross"] = "encoder_attn"
+    parts = {f"{at}.{part}": f"{word}.{key}" for at, word in words.items() for part, key in ATTENTION.items()}
+    parts |= {f"residual.norms.{at}": f"{word}_layer_norm" for at, word in enumerate([*words.values(), "final"])}
+    parts |= {"ffn.up": "fc1", "ffn.down": "fc2"}
+    if name == "decoder" and not config.cross:
+        parts = {ours: theirs for ours, theirs in parts.items() if not ours.startswith("cross")}
+    table = layers(stack.layers, f"{name}.blocks", f"model.{name}.layers", parts)
+    if isinstance(config.embed, Tokens) and not isinstance(config.embed.norm, NoNorm):
+        table += linear(f"inputs.{name}.norm", f"model.{name}.layernorm_embedding")
+    return [*table, *(linear(f"{name}.norm", f"model.{name}.layer_norm") if stack.residual.final else [])]
 
 
 def _positions(config: ModelConfig, name: str, position: Position) -> Rule | Given:
@@ -76,7 +83,7 @@ def _positions(config: ModelConfig, name: str, position: Position) -> Rule | Giv
 
 
 def head(config: ModelConfig) -> Table:
-    bias = Rule("head.bias", "final_logits_bias", row=True, optional=True)
+    bias = Rule("head.bias", "final_logits_bias", shape=(1, config.vocab_size), optional=True)
     return [bias, Copy("lm_head.weight", "model.shared.weight")]
 
 

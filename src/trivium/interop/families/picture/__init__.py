@@ -1,0 +1,1 @@
+"""Pairs of an encoder of pictures and a decoder."""
