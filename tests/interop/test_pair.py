@@ -8,15 +8,11 @@ import torch
 import trivium
 from patches import drawn, pixels
 from tolerance import close
-from trivium.base.batch import Batch, Stream, collate
-from trivium.base.errors import ModelError
+from trivium.base.batch import collate
 from trivium.base.types import Example
 from trivium.infer.generate import generate
 from trivium.infer.request import Request
-from trivium.interop.hub import load
 from trivium.model.device import evaluating, place
-from trivium.token.tokenizer import Tokenizer
-from trivium.train.loss.token import TokenLoss
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 transformers.logging.set_verbosity(50)
@@ -62,7 +58,11 @@ CASES = {
     "gpt2-untied": ("vit-gpt2", VIT, {**GPT2, "tie_word_embeddings": False, "n_inner": 30}),
     "trocr": ("trocr", {**VIT, "qkv_bias": False}, {**TROCR, "cross_attention_hidden_size": 36}),
     "trocr-projected": ("trocr", VIT, {**TROCR, "scale_embedding": True, "layernorm_embedding": False}),
-    "trocr-sinusoids": ("trocr", VIT, {**TROCR, "use_learned_position_embeddings": False, "activation_function": "relu"}),
+    "trocr-sinusoids": (
+        "trocr",
+        VIT,
+        {**TROCR, "use_learned_position_embeddings": False, "activation_function": "relu"},
+    ),
     "paligemma": ("paligemma2", SIGLIP, GEMMA2),
     "paligemma-plain": ("paligemma2", SIGLIP, {**GEMMA2, "final_logit_softcapping": None, "num_hidden_layers": 2}),
 }
@@ -124,8 +124,7 @@ def states(model, labels=None):
     prefix = 0 if config.placeholder is None else len(found[0]) + 4
     dec = [None] * 2 if config.decoder is None else ids.numpy()
     examples = [
-        Example(enc=one.values, places=one.places, dec=row, prefix=prefix)
-        for one, row in zip(found, dec, strict=True)
+        Example(enc=one.values, places=one.places, dec=row, prefix=prefix) for one, row in zip(found, dec, strict=True)
     ]
     batch = place(collate([[example] for example in examples], pad=0))
     with evaluating(model.transformer):
@@ -191,10 +190,11 @@ def test_our_folder_is_read_by_the_stock_class_whole(stock, tmp_path):
         tmp_path / "ours", output_loading_info=True, attn_implementation="eager"
     )
     assert not told["unexpected_keys"] and not told["mismatched_keys"]
-    assert all("pooler" in key or ".head." in key for key in told["missing_keys"]), told["missing_keys"]
+    for module in again.modules():  # the stock class forgets its sinusoids when it loads a folder
+        if type(module).__name__ == "TrOCRSinusoidalPositionalEmbedding":
+            module.weights = module.get_embedding(*module.weights.shape, module.padding_idx)
+    assert all("pooler" in key for key in told["missing_keys"]), told["missing_keys"]
     compare(ours, again.eval())
     mine = trivium.load(tmp_path / "ours")
     assert torch.equal(states(mine)[1], states(ours)[1]) and mine.start == ours.start
     assert json.loads((tmp_path / "ours" / "trivium.json").read_text())["stock"] == type(reference).__name__
-
-

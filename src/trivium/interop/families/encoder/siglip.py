@@ -2,7 +2,7 @@
 
 from trivium.interop.families.encoder import vit
 from trivium.interop.family import Family
-from trivium.interop.keys import ACTIVATION, DROPOUT, key, unread
+from trivium.interop.keys import ACTIVATION, DROPOUT, key, told, unread
 from trivium.interop.rules import Drop, Rule, Table, linear
 from trivium.model.config import ModelConfig
 
@@ -11,7 +11,8 @@ KEYS = [
     key("hidden_act", "gelu_pytorch_tanh", "*.ffn.activation", ACTIVATION),
     key("attention_dropout", 0.0, "*.attention_dropout", DROPOUT),
     key("layer_norm_eps", 1e-6, "*.norm.eps"),
-    unread("vision_use_head", "projection_dim", "initializer_range", "initializer_factor"),
+    told(vision_use_head=False),
+    unread("projection_dim", "initializer_range", "initializer_factor"),
 ]
 LAYER = {f"attention.{part}": f"self_attn.{part}_proj" for part in "qkv"}
 LAYER |= {"attention.o": "self_attn.out_proj", "ffn.up": "mlp.fc1", "ffn.down": "mlp.fc2"}
