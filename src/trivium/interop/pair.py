@@ -32,7 +32,7 @@ class Join:
 
 
 @dataclass(frozen=True)
-class Pair(Family):
+class JoinedFamily(Family):
     """A stock class that joins an encoder of pictures and a decoder; `parts` in this order."""
 
     join: Join | None = None

@@ -10,7 +10,7 @@ from trivium.base.errors import ModelError
 from trivium.interop.families.decoder import gemma2
 from trivium.interop.families.encoder import siglip
 from trivium.interop.keys import Tree, key, unread
-from trivium.interop.pair import Join, Pair
+from trivium.interop.pair import Join, JoinedFamily
 from trivium.interop.rules import Table, linear, under
 from trivium.model.config import ModelConfig
 
@@ -76,7 +76,7 @@ def head(config: ModelConfig) -> Table:
 
 TOWER = {f"vision_tower.{part}": f"vision_tower.vision_model.{part}" for part in ("embed", "encoder", "post", "head")}
 
-FAMILY = Pair(
+FAMILY = JoinedFamily(
     "PaliGemmaForConditionalGeneration",
     "paligemma2",
     "",

@@ -7,7 +7,7 @@ from trivium.interop.families.decoder import gpt2
 from trivium.interop.families.encoder import vit
 from trivium.interop.family import Family
 from trivium.interop.keys import Tree, token, unread
-from trivium.interop.pair import Join, Pair
+from trivium.interop.pair import Join, JoinedFamily
 from trivium.interop.rules import Table, linear, under
 from trivium.model.config import ModelConfig
 
@@ -49,9 +49,9 @@ def head(config: ModelConfig, decoder: Family) -> Table:
     return under("decoder.", decoder.head(config))
 
 
-def pair(model_type: str, decoder: Family, start: str, wide: bool = False) -> Pair:
+def pair(model_type: str, decoder: Family, start: str, wide: bool = False) -> JoinedFamily:
     """Return the class with another decoder, which begins with a special token."""
-    return Pair(
+    return JoinedFamily(
         "VisionEncoderDecoderModel",
         model_type,
         "",
