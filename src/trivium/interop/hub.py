@@ -144,7 +144,7 @@ def _about(record: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
 def _generation(model: Folder, tree: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {FORCED[place]: index for place, index in model.forced.items()}
     tokenizer = model.tokenizer
-    if model.config.family == "encoder_decoder" and model.start != NOWHERE:
+    if model.config.cross and model.start != NOWHERE:
         pad = tokenizer.vocabulary.pad if tokenizer else 0
         found[START] = next(start for start in (model.start, tree.get(START), pad) if start is not None)
     if tokenizer:
@@ -191,8 +191,8 @@ def _read(folder: Path, dtype: torch.dtype | None) -> Folder:
     said = _object(folder / GENERATION, optional=True)
     place, asked = (folder / GENERATION, said) if said is not None else (folder / "config.json", tree)
     forced = {name: index for name, key in FORCED.items() if (index := _index(asked, key, place, config)) is not None}
-    start = _start(folder, tree, place, asked, config)
-    stops = _stops(tree, said or {}, tokenizer)
+    start = _start(folder, _whole(tree), place, _whole(asked), config)
+    stops = _stops(_whole(tree), said or {}, tokenizer)
     if tokenizer and about.get("format", FORMAT) < 2:  # then the usual frame stood around every text
         pad_starts = start is None or start == tokenizer.vocabulary.pad
         types = bool(getattr(config.embed, "types", 0))
@@ -271,10 +271,17 @@ def _start(folder: Path, tree: dict[str, Any], place: Path, asked: dict[str, Any
     It takes BOS where no start is given, as the stock class does. Before a head config.json alone counts.
     """
     files = [(place, asked, START), (place, asked, "bos_token_id")] if isinstance(config.head, LM) else []
-    if config.family != "encoder_decoder":
+    if not config.cross:
         return None
     found = (_index(some, key, file, config) for file, some, key in [*files, (folder / "config.json", tree, START)])
     return next((index for index in found if index is not None), NOWHERE)
+
+
+def _whole(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a config.json with the ids that only the part which writes says, as the stock library asks for them."""
+    part = tree.get("decoder") or tree.get("text_config")
+    ids = {key: value for key, value in part.items() if key.endswith("_token_id")} if isinstance(part, dict) else {}
+    return {**ids, **{key: value for key, value in tree.items() if value is not None or key not in ids}}
 
 
 def _index(tree: dict[str, Any], key: str, file: Path, config: ModelConfig) -> int | None:

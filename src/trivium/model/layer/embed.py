@@ -5,7 +5,7 @@ positions, token types, a norm. The patch embedding is that of Dosovitskiy et al
 """
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -126,7 +126,7 @@ class PatchEmbed(Embed, kind="patches"):
     """The pixels of its width, where it is not as wide as high."""
     channels: int = Field(3, gt=0, le=1 << 10)
     """The numbers of a pixel: red, green and blue, or grey alone."""
-    size: Seq[int] = Field((14, 14), min_length=2, max_length=2)
+    size: Seq[Annotated[int, Field(gt=0, le=1 << 16)]] = Field((14, 14), min_length=2, max_length=2)
     """The rows and columns of a picture, in patches: those of a table of learned positions."""
     class_token: bool = True
     """Whether a vector of its own stands in front of the patches."""
