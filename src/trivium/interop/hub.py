@@ -25,6 +25,7 @@ from trivium.interop.adapter.load import base_of, load_adapter
 from trivium.interop.adapter.save import CONFIG
 from trivium.interop.card.card import card
 from trivium.interop.families import Family, by_config, difference, stock
+from trivium.interop.pair import whole
 from trivium.interop.weights import check, stored, tensors
 from trivium.model.config import ModelConfig
 from trivium.model.layer.head import LM, Head
@@ -188,11 +189,11 @@ def _read(folder: Path, dtype: torch.dtype | None) -> Folder:
     if told.vectors or "pool" in record:
         record["vectors"] = dump(told.vectors or Vectors.of(record))
         record.pop("pool", None)
-    said = _object(folder / GENERATION, optional=True)
+    tree, said = whole(tree), _object(folder / GENERATION, optional=True)
     place, asked = (folder / GENERATION, said) if said is not None else (folder / "config.json", tree)
     forced = {name: index for name, key in FORCED.items() if (index := _index(asked, key, place, config)) is not None}
-    start = _start(folder, _whole(tree), place, _whole(asked), config)
-    stops = _stops(_whole(tree), said or {}, tokenizer)
+    start = _start(folder, tree, place, asked, config)
+    stops = _stops(tree, said or {}, tokenizer)
     if tokenizer and about.get("format", FORMAT) < 2:  # then the usual frame stood around every text
         pad_starts = start is None or start == tokenizer.vocabulary.pad
         types = bool(getattr(config.embed, "types", 0))
@@ -275,13 +276,6 @@ def _start(folder: Path, tree: dict[str, Any], place: Path, asked: dict[str, Any
         return None
     found = (_index(some, key, file, config) for file, some, key in [*files, (folder / "config.json", tree, START)])
     return next((index for index in found if index is not None), NOWHERE)
-
-
-def _whole(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a config.json with the ids that only the part which writes says, as the stock library asks for them."""
-    part = tree.get("decoder") or tree.get("text_config")
-    ids = {key: value for key, value in part.items() if key.endswith("_token_id")} if isinstance(part, dict) else {}
-    return {**ids, **{key: value for key, value in tree.items() if value is not None or key not in ids}}
 
 
 def _index(tree: dict[str, Any], key: str, file: Path, config: ModelConfig) -> int | None:

@@ -86,6 +86,13 @@ class JoinedFamily(Family):
             raise ModelError(f"{place}.{wrong}") from wrong
 
 
+def whole(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a config.json with the ids that only its part which writes says, as the stock library asks for them."""
+    part = tree.get("decoder") or tree.get("text_config")
+    ids = {key: value for key, value in part.items() if key.endswith("_token_id")} if isinstance(part, dict) else {}
+    return {**ids, **{key: value for key, value in tree.items() if value is not None or key not in ids}}
+
+
 def _alone(config: ModelConfig, name: str, changes: Tree) -> ModelConfig:
     """Return the config of one stack of a model by itself."""
     tree = dump(config)
