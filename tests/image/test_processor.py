@@ -142,3 +142,7 @@ def test_a_patch_may_be_a_column_of_a_line():
     assert ImageProcessor(height=32, width=64, patch=32, patch_width=8).stock() is None
     with pytest.raises(ConfigError, match="max_width: expected a multiple of the patch of 8 pixels, found 60"):
         parse(ImageProcessor, {"height": 32, "width": None, "max_width": 60, "patch": 32, "patch_width": 8})
+
+
+def test_a_largest_width_says_that_the_width_has_a_proportion():
+    assert ImageProcessor.model_validate({"height": 32, "max_width": 64, "patch": 8}).width is None

@@ -9,7 +9,10 @@ from trivium.base.errors import DataError, TriviumError
 from trivium.corpus.preparation import Preparation
 from trivium.corpus.prepare import prepare
 from trivium.image.lines.line import Drawing
+from trivium.rows.kinds.picture import PictureText
 from trivium.rows.lines import drawn, texts, write_lines
+from trivium.rows.notes import Notes
+from trivium.rows.read import RowReading, read
 
 WORDS = 'plain "words" and \\ signs / stand in text number {} with {} others behind them, é and ß'
 
@@ -34,6 +37,20 @@ def test_the_folder_holds_the_rows_that_training_draws(tmp_path, folder):
         picture = np.asarray(Image.open(tmp_path / "out" / row["image"]))
         assert np.array_equal(picture, other["image"].colours()) and picture.shape[0] == 32
     assert any('"' in row["text"] or "\\" in row["text"] for row in rows)
+
+
+def test_a_name_stands_where_a_file_of_rows_stands(folder):
+    reading, notes = RowReading(lines=Drawing(text=(str(folder),))), Notes()
+    found = [*read(lambda record: record, ["lines:worn:train:7"], reading, kind=PictureText, notes=notes)]
+    direct = [row for _, row in drawn("lines:worn:train:7", reading.lines)]
+    assert [record.texts for _, record in found] == [[row["text"]] for row in direct]
+    assert all(
+        np.array_equal(record.image.colours(), row["image"].colours())
+        for (_, record), row in zip(found, direct, strict=True)
+    )
+    assert not found[0][1].image.where, "no file of it can be broken, so it is drawn once, when it is trained on"
+    with pytest.raises(DataError, match="lines:worse: expected lines:LEVEL"):
+        [*read(lambda record: record, ["lines:worse"], reading, kind=PictureText)]
 
 
 def test_a_data_folder_gives_its_documents(tmp_path, folder):

@@ -7,6 +7,7 @@ from trivium import api
 from trivium.base.config import dump, parse
 from trivium.base.errors import DataError
 from trivium.corpus.prepare import Preparation, prepare
+from trivium.image.lines.line import Drawing
 from trivium.task.feed import data_identity, open_rows
 from trivium.task.run import run
 from trivium.token.tokenizer import Tokenizer
@@ -33,6 +34,17 @@ def test_what_is_trained_on_has_an_identity(data, questions, pretrained, tmp_pat
     assert data_identity(tuning(pretrained, copy)) == first
     copy.write_text(copy.read_text() + "\n")
     assert data_identity(tuning(pretrained, copy)) != first
+
+
+def test_drawn_lines_have_the_identity_of_what_they_are_drawn_of(pretrained):
+    def identity(name, **drawing):
+        recipe = tuning(pretrained, name)
+        rows = recipe.data.rows.replace(lines=Drawing(**drawing))
+        return data_identity(recipe.replace(data=recipe.data.replace(rows=rows)))
+
+    first = identity("lines:clean")
+    assert identity("lines:clean") == first != identity("lines:hard")
+    assert first != identity("lines:clean", seed=1) != identity("lines:clean", text=("my_folder",))
 
 
 def test_rows_that_are_dropped_are_told(pretrained, questions, capsys):

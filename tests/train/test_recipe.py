@@ -5,10 +5,11 @@ import pytest
 import tiny
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError
+from trivium.token.tokenizer import Tokenizer
 from trivium.train.loss.label import LabelLoss
 from trivium.train.loss.prefer import PreferLoss
 from trivium.train.loss.token import TokenLoss
-from trivium.train.recipe import Recipe, read_recipe
+from trivium.train.recipe import Recipe, read_recipe, tokenizer_in
 from trivium.train.schedule import WSD
 
 TEXT = """
@@ -145,3 +146,7 @@ def test_the_fields_of_every_loss_are_read_where_they_were_saved():
     assert parse(Recipe, {**tree, "objective": {"kind": "prefer"}}).loss == PreferLoss(beta=0.3)
     with pytest.raises(ConfigError, match=r"loss\.gamma: unknown key"):
         parse(Recipe, {**tree, "loss": {**every, "gamma": 1}})
+
+
+def test_bytes_is_the_tokenizer_without_merges():
+    assert tokenizer_in("bytes").identity == Tokenizer.bytes().identity

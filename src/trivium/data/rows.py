@@ -35,7 +35,7 @@ class LateExample:
     make: Callable[[np.random.Generator], Example]
     """Makes it, with the random numbers of its epoch."""
     where: str = ""
-    """The file and the row that it is made of."""
+    """The file and the row that it is made of; none where it is drawn, and cannot be broken."""
 
     def made(self, rng: np.random.Generator) -> Example:
         """Return the example; a DataError says that its file has changed since its size was read."""

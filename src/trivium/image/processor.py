@@ -57,9 +57,11 @@ class ImageProcessor(Config):
     @model_validator(mode="before")
     @classmethod
     def _each(cls, data: Any) -> Any:
-        """Read one number of `mean` or `std` as that of every channel."""
+        """Read one number of `mean` or `std` as that of every channel; with `max_width` the width has a proportion."""
         if not isinstance(data, dict):
             return data
+        if data.get("max_width") is not None and "width" not in data:
+            data = {**data, "width": None}
         one: dict[str, Any] = {}
         for name in ("mean", "std"):
             given = data.get(name, cls.model_fields[name].default)

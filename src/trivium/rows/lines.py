@@ -47,7 +47,7 @@ def drawn(name: str, drawing: Drawing, notes: Counter[str] | None = None) -> Ite
     if notes is not None:
         notes.update(lines.remarks)
     for line in lines:
-        yield line.where, {"image": line, "text": line.text}
+        yield line.name, {"image": line, "text": line.text}
 
 
 def write_lines(folder: Path, name: str, drawing: Drawing) -> Lines:

@@ -20,7 +20,9 @@ from trivium.base.config import Config, Seq
 from trivium.base.errors import ConfigError, DataError
 from trivium.base.types import Message
 from trivium.corpus.read.encoding import EncodingName
+from trivium.image.lines.line import Drawing, is_lines
 from trivium.rows import cell, mistake, table
+from trivium.rows.lines import drawn
 from trivium.rows.notes import Notes
 from trivium.rows.record import TAIL, Conversation, Record
 
@@ -49,6 +51,8 @@ class RowReading(Config):
     """The roles of speakers that a corpus names differently: `{clerk = "assistant"}`."""
     prefix: str | None = None
     """A text before the last message of the prompt; None is the prefix of the kind."""
+    lines: Drawing = Drawing()
+    """What lines are drawn of, where a path is `lines:LEVEL`."""
     skip_bad: bool = False
     """Whether rows that do not fit are counted and left out; otherwise the first one ends the run."""
 
@@ -233,6 +237,9 @@ def chosen(
     path: str | Path, reading: RowReading, kind: type[Record], counts: Counter[str] | None = None
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Yield the rows of a file, with their chosen columns alone, and the names of the others."""
+    if is_lines(path):
+        yield from ((where, row, []) for where, row in drawn(str(path), reading.lines, counts))
+        return
     columns = reading.columns if table.suffix(Path(path)) not in table.CONLL else ()
     names = kind.columns if len(columns) < 3 else kind.wide
     if len(columns) > max(2, len(names)) or (len(columns) == 3 and not names):

@@ -13,6 +13,7 @@ from trivium.base.seeds import mix
 from trivium.data.mixture import Mixture
 from trivium.data.rows import DocumentRows, Rows, Tail
 from trivium.data.shards import Corpus, read_manifest
+from trivium.image.lines.line import is_lines
 from trivium.objective.instruct import Instruct
 from trivium.rows.notes import Notes
 from trivium.rows.record import KEPT
@@ -105,6 +106,9 @@ def data_identity(recipe: Recipe) -> str:
         return found[0] if len(found) == 1 else fingerprint([found, dump(recipe.data.weights)])
     files: list[Any] = []
     for path in map(Path, recipe.data.path):
+        if is_lines(path):
+            files.append([str(path), dump(recipe.data.rows.lines)])
+            continue
         if path.is_dir():  # pictures by their size, for they may be many
             inside = [one for one in sorted(path.rglob("*")) if one.is_file()]
             texts = [(str(one.relative_to(path)), sha256(one) if one.suffix == ".txt" else "") for one in inside]

@@ -132,7 +132,12 @@ class RecordTask(Task):
 
         found: Iterable[tuple[str, list[Any]]] = read(make, paths, data.rows, counts, kind, notes=notes)
         if layout.picture is not None:
-            found = tried(found, lambda group: [one.made(late(0)) for one in group], data.rows.skip_bad, counts.update)
+            found = tried(
+                found,
+                lambda group: [one.made(late(0)) for one in group if one.where],
+                data.rows.skip_bad,
+                counts.update,
+            )
         groups = [group for _, group in found if group]
         if not groups:
             raise no_rows(counts)

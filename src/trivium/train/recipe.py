@@ -87,7 +87,7 @@ class Recipe(Config):
     init: str | None = None
     """A model folder to continue from."""
     tokenizer: str | None = None
-    """A folder with the tokenizer of a fresh model that is trained on rows: a tokenizer, a model or a data folder."""
+    """The tokenizer of a fresh model that is trained on rows: a folder of a tokenizer, model or data set, or `bytes`."""
     image: ImageProcessor | None = None
     """How pictures become patches; None is as the model's folder has it, or in the size of a fresh model's table."""
     tokens: Seq[str] = ()
@@ -226,6 +226,8 @@ def read_recipe(path: str | Path | None, overrides: Iterable[str] = ()) -> Recip
 
 
 def tokenizer_in(folder: str) -> Tokenizer:
-    """Return the tokenizer in a folder of a tokenizer, a model or a data set."""
+    """Return the tokenizer in a folder of a tokenizer, a model or a data set; `bytes` is the one without merges."""
+    if folder == "bytes":
+        return Tokenizer.bytes()
     inside = Path(folder) / "tokenizer"
     return Tokenizer.load(inside if inside.is_dir() else Path(folder))

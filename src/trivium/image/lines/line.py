@@ -55,9 +55,12 @@ class Line:
     face: str
     width: int
 
+    where = ""
+    """No file is read that could be broken."""
+
     @property
-    def where(self) -> str:
-        """What stands before an error."""
+    def name(self) -> str:
+        """How results call the picture."""
         return f"{self.lines.name}: line {self.index}"
 
     def size(self) -> tuple[int, int]:
