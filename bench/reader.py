@@ -2,12 +2,12 @@
 
     python bench/reader.py [runs/reader/model] [--lines 1000] [--rapidocr PYTHON] [--folder runs/reader-lines]
 
-Nine classes: the levels clean, worn and hard, each with held-out texts in the faces of training (`texts`), in a held-out
-face of a known family (`face`) and in a held-out family (`family`). Pictures are written once by `trivium lines`, and
-what each side reads is kept beside them, so a run that was stopped goes on. Tesseract is Debian's `tesseract-ocr`,
-asked for one line (--psm 7). PP-OCR is the package `rapidocr` with `onnxruntime`, in a Python of its own. A peer that is
-not installed is left out. CER is errors by signs over all lines, by jiwer; white space at the ends does not count. The
-script prints a table and writes bench/results/reader.json.
+Nine classes: the levels clean, worn and hard, each with held-out texts in the faces of training (`texts`), in a
+held-out face of a known family (`face`) and in a held-out family (`family`). Pictures are written once by `trivium
+lines`, and what each side reads is kept beside them, so a run that was stopped goes on. Tesseract is Debian's
+`tesseract-ocr`, asked for one line (--psm 7). PP-OCR is the package `rapidocr` with `onnxruntime`, in a Python of its
+own. A peer that is not installed is left out. CER is errors by signs over all lines, by jiwer; white space at the ends
+does not count. The script prints a table and writes bench/results/reader.json.
 """
 
 import argparse

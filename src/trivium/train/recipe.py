@@ -87,7 +87,7 @@ class Recipe(Config):
     init: str | None = None
     """A model folder to continue from."""
     tokenizer: str | None = None
-    """The tokenizer of a fresh model that is trained on rows: a folder of a tokenizer, model or data set, or `bytes`."""
+    """The tokenizer of a fresh model that is trained on rows: that of a tokenizer, model or data folder, or `bytes`."""
     image: ImageProcessor | None = None
     """How pictures become patches; None is as the model's folder has it, or in the size of a fresh model's table."""
     tokens: Seq[str] = ()
