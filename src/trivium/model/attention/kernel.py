@@ -92,7 +92,8 @@ class Eager(Kernel, kind="eager"):
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
         weight = self.weights(q, k, scale, case)
         weight = F.dropout(weight, case.dropout) if case.dropout else weight
-        return (weight.to(v.dtype) @ _shared(v, q)).masked_fill(case.view.empty, 0.0)
+        out = weight.to(v.dtype) @ _shared(v, q)
+        return out if case.view.shape else out.masked_fill(case.view.empty, 0.0)
 
     def weights(self, q: Tensor, k: Tensor, scale: float, case: Case) -> Float[Tensor, "B H T S"]:
         """Return the weight of each key for each query; the weights of a query that sees no key have no meaning."""
@@ -101,6 +102,19 @@ class Eager(Kernel, kind="eager"):
         if case.softcap is not None:
             scores = case.softcap * torch.tanh(scores / case.softcap)
         return (scores + case.view.scores(wide)).softmax(dim=-1)
+
+
+class Products(Eager, kind="products"):
+    """Eager, with scores and weights in the type of the inputs; the softmax itself computes in float32."""
+
+    def weights(self, q: Tensor, k: Tensor, scale: float, case: Case) -> Float[Tensor, "B H T S"]:
+        scores = (q * scale) @ _shared(k, q).mT  # B H T S
+        if case.softcap is not None:
+            scores = case.softcap * torch.tanh(scores / case.softcap)
+        return (scores if case.view.shape == "full" else scores + case.view.scores(q.dtype)).softmax(dim=-1)
+
+    def reason(self) -> str:
+        return "fast products in bfloat16 where rows are short"
 
 
 def _shared(x: Float[Tensor, "B K S E"], q: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H S E"]:
