@@ -190,8 +190,14 @@ def views(stack: StackConfig, hidden_size: int, where: Where, plain: bool) -> di
     return {kind: View(kind[0], where, where, plain, kind[1].relative(*shape)) for kind in kinds}
 
 
-def kernels(config: ModelConfig, places: Mapping[str, Where], plain: Collection[str], device: str) -> dict[str, str]:
-    """Return for each kind of layer the kernel of its self-attention in training on a device, and why.
+def kernels(
+    config: ModelConfig,
+    places: Mapping[str, Where],
+    plain: Collection[str],
+    device: str,
+    dtype: torch.dtype = torch.float32,
+) -> dict[str, str]:
+    """Return for each kind of layer the kernel of its self-attention in training on a device in a type, and why.
 
     `places` has for each stack the places of the tokens of some rows, on the CPU; `plain` names the stacks in which
     each row is one whole document.
@@ -199,7 +205,7 @@ def kernels(config: ModelConfig, places: Mapping[str, Where], plain: Collection[
     found, own = {}, config.kernel
     for name, stack in config.stacks.items():
         for (pattern, position), view in views(stack, config.width(name), places[name], name in plain).items():
-            case = Case(view, device, dropout=stack.attention_dropout, softcap=stack.softcap)
+            case = Case(view, device, dtype, dropout=stack.attention_dropout, softcap=stack.softcap)
             kernel, why = choose(case) if isinstance(own, Auto) else (own, own.absent() or own.reason())
             found[f"{name}, {pattern.kind}, {position.kind}"] = f"{kernel.kind}: {why}"
     return found

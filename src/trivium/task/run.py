@@ -87,7 +87,7 @@ def run(
             raise ConfigError(f"{name}: there are no held-out rows to score; give data.valid, or leave {name} out")
         facts = {"tokenizer": model.tokenizer.identity if vocabulary.size else "", "data": data_identity(recipe)}
         facts |= {"micro_rows": micro} if recipe.micro_rows is None else {}
-        kernels = chosen_kernels(transformer, loader, ranks)
+        kernels = chosen_kernels(transformer, loader, ranks, autocast_dtype(recipe, ranks.device))
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
             if resume and not any((folder / "checkpoints").glob("*step-*")):
                 say("nothing to resume, starting at step 0")
@@ -115,13 +115,13 @@ def run(
     return folder / "model"
 
 
-def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World) -> dict[str, str]:
+def chosen_kernels(transformer: Transformer, loader: Loader, ranks: World, precision: torch.dtype) -> dict[str, str]:
     """Print and return the kernel of each kind of layer for the first rows, and why."""
     first = place(loader.step(0)[0])
     streams = {name: side for name, side in (("encoder", first.enc), ("decoder", first.dec)) if side is not None}
     places = {name: Where.of(side) for name, side in streams.items()}
     plain = [name for name, side in streams.items() if side.plain]
-    found = kernels(transformer.config, places, plain, ranks.device.type)
+    found = kernels(transformer.config, places, plain, ranks.device.type, precision)
     for layers, choice in found.items():
         say(f"attention of {layers}: {choice}")
     return found

@@ -25,6 +25,7 @@ from trivium.train.best import Best
 from trivium.train.checkpoint import Saver, checkpoints, find, load_checkpoint, set_aside
 from trivium.train.evaluate import Evaluation
 from trivium.train.finite import pass_fault, state_fault
+from trivium.train.half import half_weights
 from trivium.train.pace import Pace
 from trivium.train.parallel import World
 from trivium.train.profile import traced
@@ -76,7 +77,7 @@ def train(
     saver = Saver(root, recipe.keep_checkpoints)
     if recipe.compile:
         model.compile()  # in place, so no key changes its name
-    forward, bad = world.wrap(model), 0
+    forward, halves, bad = world.wrap(model), half_weights(model, optimizer, precision, world), 0
     good: Sequence[Batch] = ()
 
     def scored(step: int) -> Evaluation:
@@ -97,7 +98,7 @@ def train(
             began = time.perf_counter()
             stopped = pace.look(last.step, stop.is_set(), world)
             lr, bar.total = pace.lr(last.step), pace.known
-            step = train_step(forward, model, optimizer, batches, lr, recipe, last.step, precision, world)
+            step = train_step(forward, model, optimizer, batches, lr, recipe, last.step, precision, world, halves)
             last, mark = last.followed(step, began, mark), time.perf_counter()
             if not step.skipped:
                 average.update(last.step - last.skipped)

@@ -1,10 +1,17 @@
 """Optimizers: how gradients change parameters."""
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from trivium.base.config import Choice
+
+BLOCK = 1 << 17
+"""The numbers of a parameter that are changed together: with their means, 2 MiB."""
 
 
 class Optim(Choice):
@@ -37,7 +44,66 @@ class AdamW(Optim, kind="adamw"):
         decay, no_decay = groups(model)
         tables = [{"params": decay, "weight_decay": self.weight_decay}, {"params": no_decay, "weight_decay": 0.0}]
         tables = [table for table in tables if table["params"]]
-        return torch.optim.AdamW(tables, self.lr, (self.beta1, self.beta2), self.eps, fused=True)
+        return BlockAdamW(tables, self.lr, (self.beta1, self.beta2), self.eps, fused=True)
+
+
+class BlockAdamW(torch.optim.AdamW):
+    """PyTorch's fused AdamW. Where parameters have copies in bfloat16, it goes through them in blocks.
+
+    A block is read once: while it is in the cache of a core, its gradient becomes float32, the step is done, and the
+    result is written into the copy too.
+    """
+
+    copies: Mapping[Tensor, Tensor] = MappingProxyType({})
+    """The copies in bfloat16 by their parameters; see `half`."""
+    grad_scale: Tensor | None = None
+    """What gradients are divided by as they are read; see `clip`."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        if not self.copies:
+            return super().step(closure)
+        for group in self.param_groups:
+            kept: tuple[list[Tensor], ...] = ([], [], [], [], [], [])
+            self._init_group(group, *kept)
+            torch._foreach_add_(kept[5], 1)
+            for parameter, grad, mean, square, count in zip(*kept[:4], kept[5], strict=True):
+                copy = self.copies.get(parameter)
+                whole = [parameter, grad, mean, square] + ([] if copy is None else [copy])
+                for part in zip(*(x.view(-1).split(BLOCK) for x in whole), strict=True):
+                    self._advance(group, count, *part)
+        return None
+
+    def _advance(
+        self,
+        group: dict[str, Any],
+        count: Tensor,
+        weight: Tensor,
+        grad: Tensor,
+        mean: Tensor,
+        square: Tensor,
+        *copy: Tensor,
+    ) -> None:
+        """Do the step of one block, and write it into its copy."""
+        beta1, beta2 = group["betas"]
+        torch._fused_adamw_(
+            [weight],
+            [grad.to(weight.dtype)],
+            [mean],
+            [square],
+            [],
+            [count],
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            amsgrad=False,
+            maximize=False,
+            grad_scale=self.grad_scale,
+        )
+        for one in copy:
+            one.copy_(weight)
 
 
 def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -49,3 +115,20 @@ def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         if parameter.requires_grad:
             (no_decay if parameter.ndim < 2 or id(parameter) in tables else decay).append(parameter)
     return decay, no_decay
+
+
+def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Return the norm of all gradients, in float32 also where they are not."""
+    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norms = torch._foreach_norm(grads, 2, torch.float32) if grads else (torch.zeros(()),)
+    return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def clip(optimizer: torch.optim.Optimizer, norm: float, most: float) -> None:
+    """Limit the norm of all gradients to `most`, 0 for no limit: in the step itself where the optimizer is fused."""
+    factor = most / (norm + 1e-6) if most else 1.0
+    if isinstance(optimizer, torch.optim.AdamW) and optimizer.defaults["fused"]:
+        optimizer.grad_scale = torch.tensor(1 / factor) if factor < 1 else None
+    elif factor < 1:
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        torch._foreach_mul_(grads, factor)

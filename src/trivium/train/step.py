@@ -14,6 +14,8 @@ from trivium.base.files import strict
 from trivium.base.seeds import mix
 from trivium.model.device import place
 from trivium.train.finite import gradient_fault, pass_fault, state_fault
+from trivium.train.half import Halves
+from trivium.train.optim import clip, total_norm
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
 
@@ -74,37 +76,39 @@ def train_step(
     done: int,
     precision: torch.dtype,
     world: World = World(),
+    halves: Halves = Halves(),
 ) -> Step:
     """Do one optimizer step on this rank's micro-batches, after `done` steps. The loss is a mean over all targets.
 
-    A parameter group takes `lr` times its `lr_scale`, if it has one.
+    A parameter group takes `lr` times its `lr_scale`, if it has one. `halves` stand in for the matrices.
     """
     count, tokens = world.sum(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
     # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
     torch.manual_seed(mix(recipe.seed, done, world.rank))
     total = 0.0
     for number, batch in enumerate(batches, start=1):
-        with world.alone(forward, number < len(batches)):
+        with world.alone(forward, number < len(batches)), halves.standing_in():
             batch = place(batch, world.device)
             with world.autocast(precision):
                 loss = recipe.loss.over(forward, model.head, batch).total
             # Ranks average their gradients, so each multiplies by the number of ranks.
             (loss * (world.size / max(count, 1e-9))).backward()
             total += float(loss.detach())
+        halves.collect(only=len(batches) == 1)
     mean = world.sum(total)[0] / count if count else 0.0
-    norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    norm = float(total_norm(model.parameters()))
     finite = math.isfinite(mean) and math.isfinite(norm)
     takes, reason = finite and count > 0, "" if count else "it has no targets"
     if not finite:
         rest = "the norm of all gradients" if math.isfinite(mean) else "the loss of another process"
         reason = f"{blame(model, batches, recipe, precision, world) or rest} is not finite"
     if takes:
-        nn.utils.clip_grads_with_norm_(model.parameters(), recipe.clip or float("inf"), norm)
+        clip(optimizer, norm, recipe.clip)
         for group in optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return Step(done + 1, int(tokens), mean, lr, float(norm), int(count), finite, int(not takes), reason=reason)
+    return Step(done + 1, int(tokens), mean, lr, norm, int(count), finite, int(not takes), reason=reason)
 
 
 def blame(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, precision: torch.dtype, world: World) -> str:

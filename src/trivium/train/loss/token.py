@@ -12,6 +12,9 @@ from trivium.base.batch import Batch
 from trivium.base.types import IGNORE
 from trivium.train.loss.loss import Loss, LossSum
 
+BLOCK = 1 << 19
+"""Scores that are softmaxed together: 2 MiB of float32, so that they stay in the cache of a core."""
+
 
 class TokenLoss(Loss, kind="token"):
     """Cross-entropy of every token that is a target."""
@@ -21,7 +24,7 @@ class TokenLoss(Loss, kind="token"):
     """The share of a target that is spread evenly over the vocabulary."""
     z_loss: float = Field(0.0, ge=0, le=100)
     """The weight of the squared log of the softmax denominator (PaLM, arXiv:2204.02311)."""
-    chunk_rows: int = Field(512, gt=0, le=1 << 24)
+    chunk_rows: int = Field(1024, gt=0, le=1 << 24)
     """Rows of the score matrix that exist at a time."""
 
     def plain(self) -> Self:
@@ -63,55 +66,79 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         dtype: torch.dtype,
         training: bool,
     ) -> tuple[Tensor, Tensor]:
-        rows = len(targets)
+        rows, vocabulary = len(targets), len(weight)
         losses = torch.zeros(rows, dtype=torch.float32, device=features.device)
-        needs = ctx.needs_input_grad if training else (False,) * 3
+        needs = ctx.needs_input_grad[:3] if training else (False,) * 3
         grad_features = torch.empty_like(features) if needs[0] else None
-        grad_weight = torch.zeros_like(weight) if needs[1] else None
-        grad_bias = torch.zeros_like(bias) if bias is not None and needs[2] else None
-        matrix = weight.to(dtype)
+        grad_weight = grad_bias = None
+        matrix, shift = weight.to(dtype), None if bias is None else bias.to(dtype)
+        together = max(1, BLOCK // vocabulary) if features.device.type == "cpu" else config.chunk_rows
         for at in range(0, rows, config.chunk_rows):
-            part = slice(at, at + config.chunk_rows)
-            x, target = features[part].to(dtype), targets[part]
-            scores = F.linear(x, matrix, None if bias is None else bias.to(dtype)).float()  # n V
-            slope = None
-            if softcap is not None:
-                scores = scores.div_(softcap).tanh_()
-                slope = 1 - scores.square() if any(needs) else None
-                scores = scores * softcap
-            lse = scores.logsumexp(dim=-1)
-            picked = scores.gather(1, target[:, None])[:, 0]
-            smooth = config.label_smoothing
-            loss = lse - (1 - smooth) * picked
-            if smooth:
-                loss = loss - smooth * scores.mean(dim=-1)
-            losses[part] = loss + config.z_loss * lse.square() if config.z_loss else loss
-            if not any(needs):
-                continue
-            grad = scores.sub_(lse[:, None]).exp_()  # the softmax, in place
-            if config.z_loss:
-                grad.mul_((1 + 2 * config.z_loss * lse)[:, None])
-            if smooth:
-                grad.sub_(smooth / grad.shape[1])
-            grad.scatter_add_(1, target[:, None], torch.full_like(lse, smooth - 1)[:, None])
-            if weights is not None:
-                grad.mul_(weights[part, None])
-            if slope is not None:
-                grad.mul_(slope)
-            grad = grad.to(dtype)
+            part = slice(at, min(at + config.chunk_rows, rows))
+            x = features[part].to(dtype)
+            scores = F.linear(x, matrix, shift)  # n V
+            for first in range(part.start, part.stop, together):
+                here = slice(first, min(first + together, part.stop))
+                block = scores[first - at : here.stop - at]
+                scale = None if weights is None else weights[here]
+                losses[here] = _block(block, targets[here], scale, softcap, config, any(needs))
             if grad_features is not None:
-                grad_features[part] = (grad @ matrix).to(features.dtype)
-            if grad_weight is not None:
-                grad_weight += grad.t() @ x
-            if grad_bias is not None:
-                grad_bias += grad.sum(0)
-        ctx.save_for_backward(*(g for g in (grad_features, grad_weight, grad_bias) if g is not None))
-        ctx.held = [g is not None for g in (grad_features, grad_weight, grad_bias)]
+                grad_features[part] = (scores @ matrix).to(features.dtype)
+            if needs[1]:
+                grad_weight = _add(grad_weight, scores.t() @ x, weight, rows > config.chunk_rows)
+            if needs[2] and bias is not None:
+                grad_bias = _add(grad_bias, scores.sum(0), bias, rows > config.chunk_rows)
+        if not rows:
+            grad_weight = torch.zeros_like(weight) if needs[1] else None
+            grad_bias = torch.zeros_like(bias) if bias is not None and needs[2] else None
+        ctx.grads = grad_features, grad_weight, grad_bias
         ctx.mark_non_differentiable(losses)
         return (losses if weights is None else losses * weights).sum(), losses
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        saved = iter(ctx.saved_tensors)
-        given = [next(saved) * grad if held else None for held in ctx.held]
-        return (*given, None, None, None, None, None, None)
+        assert ctx.grads is not None, "the gradients of a loss are made once"
+        given, ctx.grads = ctx.grads, None  # in place: a copy of the gradient of a large table costs as much as a layer
+        return (*(None if one is None else one.mul_(grad) for one in given), None, None, None, None, None, None)
+
+
+def _block(
+    block: Float[Tensor, "n V"],
+    target: Int[Tensor, " n"],
+    weight: Float[Tensor, " n"] | None,
+    softcap: float | None,
+    config: TokenLoss,
+    training: bool,
+) -> Float[Tensor, " n"]:
+    """Return the loss of each row of scores, computed in float32; in training, turn the scores into their gradients."""
+    scores, slope, target = block.float(), None, target[:, None]
+    if softcap is not None:
+        scores = scores.div_(softcap).tanh_()
+        slope = 1 - scores.square() if training else None
+        scores = scores.mul_(softcap)
+    picked = scores.gather(1, target)
+    torch.log_softmax(scores, -1, out=scores)
+    likely = scores.gather(1, target)
+    lse, smooth = picked - likely, config.label_smoothing
+    loss = -likely if not smooth else (smooth - 1) * likely - smooth * scores.mean(dim=-1, keepdim=True)
+    loss = loss + config.z_loss * lse.square() if config.z_loss else loss
+    if training:
+        grad = scores.exp_()  # the softmax
+        if config.z_loss:
+            grad.mul_(1 + 2 * config.z_loss * lse)
+        if smooth:
+            grad.sub_(smooth / grad.shape[1])
+        grad.scatter_add_(1, target, torch.full_like(lse, smooth - 1))
+        if weight is not None:
+            grad.mul_(weight[:, None])
+        if slope is not None:
+            grad.mul_(slope)
+        block.copy_(grad)
+    return loss[:, 0]
+
+
+def _add(total: Tensor | None, part: Tensor, like: Tensor, more: bool) -> Tensor:
+    """Return a sum of gradients with a part of it added; a sum of several parts is float32 at least."""
+    if total is not None:
+        return total.add_(part)
+    return part.to(torch.promote_types(like.dtype, torch.float32) if more else like.dtype)
