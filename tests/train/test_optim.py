@@ -5,7 +5,8 @@ from torch import nn
 import tiny
 from trivium.base.seeds import generator
 from trivium.model.presets import PRESETS
-from trivium.train.optim import AdamW, Optim, groups
+from trivium.train import optim
+from trivium.train.optim import AdamW, Optim, clip, groups, total_norm
 
 
 def names(model):
@@ -64,3 +65,50 @@ def test_adamw_does_what_its_paper_says():
         m, v = 0.9 * m + 0.1 * grad, 0.95 * v + 0.05 * grad**2
         w = w * (1 - 0.1 * 0.2) - 0.1 * (m / (1 - 0.9**t)) / ((v / (1 - 0.95**t)).sqrt() + 1e-8)
     assert torch.allclose(layer.weight.double(), w, atol=1e-6)
+
+
+def test_blocks_and_copies_change_no_bit(monkeypatch):
+    monkeypatch.setattr(optim, "BLOCK", 64)
+    one, other = (tiny.model("gpt2") for _ in range(2))
+    first, second = AdamW(lr=0.1).build(one), AdamW(lr=0.1).build(other)
+    second.copies = {p: p.detach().bfloat16() for p in other.parameters() if p.ndim == 2}
+    for step in range(3):
+        for number, (a, b) in enumerate(zip(one.parameters(), other.parameters(), strict=True)):
+            a.grad = torch.from_numpy(generator(step, number).standard_normal(a.shape)).float()
+            b.grad = a.grad.clone()
+        for optimizer in (first, second):
+            clip(optimizer, (), 8.0, 2.0)
+            optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    assert all(torch.equal(copy, p.bfloat16()) for p, copy in second.copies.items())
+    states = zip(first.state_dict()["state"].values(), second.state_dict()["state"].values(), strict=True)
+    assert all(torch.equal(a[key], b[key]) for a, b in states for key in a)
+
+
+@pytest.mark.parametrize("most", [0.0, 0.5, 100.0])
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_clipping_is_that_of_torch(kind, most):
+    """The fused step divides as it reads; another optimizer finds smaller gradients."""
+    ours, theirs = (nn.Linear(5, 7) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        a.grad = torch.randn_like(a)
+        b.grad = a.grad.clone()
+    norm = total_norm(ours.parameters())
+    assert torch.allclose(norm, nn.utils.clip_grad_norm_(theirs.parameters(), most or torch.inf))
+    for layer, clips in ((ours, True), (theirs, False)):
+        made = AdamW(lr=0.1, eps=0.9).build(layer) if kind == "adamw" else torch.optim.SGD(layer.parameters(), 0.1)
+        if clips:
+            clip(made, layer.parameters(), float(norm), most)
+        made.step()
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_the_norm_of_gradients_in_bfloat16_is_float32():
+    layer = nn.Linear(64, 64)
+    for p in layer.parameters():
+        p.grad_dtype = None
+        p.grad = torch.full_like(p, 0.3, dtype=torch.bfloat16)
+    wanted = float(torch.tensor(0.3).bfloat16()) * (64 * 65) ** 0.5
+    assert float(total_norm(layer.parameters())) == pytest.approx(wanted, rel=1e-5)
+    assert float(total_norm([nn.Parameter(torch.ones(1))])) == 0

@@ -124,11 +124,11 @@ def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(norms))
 
 
-def clip(optimizer: torch.optim.Optimizer, norm: float, most: float) -> None:
+def clip(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], norm: float, most: float) -> None:
     """Limit the norm of all gradients to `most`, 0 for no limit: in the step itself where the optimizer is fused."""
     factor = most / (norm + 1e-6) if most else 1.0
     if isinstance(optimizer, torch.optim.AdamW) and optimizer.defaults["fused"]:
         optimizer.grad_scale = torch.tensor(1 / factor) if factor < 1 else None
     elif factor < 1:
-        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
         torch._foreach_mul_(grads, factor)

@@ -103,7 +103,7 @@ def train_step(
         rest = "the norm of all gradients" if math.isfinite(mean) else "the loss of another process"
         reason = f"{blame(model, batches, recipe, precision, world) or rest} is not finite"
     if takes:
-        clip(optimizer, norm, recipe.clip)
+        clip(optimizer, model.parameters(), norm, recipe.clip)
         for group in optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         optimizer.step()

@@ -1,6 +1,7 @@
 """The choice of a kernel, and that it says why."""
 
 import pytest
+import torch
 
 from places import alone, packed
 from trivium.model.attention.auto import choose
@@ -12,6 +13,7 @@ from trivium.model.layer.position import ALiBi, Bucket, RoPE
 
 LONG, SHORT = alone(4096), alone(64)
 ROW, PACKED = packed([[64]], 64), packed([[512] * 8], 4096)
+HALF = {"dtype": torch.bfloat16}
 BIGBIRD = Window(size=128, both=True) | Global() | Random()
 
 
@@ -47,6 +49,12 @@ BIGBIRD = Window(size=128, both=True) | Global() | Random()
         (LONG, Window(size=64), RoPE(), {"dropout": 0.1}, "sdpa", "attention dropout"),
         (LONG, Causal(), RoPE(), {"dropout": 0.1, "softcap": 50.0}, "eager", "attention dropout"),
         (LONG, Window(size=64), RoPE(), {"device": "cuda"}, "sdpa", "one mask for all layers"),
+        (SHORT, Causal(), RoPE(), HALF, "products", "64 keys are few"),
+        (ROW, Causal(), Bucket(), {**HALF, "dropout": 0.1}, "products", "64 keys are few"),
+        (SHORT, Causal(), RoPE(), {**HALF, "grad": False}, "sdpa", "need no mask"),
+        (SHORT, Causal(), RoPE(), {**HALF, "device": "cuda"}, "sdpa", "need no mask"),
+        (SHORT, Causal(), RoPE(), {**HALF, "softcap": 50.0}, "eager", "scores are capped"),
+        (LONG, Causal(), RoPE(), HALF, "sdpa", "need no mask"),
     ],
 )
 def test_the_choice_says_why(where, pattern, relative, changes, kernel, reason) -> None:

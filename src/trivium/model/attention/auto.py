@@ -30,7 +30,9 @@ class Auto(Kernel, kind="auto"):
         return choose(case)[0]
 
     def reason(self) -> str:
-        return "sdpa; products in bfloat16; tiled where most pairs are left out or scores are too many; eager where none can"
+        return (
+            "sdpa; products in bfloat16; tiled where most pairs are left out or scores do not fit; eager where none can"
+        )
 
 
 def choose(case: Case) -> tuple[Kernel, str]:
