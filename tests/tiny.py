@@ -1,6 +1,7 @@
 """The smallest things that can be trained: a corpus, its rows, a model, a recipe. Whoever asks names what matters."""
 
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from trivium.base.files import write_json
 from trivium.base.seeds import generator
 from trivium.base.types import IGNORE, Example, Vocabulary
 from trivium.data.loader import Loader
-from trivium.data.rows import DocumentRows, ExampleRows, Rows
+from trivium.data.rows import DocumentRows, ExampleRows, LateExample, Rows
 from trivium.data.shards import Corpus, ShardWriter
 from trivium.model.config import ModelConfig
 from trivium.model.transformer import Transformer
@@ -163,3 +164,16 @@ class Recorder:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         self.module.zero_grad(set_to_none=set_to_none)
+
+
+def late_rows(count, packing, seen):
+    """Late examples of n + 1 tokens, which note the threads that make them and hold a drawn number."""
+
+    def make(number):
+        def made(rng):
+            seen.append((number, threading.get_ident()))
+            return Example(dec=np.full(number + 1, rng.integers(1 << 30)), targets={"token": np.zeros(number + 1)})
+
+        return made
+
+    return ExampleRows([[LateExample(n + 1, make(n), f"rows:{n + 1}")] for n in range(count)], 16, 5, packing)

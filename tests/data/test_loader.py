@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 import tiny
+from trivium.base.errors import DataError
 from trivium.base.seeds import permute
 from trivium.base.types import IGNORE, Example
 from trivium.data import loader as room
 from trivium.data.loader import Order, in_order
+from trivium.data.rows import ExampleRows, LateExample
 
 
 class Numbered:
@@ -156,3 +158,28 @@ def test_it_can_be_asked_anywhere() -> None:
     wanted = [whole.locate(sample) for sample in range(60)]
     assert [Order(lambda epoch: sizes[epoch % 3], 1).locate(sample) for sample in reversed(range(60))] == wanted[::-1]
     assert whole.locate(10**6)[0] == 100_000 - 1 or whole.locate(10**6)[0] > 90_000
+
+
+def test_files_are_read_by_several_threads_and_rows_stay_in_order():
+    seen = []
+    rows = tiny.late_rows(12, "pad", seen)
+    batches = [*in_order(rows, 4, 0)]
+    assert [int((batch.dec.documents > 0).sum()) for batch in batches] == [10, 26, 42]
+    assert threading.get_ident() not in {thread for _, thread in seen}
+    loader = room.Loader(rows, step_rows=4, micro_rows=2, pad=0)
+    plain = [rows.row(*loader.locate(sample))[0].dec.tolist() for sample in range(4)]
+    found = [
+        row[:n].tolist()
+        for batch in loader.step(0)
+        for row, n in zip(batch.dec.ids, (batch.dec.documents > 0).sum(1), strict=True)
+    ]
+    assert found == plain
+
+
+def test_an_error_of_a_file_is_raised_by_the_stream():
+    def broken(rng):
+        raise DataError("rows:1: image a.png: broken")
+
+    rows = ExampleRows([[LateExample(3, broken)]], 8, packing="pad")
+    with pytest.raises(DataError, match=r"a.png: broken"):
+        list(room.Loader(rows, 1, 1, 0).stream(0, 1))

@@ -11,7 +11,7 @@ from trivium.base import seeds
 from trivium.base.errors import DataError
 from trivium.base.integrity import verification
 from trivium.base.types import IGNORE, Example, Vocabulary
-from trivium.data.rows import DocumentRows, ExampleRows, GroupRows
+from trivium.data.rows import DocumentRows, ExampleRows, GroupRows, LateExample
 from trivium.data.shards import Corpus
 from trivium.objective.causal import CausalLM
 from trivium.objective.masked import MaskedLM
@@ -263,3 +263,24 @@ def test_a_row_is_no_longer_than_all_examples_together():
     assert ExampleRows([[one] for one in made], 8192).length == 128
     assert ExampleRows([[one] for one in made], 80).length == 80
     assert ExampleRows([[made[0], made[2]]], 8192).length == 64
+
+
+@pytest.mark.parametrize("packing", ["bestfit", "pad"])
+def test_late_examples_are_made_with_their_row_and_depend_on_the_epoch(packing):
+    seen = []
+    rows = tiny.late_rows(6, packing, seen)
+    assert rows.late and not seen
+    first = [rows.row(0, index) for index in range(rows.size(0))]
+    assert sorted(number for number, _ in seen) == [*range(6)]
+    again = [rows.row(0, index) for index in range(rows.size(0))]
+    assert [one.dec.tolist() for row in first for one in row] == [one.dec.tolist() for row in again for one in row]
+    other = [one.dec.tolist() for index in range(rows.size(1)) for one in rows.row(1, index)]
+    drawn = {(len(ids), ids[0]) for ids in other}
+    assert not drawn & {(len(one.dec), int(one.dec[0])) for row in first for one in row}
+    assert rows.origins(0, 0)[0].startswith("rows:")
+
+
+def test_a_late_example_that_changed_is_told():
+    one = LateExample(3, lambda rng: Example(dec=np.zeros(4, np.int64)), "rows:1: image a.png")
+    with pytest.raises(DataError, match=r"a.png: changed since it was read: expected 3 tokens, found 4"):
+        one.made(np.random.default_rng(0))

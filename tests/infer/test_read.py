@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+import shapes
 import small
 import trivium
 from trivium.base.batch import Stream
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Example
+from trivium.image.processor import ImageProcessor
 from trivium.infer.read import embed, fill, scores
 
 ROWS = [[5, 6, 7], [8], [9, 10, 11, 12, 13, 14]] * 15
@@ -90,3 +92,36 @@ def test_what_cannot_be_filled_is_told() -> None:
         fill(trivium.build("llama", depth=1, vocab_size=40).transformer, [MASK], MASK)
     with pytest.raises(ModelError, match="needs a head"):
         fill(trivium.build("bert", depth=1, vocab_size=40, head="none").transformer, [MASK], MASK)
+
+
+def test_a_processor_agrees_with_the_model():
+    model = shapes.reader()
+    assert model.processor == ImageProcessor(height=16, width=16, patch=8, class_token=True)
+    model.processor = model.processor.replace(resample="bicubic", width=8)
+    assert model.record["image"]["width"] == 8 and model.processor.resample == "bicubic"
+    line = {"height": 16, "max_width": 16, "patch": 8, "class_token": True}
+    model.processor = ImageProcessor(**line)
+    assert model.processor.width is None
+    for wrong, told in (({"patch": 16}, "image.patch: expected 8"), ({"height": 24}, "at most 16 x 16 pixels")):
+        with pytest.raises(ModelError, match=told):
+            model.processor = ImageProcessor(**{**line, **wrong})
+    with pytest.raises(ModelError, match="it reads no pictures"):
+        _ = small.model("bert").processor
+
+
+def test_a_picture_of_another_ratio_is_told_by_its_number(capsys):
+    pytest.importorskip("PIL")
+    model = shapes.reader()
+    wide = np.zeros((8, 16, 3), np.uint8)
+    seen = model.see([wide, shapes.square("red"), wide])
+    assert capsys.readouterr().err == "2 of 3 pictures are resized to another ratio of height and width\n"
+    assert model.see(seen) == seen and not capsys.readouterr().err  # patches stay as they are
+
+
+def test_an_encoder_of_pictures_labels_them_alike_alone_and_together():
+    model = shapes.seer()
+    model.equip("classify", ["a", "b", "c"])
+    images = [shapes.square(colour, n) for n, colour in enumerate(shapes.COLOURS)]
+    together = model.classify(images)
+    for image, found in zip(images, together, strict=True):
+        assert model.classify([image])[0] == pytest.approx(found, abs=1e-5) and sum(found.values()) == pytest.approx(1)

@@ -29,9 +29,10 @@ def evaluate(
     from trivium.base.errors import ConfigError
     from trivium.base.log import result, say
     from trivium.lab.picture import confusion
+    from trivium.rows.table import pictures_in
     from trivium.task.finetune import tell
 
-    folder = data[0] if data and len(data) == 1 and data[0].is_dir() else None
+    folder = data[0] if data and len(data) == 1 and data[0].is_dir() and not pictures_in(data[0]) else None
     if picture is not None and (harness is not None or folder is not None):
         raise ConfigError("--picture: draws the labels of files of rows, and --data names none; leave it out")
     if length is not None and (harness is not None or folder is None):

@@ -74,10 +74,14 @@ class PictureReader:
     processor: ImageProcessor
     augment: Augment | None = None
 
-    def __call__(self, source: Source, rng: Rng | None = None, where: str = "") -> Patches:
+    def __call__(self, source: Source, rng: Rng | None = None) -> Patches:
         """Return the patches of a picture, changed where there are random numbers to do it by."""
+        return self.seen(source, rng)[0]
+
+    def seen(self, source: Source, rng: Rng | None = None) -> tuple[Patches, bool]:
+        """Return the patches of a picture, and whether it had to be resized to another ratio."""
         processor = self.processor
-        colours = read(source, processor.background, where)
+        colours = read(source, processor.background)
         if self.augment is not None and rng is not None:
             colours = self.augment(colours, rng, processor.background)
-        return processor.patches(processor.resized(colours))
+        return processor.patches(processor.resized(colours)), processor.bends(*colours.shape[:2])

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from trivium.base.batch import collate
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, ModelError
+from trivium.base.log import note
 from trivium.base.types import Example, Patches, Pooling
 from trivium.image.augment import PictureReader
 from trivium.image.processor import ImageProcessor
@@ -196,9 +197,18 @@ class ReadingModel:
         return PictureReader(self.processor)
 
     def see(self, images: Sequence[Any]) -> list[Patches]:
-        """Return the patches of pictures: paths, bytes, PIL pictures or arrays; some threads decode them."""
+        """Return the patches of pictures: paths, bytes, PIL pictures, arrays or patches; some threads decode them.
+
+        Those that are resized to another ratio are told, by their number.
+        """
+        reader = self.reader
         with ThreadPoolExecutor(READERS) as readers:
-            return list(readers.map(self.reader, images))
+            found = list(
+                readers.map(lambda one: (one, False) if isinstance(one, Patches) else reader.seen(one), images)
+            )
+        if bent := sum(bends for _, bends in found):
+            note(f"{bent:,} of {len(images):,} pictures are resized to another ratio of height and width")
+        return [patches for patches, _ in found]
 
     def fill(self, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
         """Return an encoder's guesses (text, probability) for each gap; a gap is `[MASK]` or the mask token."""

@@ -75,11 +75,9 @@ def rows(
 
 def _pictures(folder: Path, encoding: str | None, counts: Counts) -> Iterator[Row]:
     """Yield the pictures of a folder in the order of their names, each with the text beside it, if there is one."""
-    inside = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.name.startswith("."))
-    found = [name for name in inside if name.suffix.lower() in PICTURES]
-    if not found:
+    if not (found := pictures_in(folder)):
         raise DataError(f"{folder}: expected pictures ({' '.join(PICTURES)}) and their .txt files, found none")
-    texts = {name for name in inside if name.suffix == ".txt"}
+    texts = {path.relative_to(folder) for path in folder.rglob("*.txt")}
     if alone := texts - {name.with_suffix(".txt") for name in found}:
         counts["text without a picture of its name, not used"] += len(alone)
     for name in found:
@@ -92,6 +90,12 @@ def _pictures(folder: Path, encoding: str | None, counts: Counts) -> Iterator[Ro
             lines = TextFile(text, Reading(encoding=encoding, unsure="stop"), counts).lines()
             row["text"] = "".join(line for _, line in lines).rstrip("\r\n")
         yield str(folder / name), row
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and below, by their names there, in order."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and not path.name.startswith("."))
+    return sorted(path.relative_to(folder) for path in found)
 
 
 def _first(path: Path, reading: Reading) -> str:

@@ -22,6 +22,9 @@ from trivium.task.task import by_objective
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
 
+WHAT = {"cut": "shortened", "resized": "kept"}
+"""What happens to a row, by the first word of the reason under which it is counted."""
+
 
 def open_rows(
     recipe: Recipe, model: api.Model, length: int, notes: Notes | None = None
@@ -91,7 +94,7 @@ def supervised_rows(
         if reason in KEPT:
             kept.told[reason] += count
             continue
-        what = "shortened" if reason.startswith("cut") else "dropped"
+        what = WHAT.get(reason.partition(" ")[0].rstrip(":"), "dropped")
         say(f"{what} {count:,} rows: {reason}")
         kept.counts[f"{what}: {reason}"] += count
     if notes is None:

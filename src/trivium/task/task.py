@@ -6,7 +6,7 @@ where the records have a form in words, and is scored as the same task.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,9 +17,11 @@ from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.seeds import late
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows, Rows, no_rows
+from trivium.image.processor import ImageProcessor
 from trivium.model.layer.head import LM, Head
 from trivium.model.layer.score import LabelHead
 from trivium.objective.objective import Objective
+from trivium.rows.kinds.picture import BENT
 from trivium.rows.late import tried
 from trivium.rows.notes import Notes
 from trivium.rows.read import RowReading, conversation, read
@@ -200,7 +202,8 @@ class RecordTask(Task):
 
         rows: Iterable[tuple[str, Any]] = read(make, paths, reading, kind=kind, notes=notes)
         if model.config.pictures is not None:
-            rows = tried(rows, lambda both: both[0].image.colours(), reading.skip_bad, notes.remark)
+            shapes = model.processor, notes.remark
+            rows = tried(rows, lambda both: _looked(both[0].image, *shapes), reading.skip_bad, notes.remark)
         made = [both for _, both in rows]
         notes.tell()
         records = [record for record, _ in made]
@@ -208,6 +211,12 @@ class RecordTask(Task):
             return records, self.answers(model, records)
         said = answer(model, [asked for _, asked in made], MAX_NEW_TOKENS)
         return records, [self.heard(record, one.answer) for record, one in zip(records, said, strict=True)]
+
+
+def _looked(image: Any, processor: ImageProcessor, remark: Callable[[list[str]], object]) -> None:
+    """Decode a picture; remark on one that the model reads in another ratio."""
+    if processor.bends(*image.colours().shape[:2]):
+        remark([BENT])
 
 
 def task_of(name: str, overrides: Sequence[str] = ()) -> Task:

@@ -8,7 +8,7 @@ import pytest
 import small
 import trivium
 from shapes import COLOURS, reader, seer, square, world
-from trivium.base.errors import ConfigError, DataError, ModelError
+from trivium.base.errors import ConfigError, ModelError
 from trivium.cli import run
 from trivium.task.finetune import finetune, recipe_for
 
@@ -150,13 +150,3 @@ def test_a_broken_picture_ends_the_run_before_it_begins(tuned, tmp_path, capsys)
     assert run(["predict", str(folder), "--input", rows, "--skip-bad"]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 8 and "1 rows: row that does not fit: image: expected a whole picture" in err
-
-
-def test_a_picture_that_changes_while_training_is_told(tmp_path):
-    from trivium.base.seeds import late
-    from trivium.base.types import Example
-    from trivium.data.rows import LateExample
-
-    one = LateExample(3, lambda rng: Example(dec=np.zeros(4, np.int64)), "rows:1: image a.png")
-    with pytest.raises(DataError, match=r"a.png: changed since it was read: expected 3 tokens, found 4"):
-        one.made(late(0))

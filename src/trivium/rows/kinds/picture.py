@@ -26,7 +26,7 @@ from trivium.token.layout import Layout
 IMAGE = ("picture", "image_path", "image_file", "file_name", "img")
 PARTS = ("image_url", "input_image", "image")
 """The types of the parts of a message that are pictures."""
-BENT = "picture resized to another ratio of height and width"
+BENT = "resized: the picture has another ratio of height and width than the model reads"
 
 
 class Pictured(Record):
@@ -44,7 +44,7 @@ class Pictured(Record):
         reader, image = layout.picture, self.image
         size = image.size()
         if reader.processor.bends(*size):
-            counts[f"cut: {BENT}"] += 1
+            counts[BENT] += 1
         length = max(reader.processor.length(*size), texts)
         return LateExample(length, lambda rng: make(reader(image, rng)), image.where)
 

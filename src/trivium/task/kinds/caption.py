@@ -45,7 +45,7 @@ class CaptionTask(RecordTask, kind="caption"):
         for at in watched(range(0, len(records), BATCH), "reading pictures", "batches"):
             some = records[at : at + BATCH]
             asked: Any = [one.question for one in some]
-            images = [one.image for one in some]
+            images = [*map(model.reader, (one.image for one in some))]
             found += model.generate(asked, self.max_new_tokens, images=images, **options_of(self.beam))
         return found
 
