@@ -14,9 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trivium.base import plugin
+from trivium.base.config import dump
 from trivium.base.errors import ModelError
 from trivium.base.log import waiting
 from trivium.base.types import Message, Patches, Vocabulary
+from trivium.image.processor import PROCESSOR
 from trivium.infer.beam import decoding_of
 from trivium.infer.chat import Chat, messages
 from trivium.infer.generate import Generation, generate
@@ -253,7 +255,8 @@ class Model(ReadingModel):
         tokenizer = self._tokenizer
         if tokenizer and (self.config.family != "encoder_decoder" or self.start not in (None, hub.NOWHERE)):
             tokenizer = stated(tokenizer, self.layout().frame)  # stock tools add the same special tokens
-        parts = self.transformer, tokenizer, self.stop_ids, self.start, self.forced, self.record
+        seen = {PROCESSOR: dump(self.processor)} if self.config.pictures else {}
+        parts = self.transformer, tokenizer, self.stop_ids, self.start, self.forced, {**self.record, **seen}
         return hub.save(folder, hub.Folder(*parts))
 
     def save_adapter(self, folder: str | Path, base: str | Path = "") -> Path:

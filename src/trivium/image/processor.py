@@ -18,6 +18,8 @@ from trivium.base.types import Patches
 from trivium.image.read import WHITE, Source, read
 
 CONFIG = "preprocessor_config.json"
+PROCESSOR = "image"
+"""The key of trivium.json and of recipes for how pictures become patches."""
 FILTERS = {"lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 """The ways to resize, and PIL's numbers of them. `nearest` (0) is none: it drops pixels."""
 STOCK = "ViTImageProcessor"

@@ -22,7 +22,7 @@ from trivium.base.errors import ConfigError, ModelError
 from trivium.base.log import note
 from trivium.base.types import Example, Patches, Pooling
 from trivium.image.augment import PictureReader
-from trivium.image.processor import ImageProcessor
+from trivium.image.processor import PROCESSOR, ImageProcessor
 from trivium.infer.padding import agree, by_length, check, right_padded
 from trivium.model.config import ModelConfig
 from trivium.model.device import evaluating, place
@@ -34,8 +34,6 @@ from trivium.token.tokenizer import Tokenizer
 
 CPU_PLACES, PLACES = 1024, 16_384
 """The positions of a batch, padding included: what a layer computes of so few stays in a core's cache."""
-PROCESSOR = "image"
-"""The key of trivium.json for how pictures become patches."""
 READERS = 4
 """The threads that decode pictures."""
 

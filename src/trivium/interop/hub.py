@@ -20,7 +20,7 @@ from trivium.base.folder import hint, is_hub, kind_of, model_folder
 from trivium.base.integrity import STAMP
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
-from trivium.interop import families, rules, sentence
+from trivium.interop import families, inputs, rules, sentence
 from trivium.interop.adapter.load import base_of, load_adapter
 from trivium.interop.adapter.save import CONFIG
 from trivium.interop.card.card import card
@@ -39,8 +39,6 @@ from trivium.token.tokenizer import Tokenizer
 
 OURS = ("format", "model", "stock", "reasons", "parameters", check.HASHES)
 """The keys of trivium.json that `save` makes anew; the others are a record."""
-SPARE = 64
-"""The most tokens without a row in the table: those that were added to a tokenizer, and to the table never."""
 OWN = "trivium"
 """The model_type of a folder that no stock class can load."""
 GENERATION, START = "generation_config.json", "decoder_start_token_id"
@@ -51,7 +49,7 @@ FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
 """Our names of the forced ids -> their keys of generation_config.json."""
 WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|parity\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
-    r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
+    r"preprocessor_config\.json|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
     r"additional_chat_templates|"
     r"modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Dense|Normalize)|"
     + re.escape(STAMP)
@@ -93,7 +91,7 @@ def save(folder: str | Path, model: Folder) -> Path:
         raise ModelError(f"{folder}: holds {other.name}, which is no part of a model; choose another folder")
     config, tokenizer = model.config, model.tokenizer
     if tokenizer:
-        _spare(tokenizer, config, folder)
+        inputs.spare(tokenizer, config, folder)
     vocabulary = tokenizer.vocabulary if tokenizer else None
     plain = sentence.bare(config, vocabulary)
     family, reasons = stock(plain, vocabulary)
@@ -128,6 +126,7 @@ def save(folder: str | Path, model: Folder) -> Path:
         files.write_text(new / "README.md", card(config, about, tokenizer is not None and framed(tokenizer)))
         if family and vectors:
             sentence.write(new, config, vectors, after)
+        inputs.write_processor(new, config, about)
         files.write_json(new / "trivium.json", {**about, check.HASHES: check.hashes(new)})
     return folder
 
@@ -173,7 +172,7 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     check.verify(folder, found.transformer)
     if not (folder / "tokenizer.json").is_file():
         return found
-    tokenizer = _tokenizer(folder, found.config)
+    tokenizer = inputs.tokenizer_of(folder, found.config)
     return replace(found, tokenizer=tokenizer, stop_ids=_stops({}, {"eos_token_id": [*found.stop_ids]}, tokenizer))
 
 
@@ -182,13 +181,14 @@ def _read(folder: Path, dtype: torch.dtype | None) -> Folder:
     folder /= told.body
     tree, about = _object(folder / "config.json") or {}, _object(folder / "trivium.json", optional=True) or {}
     config, family = _describe(folder, {**tree, **told.keys}, about, told.head)
-    tokenizer = _tokenizer(folder, config) if (folder / "tokenizer.json").is_file() else None
+    tokenizer = inputs.tokenizer_of(folder, config) if (folder / "tokenizer.json").is_file() else None
     transformer = stored.model(folder, tree, config, family, dtype, told.state)
     check.verify(folder, transformer)
     record = {key: value for key, value in about.items() if key not in OURS}
     if told.vectors or "pool" in record:
         record["vectors"] = dump(told.vectors or Vectors.of(record))
         record.pop("pool", None)
+    inputs.read_processor(folder, config, record)
     tree, said = whole(tree), _object(folder / GENERATION, optional=True)
     place, asked = (folder / GENERATION, said) if said is not None else (folder / "config.json", tree)
     forced = {name: index for name, key in FORCED.items() if (index := _index(asked, key, place, config)) is not None}
@@ -199,22 +199,6 @@ def _read(folder: Path, dtype: torch.dtype | None) -> Folder:
         types = bool(getattr(config.embed, "types", 0))
         tokenizer = stated(tokenizer, default_frame(tokenizer, config.family, pad_starts, types))
     return Folder(transformer.eval(), tokenizer, stops, start, forced, record)
-
-
-def _tokenizer(folder: Path, config: ModelConfig) -> Tokenizer:
-    """Read the tokenizer of a folder; tokens without a row are told."""
-    tokenizer, place = Tokenizer.load(folder), folder / "tokenizer.json"
-    if more := _spare(tokenizer, config, place):
-        words = rules.listed([tokenizer.token(index) for index in range(config.vocab_size, tokenizer.size)])
-        warn(f"{place}: {words}: {more} in all have no row in the table; no text may hold them")
-    return tokenizer
-
-
-def _spare(tokenizer: Tokenizer, config: ModelConfig, place: Path) -> int:
-    """Return how many tokens have no row in the table; too many are a ModelError, for another model's tokenizer."""
-    if (more := tokenizer.size - config.vocab_size) > SPARE:
-        raise ModelError(f"{place}: the tokenizer has {tokenizer.size} tokens, the model only {config.vocab_size}")
-    return max(more, 0)
 
 
 def _object(file: Path, optional: bool = False) -> dict[str, Any] | None:

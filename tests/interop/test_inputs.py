@@ -1,0 +1,57 @@
+"""The processor of a folder: stock tools and we read the same file, and see the same pixels."""
+
+import json
+
+import numpy as np
+import pytest
+
+import shapes
+import trivium
+from drawn import colours
+from patches import pixels
+from trivium.base.errors import ModelError
+from trivium.image.processor import CONFIG, ImageProcessor
+
+pytest.importorskip("PIL")
+
+
+def test_stock_tools_see_the_same_pixels(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    model = shapes.seer()
+    model.processor = model.processor.replace(resample="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    folder = model.save(tmp_path / "model")
+    source = colours(50, 30)
+    stock = transformers.ViTImageProcessorPil.from_pretrained(folder)
+    want = np.array(stock(source)["pixel_values"][0])
+    loaded = trivium.load(folder)
+    assert loaded.processor == model.processor
+    found = pixels(loaded.config.pictures, loaded.reader(source)).numpy()
+    assert np.abs(found - want).max() < 1e-6
+    theirs = tmp_path / "theirs"  # what they write, without a word of ours
+    folder.rename(theirs)
+    (theirs / "trivium.json").unlink()
+    (theirs / CONFIG).unlink()
+    stock.save_pretrained(theirs)
+    assert trivium.load(theirs).processor == model.processor
+
+
+def test_what_stock_tools_cannot_say_is_in_trivium_json_alone(tmp_path):
+    model = shapes.seer()
+    model.processor = ImageProcessor(height=16, max_width=16, patch=8, class_token=True)
+    folder = model.save(tmp_path / "model")
+    assert not (folder / CONFIG).exists()
+    assert json.loads((folder / "trivium.json").read_text())["image"]["max_width"] == 16
+    assert trivium.load(folder).processor == model.processor
+
+
+def test_a_folder_without_a_processor_is_told_and_a_strange_one_refused(tmp_path, capsys):
+    folder = shapes.seer().save(tmp_path / "model")
+    (folder / "trivium.json").unlink()
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).unlink()
+    assert trivium.load(folder).processor == shapes.seer().processor
+    assert f"no {CONFIG}" in capsys.readouterr().err
+    for tree, told in (({**config, "do_center_crop": True}, "do_center_crop"), ([], "expected a table")):
+        (folder / CONFIG).write_text(json.dumps(tree))
+        with pytest.raises(ModelError, match=f"{CONFIG}: .*{told}"):
+            trivium.load(folder)
