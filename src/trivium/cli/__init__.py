@@ -17,7 +17,7 @@ from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, train
 from trivium.cli.generate import embed, fill, generate
 from trivium.cli.hub import export, import_, push
-from trivium.cli.lines import lines
+from trivium.cli.lines import lines, read
 from trivium.cli.predict import predict
 from trivium.cli.prepare import prepare
 from trivium.cli.recipes import recipes, schema
@@ -38,7 +38,23 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
-COMMANDS += [lines, embed, serve, show, inspect, trace, why, verify, import_, export, push, compare, ablate, schema]
+COMMANDS += [
+    lines,
+    read,
+    embed,
+    serve,
+    show,
+    inspect,
+    trace,
+    why,
+    verify,
+    import_,
+    export,
+    push,
+    compare,
+    ablate,
+    schema,
+]
 """In the order of the help."""
 PLAIN = demo, recipes, lines
 """The commands that take no kinds of one's own."""

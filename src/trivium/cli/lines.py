@@ -40,3 +40,25 @@ def lines(
     for remark in made.remarks:
         warn(remark)
     say(f"{len(made):,} lines in {', '.join(face.name for face in made.faces)}: {out / 'rows.jsonl'}")
+
+
+def read(
+    pages: Annotated[list[Path], typer.Argument(help="Pictures of printed pages: PNG, JPEG ...")],
+    model: Annotated[Path, typer.Option(help="A model folder of a reader of lines.")] = Path("runs/reader/model"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line: text, box [left, top, right, bottom], confidence.")
+    ] = False,
+) -> None:
+    """Read printed pages: the text of each line, from top to bottom."""
+    import json
+
+    from trivium.api import load
+    from trivium.base.log import result
+    from trivium.model.device import pick
+    from trivium.task.page import read_page
+
+    loaded = load(model, device=pick())
+    for page in pages:
+        for line in read_page(loaded, page):
+            row = {"page": str(page), **line.record()}
+            result(json.dumps(row, ensure_ascii=False) if as_json else line.text)

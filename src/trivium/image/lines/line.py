@@ -116,12 +116,10 @@ class Lines:
         plain = "".join(sorted({*found} - self._not_drawn))
         self._lacks = [frozenset(face.lacks(plain)) for face in self.faces]
         nowhere = frozenset.intersection(*self._lacks)
-        self.remarks = [
-            f"{face.name} lacks {len(lacks - nowhere)} signs of the texts ({_shown(lacks - nowhere)}): lines with them "
-            "are drawn in other faces"
-            for face, lacks in zip(self.faces, self._lacks, strict=True)
-            if lacks - nowhere
-        ]
+        self.remarks = []
+        some = [(face.name, lacks - nowhere) for face, lacks in zip(self.faces, self._lacks, strict=True)]
+        if told := [f"{name} {len(signs)} ({_shown(signs, 4)})" for name, signs in some if signs]:
+            self.remarks.append(f"lines with signs that a face lacks are drawn in others: {', '.join(told)}")
         for signs, why in ((nowhere, "no face has"), (self._not_drawn, "this layout cannot place")):
             if signs:
                 count = sum(found[sign] for sign in signs)
