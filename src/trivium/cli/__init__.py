@@ -38,24 +38,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
-COMMANDS += [
-    lines,
-    read,
-    embed,
-    serve,
-    show,
-    inspect,
-    trace,
-    why,
-    verify,
-    import_,
-    export,
-    push,
-    compare,
-    ablate,
-    schema,
-]
-"""In the order of the help."""
+COMMANDS += [embed, lines, read, serve, show, inspect, trace, why, verify, import_, export, push, compare, ablate]
+COMMANDS += [schema]  # in the order of the help
 PLAIN = demo, recipes, lines
 """The commands that take no kinds of one's own."""
 LOCAL = train, push, why, compare, ablate, schema
