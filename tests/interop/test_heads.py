@@ -58,7 +58,7 @@ SIZES = {
     "mbart": BART,
     **dict.fromkeys(("t5", "mt5"), T5),
 }
-CASES = [(model, kind) for model in heads.TABLE for kind in heads.TABLE[model]]
+CASES = [(model, kind) for model in SIZES for kind in heads.TABLE[model]]  # pictures: families/encoder/test_vit
 AUTO = {kind: f"AutoModel{end}" for kind, end in heads.ENDS.items()}
 IDS = torch.tensor([[1, 9, 41, 7, 33, 2, 0, 0], [1, 88, 6, 54, 21, 90, 15, 2]])
 

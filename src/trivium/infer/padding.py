@@ -4,6 +4,7 @@ Knows ids only. Every function that takes ids from a person refuses what the mod
 """
 
 from collections.abc import Iterator, Sequence, Sized
+from dataclasses import replace
 from math import inf
 from typing import Any, cast
 
@@ -158,6 +159,8 @@ def pictured(pixels: Any, transformer: Transformer) -> Stream:
         values = torch.cat([torch.zeros_like(values[:, :1]), values], dim=1)
         places = torch.cat([torch.zeros_like(places[:1]), places])
     found = places.numpy()
+    if (why := embed.refuse(Patches(values[0].numpy(), found))) is not None:
+        raise ModelError(f"pixel_values: a picture {why}")
     return sources_padded([Patches(one.numpy(), found) for one in values], transformer.device)
 
 
@@ -167,6 +170,8 @@ def batched(
     """Return the arguments of a stock class as a batch; ModelError names one that is missing, or cannot be read."""
     config = transformer.config
     agree(config, "pixel_values", pixels is not None)
+    if config.placeholder is not None and ids is not None:
+        return _beside(tabled(ids, mask, types, transformer), pixels, transformer)
     if pixels is not None:
         main, decoder = pictured(pixels, transformer), ids if decoder is None else decoder
     elif ids is None:
@@ -180,3 +185,14 @@ def batched(
     if decoder is None:
         raise ModelError("decoder_input_ids: an encoder-decoder model needs them beside what its encoder reads")
     return Batch(main, tabled(decoder, None, None, transformer), {})
+
+
+def _beside(side: Stream, pixels: Any, transformer: Transformer) -> Batch:
+    """Return texts with the places of a picture in each, and the pictures; a token of type 0 is of the prefix."""
+    rows = (side.ids == transformer.config.placeholder).sum(dim=1).tolist()
+    enc = None if pixels is None else pictured(pixels, transformer)
+    size = 0 if enc is None else enc.shape[1]
+    if len(rows) != (len(rows) if enc is None else enc.shape[0]) or rows != [size] * len(rows):
+        raise ModelError(f"input_ids: expected {size} places of a picture in each row, found {rows}")
+    prefix = None if side.types is None else (side.types == 0) & (side.documents > 0)
+    return Batch(enc, replace(side, types=None, prefix=prefix), {})
