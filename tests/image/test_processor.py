@@ -146,3 +146,11 @@ def test_a_patch_may_be_a_column_of_a_line():
 
 def test_a_largest_width_says_that_the_width_has_a_proportion():
     assert ImageProcessor.model_validate({"height": 32, "max_width": 64, "patch": 8}).width is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_levels_come_back_from_patches(channels):
+    own = ImageProcessor(height=16, max_width=64, patch=8, patch_width=4, channels=channels, class_token=True, mean=0.4)
+    levels = own.resized(colours(30, 16))
+    found = own.patches(levels)
+    assert (own.levels(found.values, found.places) == levels).all()

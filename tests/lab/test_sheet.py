@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import shapes
 import small
 from trivium.base.batch import collate
 from trivium.base.types import IGNORE, Example, Message
@@ -109,3 +110,28 @@ def test_the_page_tells_what_of_the_files_is_not_used(tmp_path: Path) -> None:
     examine(recipe, 1, 0, tmp_path / "p.html")
     text = (tmp_path / "p.html").read_text()
     assert f"{file}: not used: level (3 rows), note (3 rows)" in text and "3 rows, read as" in text
+
+
+def test_a_picture_stands_beside_its_tokens(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    files, base = shapes.world(tmp_path / "rows", 6), shapes.reader().save(tmp_path / "base")
+    recipe = recipe_for("caption", base, [str(files["text"])], (), ["data.length=32"])
+    assert examine(recipe, 1, 0, tmp_path / "page.html") == 0
+    text = (tmp_path / "page.html").read_text()
+    drawn, beside = text.count('<svg class="photo"'), text.count('<div class="beside">')
+    assert drawn == beside >= 2  # a row holds several pictures
+    tokens = Tokens()
+    tokens.feed(text)
+    trained = "".join(token for token, classes, _ in tokens.found if "on" in classes)
+    assert re.fullmatch("(red|green|blue)+", trained)
+    assert all("on" not in classes for token, classes, _ in tokens.found if token == "<pad>")
+    assert text.count("&lt;/s&gt;") >= drawn  # each text's end is a target
+
+
+def test_a_picture_stands_beside_its_label(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    files, base = shapes.world(tmp_path / "rows", 3), shapes.seer().save(tmp_path / "base")
+    recipe = recipe_for("classify", base, [str(files["label"])])
+    assert examine(recipe, 1, 0, tmp_path / "page.html") == 0
+    found = re.findall(r"<p>label: (\w+)</p>", (tmp_path / "page.html").read_text())
+    assert sorted(found) == sorted(shapes.COLOURS)

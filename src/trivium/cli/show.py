@@ -15,6 +15,8 @@ def show(
     overrides: o.Overrides = None,
     keys: Annotated[str | None, typer.Option(help="List the fields below this path: model.decoder")] = None,
     attention: Annotated[str | None, typer.Option(help="Show the model's attention weights for this text.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Show where the model looks in this picture as it writes.")] = None,
+    prompt: Annotated[str, typer.Option(help="A question about the picture.")] = "",
     html: o.Html = False,
     out: o.Page = Path("attention.html"),
 ) -> None:
@@ -32,12 +34,12 @@ def show(
         return
     if what is None:
         raise ConfigError("show: expected a recipe, a model folder or a data folder, or --keys")
-    if attention is not None:
-        from trivium.lab.attention import tell
+    if attention is not None or image is not None:
+        from trivium.lab.gaze import show as look
 
-        return tell(what, attention, out if html else None)
-    if html:
-        raise ConfigError("--html: expected --attention with a text to look at")
+        return look(what, attention, image, prompt, out if html else None)
+    if html or prompt:
+        raise ConfigError(f"--{'html' if html else 'prompt'}: expected --attention with a text, or --image, to look at")
     from trivium.lab.show import describe
 
     for line in describe(what, overrides or []):

@@ -148,6 +148,17 @@ class ImageProcessor(Config):
             values, places = (np.concatenate([np.zeros_like(part[:1]), part]) for part in (values, places))
         return Patches(values, np.ascontiguousarray(places, dtype=np.int64))
 
+    def levels(self, values: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return the levels, uint8 [H, W, C], that patches [T, P] at places [T, 2] were cut of."""
+        values, places = values[self.class_token :], places[self.class_token :]
+        rows, columns = places.max(axis=0) + 1
+        high, wide, channels = self.patch, self.wide, self.channels
+        cut = values.reshape(rows, columns, channels, high, wide).transpose(0, 3, 1, 4, 2)  # R y C x channel
+        found = cut.reshape(rows * high, columns * wide, channels)
+        if self.mean is not None:
+            found = found * np.array(self.std, dtype=np.float32) + np.array(self.mean, dtype=np.float32)
+        return np.rint(np.clip(found / (self.rescale or 1), 0, 255)).astype(np.uint8)
+
     def _table(self) -> np.ndarray:
         """Return what each level of each channel becomes, float32 [C, 256], rounded where stock rounds."""
         levels = np.arange(256, dtype=np.float64)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,13 +75,13 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
     Raise ConfigError where the run ends before `start`.
     """
     model = start_model(recipe)
-    tokenizer = model.tokenizer
+    tokenizer: Any = model.tokenizer if model.vocabulary.size else None
     length, notes = row_length(recipe, model), Notes()
     if recipe.objective.reads == "documents":
         rows, _ = open_rows(recipe, model, length)
     else:
         rows = supervised_rows(recipe, model, recipe.data.path, length, notes)
-    pad, labels = tokenizer.vocabulary.pad, getattr(model.config.head, "labels", ())
+    pad, labels = model.vocabulary.pad, getattr(model.config.head, "labels", ())
     loader = Loader(rows, recipe.step_rows(length), recipe.micro_rows or recipe.step_rows(length), pad, recipe.seed)
     if start >= (last := (count_steps(recipe, loader) or FOREVER) * loader.step_rows):
         raise ConfigError(f"--start: the run has {last:,} samples, from 0 on; found {start:,}")
@@ -110,7 +111,8 @@ def examine(recipe: Recipe, count: int, start: int, out: Path | None = None) -> 
             result()
     else:
         drawn = [(title, batch, roles(batch, tokenizer, recipe)) for title, batch in shown]
-        sheet.write(out, drawn, tokenizer, found.lines(cut), flags, labels, remarks)
+        processor = model.processor if model.config.pictures else None
+        sheet.write(out, drawn, tokenizer, found.lines(cut), flags, labels, remarks, processor)
         say(f"the page is {out}")
     for name, value in found.lines(cut):
         result(f"{name:<10} {value}")
@@ -126,14 +128,14 @@ def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
     for step in watched(range(-(-size // loader.step_rows)), "looking at rows", "steps"):
         for batch in loader.step(step):
             whole = not batch.targets.keys() <= {*ALIGNED}
-            for row in range(len(batch.stream.ids)):
+            for row in range(len(batch.stream.documents)):
                 if found.rows >= size:
                     return found
                 sides = [side for side in (batch.enc, batch.dec) if side is not None]
                 documents = batch.stream.documents[row]
                 found.packed += int(documents.max() > 1)
                 found.documents += int(documents.max())
-                found.places += sum(side.ids.shape[1] for side in sides)
+                found.places += sum(side.shape[1] for side in sides)
                 found.tokens += sum(int((side.documents[row] > 0).sum()) for side in sides)
                 found.trained += int((position_targets(batch, row) != IGNORE).sum())
                 for flag in red_flags(batch, tokenizer, recipe, row):
@@ -147,10 +149,18 @@ def survey(loader: Loader, tokenizer: Tokenizer, recipe: Recipe) -> Survey:
 def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Iterator[str]:
     """Yield a line for each position of the batch's first row, and a line of facts; `labels` name a task's classes."""
     stream, targets = batch.stream, position_targets(batch)
-    ids, documents = stream.ids[0], stream.documents[0]
+    documents = stream.documents[0]
     used = int((documents > 0).sum())
-    if batch.enc is not None and batch.dec is not None:
-        source = batch.enc
+    if (source := batch.enc) is not None and source.patches is not None:
+        for number in range(1, int(source.documents[0].max()) + 1):
+            rows, columns = source.places[0][source.documents[0] == number].max(axis=0) + 1
+            count = int((source.documents[0] == number).sum())
+            yield f"the encoder reads picture {number}: {count} patches, {rows} rows of {columns}"
+    if stream.ids is None:
+        yield from sheet.whole(batch, labels)
+        return
+    ids = stream.ids[0]
+    if source is not None and source.ids is not None and batch.dec is not None:
         yield "encoder reads: " + " ".join(
             visible(tokenizer, token) for token in source.ids[0][source.documents[0] > 0].tolist()
         )
@@ -178,7 +188,7 @@ def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Ite
 def position_targets(batch: Batch, row: int = 0) -> np.ndarray:
     """Return the target of each position of a row [T]; IGNORE where there is none."""
     found = next((batch.targets[name] for name in ALIGNED if name in batch.targets), None)
-    return np.full(batch.stream.ids.shape[1], IGNORE) if found is None else found[row]  # type: ignore[no-any-return]
+    return np.full(batch.stream.shape[1], IGNORE) if found is None else found[row]  # type: ignore[no-any-return]
 
 
 def spoken(ids: np.ndarray, documents: np.ndarray, tokenizer: Tokenizer) -> list[str]:
@@ -199,6 +209,8 @@ def roles(batch: Batch, tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
     """Return the role of each token of the first row, encoder first; without markers, targets are answers."""
     side = batch.enc if batch.enc is not None else batch.dec
     assert side is not None
+    if side.ids is None:
+        return []
     found = spoken(side.ids[0], side.documents[0], tokenizer)
     if recipe.objective.reads == "conversations" and batch.enc is None and not any(found):
         return ["assistant" if one else "" for one in sheet.learned(batch)]
@@ -207,17 +219,19 @@ def roles(batch: Batch, tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
 
 def red_flags(batch: Batch, tokenizer: Tokenizer, recipe: Recipe, row: int = 0) -> list[str]:
     """Return the red flags of a row of a batch."""
-    stream, targets, vocabulary = batch.stream, position_targets(batch, row), tokenizer.vocabulary
+    stream, targets = batch.stream, position_targets(batch, row)
     documents = stream.documents[row]
     flags = []
     if not (targets != IGNORE).any() and batch.targets.keys() <= {*ALIGNED}:
         flags.append("no position of this row has a loss")
-    talk, end = recipe.objective.reads == "conversations", end_id(tokenizer)
+    if stream.ids is None:
+        return flags
+    vocabulary, talk, end = tokenizer.vocabulary, recipe.objective.reads == "conversations", end_id(tokenizer)
     for document in range(1, int(documents.max()) + 1):
         here = documents == document
         trained = targets[here][targets[here] != IGNORE]
         for side in (batch.enc, batch.dec):
-            if side is None or vocabulary.bos in (None, vocabulary.eos) or not recipe.data.isolate:
+            if side is None or side.ids is None or vocabulary.bos in (None, vocabulary.eos) or not recipe.data.isolate:
                 continue
             begins = int((side.ids[row][side.documents[row] == document] == vocabulary.bos).sum())
             if begins > 1 and not (talk and begins_turns(tokenizer)):

@@ -2,8 +2,11 @@
 
 import base64
 import html
+import io
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from trivium.base.errors import TriviumError
 from trivium.base.files import write_text
@@ -26,7 +29,8 @@ th { background: var(--soft); font-weight: 600 }
 figure { margin: 1rem 0 } figcaption { color: var(--faint); font-size: .85rem }
 figure { overflow-x: auto } img { max-width: 100%; min-width: 34rem; background: #fff }
 code { background: var(--soft); padding: .1rem .3rem }
-.piece { white-space: nowrap }
+.piece { white-space: nowrap } .photo image { image-rendering: pixelated }
+.photo { display: block; outline: 1px solid var(--line) }
 @media (max-width: 40rem) { body { margin: 1rem auto } h1 { font-size: 1.3rem } th, td { padding: .3rem .5rem } }
 @media print { :root { color-scheme: light; --ink: #000; --faint: #444; --line: #bbb; --soft: #eee; --paper: #fff;
   --good: #c9efc9; --good-ink: #063; --bad: #b00 }
@@ -84,6 +88,27 @@ def image(png: bytes, caption: str) -> str:
     """Return a PNG, embedded."""
     data = base64.b64encode(png).decode()
     return f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"></figure>'
+
+
+def png(levels: np.ndarray) -> bytes:
+    """Return levels uint8 [H, W, C] as a PNG; C is 1 (grey), 3, or 4 with transparency."""
+    from matplotlib.image import imsave
+
+    buffer = io.BytesIO()
+    imsave(buffer, np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else levels, format="png")
+    return buffer.getvalue()
+
+
+def photo(levels: np.ndarray, caption: str, over: np.ndarray | None = None) -> str:
+    """Return a picture as it is, its pixels seen; `over` lies on it, uint8 [h, w, 4], stretched to its size."""
+    height, width = levels.shape[:2]
+    box, told = f'width="{width}" height="{height}" preserveAspectRatio="none"', html.escape(caption)
+    drawn = [png(one) for one in (levels, over) if one is not None]
+    links = (f"data:image/png;base64,{base64.b64encode(one).decode()}" for one in drawn)
+    images = "".join(f'<image {box} href="{link}"/>' for link in links)
+    shape = f'viewBox="0 0 {width} {height}" style="width: min(100%, {max(width * 2, 160)}px)"'
+    drawing = f'<svg class="photo" {shape} role="img" aria-label="{told}">{images}</svg>'
+    return f"<figure>{drawing}<figcaption>{told}</figcaption></figure>"
 
 
 def replaceable(path: Path, begins: bytes) -> None:

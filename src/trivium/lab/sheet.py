@@ -1,13 +1,15 @@
 """Sheet: batches as a page. Tokens in order, trained ones in colour, all facts of a token where the mouse points."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trivium.base.batch import Array, Batch, Stream
 from trivium.base.types import ALIGNED, IGNORE
+from trivium.image.processor import ImageProcessor
 from trivium.lab import page
 from trivium.lab.piece import text_of, visible
 from trivium.token.tokenizer import Tokenizer
@@ -21,6 +23,8 @@ STYLE = """
 .control.on { background: var(--good); color: var(--good-ink) }
 .goal { color: var(--good-ink); font-size: .8em; padding: 0 .3rem; white-space: nowrap }
 .new { border-left: 3px solid var(--ink); margin-left: .35rem; padding-left: .2rem }
+.beside { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 2fr); gap: 0 1.5rem; align-items: center;
+  border-top: 1px solid var(--line) } @media (max-width: 40rem) { .beside { grid-template-columns: minmax(0, 1fr) } }
 .flag { color: var(--bad); font-weight: 600 }
 """
 LEGEND = """\
@@ -40,15 +44,19 @@ def write(
     flags: Sequence[str],
     labels: Sequence[str] = (),
     remarks: Sequence[str] = (),
+    processor: ImageProcessor | None = None,
 ) -> None:
     """Write the page: shares, red flags, and each row (title, batch, roles of the tokens that are read first).
 
-    `labels` name the classes of a task; `remarks` tell how files were read, and what in them is not used.
+    `labels` name the classes of a task; `remarks` tell how files were read, and what in them is not used. `processor`
+    is that of a model of pictures.
     """
     warnings = [f'<p class="flag">RED FLAG: {html.escape(flag)}</p>' for flag in flags] or ["<p>No red flag.</p>"]
     parts = [f"<style>{STYLE}</style>", page.facts(facts), *map(page.paragraph, remarks), *warnings, LEGEND]
     for title, batch, roles in rows:
-        parts += [page.heading(title), *_row(batch, roles, tokenizer, labels)]
+        seen = processor is not None and batch.enc is not None and batch.enc.patches is not None
+        row = _pictures(batch, processor, tokenizer, labels) if seen else _row(batch, roles, tokenizer, labels)
+        parts += [page.heading(title), *row]
     page.write(out, "Training data", parts)
 
 
@@ -56,7 +64,7 @@ def learned(batch: Batch) -> np.ndarray:
     """Return which tokens of the first row are targets (bool [T]): an encoder's own, a decoder's next one."""
     targets = next((batch.targets[name][0] for name in ALIGNED if name in batch.targets), None)
     if targets is None:
-        return np.zeros(batch.stream.ids.shape[1], dtype=bool)
+        return np.zeros(batch.stream.shape[1], dtype=bool)
     on: np.ndarray = targets != IGNORE
     return on if batch.dec is None or "tag" in batch.targets else np.append(False, on[:-1])
 
@@ -107,6 +115,26 @@ def _row(batch: Batch, roles: Sequence[str], tokenizer: Tokenizer, labels: Seque
         parts = [_flow(batch.stream, roles, learned(batch), targets, weights, _seen(batch), tokenizer, names)]
     parts += map(page.paragraph, (*whole(batch, labels), *answers(batch, tokenizer)))
     return parts
+
+
+def _pictures(batch: Batch, processor: Any, tokenizer: Tokenizer, labels: Sequence[str]) -> Iterator[str]:
+    """Yield each picture of a row beside its tokens, or its targets as a whole."""
+    source: Any = batch.enc
+    for document in range(1, int(source.documents[0].max()) + 1):
+        here = source.documents[0] == document
+        levels = processor.levels(source.patches[0][here], source.places[0][here])
+        told_of = f"picture {document}: {levels.shape[1]} x {levels.shape[0]} pixels, {int(here.sum())} patches"
+        beside = []
+        if batch.dec is not None:
+            mine = batch.dec.documents[0] == document
+            side = Stream(*(part[:, mine] for part in (batch.dec.ids, batch.dec.positions, batch.dec.documents)))
+            targets = batch.targets["token"][0][mine]
+            weights = None if batch.weights is None else batch.weights[0][mine]
+            on, seen = np.append(False, targets[:-1] != IGNORE), np.append(side.ids[0][1:], IGNORE)
+            beside.append(_flow(side, [""] * len(on), on, targets, weights, seen, tokenizer))
+        whole_ones = ((name, values) for name, values in batch.targets.items() if name not in ALIGNED)
+        beside += [page.paragraph(f"{name}: {told(name, values[document - 1], labels)}") for name, values in whole_ones]
+        yield f'<div class="beside">{page.photo(levels, told_of)}<div>{"".join(beside)}</div></div>'
 
 
 def _flow(
