@@ -84,7 +84,7 @@ def _model(config: ModelConfig, length: int) -> Iterator[str]:
 def _run(recipe: Recipe, config: ModelConfig, length: int) -> Iterator[str]:
     rows = recipe.step_rows(length)
     micro = min(recipe.micro_rows or estimated(recipe, config, length, rows)[0], rows)
-    memory = training_bytes(config, length, micro, getattr(recipe.loss, "chunk_rows", 0))
+    memory = training_bytes(config, length, micro, getattr(recipe.loss, "chunk_rows", 0), recipe.recompute)
     device = pick()
     split = f"{rows} rows of {length}, {-(-rows // micro)} micro-batches of {micro}"
     yield f"tokens per step          {rows * length:>13,}   {split}"

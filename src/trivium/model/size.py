@@ -81,19 +81,26 @@ def lengths(config: ModelConfig, length: int) -> dict[str, int]:
     return {name: config.reads(name).limit(length) for name in config.stacks}
 
 
-def training_bytes(config: ModelConfig, length: int, rows: int, chunk_rows: int = 0) -> float:
+def training_bytes(config: ModelConfig, length: int, rows: int, chunk_rows: int = 0, recompute: float = 0.0) -> float:
     """Return roughly the bytes of training on micro-batches of `rows` rows of `length` tokens.
 
-    Parts are the weights with gradients and moments, the activations, and `chunk_rows` rows of scores.
+    Parts are the weights with gradients and moments, the activations, of which blocks compute the share `recompute`
+    again, and `chunk_rows` rows of scores.
     """
     scores = 8.0 * min(chunk_rows, rows * length) * config.vocab_size
-    return ADAM_BYTES * sum(parameters(config).values()) + activations(config, length, rows) + scores
+    return ADAM_BYTES * sum(parameters(config).values()) + activations(config, length, rows, recompute) + scores
 
 
-def activations(config: ModelConfig, length: int, rows: int) -> float:
-    """Return roughly the bytes that a micro-batch keeps for its backward pass: inputs of products and norms."""
-    stacks, read = config.stacks, lengths(config, length)
-    kept = sum(_kept(stack, config.width(name)) * stack.layers * read[name] for name, stack in stacks.items())
+def activations(config: ModelConfig, length: int, rows: int, recompute: float = 0.0) -> float:
+    """Return roughly the bytes that a micro-batch keeps for its backward pass: inputs of products and norms.
+
+    A block that is computed again keeps its input, and while its turn lasts all that another keeps.
+    """
+    kept, read = 0.0, lengths(config, length)
+    for name, stack in config.stacks.items():
+        width, again = config.width(name), recompute * stack.layers
+        whole = _kept(stack, width) * (stack.layers - again + min(again, 1.0))
+        kept += (whole + width * again) * read[name]
     return 4.0 * rows * (kept + 4 * config.hidden_size * list(read.values())[-1])
 
 

@@ -21,6 +21,7 @@ from trivium.task.start import start_model
 from trivium.train.loop import autocast_dtype
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
+from trivium.train.recompute import recompute
 from trivium.train.step import train_step
 
 TIMED = 5
@@ -72,6 +73,7 @@ def seconds_per_step(recipe: Recipe) -> float:
     length, device = length_of(recipe), pick()
     rows, _ = open_rows(recipe, model, length)
     transformer = model.transformer.to(device).train()
+    recompute(transformer, recipe.recompute)
     pad = model.tokenizer.vocabulary.pad
     micro = micro_rows(recipe, transformer, rows, length, pad, World(device=device))
     loader = Loader(rows, recipe.step_rows(length), micro, pad, recipe.seed)

@@ -75,7 +75,7 @@ def estimated(recipe: Recipe, config: ModelConfig, length: int, most: int) -> tu
     room = SHARE * have / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
     def need(count: int) -> float:
-        return training_bytes(config, length, count, getattr(recipe.loss, "chunk_rows", 0))
+        return training_bytes(config, length, count, getattr(recipe.loss, "chunk_rows", 0), recipe.recompute)
 
     found = largest(most, lambda count: need(count) <= room) or 1
     return found, f"about {need(found) / 2**30:.1f} GiB of {have / 2**30:.1f} GiB that are free"

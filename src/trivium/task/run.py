@@ -30,6 +30,7 @@ from trivium.train.loop import autocast_dtype, train
 from trivium.train.pace import Pace
 from trivium.train.parallel import World, world
 from trivium.train.recipe import Recipe
+from trivium.train.recompute import recompute
 from trivium.train.run import free, open_run
 
 
@@ -68,6 +69,7 @@ def run(
             torch.manual_seed(recipe.seed)
             adapt(model.transformer, recipe.lora)
         transformer = model.transformer.to(ranks.device).train()
+        recompute(transformer, recipe.recompute)
         pad, each = vocabulary.pad, recipe.step_rows(length)
         kept = folder / "recipe.json" if resume else None
         micro = micro_rows(recipe, transformer, rows, length, pad, ranks, kept)

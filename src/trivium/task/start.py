@@ -94,11 +94,11 @@ def affordable(recipe: Recipe, config: ModelConfig) -> None:
     """Raise ConfigError where training a fresh model needs more memory than there is, before anything is allocated."""
     length, device = fitting(recipe.data.length, config, "data.length"), pick()
     rows = min(recipe.micro_rows or 1, recipe.step_rows(length))
-    need = training_bytes(config, length, rows, getattr(recipe.loss, "chunk_rows", 0))
+    need = training_bytes(config, length, rows, getattr(recipe.loss, "chunk_rows", 0), recipe.recompute)
     if (have := memory_bytes(device)) is not None and need > have:
         raise ConfigError(
             f"model: training needs about {need / 2**30:,.0f} GiB, and this machine has {have / 2**30:,.0f} GiB "
-            f"({device.type}); make the model, micro_rows or data.length smaller"
+            f"({device.type}); make the model, micro_rows or data.length smaller, or recompute larger"
         )
 
 

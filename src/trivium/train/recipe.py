@@ -118,6 +118,8 @@ class Recipe(Config):
     """The maximum gradient norm; 0 is no limit."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` measures one matrix product in each type and takes bf16 if it is faster."""
+    recompute: float = Field(0.0, ge=0, le=1)
+    """The share of blocks that keep their input alone and are computed again for the backward pass, to save memory."""
     compile: bool = False
     """Compile the model first: this costs tens of seconds, so it helps only in runs of many minutes."""
     seed: int = Field(0, ge=0, le=LARGEST)
