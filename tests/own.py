@@ -16,8 +16,9 @@ from trivium.model.attention import kernel, pattern
 from trivium.model.layer import embed, ffn, head, norm, position, residual
 from trivium.objective import objective
 from trivium.token import template
-from trivium.train import optim, schedule
+from trivium.train import schedule
 from trivium.train.loss import loss, token
+from trivium.train.optim import optim
 
 USED: set[str] = set()
 

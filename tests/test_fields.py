@@ -15,7 +15,7 @@ from trivium.base.explain import configs as inside
 from trivium.model.config import ModelConfig
 from trivium.model.stack import StackConfig
 from trivium.train.loss.loss import Loss
-from trivium.train.optim import Optim
+from trivium.train.optim.optim import Optim
 from trivium.train.recipe import DataConfig, Recipe
 
 SRC = Path(trivium.__file__).parent

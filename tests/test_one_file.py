@@ -33,9 +33,10 @@ from trivium.task.run import run
 from trivium.task.task import Task
 from trivium.token import template
 from trivium.token.tokenizer import Tokenizer
-from trivium.train import optim, schedule
+from trivium.train import schedule
 from trivium.train.loop import train
 from trivium.train.loss import loss
+from trivium.train.optim import optim
 from trivium.train.recipe import Recipe
 from trivium.train.run import Interrupted
 

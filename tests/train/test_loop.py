@@ -14,7 +14,7 @@ from trivium.train import loop
 from trivium.train.checkpoint import checkpoints, find, save_checkpoint
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import autocast_dtype, train
-from trivium.train.optim import AdamW
+from trivium.train.optim.adamw import AdamW
 from trivium.train.parallel import World
 from trivium.train.run import Interrupted
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trivium.model.layer.head import VocabularyHead
-from trivium.train.optim import BlockAdamW
+from trivium.train.optim.adamw import BlockAdamW
 from trivium.train.parallel import World
 
 HALF = torch.bfloat16

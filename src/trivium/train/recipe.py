@@ -24,7 +24,8 @@ from trivium.token.tokenizer import Tokenizer
 from trivium.train.average import EMA
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
-from trivium.train.optim import AdamW, Optim
+from trivium.train.optim.adamw import AdamW
+from trivium.train.optim.optim import Optim
 from trivium.train.schedule import WSD, Cosine, Schedule
 
 BUDGETS = ("budget_tokens", "budget_steps", "budget_epochs", "budget_minutes")

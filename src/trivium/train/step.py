@@ -15,7 +15,7 @@ from trivium.base.seeds import mix
 from trivium.model.device import place
 from trivium.train.finite import gradient_fault, pass_fault, state_fault
 from trivium.train.half import Halves
-from trivium.train.optim import clip, total_norm
+from trivium.train.optim.optim import clip, total_norm
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
 

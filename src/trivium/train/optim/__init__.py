@@ -1,0 +1,5 @@
+"""The optimizers, one kind a file."""
+
+from trivium.base import plugin
+
+plugin.members(__name__, __path__)

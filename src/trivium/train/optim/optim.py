@@ -1,0 +1,53 @@
+"""Optimizers: how gradients change parameters. The family, and what its kinds share."""
+
+from collections.abc import Iterable
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from trivium.base.config import Choice
+
+
+class Optim(Choice):
+    """An optimizer. `lr` is the peak that the schedule multiplies.
+
+    A parameter group may have a key `lr_scale`: the loop multiplies the learning rate of the group by it.
+    """
+
+    lr: float = Field(3e-4, gt=0, le=100)
+    """The peak of the learning rate."""
+    weight_decay: float = Field(0.1, ge=0, le=100)
+    """The share, times the learning rate, that a step takes from matrices; norms, biases and embeddings keep theirs."""
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Return a torch optimizer of the model's trainable parameters."""
+        raise NotImplementedError
+
+
+def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the trainable parameters as (decay, no_decay): norms, biases and embeddings have no weight decay."""
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    decay: list[nn.Parameter] = []
+    no_decay: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            (no_decay if parameter.ndim < 2 or id(parameter) in tables else decay).append(parameter)
+    return decay, no_decay
+
+
+def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Return the norm of all gradients, in float32 also where they are not."""
+    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norms = torch._foreach_norm(grads, 2, torch.float32) if grads else (torch.zeros(()),)
+    return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def clip(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], norm: float, most: float) -> None:
+    """Limit the norm of all gradients to `most`, 0 for no limit: in the step itself where the optimizer is fused."""
+    factor = most / (norm + 1e-6) if most else 1.0
+    if isinstance(optimizer, torch.optim.AdamW) and optimizer.defaults["fused"]:
+        optimizer.grad_scale = torch.tensor(1 / factor) if factor < 1 else None
+    elif factor < 1:
+        grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        torch._foreach_mul_(grads, factor)
