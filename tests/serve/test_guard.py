@@ -1,6 +1,9 @@
 """The guard asks for the key, refuses foreign hosts and origins, large and slow bodies, and sees who hangs up."""
 
+import gzip
+import http.client
 import json
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -69,6 +72,82 @@ def test_a_large_body_is_refused() -> None:
         assert post(made, "/v1/chat/completions", CHAT).status_code == 200
 
 
+def test_what_would_be_lost_in_a_body_is_refused() -> None:
+    twice = b'{"model": "llama", "messages": [{"role": "user", "content": "a", "content": "b"}]}'
+    with catalog() as made:
+        path, kind = "/v1/chat/completions", {"content-type": "application/json"}
+        packed = {**kind, "content-encoding": "gzip"}
+        answers = ask(
+            made,
+            lambda client: client.post(path, content=twice, headers=kind),
+            lambda client: client.post(path, content=gzip.compress(json.dumps(CHAT).encode()), headers=packed),
+            lambda client: client.post(path, json=CHAT, headers={"content-encoding": "identity"}),
+        )
+    assert [answer.status_code for answer in answers] == [400, 415, 200]
+    assert "the key 'content' twice" in answers[0].json()["error"]["message"]
+    assert "expected a body that is not compressed" in answers[1].json()["error"]["message"]
+
+
+def sent(address: str, *requests: bytes) -> list[tuple[int, dict[str, str], bytes]]:
+    """Send raw requests over one connection; return the status, headers and body of each response."""
+    host, port = address.removeprefix("http://").split(":")
+    found = []
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        for request in requests:
+            client.sendall(request)
+            answer = http.client.HTTPResponse(client, method=request.split(b" ")[0].decode())
+            answer.begin()
+            found.append((answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()))
+    return found
+
+
+def test_requests_of_other_kinds_of_http_are_answered() -> None:
+    """HEAD has the head of GET; a connection is kept; HTTP/1.0 gets a whole stream and its end; chunks are joined."""
+    body = json.dumps({**CHAT, "stream": True, "temperature": 0}).encode()
+    head = b"Host: localhost\r\nContent-Type: application/json\r\n"
+    length = b"Content-Length: %d\r\n\r\n" % len(body)
+    get, post = b" /health HTTP/1.1\r\n" + head + b"\r\n", b"POST /v1/chat/completions HTTP/1."
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n5\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (
+        body[:5],
+        len(body) - 5,
+        body[5:],
+    )
+    with catalog() as made, behind_a_socket(made) as address:
+        one, two, *streams = sent(
+            address,
+            b"HEAD" + get,
+            b"GET" + get,
+            post + b"1\r\n" + head + length + body,
+            post + b"1\r\n" + head + chunked,
+        )
+        old = sent(address, post + b"0\r\n" + head + length + body)
+        expected = sent(address, post + b"1\r\n" + head + b"Expect: 100-continue\r\n" + length + body)
+    assert one[0] == 200 and one[1]["content-length"] == two[1]["content-length"]
+    assert one[2] == b"" and json.loads(two[2])["status"]
+    assert [code for code, _, _ in (*streams, *old, *expected)] == [200] * 4
+    texts = [re.findall(rb'"content":"(.*?)"', part) for _, _, part in (*streams, *old, *expected)]
+    assert texts[0] and texts.count(texts[0]) == 4 and old[0][2].endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000, 431),
+        (b"\x16\x03\x01\x02 TLS\r\n\r\n", 400),
+        (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    ],
+)
+def test_what_is_no_request_is_refused_in_the_form_of_all_errors(request_: bytes, status: int) -> None:
+    with catalog() as made, behind_a_socket(made) as address:
+        ((found, headers, body),) = sent(address, request_)
+        assert httpx.get(f"{address}/health", trust_env=False).status_code == 200
+    assert (found, headers["connection"], headers["content-type"]) == (status, "close", "application/json")
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"
+
+
 def test_a_client_that_hangs_up_frees_its_row_within_a_step() -> None:
     """It leaves after the first piece of a stream, or before any byte of a whole answer."""
     with catalog({"llama": tiny(context=4096)}, memory_gib=1.0) as made, behind_a_socket(made) as address:
@@ -86,8 +165,7 @@ def test_a_client_that_hangs_up_frees_its_row_within_a_step() -> None:
                 assert client.recv(1) == b"H" if stream else wait(lambda: worker.load[0] == 1)
             assert wait(lambda: worker.load == (0, 0), 1.0)
             made_steps = len(steps)
-            time.sleep(0.05)
-            assert len(steps) - made_steps <= 1 and not worker._jobs
+            assert wait(lambda: not worker._jobs) and len(steps) - made_steps <= 1
     assert len(steps) < 6 * 4000 / 4
 
 

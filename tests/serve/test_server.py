@@ -5,10 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 from openai import OpenAI
@@ -72,6 +74,37 @@ def test_the_command_serves_models_and_an_adapter_and_ends_at_a_signal(tmp_path:
         assert found.wait(20) == 0
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])))
+
+
+LOADING = """
+import time
+from trivium.serve.served import Catalog
+from trivium.serve.server import run
+from trivium.serve.settings import Settings
+run(Catalog(Settings(port={port})), lambda: time.sleep(100))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
+def test_a_signal_ends_it_while_models_are_loaded(number: int, code: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen([sys.executable, "-c", LOADING.format(port=port)], stderr=subprocess.PIPE) as found:
+        try:
+            end = time.monotonic() + 200
+            while time.monotonic() < end:
+                with suppress(httpx.HTTPError):
+                    assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+                    break
+                time.sleep(0.05)
+            for path in ("ready", "v1/models"):
+                answer = httpx.get(f"http://127.0.0.1:{port}/{path}", trust_env=False)
+                assert answer.status_code == 503 and answer.json()["error"]["code"] == "loading"
+            found.send_signal(number)
+            assert found.wait(5) == code
+        finally:
+            found.kill()
 
 
 def test_what_cannot_be_served_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

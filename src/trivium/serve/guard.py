@@ -6,6 +6,7 @@ only for the end of the connection: it then cancels what is being done for it.
 
 import asyncio
 import hmac
+import json
 import re
 import time
 from collections.abc import Callable
@@ -22,6 +23,20 @@ HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]+)?")
 """The header `Host`: a name or an address, and a port."""
 OPEN = {"/", "/health", "/ready"}
 """The paths that need no key; the page adds its own."""
+
+
+def unique_keys(body: bytes) -> None:
+    """Raise an ApiError where an object of a JSON body has a key twice: one of the two values would be lost."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
+            raise ApiError(f"the body has the key {twice!r:.60} twice in one object", param=twice[:60])
+        return found
+
+    with suppress(ValueError, RecursionError):  # what is no JSON is for the route to tell
+        json.loads(body, object_pairs_hook=once)
 
 
 class HungUp(Exception):
@@ -41,6 +56,7 @@ class Guard:
             return
         begin, note = time.monotonic(), {"method": scope["method"], "path": scope["path"], "status": 499}
         NOTE.set(note)
+        scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope  # the protocol leaves the body out
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -54,6 +70,7 @@ class Guard:
                 body = await asyncio.wait_for(self._read(receive, headers), self.settings.receive_seconds)
             except TimeoutError:
                 raise ApiError("the request did not arrive in time", 408) from None
+            unique_keys(body)
             if self.settings.log_prompts:
                 note["body"] = body.decode("utf-8", "replace")
             await self._answer(scope, body, receive, told)
@@ -76,6 +93,8 @@ class Guard:
         allowed = self.settings.cors
         if origin is not None and "*" not in allowed and origin not in allowed and origin.split("://")[-1] != host:
             raise ApiError(f"the origin {origin!r:.80} may not ask; name it: --cors {origin:.80}", 403)
+        if (coding := headers.get("content-encoding", "identity")) != "identity":
+            raise ApiError(f"Content-Encoding {coding!r:.40}: expected a body that is not compressed", 415)
         if self.settings.key is None or scope["path"] in OPEN or scope["method"] == "OPTIONS":
             return
         given = headers.get("authorization", "")

@@ -1,19 +1,26 @@
 """The server: models are loaded beside a socket that listens already, and a signal ends it in order."""
 
 import asyncio
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from trivium.base.errors import ConfigError
 from trivium.base.log import say
 from trivium.serve.app import build
+from trivium.serve.error import ApiError, response
 from trivium.serve.served import Catalog
 from trivium.serve.settings import Settings
+from trivium.serve.worker import fulfil
 
 
 def protocol(settings: Settings) -> type[asyncio.Protocol]:
@@ -35,6 +42,18 @@ def protocol(settings: Settings) -> type[asyncio.Protocol]:
             elif not idle and self.late is not None:
                 self.late.cancel()
                 self.late = None
+
+        def send_400_response(self, msg: str) -> None:
+            """Refuse what is no request, or one whose head is too large, in the form of all errors; then close."""
+            status = getattr(sys.exc_info()[1], "error_status_hint", 400)
+            if status == 431:
+                msg = f"the head of the request is too large: expected at most {settings.header_bytes:,} bytes"
+            answer = response(ApiError(msg, status), "")
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                head = [*answer.raw_headers, (b"connection", b"close")]
+                events = (h11.Response(status_code=status, headers=head), h11.Data(answer.body), h11.EndOfMessage())
+                self.transport.write(b"".join(self.conn.send(one) or b"" for one in events))
+            self.transport.close()
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -82,24 +101,30 @@ def listen(settings: Settings) -> socket.socket:
 def run(catalog: Catalog, load: Callable[[], None]) -> None:
     """Serve until a signal; `load` fills the catalog while the server already listens. Raise what `load` raises."""
     settings, listening = catalog.settings, listen(catalog.settings)
-    server, failed = uvicorn.Server(configuration(catalog)), list[BaseException]()
-    previous = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end: an ordinary one
+    server, loading = uvicorn.Server(configuration(catalog)), Future[None]()
+
+    def stop(*_: object) -> None:  # before uvicorn listens to signals; and at its end, where it raises it once more
+        server.should_exit = True
+
+    previous = signal.signal(signal.SIGTERM, stop)
 
     async def main() -> None:
-        serving = asyncio.ensure_future(server.serve([listening]))
-        try:
-            await asyncio.to_thread(load)
+        serving, loaded = asyncio.ensure_future(server.serve([listening])), asyncio.wrap_future(loading)
+        await asyncio.wait((serving, loaded), return_when=asyncio.FIRST_COMPLETED)
+        if loaded.done() and loaded.exception() is None:
             catalog.ready = True
             say(f"ready: http://{settings.host}:{listening.getsockname()[1]}")
-        except BaseException as error:
-            failed.append(error)
-            server.should_exit = True
+        elif loaded.done():
+            stop()
         await serving
 
+    Thread(target=fulfil, args=(loading, load), daemon=True).start()
     try:
         asyncio.run(main())
     finally:
         signal.signal(signal.SIGTERM, previous)
         catalog.close()
-    if failed:
-        raise failed[0]
+    if not loading.done():  # a signal has come first; Python would wait for the thread, or break it off inside torch
+        sys.stdout.flush()
+        os._exit(0)
+    loading.result()

@@ -49,6 +49,15 @@ class Writing:
     """How many ids of each row are in its stream of text."""
 
 
+def fulfil(future: "Future[T]", function: Callable[[], T]) -> None:
+    """Run a function; its result or error becomes that of a future, unless nobody waits for it."""
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+
 class Worker(Thread):
     """The thread of one model."""
 
@@ -84,15 +93,7 @@ class Worker(Thread):
     def call(self, function: Callable[[], T]) -> "Future[T]":
         """Run a function between two steps; return its future result."""
         future: Future[T] = Future()
-
-        def work() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(function())
-                except BaseException as error:
-                    future.set_exception(error)
-
-        self._inbox.put(work)
+        self._inbox.put(lambda: fulfil(future, function))
         return future
 
     async def write(self, rows: Sequence[Row], stop: Sequence[str] = ()) -> AsyncGenerator[Delta, None]:

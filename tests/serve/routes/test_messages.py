@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serving import CHAT, behind_a_socket, catalog, post, tiny
+from serving import CHAT, catalog, post, tiny
 from trivium.base.types import Message
 from trivium.serve.served import Catalog
 
@@ -103,16 +103,3 @@ def test_what_is_not_honoured_is_refused_in_their_form(made: Catalog, changes: d
     assert answer.status_code == 400 and error["type"] == "error", error
     assert error["error"]["type"] == "invalid_request_error" and message in error["error"]["message"]
     assert post(made, "/v1/messages", {**ASK, "model": "none"}).json()["error"]["type"] == "not_found_error"
-
-
-@pytest.mark.slow
-def test_the_client_of_anthropic_gets_the_same_whole_and_in_pieces(made: Catalog) -> None:
-    anthropic = pytest.importorskip("anthropic")
-    want = made.served["llama"].model.chat(CHAT["messages"], 8)
-    with behind_a_socket(made) as address, anthropic.Anthropic(base_url=address, api_key="none") as client:
-        greedy = {**CHAT, "extra_body": {"temperature": 0}}
-        whole = client.messages.create(**greedy)
-        assert whole.content[0].text == want and whole.stop_reason == "max_tokens"
-        with client.messages.stream(**greedy) as stream:
-            assert "".join(stream.text_stream) == want
-            assert stream.get_final_message().usage.output_tokens == 8
