@@ -51,6 +51,7 @@ def test_every_answer_is_what_the_picture_shows(world):
         assert sum(colour is not None for colour in corners.values()) == len(things)
 
 
+@pytest.mark.slow
 def test_it_goes_from_pictures_to_answers() -> None:
     done = subprocess.run([sys.executable, str(TOUR), "6", "60", "10"], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
