@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import small
 import trivium
 from trivium.base.errors import ConfigError, ModelError
 from trivium.base.types import Message
@@ -157,3 +158,14 @@ def test_a_text_that_is_cut_is_told_with_what_cut_it(model: trivium.Model) -> No
     assert model.layout().reason == "cut to 64 tokens, the model's context"
     assert model.layout(200).reason == "cut to 64 tokens, the model's context"
     assert model.layout(32).reason == "cut to 32 tokens, data.length"
+
+
+@pytest.mark.parametrize("preset", ["t5", "bart", "llama", "bert"])
+def test_a_model_that_is_built_here_states_the_frame_of_its_texts(preset: str, tmp_path: Path) -> None:
+    import tokenizers
+
+    made = small.model(preset)
+    assert made.start is None
+    made.save(tmp_path / "m")
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "m" / "tokenizer.json"))
+    assert theirs.encode("ab").ids == made.encode("ab") == trivium.load(tmp_path / "m").encode("ab")

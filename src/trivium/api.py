@@ -21,15 +21,16 @@ from trivium.base.types import Message, Patches, Vocabulary
 from trivium.image.processor import PROCESSOR
 from trivium.infer.beam import decoding_of
 from trivium.infer.chat import Chat, messages
-from trivium.infer.generate import Generation, generate
+from trivium.infer.generate import Generation, WritingModel, generate
 from trivium.infer.kept import KeptEngine
 from trivium.infer.padding import Ids, agree, batched, rows_of
 from trivium.infer.read import ReadingModel, asked
-from trivium.infer.request import Request, most
+from trivium.infer.request import Request
 from trivium.infer.weights import keep
 from trivium.infer.write import write
 from trivium.interop import equip, hub
 from trivium.interop.adapter.save import save_adapter
+from trivium.interop.beside.generation import NOWHERE, UNSAID
 from trivium.model.config import ModelConfig, configure
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
@@ -43,7 +44,7 @@ Prompts = TypeVar("Prompts", str, list[str], list[int], list[list[int]])
 Stop, Count = str | Sequence[str] | None, int | None
 
 
-class Model(ReadingModel):
+class Model(ReadingModel, WritingModel):
     """A config, a tokenizer and a transformer, and what they do together."""
 
     def __init__(
@@ -65,6 +66,7 @@ class Model(ReadingModel):
         self.start, self.forced, self._tokenizer, self._kept = start, dict(forced or {}), tokenizer, KeptEngine()
         own = template.stop_ids(tokenizer) if tokenizer else ()
         self.stop_ids = tuple(own if stop_ids is None else stop_ids)
+        self.defaults = {}
         self.exact = False  # whether a text must not depend on those beside it, where a call does not say
 
     @property
@@ -127,7 +129,7 @@ class Model(ReadingModel):
         prompts: Prompts = cast(Any, None),
         max_new_tokens: Count = None,
         stop: Stop = None,
-        num_beams: int = 1,
+        num_beams: Count = None,
         images: Sequence[Any] | None = None,
         **options: Any,
     ) -> Prompts:
@@ -135,14 +137,15 @@ class Model(ReadingModel):
 
         A text gets the special tokens that its tokenizer adds. `stop` texts are cut off. A model with an encoder reads
         the prompts there; one that was tuned is asked as its rows were: see `encode`. Of a model that reads pictures
-        `images` (see `image.read`) gives a list of texts; the prompts are questions about them. Options: see `request`.
+        `images` (see `image.read`) gives a list of texts; the prompts are questions about them. Options: see `request`;
+        the folder's own hold where they are not given.
         """
         pictures = None if images is None else self.see(images)
         single, rows = rows_of(prompts) if pictures is None else (False, asked(self.layout(), pictures, prompts))
         texts = pictures is not None or (bool(rows) and isinstance(rows[0], str))
         ids = [self.encode(row) for row in rows] if texts and pictures is None else rows
-        count = most(self.config, max_new_tokens, 64, ids)
-        request = self.request(ids, count, stop, num_beams, pictures, **options)
+        num_beams = self.beams(num_beams, stop, options)
+        request = self.usual(ids, max_new_tokens, 64, stop, num_beams, pictures, **options)
         found: list[Any] = [""] * len(rows)
         if texts and num_beams == 1:
             for row, piece in write(Generation(self.transformer, request), self.tokenizer):
@@ -158,7 +161,7 @@ class Model(ReadingModel):
         """Continue one text, or write of one picture, piece by piece; options as in `generate`, without beam search."""
         pictures = None if image is None else self.see([image])
         one = [self.encode(prompt)] if pictures is None else asked(self.layout(), pictures, prompt)
-        request = self.request(one, most(self.config, max_new_tokens, 64, one), stop, pictures=pictures, **options)
+        request = self.usual(one, max_new_tokens, 64, stop, pictures=pictures, **options)
         return (piece for _, piece in write(Generation(self.transformer, request), self.tokenizer))
 
     def conversation(
@@ -166,7 +169,7 @@ class Model(ReadingModel):
     ) -> Chat:
         """Begin a conversation; options as in `stream`."""
         begin = self._begin if self.config.family == "encoder_decoder" else None
-        request = self.request((), most(self.config, max_new_tokens, 256), stop, **options)
+        request = self.usual((), max_new_tokens, 256, stop, **options)
         prefix = self.record.get("prefix", "")
         return Chat(self.transformer, self.tokenizer, request, system, begin, prefix, self._kept)
 
@@ -246,17 +249,18 @@ class Model(ReadingModel):
     @property
     def _begin(self) -> int:
         wraps = getattr(self.config.head, "wrap", False)  # such a head asks no start
-        if self.start == hub.NOWHERE and not wraps:
-            raise ModelError(f"{self.name}: {hub.UNSAID}")
+        if self.start == NOWHERE and not wraps:
+            raise ModelError(f"{self.name}: {UNSAID}")
         return self.start if self.start is not None else self._tokenizer.vocabulary.pad if self._tokenizer else 0
 
     def save(self, folder: str | Path) -> Path:
         """Write a model folder, whole or not at all."""
         tokenizer = self._tokenizer
-        if tokenizer and (self.config.family != "encoder_decoder" or self.start not in (None, hub.NOWHERE)):
+        if tokenizer and (self.config.family != "encoder_decoder" or self.start != NOWHERE):
             tokenizer = stated(tokenizer, self.layout().frame)  # stock tools add the same special tokens
         seen = {PROCESSOR: dump(self.processor)} if self.config.pictures else {}
-        parts = self.transformer, tokenizer, self.stop_ids, self.start, self.forced, {**self.record, **seen}
+        record = {**self.record, **seen}
+        parts = self.transformer, tokenizer, self.stop_ids, self.start, self.forced, record, self.defaults
         return hub.save(folder, hub.Folder(*parts))
 
     def save_adapter(self, folder: str | Path, base: str | Path = "") -> Path:
@@ -283,7 +287,7 @@ def load(
         found = hub.load(folder, dtype if weights is None else None)
         transformer = keep(found.transformer.to(device), weights)
     model = Model(transformer, found.tokenizer, found.stop_ids, found.record, found.start, found.forced, str(folder))
-    model.exact = exact
+    model.exact, model.defaults = exact, found.defaults
     if template is not None:
         model.tokenizer = with_template(model.tokenizer, Named(name=template))
     return model

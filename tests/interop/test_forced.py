@@ -8,7 +8,7 @@ import torch
 
 import trivium
 from trivium.base.errors import ConfigError, ModelError
-from trivium.interop.hub import NOWHERE
+from trivium.interop.beside.generation import NOWHERE
 from trivium.token.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")

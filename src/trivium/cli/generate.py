@@ -28,7 +28,7 @@ def generate(
     no_repeat_ngram: s.NoRepeatNgram = 0,
     min_new_tokens: s.MinNewTokens = 0,
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the output; may be repeated.")] = None,
-    num_beams: Annotated[int, typer.Option(min=1, max=1000, help="Above 1: beam search with this many beams.")] = 1,
+    num_beams: s.NumBeams = None,
     seed: s.Seed = None,
     weights: o.Weights = "own",
     exact: o.Exact = False,
@@ -44,6 +44,7 @@ def generate(
     loaded = load(model, device=pick(), weights=weights, exact=exact)
     s.checked(model, loaded, weights, check)
     options = o.given(context, (*s.SAMPLING, "no_repeat_ngram", "min_new_tokens"))
+    num_beams = loaded.beams(num_beams, stop, options)
     if image and (num_beams != 1 or len(image) > 1):
         for text in loaded.generate(prompt or "", max_new_tokens, stop, num_beams, images=image, **options):
             print(text)

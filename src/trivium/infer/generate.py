@@ -1,12 +1,17 @@
 """Generation: a request becomes rows of an engine, and comes back as completions. Knows ids only.
 
-A row's ids do not depend on the rows beside it. Texts, stop strings and streams of characters are in `write`.
+A row's ids do not depend on the rows beside it. Texts, stop strings and streams of characters are in `write`. A call's
+own options win over those that a model's folder states; beams that only the folder asks for give way to what beam
+search cannot do: an option of sampling, a stop text, a stream, the exact mode.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from trivium.base.errors import ConfigError
 from trivium.infer.beam import Beam, search
 from trivium.infer.engine import InferenceEngine
-from trivium.infer.request import Completion, Request
+from trivium.infer.request import Completion, Request, most
 from trivium.infer.row import Row
 from trivium.infer.sampling import Sampling
 from trivium.model.config import ModelConfig
@@ -84,3 +89,52 @@ def generate(transformer: Transformer, request: Request) -> list[Completion]:
     while run.live:
         run.step()
     return [Completion(ids, reason or "length") for ids, reason in zip(run.ids, run.reasons, strict=True)]
+
+
+SAMPLED = set(Sampling.model_fields) - set(Beam.model_fields)
+"""The options that beam search has not."""
+
+
+class WritingModel:
+    """The parts of a model that writes, and the requests that its folder's options complete."""
+
+    config: ModelConfig
+    exact: bool
+    defaults: dict[str, Any]
+    """Options in the words of `request` that hold where a call does not give them."""
+
+    def request(
+        self, ids: Sequence[list[int]], max_new_tokens: int, stop: Any, num_beams: int, pictures: Any, **options: Any
+    ) -> Request:
+        """Return the request of a call that gives all its options."""
+        raise NotImplementedError
+
+    def beams(self, num_beams: int | None, stop: Any = None, options: Mapping[str, Any] = {}) -> int:
+        """Return the number of beams of a call: its own, or where it is None what the folder says, if it can be."""
+        if num_beams is not None:
+            return num_beams
+        free = not stop and not options.get("exact", self.exact)
+        free = free and all(options.get(name) is None for name in SAMPLED)
+        return int(self.defaults.get("num_beams", 1)) if free else 1
+
+    def usual(
+        self,
+        ids: Sequence[list[int]],
+        asked: int | None,
+        usual: int,
+        stop: Any = None,
+        num_beams: int = 1,
+        pictures: Any = None,
+        **options: Any,
+    ) -> Request:
+        """Return the request of a call, with the options of the folder where the call does not give them.
+
+        `asked` is the most new tokens; where it is None, what the folder says, or `usual`. The folder's least length
+        is no longer than that.
+        """
+        count = most(self.config, asked, self.defaults.get("max_new_tokens", usual), ids)
+        known = (Beam if num_beams > 1 else Sampling).model_fields
+        found = {name: value for name, value in self.defaults.items() if name in known}
+        if "min_new_tokens" in found:
+            found["min_new_tokens"] = min(found["min_new_tokens"], count)
+        return self.request(ids, count, stop, num_beams, pictures, **{**found, **options})

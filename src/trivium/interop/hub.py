@@ -20,9 +20,11 @@ from trivium.base.folder import hint, is_hub, kind_of, model_folder
 from trivium.base.integrity import STAMP
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
-from trivium.interop import families, inputs, rules, sentence
+from trivium.interop import families, rules, sentence
 from trivium.interop.adapter.load import base_of, load_adapter
 from trivium.interop.adapter.save import CONFIG
+from trivium.interop.beside import generation, inputs
+from trivium.interop.beside.generation import FORCED, NOWHERE, START
 from trivium.interop.card.card import card
 from trivium.interop.families import Family, by_config, difference, stock
 from trivium.interop.pair import whole
@@ -41,12 +43,6 @@ OURS = ("format", "model", "stock", "reasons", "parameters", check.HASHES)
 """The keys of trivium.json that `save` makes anew; the others are a record."""
 OWN = "trivium"
 """The model_type of a folder that no stock class can load."""
-GENERATION, START = "generation_config.json", "decoder_start_token_id"
-NOWHERE = -1
-"""The start of an encoder-decoder whose files do not say with which id its decoder begins: it cannot be asked."""
-UNSAID = f"no file says with which id its decoder begins; set model.start, or {START} in its {GENERATION}"
-FORCED = {"first": "forced_bos_token_id", "last": "forced_eos_token_id"}
-"""Our names of the forced ids -> their keys of generation_config.json."""
 WRITTEN = re.compile(
     r"config\.json|generation_config\.json|trivium\.json|parity\.json|README\.md|model.*\.safetensors(\.index\.json)?|"
     r"preprocessor_config\.json|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|"
@@ -66,11 +62,13 @@ class Folder:
     stop_ids: tuple[int, ...] = ()
     """The ids that end a generated text."""
     start: int | None = None
-    """The first id of a decoder beside an encoder, if a file gives it; see `NOWHERE`."""
+    """The first id of a decoder beside an encoder, if a file gives it; see `generation.NOWHERE`."""
     forced: dict[str, int] = field(default_factory=dict)
     """The ids that generation must write first and last, if a file gives them: `first`, `last`."""
     record: dict[str, Any] = field(default_factory=dict)
     """The keys of trivium.json besides the model: recipe, data, evaluation."""
+    defaults: dict[str, Any] = field(default_factory=dict)
+    """The options of generation that hold where nobody says otherwise, in the words of `Model.request`."""
 
     @property
     def config(self) -> ModelConfig:
@@ -111,15 +109,15 @@ def save(folder: str | Path, model: Folder) -> Path:
         about["stock"] = tree["architectures"][0]
     else:
         about["reasons"] = reasons
-    generation = _generation(model, tree)
+    asked = _generation(model, tree)
     if model.start == NOWHERE:
         tree.pop(START, None)
-    tree |= {key: generation[key] for key in (START, *FORCED.values()) if key in tree and key in generation}
+    tree |= {key: asked[key] for key in (START, *FORCED.values()) if key in tree and key in asked}
     with files.publishing(folder) as new:
         tensors.write(new, state)
         files.write_json(new / "config.json", {**tree, "dtype": dtype, "torch_dtype": dtype})
         if config.decoder and isinstance(config.head, LM):
-            files.write_json(new / GENERATION, generation)
+            files.write_json(new / generation.FILE, asked)
         if tokenizer:
             kept = tokenizer.limit if isinstance(config.head, LabelHead) else None
             tokenizer.save(new, model_max_length=min(kept or config.context, config.context))
@@ -142,7 +140,7 @@ def _about(record: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
 
 
 def _generation(model: Folder, tree: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {FORCED[place]: index for place, index in model.forced.items()}
+    found = {FORCED[place]: index for place, index in model.forced.items()} | generation.written(model.defaults)
     tokenizer = model.tokenizer
     if model.config.cross and model.start != NOWHERE:
         pad = tokenizer.vocabulary.pad if tokenizer else 0
@@ -173,7 +171,8 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     if not (folder / "tokenizer.json").is_file():
         return found
     tokenizer = inputs.tokenizer_of(folder, found.config)
-    return replace(found, tokenizer=tokenizer, stop_ids=_stops({}, {"eos_token_id": [*found.stop_ids]}, tokenizer))
+    stops = generation.stops({}, {"eos_token_id": [*found.stop_ids]}, tokenizer)
+    return replace(found, tokenizer=tokenizer, stop_ids=stops)
 
 
 def _read(folder: Path, dtype: torch.dtype | None) -> Folder:
@@ -189,16 +188,18 @@ def _read(folder: Path, dtype: torch.dtype | None) -> Folder:
         record["vectors"] = dump(told.vectors or Vectors.of(record))
         record.pop("pool", None)
     inputs.read_processor(folder, config, record)
-    tree, said = whole(tree), _object(folder / GENERATION, optional=True)
-    place, asked = (folder / GENERATION, said) if said is not None else (folder / "config.json", tree)
-    forced = {name: index for name, key in FORCED.items() if (index := _index(asked, key, place, config)) is not None}
-    start = _start(folder, tree, place, asked, config)
-    stops = _stops(tree, said or {}, tokenizer)
+    tree, said = whole(tree), _object(folder / generation.FILE, optional=True)
+    place, asked = (folder / generation.FILE, said) if said is not None else (folder / "config.json", tree)
+    forced, start = generation.forced(asked, place, config), generation.start(folder, tree, place, asked, config)
+    stops = generation.stops(tree, said or {}, tokenizer)
+    defaults, strange = generation.defaults(asked, config, whole=said is not None)
+    if strange and config.decoder is not None and isinstance(config.head, LM):
+        warn(f"{place}: {', '.join(strange)}: options of generation that are not used; {len(strange)} in all")
     if tokenizer and about.get("format", FORMAT) < 2:  # then the usual frame stood around every text
         pad_starts = start is None or start == tokenizer.vocabulary.pad
         types = bool(getattr(config.embed, "types", 0))
         tokenizer = stated(tokenizer, default_frame(tokenizer, config.family, pad_starts, types))
-    return Folder(transformer.eval(), tokenizer, stops, start, forced, record)
+    return Folder(transformer.eval(), tokenizer, stops, start, forced, record, defaults)
 
 
 def _object(file: Path, optional: bool = False) -> dict[str, Any] | None:
@@ -248,36 +249,6 @@ def _describe(
         name, a, b = found
         raise ModelError(f"{ours}: {name} is {a}, but config.json says {b}; delete the file that is out of date")
     return written or config, family
-
-
-def _start(folder: Path, tree: dict[str, Any], place: Path, asked: dict[str, Any], config: ModelConfig) -> int | None:
-    """Return the first id of a decoder beside an encoder: a stock class that writes asks one file, `asked`, first.
-
-    It takes BOS where no start is given, as the stock class does. Before a head config.json alone counts.
-    """
-    files = [(place, asked, START), (place, asked, "bos_token_id")] if isinstance(config.head, LM) else []
-    if not config.cross:
-        return None
-    found = (_index(some, key, file, config) for file, some, key in [*files, (folder / "config.json", tree, START)])
-    return next((index for index in found if index is not None), NOWHERE)
-
-
-def _index(tree: dict[str, Any], key: str, file: Path, config: ModelConfig) -> int | None:
-    """Return the id that a file gives, alone or in a list, or None; an index that is no id is a ModelError."""
-    index = tree.get(key)
-    index = index[0] if isinstance(index, list) and len(index) == 1 else index
-    if index is not None and (type(index) is not int or not 0 <= index < config.vocab_size):
-        raise ModelError(f"{file}: {key}: expected one id from 0 to {config.vocab_size - 1}, found {index!r}")
-    return index
-
-
-def _stops(tree: dict[str, Any], generation: dict[str, Any], tokenizer: Tokenizer | None) -> tuple[int, ...]:
-    """Return each id that some file of the folder calls an end of text."""
-    found: list[Any] = []
-    for source in (generation.get("eos_token_id"), tree.get("eos_token_id")):
-        found += source if isinstance(source, list) else [source]
-    found += stop_ids(tokenizer) if tokenizer else ()
-    return tuple(dict.fromkeys(i for i in found if isinstance(i, int)))
 
 
 def _line(error: Exception) -> str:

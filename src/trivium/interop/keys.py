@@ -258,6 +258,8 @@ _GENERATION = (
     "guidance_scale decoder_start_token_id sep_token_id cls_token_id mask_token_id unk_token_id prefix"
 )
 """How text is generated, and ids that other files say too."""
+GENERATION = frozenset(_GENERATION.split())
+"""The keys of generation in a config.json; older folders have no generation_config.json."""
 EVERY: list[Entry] = [
     unread(*_FILE.split(), *_RUN.split(), *_TRAINING.split(), *_GENERATION.split()),
     only("pruned_heads", None),

@@ -90,6 +90,19 @@ class StreamOptions(Config):
         return without(data, {"include_obfuscation": [False]})
 
 
+OPTIONS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "seed",
+)
+"""The fields of a request that are options of `Model.request`, of the same names."""
+
+
 class TextAsk(Ask):
     """What all routes that write have in common: how tokens are chosen, where a text ends, how it is sent."""
 
@@ -131,7 +144,7 @@ class TextAsk(Ask):
         return min(usual, limit) if self.max_tokens is None else self.max_tokens
 
     def options(self, served: Served, prompts: int = 1) -> dict[str, Any]:
-        """Return the options of `Model.request`; an ApiError names a field that this server or model cannot honour."""
+        """Return the options of `Model.usual`; an ApiError names a field that this server or model cannot honour."""
         limits: Settings = served.settings
         if self.n > limits.choices:
             raise ApiError(f"n: expected at most {limits.choices}, found {self.n}", param="n")
@@ -140,17 +153,13 @@ class TextAsk(Ask):
             raise ApiError(f"logit_bias: expected ids from 0 to {size - 1}, found {wrong[0]}", param="logit_bias")
         if prompts * self.n > limits.waiting:
             raise ApiError(f"expected at most {limits.waiting} answers in one request, found {prompts * self.n}")
-        return {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "top_k": self.top_k,
-            "min_p": self.min_p,
-            "presence_penalty": self.presence_penalty,
-            "frequency_penalty": self.frequency_penalty,
-            "repetition_penalty": self.repetition_penalty,
-            "seed": self.seed,
-            "logit_bias": tuple((int(index), bias) for index, bias in self.logit_bias.items()),
-        }
+        bias = tuple((int(index), bias) for index, bias in self.logit_bias.items())
+        return {**{name: self.used(served, name) for name in OPTIONS}, "logit_bias": bias}
+
+    def used(self, served: Served, name: str) -> Any:
+        """Return the value of a field: the request's, else what the model's folder states, else the API's."""
+        own = getattr(self, name)
+        return own if name in self.model_fields_set else served.model.defaults.get(name, own)
 
 
 class JsonSchema(Config):
@@ -222,7 +231,8 @@ def talk(
 
     `top` asks for log-probabilities, `schema` for JSON of a JSON Schema.
     """
-    model, most = served.model, ask.most(served, served.settings.max_new_tokens)
+    model = served.model
+    most = ask.most(served, model.defaults.get("max_new_tokens", served.settings.max_new_tokens))
     source = tools.grammar if schema is None else json_grammar(schema)
     if schema is not None and tools.functions:
         raise ApiError("tools: not beside an answer of a given form", param="tools")
@@ -261,5 +271,6 @@ def go_on(
                 f"{most:,} new ones are asked for: shorten it, or set max_tokens"
             )
         most = min(most, room)
-    request = model.request([row for row in ids for _ in range(ask.n)], most, ask.stop, **ask.options(served, len(ids)))
+    each = [row for row in ids for _ in range(ask.n)]
+    request = model.usual(each, most, most, ask.stop, **ask.options(served, len(ids)))
     return TextJob(rows(model.config, request, top), ask.stop, ask.n)

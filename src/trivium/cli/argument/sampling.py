@@ -8,7 +8,7 @@ import typer
 from trivium.base.seeds import LARGEST
 
 MaxNewTokens = Annotated[
-    int | None, typer.Option(min=1, help="The maximum number of tokens to write [64, in a chat 256].")
+    int | None, typer.Option(min=1, help="The maximum number of tokens to write [the folder's, or 64, in a chat 256].")
 ]
 Temperature = Annotated[
     float, typer.Option(min=0, max=100, help="0 takes the most likely token; above 0, tokens are sampled.")
@@ -28,6 +28,9 @@ MinNewTokens = Annotated[int, typer.Option(min=0, help="The text does not end be
 Check = Annotated[
     str | None,
     typer.Option(help="Say first what --weights costs, in bits per byte: on a file, a data folder, or auto."),
+]
+NumBeams = Annotated[
+    int | None, typer.Option(min=1, max=1000, help="Above 1: beam search with this many beams [the folder's, or 1].")
 ]
 Seed = Annotated[int | None, typer.Option(min=0, max=LARGEST, help="The same seed gives the same text.")]
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")

@@ -151,8 +151,8 @@ class MessagesAsk(Ask):
     @property
     def text(self) -> TextAsk:
         """How the answer is written."""
-        same = {name: getattr(self, name) for name in ("model", "max_tokens", "temperature", "top_p", "top_k")}
-        return TextAsk(**same, stop=self.stop_sequences)
+        same = {"model", "max_tokens", "temperature", "top_p", "top_k"} & self.model_fields_set
+        return TextAsk(**{name: getattr(self, name) for name in same}, stop=self.stop_sequences)
 
     @property
     def turns(self) -> list[Said]:

@@ -142,8 +142,8 @@ class ResponsesAsk(Ask):
     @property
     def how(self) -> TextAsk:
         """How the answer is written."""
-        same = {name: getattr(self, name) for name in ("model", "temperature", "top_p")}
-        return ResponseText(**same, max_tokens=self.max_output_tokens)
+        same = {"model", "temperature", "top_p"} & self.model_fields_set
+        return ResponseText(**{name: getattr(self, name) for name in same}, max_tokens=self.max_output_tokens)
 
     @property
     def turns(self) -> list[Said]:
@@ -278,11 +278,11 @@ def response(served: Served, ask: ResponsesAsk) -> dict[str, Any]:
         "parallel_tool_calls": ask.parallel_tool_calls,
         "reasoning": {"effort": None, "summary": None},
         "store": False,
-        "temperature": ask.temperature,
+        "temperature": ask.how.used(served, "temperature"),
         "text": {"format": {**form, **({"strict": True} if form["type"] == "json_schema" else {})}},
         "tool_choice": said["tool_choice"],
         "tools": [{"strict": False, "parameters": None, **one} for one in said["tools"]],
-        "top_p": ask.top_p,
+        "top_p": ask.how.used(served, "top_p"),
         "truncation": "disabled",
         "metadata": {},
     }

@@ -101,7 +101,7 @@ def begun(served: Served, ask: TokensAsk, most: int) -> Row:
             "source: the ids that an encoder has read belong beside a prompt of ids, and nowhere else", param="source"
         )
     whole, answer = asked(model, ask)
-    request = model.request([whole], max(most, 1), **ask.options(served))
+    request = model.usual([whole], max(most, 1), 1, **ask.options(served))
     if ask.source is not None:
         request = replace(request, sources=[ask.source], prompts=[whole])
     elif answer:

@@ -36,7 +36,8 @@ class Subject:
     """What the trainer's forward says about each text."""
 
     def __post_init__(self) -> None:
-        """Cut the texts to what the model reads beside an answer."""
+        """Cut the texts to what the model reads beside an answer; texts are greedy, whatever its folder prefers."""
+        self.model.defaults = {}
         context = min(self.model.config.context, self.model.config.limit or self.model.config.context)
         self.new_tokens = max(1, min(self.new_tokens, context // 2)) if self.writes else 0
         longest = min(READ, context if self.both else context - self.new_tokens)
