@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import shapes
 import small
 import tiny
 import trivium
@@ -35,6 +36,7 @@ def here(tmp_path_factory):
         model = trivium.build(name, vocab_size=384, context=256, hidden_size=16, layers=1, heads=2)
         model.tokenizer = Tokenizer.bytes()
         model.save(folder / "runs" / f"{name}-tiny" / "model")
+    shapes.reader().save(folder / "runs" / "reader" / "model")
     small.tuned(folder, "chat", "llama", [{"prompt": "q", "completion": "a"}], ["budget_epochs=1"])
     (folder / "runs" / "chat").mkdir()
     (folder / "run" / "model").rename(folder / "runs" / "chat" / "model")

@@ -30,7 +30,11 @@ def rows(config: ModelConfig, request: Request, top: int | None = None) -> list[
     sources = request.sources if config.encoder is not None and request.sources else [None] * len(prompts)
     rest = request.max_new_tokens, request.stop_ids, request.vocabulary, config.limit, top
     drawn = zip(prompts, sources, decoding.generators(len(prompts)), strict=True)
-    return [Row(prompt, source, decoding, draw, *rest) for prompt, source, draw in drawn]
+    made = [Row(prompt, source, decoding, draw, *rest) for prompt, source, draw in drawn]
+    if config.placeholder is not None:  # the places of a picture are part of the prompt
+        for row in made:
+            row.given = len(row.prompt)
+    return made
 
 
 class Generation:

@@ -53,6 +53,8 @@ class Row:
         self.reason: str | None = None
         self.read = 0
         """How many ids the model has read."""
+        self.given = len(self.prompt) if source is None else len(source) + len(self.prompt) - 1
+        """How many tokens were given, of texts and of pictures: the start of a decoder beside an encoder is none."""
         self.hit = 0
         """How many ids of the prompt another row had read."""
         self.cache: KVCache | None = None

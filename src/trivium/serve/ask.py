@@ -10,11 +10,14 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from trivium.base.config import Config, as_tuple
+from trivium.base.errors import DataError
 from trivium.base.seeds import LARGEST
 from trivium.base.types import Message
+from trivium.image.read import unpacked
 from trivium.infer.chat import ContextExceeded, messages
 from trivium.infer.generate import rows
 from trivium.infer.grammar import Grammar, json_grammar
+from trivium.infer.read import asked
 from trivium.infer.row import Row
 from trivium.serve.error import ApiError
 from trivium.serve.served import Served
@@ -209,7 +212,7 @@ class TextJob(NamedTuple):
     def usage(self) -> dict[str, Any]:
         """Return the numbers of tokens in OpenAI's form; a prompt counts once."""
         first = self.rows[:: self.answers]
-        prompt = sum(len(row.source or row.prompt) for row in first)
+        prompt = sum(row.given for row in first)
         written, cached = sum(len(row.ids) for row in self.rows), sum(row.hit for row in first)
         return {
             "prompt_tokens": prompt,
@@ -248,6 +251,23 @@ def talk(
             row.grammar = Grammar(source, model.tokenizer, request.stop_ids)
     once = tools.functions and not tools.must and not tools.parallel
     return TextJob(made, (*ask.stop, CLOSE) if once else ask.stop, ask.n, tools)
+
+
+def look(
+    served: Served, ask: TextAsk, turns: Sequence[Said], pictures: Sequence[str], top: int | None = None
+) -> TextJob:
+    """Return the job that answers one turn about one picture, a `data:` address. Takes time: call it in a thread."""
+    model, most = served.model, ask.most(served, served.settings.max_new_tokens)
+    if len(turns) != 1 or turns[0].role != "user" or len(pictures) != 1:
+        found = f"{len(turns)} messages and {len(pictures)} pictures"
+        raise ApiError(f"messages: expected one of the user with one picture in it, found {found}", param="messages")
+    try:
+        seen = model.see([unpacked(pictures[0])])
+    except (ValueError, DataError) as wrong:
+        raise ApiError(f"image_url: {wrong}", param="messages") from None
+    before = asked(model.layout(), seen, turns[0].text)
+    request = model.request(before * ask.n, most, ask.stop, pictures=seen * ask.n, **ask.options(served))
+    return TextJob(rows(model.config, request, top), ask.stop, ask.n)
 
 
 def check(job: TextJob, texts: Mapping[int, str]) -> None:

@@ -88,7 +88,7 @@ class Served:
                     yield delta
         finally:
             timer.cancel()
-            read = sum(len(row.source or row.prompt) - row.hit for row in rows)
+            read = sum(row.given - row.hit for row in rows)
             note.update(model=self.name, read=read, written=sum(len(row.ids) for row in rows))
             guesses = [row.lookup for row in rows if row.lookup is not None]
             note.update(guessed=sum(one.proposed for one in guesses), right=sum(one.accepted for one in guesses))

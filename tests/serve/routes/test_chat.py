@@ -1,12 +1,16 @@
 """Chat completions say what `trivium chat` says, whole and in pieces, and honour or refuse each field."""
 
+import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import OpenAI
 
+import shapes
+import small
 from serving import CHAT, ask, behind_a_socket, catalog, post, tiny
 from trivium.serve.served import Catalog
 
@@ -198,3 +202,39 @@ def test_an_answer_that_is_not_of_its_form_is_no_answer(made: Catalog, monkeypat
     body = {**CHAT, "response_format": {"type": "json_object"}}
     assert post(made, "/v1/chat/completions", body).status_code == 500
     assert "not of the form" in post(made, "/v1/chat/completions", {**body, "stream": True}).text
+
+
+def shown(*parts: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"model": "reader", "messages": [{"role": "user", "content": [*parts]}], "max_tokens": 8, **changes}
+
+
+def test_a_picture_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    shapes.pictures(tmp_path, 2)
+    data = [base64.b64encode((tmp_path / f"{n}.png").read_bytes()).decode() for n in range(2)]
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data[0]}", "detail": "auto"}}
+    asked = {"type": "text", "text": "which?"}
+    model = small.noisy(shapes.reader())
+    want = model.generate("which?", 8, images=[tmp_path / "0.png"], temperature=0)[0]
+    with catalog({"reader": model, "llama": tiny()}) as made:
+        answer = post(made, PATH, shown(image, asked, temperature=0)).json()
+        assert answer["choices"][0]["message"]["content"] == want
+        assert answer["usage"]["prompt_tokens"] == 5 + 7  # its patches and the question
+        lines = post(made, PATH, shown(image, asked, temperature=0, stream=True)).text.split("\n\n")[:-2]
+        pieces = [json.loads(line[6:])["choices"][0]["delta"].get("content", "") for line in lines]
+        assert "".join(pieces) == want
+        wrong = [
+            (shown(asked), "it reads pictures: give one"),
+            (shown(image, image, asked), "found 1 messages and 2 pictures"),
+            (shown({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}), "no address is fetched"),
+            (shown({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}), "found another file"),
+            (shown({"type": "image_url"}), "of type image_url with an image_url"),
+            (shown({**image, "image_url": {**image["image_url"], "detail": "high"}}), "detail"),
+            (shown(image, model="llama"), "it reads no pictures"),
+            (shown(image, response_format={"type": "json_object"}), "not beside a picture"),
+        ]
+        for body, told in wrong:
+            refused = post(made, PATH, body)
+            assert refused.status_code == 400 and told in refused.json()["error"]["message"], refused.text
+        prompt = {"model": "reader", "prompt": "a"}
+        assert post(made, "/v1/completions", prompt).status_code == 400

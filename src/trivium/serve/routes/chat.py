@@ -12,9 +12,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from trivium.base.config import Config, Seq, as_tuple
+from trivium.infer.padding import agree
 from trivium.infer.request import writes
 from trivium.serve.answer import Answer, Token, finish, gather, token_of
-from trivium.serve.ask import AnswerFormat, Ask, TextAsk, TextJob, check, talk, without
+from trivium.serve.ask import AnswerFormat, Ask, TextAsk, TextJob, check, look, talk, without
+from trivium.serve.error import ApiError
 from trivium.serve.served import ANSWERS, Models, Served
 from trivium.serve.sse import DONE, Event, EventStream
 from trivium.serve.tool import Call, Function, Said, Speech, Tools, tools_of
@@ -24,15 +26,31 @@ router = APIRouter()
 ANSWERS["chat"] = lambda model: writes(model.config)
 
 
-class Part(Config):
-    """A part of a message: a text."""
+class ImageUrl(Config):
+    """A picture as `data:image/...;base64,...`; no other address is fetched."""
 
-    text: str
+    url: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, data: Any) -> Any:
+        return without(data, {"detail": ["auto"]})
+
+
+class Part(Config):
+    """A part of a message: a text, or a picture."""
+
+    text: str = ""
+    image_url: ImageUrl | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _text(cls, data: Any) -> Any:
-        return without(data, {"type": ["text"]})
+        if isinstance(data, dict) and (data.get("type") == "image_url") != ("image_url" in data):
+            raise ValueError("expected a part of type text with a text, or of type image_url with an image_url")
+        if isinstance(data, dict) and "image_url" not in data and "text" not in data:
+            raise ValueError("text: required, and not given")
+        return without(data, {"type": ["text", "image_url"]})
 
 
 Parts = Annotated[
@@ -122,6 +140,11 @@ class Turn(Config):
         calls = tuple(Call(one.function.name, one.function.arguments, one.id) for one in self.tool_calls)
         return Said(self.role, "".join(part.text for part in self.content), calls, self.tool_call_id)
 
+    @property
+    def pictures(self) -> list[str]:
+        """The addresses of its pictures."""
+        return [part.image_url.url for part in self.content if part.image_url is not None]
+
 
 class ChatAsk(TextAsk):
     """The body of a chat completion."""
@@ -180,7 +203,14 @@ async def chat(ask: ChatAsk, models: Models) -> Response:
     served = models.find(ask.model, "chat")
     schema = ask.response_format.asked if ask.response_format else None
     turns = [turn.said for turn in ask.messages]
-    job = await asyncio.to_thread(talk, served, ask, turns, ask.top, ask.may_call, schema)
+    pictures = [one for turn in ask.messages for one in turn.pictures]
+    agree(served.model.config, served.name, bool(pictures))
+    if pictures:
+        if ask.tools or schema is not None:
+            raise ApiError("tools, response_format: not beside a picture", param="tools")
+        job = await asyncio.to_thread(look, served, ask, turns, pictures, ask.top)
+    else:
+        job = await asyncio.to_thread(talk, served, ask, turns, ask.top, ask.may_call, schema)
     head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": served.name}
     if ask.stream:
         return EventStream(chunks(served, job, head, ask))
