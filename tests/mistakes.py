@@ -44,6 +44,7 @@ RIGHT: dict[str, Words] = {
     "push": ["llama", "me/new"],
     "trace": ["llama", "a", "--data", "data"],
     "why": ["run", "--step", "1"],
+    "report": ["run", "-o", "new.html"],
     "verify": ["llama"],
     "serve": ["llama"],
     "ablate": ["r.toml", "--axis", "seed=0,1", "-o", "new"],

@@ -25,7 +25,7 @@ from trivium.cli.serve import serve
 from trivium.cli.show import inspect, show
 from trivium.cli.study import ablate, compare, demo
 from trivium.cli.tokenizer import tokenizer
-from trivium.cli.trace import trace, why
+from trivium.cli.trace import report, trace, why
 from trivium.cli.verify import verify
 
 app = typer.Typer(
@@ -38,9 +38,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # in rich's own markup a [default] would vanish
 )
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
-COMMANDS += [embed, lines, read, serve, show, inspect, trace, why, verify, import_, export, push, compare, ablate]
-COMMANDS += [schema]  # in the order of the help
-PLAIN = demo, recipes, lines
+COMMANDS += [embed, lines, read, serve, show, inspect, trace, why, report, verify, import_, export, push]
+COMMANDS += [compare, ablate, schema]  # in the order of the help
+PLAIN = demo, recipes, lines, report
 """The commands that take no kinds of one's own."""
 LOCAL = train, push, why, compare, ablate, schema
 """Those that take no model, or none of the hub."""

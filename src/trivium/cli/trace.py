@@ -1,4 +1,4 @@
-"""`trivium trace` and `trivium why`: where a text stands in the training data, and what its documents cost."""
+"""`trivium trace`, `why` and `report`: where a text stands in the training data, and how runs went."""
 
 import sys
 from pathlib import Path
@@ -46,3 +46,13 @@ def why(
     if step is None and worst is None:
         raise ConfigError("why: expected --step S, --worst N or both")
     tell(run, step, worst)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML page.")] = Path("report.html"),
+) -> None:
+    """Write a page on runs: results, curves, speed, what differs in their recipes, machines; also while they go on."""
+    from trivium.lab.report import report as write
+
+    write(runs, out)

@@ -42,6 +42,12 @@ class Curve:
     valid_losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
     """Seconds of all steps; 0 where the metrics do not say."""
+    norms: list[float] = field(default_factory=list)
+    """The norm of the gradient before clipping, at each of `steps`; not a number where it was not kept."""
+    lrs: list[float] = field(default_factory=list)
+    """The learning rate at each of `steps`."""
+    rates: list[float] = field(default_factory=list)
+    """Tokens a second since the step before in `steps`, at each but the first."""
 
 
 def read(path: str | Path) -> Curve:
@@ -71,13 +77,22 @@ def read(path: str | Path) -> Curve:
         if _finite(row.get("valid_loss")):
             valid[step] = row["valid_loss"]
     steps = sorted(train)
+    kept = {key: [train[step].get(key) for step in steps] for key in ("tokens", "all_seconds", "norm", "lr")}
+    tokens, times = ([value or 0 for value in kept[key]] for key in ("tokens", "all_seconds"))
+    norms, lrs = ([math.nan if value is None else value for value in kept[key]] for key in ("norm", "lr"))
     return Curve(
         steps,
         [train[step]["loss"] for step in steps],
-        [int(train[step].get("tokens", 0)) for step in steps],
+        [int(count) for count in tokens],
         sorted(valid),
         [valid[step] for step in sorted(valid)],
-        train[steps[-1]].get("all_seconds", 0.0) if steps else 0.0,
+        times[-1] if times else 0.0,
+        norms,
+        lrs,
+        [
+            float(more / took) if took > 0 else math.nan
+            for more, took in zip(np.diff(tokens), np.diff(times), strict=True)
+        ],
     )
 
 
@@ -112,22 +127,24 @@ def loss_panels(groups: Mapping[str, Sequence[Path]], out: Path, floors: Mapping
 
     Losses of different targets are of different groups. Raises DataError if there is no loss to draw yet.
     """
-    curves = {title: {path: read(path) for path in paths} for title, paths in groups.items()}
-    if not any(one.steps or one.valid_steps for group in curves.values() for one in group.values()):
+    curves = {title: [(path.parent.name, read(path)) for path in paths] for title, paths in groups.items()}
+    if not any(one.steps or one.valid_steps for group in curves.values() for _, one in group):
         paths = [str(path) for group in groups.values() for path in group]
         raise DataError(f"{', '.join(paths)}: no loss to draw yet")
     figure = blank(8, 4.8 if len(groups) == 1 else 3.4 * len(groups))
     for axes, (title, group) in zip(figure.subplots(len(groups), squeeze=False)[:, 0], curves.items(), strict=True):
-        _losses(axes, group, floors or {}, title)
+        draw_losses(axes, group, floors or {}, title)
     save(figure, out)
 
 
-def _losses(axes: Any, curves: Mapping[Path, Curve], floors: Mapping[str, float], title: str) -> None:
-    """Draw the losses of runs on one scale; the folders name several runs."""
+def draw_losses(
+    axes: Any, curves: Sequence[tuple[str, Curve]], floors: Mapping[str, float] | None = None, title: str = ""
+) -> None:
+    """Draw the losses of runs on one scale; where there are several, their names are in the legend."""
     from matplotlib.ticker import MaxNLocator
 
-    for number, (path, curve) in enumerate(curves.items()):
-        name = f"{path.parent.name}: " if len(curves) > 1 else ""
+    for number, (run, curve) in enumerate(curves):
+        name = f"{run}: " if len(curves) > 1 else ""
         color = f"C{number}"
         if curve.steps:
             axes.plot(curve.steps, curve.losses, color=color, alpha=0.25, linewidth=0.7)
@@ -135,14 +152,16 @@ def _losses(axes: Any, curves: Mapping[Path, Curve], floors: Mapping[str, float]
         if curve.valid_steps:
             label = f"{name}validation ({curve.valid_losses[-1]:.2f} at the end)"
             axes.plot(curve.valid_steps, curve.valid_losses, color=color, label=label, **_POINTS)
-    for number, (name, loss) in enumerate(sorted(floors.items(), key=lambda item: item[1])):
+    levels = floors or {}
+    for number, (name, loss) in enumerate(sorted(levels.items(), key=lambda item: item[1])):
         axes.axhline(loss, color="0.45", linewidth=0.9, linestyle=":")
         # Neighbours are written side by side, so that two floors of nearly the same height can be read.
         axes.annotate(f"{name} {loss:.2f}", (1, loss), xytext=(-4 - 110 * (number % 2), 1), **_NOTE)
-    axes.set_ylim(*_window([*curves.values()], floors))
+    every = [curve for _, curve in curves]
+    axes.set_ylim(*_window(every, levels))
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel=_steps_label([*curves.values()]), ylabel="loss (nats per token)", title=title)
+    axes.set(xlabel=_steps_label(every), ylabel="loss (nats per token)", title=title)
     finish(axes)
     axes.legend(frameon=False, fontsize="medium" if len(curves) < 3 else "small")
 
