@@ -24,7 +24,7 @@ LIMIT = 12
 """The most runs of a page: more lines cannot be told apart."""
 
 
-class Run(NamedTuple):
+class RunRecord(NamedTuple):
     """What a run folder holds."""
 
     name: str
@@ -44,7 +44,7 @@ def report(folders: Sequence[Path], out: Path) -> None:
     say(f"the page is {out}")
 
 
-def _open(folder: Path) -> Run:
+def _open(folder: Path) -> RunRecord:
     if not (folder / "recipe.json").is_file():
         raise DataError(f"{folder}: expected a run folder, found no recipe.json in it")
     curve = read(folder / "metrics.jsonl")
@@ -52,10 +52,10 @@ def _open(folder: Path) -> Run:
         raise DataError(f"{folder / 'metrics.jsonl'}: no step has a loss yet")
     environment = folder / "environment.json"
     known = read_json(environment) if environment.is_file() else {}
-    return Run(str(folder), curve, _flat(read_json(folder / "recipe.json")["recipe"]), known)
+    return RunRecord(str(folder), curve, _flat(read_json(folder / "recipe.json")["recipe"]), known)
 
 
-def _results(runs: Sequence[Run]) -> Iterator[str]:
+def _results(runs: Sequence[RunRecord]) -> Iterator[str]:
     yield page.heading("Results")
     header = ("run", "steps", "tokens", "time", "tokens/s", "loss", "held out", "best held out")
     rows = []
@@ -82,7 +82,7 @@ def _results(runs: Sequence[Run]) -> Iterator[str]:
     )
 
 
-def _pictures(runs: Sequence[Run]) -> Iterator[str]:
+def _pictures(runs: Sequence[RunRecord]) -> Iterator[str]:
     yield page.heading("Curves")
     figure = blank(8, 4.6)
     draw_losses(figure.subplots(), [(run.name, run.curve) for run in runs])
@@ -109,7 +109,7 @@ def _panel(title: str, label: str, lines: Mapping[str, tuple[Sequence[int], Sequ
     return png(figure)
 
 
-def _choices(runs: Sequence[Run]) -> Iterator[str]:
+def _choices(runs: Sequence[RunRecord]) -> Iterator[str]:
     """Yield the fields in which the recipes differ, and all fields of each."""
     paths = dict.fromkeys(path for run in runs for path in run.recipe)
     rows = [(path, *(str(run.recipe.get(path, "-")) for run in runs)) for path in paths]
@@ -122,7 +122,7 @@ def _choices(runs: Sequence[Run]) -> Iterator[str]:
     yield f"<details><summary>all {len(rows)} fields</summary>{page.table(('field', *names), rows)}</details>"
 
 
-def _machines(runs: Sequence[Run]) -> Iterator[str]:
+def _machines(runs: Sequence[RunRecord]) -> Iterator[str]:
     yield page.heading("Machine")
     known = [_flat(run.environment) for run in runs]
     paths = dict.fromkeys(path for one in known for path in one)
