@@ -22,7 +22,7 @@ def train(
 ) -> None:
     """Train a fresh model, or continue from one, with any objective."""
     since = time.monotonic()
-    from trivium.lab.outcome import tell
+    from trivium.lab.run.outcome import tell
     from trivium.task.run import run
     from trivium.train.recipe import read_recipe
 
@@ -63,8 +63,8 @@ def finetune(
     """Train a model for a task: rows become a model folder and its metrics."""
     since = time.monotonic()
     from trivium.base.log import say
-    from trivium.lab import outcome
     from trivium.lab.picture import confusion
+    from trivium.lab.run import outcome
     from trivium.lab.samples import show_samples
     from trivium.task.finetune import finetune, recipe_for, tell
     from trivium.task.predict import parted

@@ -41,7 +41,7 @@ def why(
 ) -> None:
     """List the documents of a step of a run, or the held-out ones that cost most, each with its loss."""
     from trivium.base.errors import ConfigError
-    from trivium.lab.why import tell
+    from trivium.lab.run.why import tell
 
     if step is None and worst is None:
         raise ConfigError("why: expected --step S, --worst N or both")
@@ -53,6 +53,6 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML page.")] = Path("report.html"),
 ) -> None:
     """Write a page on runs: results, curves, speed, what differs in their recipes, machines; also while they go on."""
-    from trivium.lab.report import report as write
+    from trivium.lab.run.report import report as write
 
     write(runs, out)

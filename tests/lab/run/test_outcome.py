@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trivium.lab import outcome
 from trivium.lab.picture import Curve
+from trivium.lab.run import outcome
 from trivium.train.recipe import Recipe
 
 CURVE = Curve([10, 20], [4.0, 2.0], [10_000, 20_480], [0, 20], [6.25, 2.5], seconds=40.0)

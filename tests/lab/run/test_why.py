@@ -8,7 +8,7 @@ import pytest
 from runs import pretraining, tuning
 from trivium.base.errors import ConfigError, DataError
 from trivium.cli import run as command
-from trivium.lab.why import Replay
+from trivium.lab.run.why import Replay
 from trivium.task.run import run
 
 

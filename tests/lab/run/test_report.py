@@ -11,7 +11,7 @@ from runs import pretraining
 from trivium.base.errors import DataError
 from trivium.cli import run as command
 from trivium.lab.picture import read
-from trivium.lab.report import LIMIT, report
+from trivium.lab.run.report import LIMIT, report
 from trivium.task.run import run
 
 
