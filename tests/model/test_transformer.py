@@ -175,3 +175,17 @@ def test_no_class_and_no_condition_names_a_family() -> None:
                 subject = node.subject if isinstance(node, ast.Match) else node.test
                 words = {str(part.value).lower() for part in ast.walk(subject) if isinstance(part, ast.Constant)}
                 assert not words & (names | set(PRESETS)), f"{path.name}, line {node.lineno}"
+
+
+@pytest.mark.parametrize("position", ["learned", "sinusoid2d", "rope2d", "rope", "none"])
+def test_pictures_of_other_shapes_in_one_batch_are_each_as_alone(position: str) -> None:
+    """Packed in a row, and in rows of one length that need no mask."""
+    network = tiny.model("vit", tree={"encoder": {"position": [position], "embed": {"class_token": False}}})
+    some = [drawn(network.config.pictures, *shape, seed=n) for n, shape in enumerate([(2, 3), (3, 2), (1, 6)])]
+    examples = [Example(enc=one.values, places=one.places) for one in some]
+    alone = [run(network, [[one]])[0] for one in examples]
+    assert torch.allclose(run(network, [examples])[0], torch.cat(alone), atol=1e-5)
+    rows = run(network, [[one] for one in examples])
+    assert all(torch.allclose(row, one, atol=1e-5) for row, one in zip(rows, alone, strict=True))
+    swapped = run(network, [[Example(enc=some[0].values, places=some[1].places)]])[0]
+    assert torch.allclose(swapped, alone[0], atol=1e-5) == (position in ("rope", "none")), "places matter"
