@@ -1,11 +1,16 @@
 """The tree of a model, and what it refuses."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from places import alone, packed
-from trivium.base.config import parse
+from trivium.base.config import merge, parse
 from trivium.base.errors import ConfigError
 from trivium.model.config import ModelConfig, kernels
+from trivium.model.transformer import Transformer
+from trivium.model.weights import resize
 
 SIZES = {"vocab_size": 32, "hidden_size": 16, "context": 8}
 STACK = {"layers": 1, "heads": 2}
@@ -105,3 +110,41 @@ def test_a_position_that_is_added_to_the_input_stands_first() -> None:
             ConfigError, match=r"model: .*decoder\.position: (learned|sinusoid) is added once, .* first"
         ):
             make(decoder={**CAUSAL, "position": wrong})
+
+
+def test_the_pictures_of_the_page_on_families_are_a_config() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "families.md").read_text(encoding="utf-8")
+    tree = tomllib.loads(page.split("```toml")[1].split("```")[0])["model"]
+    small = {"vocab_size": 64, "context": 32}
+    stacks = {name: {"layers": 1, "heads": 4, **tree[name]} for name in ("encoder", "decoder")}
+    stacks["decoder"]["pattern"] = "causal"
+    config = parse(ModelConfig, {**small, **tree, **stacks})
+    assert config.projects and config.width("encoder") == 192 and config.pictures.patch_size == 192
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"decoder": {"embed": "patches"}}, "decoder.embed: a decoder writes what it reads"),
+        ({"vocab_size": 0}, "ids are read or written; expected a vocab_size above 0"),
+        ({"decoder": {"hidden_size": 16}}, "decoder.hidden_size: expected 32, the model's"),
+        ({"encoder": {"embed": None, "hidden_size": 16}}, "encoder.hidden_size: expected 32, the model's"),
+        ({"decoder": {"cross": False}, "image_token": 64}, "image_token: expected an id below vocab_size, found 64"),
+        (
+            {"decoder": {"cross": False}, "project": False, "encoder": {"hidden_size": 16}},
+            "project: expected true: states of another width take no place of a token",
+        ),
+    ],
+)
+def test_stacks_that_do_not_go_together_are_told(change: dict, message: str) -> None:
+    small = {"preset": "vit-gpt2", "vocab_size": 64, "hidden_size": 32}
+    heads = {name: {"layers": 1, "heads": 4} for name in ("encoder", "decoder")}
+    with pytest.raises(ConfigError, match=message):
+        parse(ModelConfig, merge({**small, **heads}, change))
+
+
+def test_the_image_token_is_the_last_id_and_stays_where_the_vocabulary_grows() -> None:
+    config = parse(ModelConfig, {"preset": "paligemma2", "depth": 1, "vocab_size": 64})
+    assert config.image_token == config.placeholder == 63
+    assert resize(Transformer(config), 70).config.placeholder == 63
+    assert parse(ModelConfig, {"preset": "vit-gpt2", "depth": 1, "vocab_size": 64}).placeholder is None

@@ -4,7 +4,7 @@ import pytest
 
 from trivium.model.attention.pattern import Causal, Full, Window
 from trivium.model.config import ModelConfig
-from trivium.model.size import activations, attended, flops, parameters, training_bytes
+from trivium.model.size import activations, attended, flops, lengths, parameters, row_flops, training_bytes
 
 TINY = ModelConfig.model_validate(
     {"preset": "llama", "depth": 1, "hidden_size": 8, "vocab_size": 10, "tie": True, "decoder": {"heads": 2}}
@@ -39,3 +39,18 @@ def test_training_needs_weights_activations_and_a_chunk_of_scores() -> None:
     assert training_bytes(TINY, 4, 2) == weights + activations(TINY, 4, 2)
     assert training_bytes(TINY, 4, 2, chunk_rows=3) - training_bytes(TINY, 4, 2) == 8 * 3 * 10
     assert training_bytes(TINY, 4, 2, chunk_rows=999) - training_bytes(TINY, 4, 2) == 8 * (4 * 2) * 10
+
+
+def test_pictures_by_hand() -> None:
+    embed = {"kind": "patches", "patch": 2, "channels": 1, "size": [2, 2]}
+    tree = {"preset": "vit", "depth": 1, "hidden_size": 8, "encoder": {"heads": 2, "embed": embed}}
+    vit = ModelConfig.model_validate(tree)
+    block = 4 * 8 * 8 + 2 * 8 * 32
+    assert lengths(vit, 100) == {"encoder": 5}
+    assert flops(vit, 100) == 6 * (4 * 8 + block) + 12 * 8 * 5  # a class token and four patches
+    wide = {**tree, "preset": "vit-gpt2", "vocab_size": 10, "hidden_size": 12, "context": 20, "decoder": {"heads": 2}}
+    pair = ModelConfig.model_validate({**wide, "encoder": {**tree["encoder"], "hidden_size": 8}})
+    reads = 5 * (6 * (4 * 8 + block + 8 * 12 + 2 * 12 * 12) + 12 * 8 * 5)  # the matrix between, keys and values
+    writes = 7 * (6 * (6 * 12 * 12 + 2 * 12 * 48 + 12 * 10) + 12 * 12 * (4 + 5))
+    assert row_flops(pair, encoder=5, decoder=7, targets=7) == reads + writes
+    assert parameters(pair)["project"] == 8 * 12 + 12 and "tokens" not in parameters(vit)
