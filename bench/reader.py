@@ -101,6 +101,36 @@ def answers(file: Path, pictures: list[Path], make: Callable[[], Reader], cache:
     return dict(kept)
 
 
+def sheet(file: Path, folders: list[Path], side: str) -> None:
+    """Draw lines that a side read right (one a folder) and wrong (two), each above the right text and what was read."""
+    from PIL import Image, ImageDraw
+
+    from trivium.image.lines.face import shipped
+
+    font = shipped()[0].sized(11)
+    blocks = []
+    for folder in folders:
+        rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+        found = read_json(folder / f"{side}.json")["texts"]
+        pairs = [(row, text) for row, text in zip(rows, found, strict=True) if len(row["text"]) > 20]
+        hits = [pair for pair in pairs if pair[0]["text"] == pair[1]]
+        misses = [pair for pair in pairs if pair[0]["text"] != pair[1]]
+        for row, text in hits[:1] + misses[:2]:
+            block = Image.new("L", (640, 64 if text != row["text"] else 50), 255)
+            block.paste(Image.open(folder / row["image"]), (0, 0))
+            pen = ImageDraw.Draw(block)
+            pen.text((4, 33), f"right   {row['text']}", fill=60, font=font)
+            if text != row["text"]:
+                pen.text((4, 47), f"read    {text}", fill=0, font=font)
+            blocks.append(block)
+    whole = Image.new("L", (640, sum(block.height for block in blocks)), 255)
+    at = 0
+    for block in blocks:
+        whole.paste(block, (0, at))
+        at += block.height
+    whole.quantize(16).save(file, optimize=True)
+
+
 def main() -> None:
     """Read all classes by all sides; print the table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,6 +140,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/reader-lines"), help="pictures, and what was read")
     parser.add_argument("--only", help="one level, such as clean")
     parser.add_argument("--name", default="trivium", help="the name of our side: another for another model")
+    parser.add_argument("--sheet", type=Path, help="a PNG of lines that were read right and wrong")
     options = parser.parse_args()
     sides = known(options.rapidocr)
     if options.model is not None:
@@ -136,6 +167,10 @@ def main() -> None:
             table[f"{level}, {part}"] = row
             shown = "  ".join(f"{side} {100 * one['cer']:6.2f} %" for side, one in row.items())
             print(f"{level:<6} {part:<7} {shown}", flush=True)
+    if options.sheet is not None and options.model is not None:
+        levels = [options.only] if options.only else LEVELS
+        folders = [options.folder / f"{level}-texts-{options.lines}" for level in levels]
+        sheet(options.sheet, folders, next(iter(sides)))
     command = "python bench/reader.py " + " ".join(sys.argv[1:])
     facts = {"date": str(date.today()), "command": command, "machine": machine(), "threads": os.cpu_count()}
     results = Path(__file__).resolve().parent / "results" / "reader.json"

@@ -50,6 +50,11 @@ def test_training_meets_no_text_that_is_held_out():
     assert {*lines.texts} <= {*parts["texts"]} and {line.face[:11] for line in lines} == {"DejaVuSerif"}
 
 
+def test_a_rule_of_signs_is_three_of_them():
+    text = "Parameters ---------- x : float === and a_____b ... 10000000 ``two`` ####"
+    assert divided([text], "train", 1e-9) == ["Parameters --- x : float === and a_____b ... 10000000 ``two`` ###"]
+
+
 def test_a_face_that_lacks_a_sign_is_named_and_never_draws_it():
     folder = shipped()[0].path.parent
     able, unable = shipped()[0], Face(folder / "STIXNonUni.ttf")

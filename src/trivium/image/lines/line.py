@@ -28,6 +28,7 @@ SHORTEST, LONGEST = 10, 60
 """The signs of a line."""
 USUAL = 10_000
 """The lines of a name that says no number."""
+RULE = re.compile(r"([^\w\s])\1{3,}")
 ATTEMPTS = 1000
 """The places of the texts that are tried for a line that some face can draw."""
 
@@ -74,12 +75,15 @@ class Line:
 
 
 def divided(texts: Iterable[str], part: Part, share: float) -> list[str]:
-    """Return the texts of a part, on one line each; a text belongs to one part by its hash."""
+    """Return the texts of a part, on one line each; a text belongs to one part by its hash.
+
+    A rule of signs, such as -----, becomes three of them: to count them is not to read.
+    """
     kept = []
     for text in texts:
         held = int(sha256(text)[:8], 16) < share * 16**8
         if held == (part != "train") and (plain := " ".join(unicodedata.normalize("NFC", text).split())):
-            kept.append(plain)
+            kept.append(RULE.sub(r"\1\1\1", plain))
     return kept
 
 
