@@ -1,6 +1,7 @@
 """The model has learned nothing here: what is tested is which lines it is given, and how its answers come back."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from trivium.image.processor import ImageProcessor
 from trivium.task.page import confidences, read_page
 from trivium.token.tokenizer import Tokenizer
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["the first line of a page", "the second", "and the last one"]
 
 
@@ -85,3 +87,23 @@ def test_the_command_prints_texts_or_json(model, page, tmp_path, capsys):
 def test_a_model_that_writes_nothing_of_pictures_is_refused(page):
     with pytest.raises(ModelError, match="expected a model that writes what stands in pictures"):
         read_page(seer(), page)
+
+
+def test_a_recipe_alone_trains_a_reader_on_drawn_lines(tmp_path, capsys):
+    """It is evaluated without being told its task, and its folder reads a page."""
+    (tmp_path / "a.txt").write_text("some words that stand in a file, to be drawn in lines of ten signs and more. " * 9)
+    words = ["data.path=lines:clean:train:24", "data.valid=lines:hard:train:4", "data.rows.lines.held_out=1e-9"]
+    words += [f'data.rows.lines.text=["{(tmp_path / "a.txt").as_posix()}"]', "~budget_minutes", "budget_steps=2"]
+    words += ["model.hidden_size=32", "model.encoder.layers=1", "model.decoder.layers=1", "batch_tokens=512"]
+    recipe = str(ROOT / "recipes" / "reader.toml")
+    assert run(["train", recipe, *words, "-o", str(tmp_path / "run")]) == 0
+    again = trivium.load(tmp_path / "run")
+    assert again.record["task"] == "caption" and again.processor.patch_width == 4 and again.config.tie
+    page = Image.new("L", (200, 60), 255)
+    ImageDraw.Draw(page).text((10, 20), "ten words", fill=0, font=shipped()[0].sized(20))
+    assert len(read_page(again, np.asarray(page))) == 1
+    capsys.readouterr()
+    lines = [*words[3:4], "lines.held_out=1e-9"]
+    lines[0] = lines[0].removeprefix("data.rows.")
+    assert run(["evaluate", str(tmp_path / "run"), "--data", "lines:worn:train:3", *lines]) == 0
+    assert "rows         3" in capsys.readouterr().out

@@ -111,7 +111,9 @@ def run(
                 if notes.prefix:
                     model.record["prefix"] = notes.prefix
                 if recipe.objective.reads == "records":
-                    by_objective(recipe.objective).finish(model, bare_model(recipe))
+                    task = by_objective(recipe.objective)
+                    model.record = {"task": task.kind, **model.record}
+                    task.finish(model, bare_model(recipe))
                 with waiting("writing the model"):
                     model.save(folder / "model")
     return folder / "model"
