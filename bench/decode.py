@@ -51,8 +51,7 @@ def begin(side: api.Model, context: int, tokens: int) -> Generation:
 
 def cache_bytes(run: Generation) -> int:
     """Return the bytes of the buffers that hold keys and values."""
-    buffers = [tape.buffer for row in run.rows for tape in row.cache.buffers.values()]  # type: ignore[union-attr]
-    return sum(buffer.nbytes for buffer in buffers if buffer is not None)
+    return sum(buffer.nbytes for row in run.rows if row.slot is not None for buffer in row.slot.home.buffers)
 
 
 def measure(depth: int, context: int, tokens: int, rounds: int) -> dict[str, Any]:

@@ -152,4 +152,5 @@ def test_the_second_turn_reads_again_almost_nothing(model: trivium.Model, monkey
     for _ in range(6):
         chat.reset()
         "".join(chat.reply("hello there"))
-    assert sum(chat.engine.bytes(row) for row in chat.engine.prefixes) <= chat.engine.memory
+    memory = chat.engine.memory
+    assert sum(map(memory.width, memory.prefixes)) <= memory.positions

@@ -81,7 +81,7 @@ def test_finished_rows_leave_the_batch() -> None:
     run.step()
     run.finish(1)
     assert [row for row, _ in run.step()] == [0, 2]
-    assert len(run.engine.running) == 2 and run.rows[1].cache is None
+    assert len(run.engine.running) == 2 and run.rows[1].slot is None
     assert len(run.ids[1]) == 1 and run.reasons[1] == "stop"
 
 

@@ -6,26 +6,27 @@ continuous batching: Yu et al. 2022, Orca). A finished row stays as a prefix tha
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import nullcontext
 from itertools import accumulate
 from threading import Lock
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from trivium.base.batch import Stream
 from trivium.base.errors import ConfigError, ModelError
-from trivium.infer.padding import sources_padded
-from trivium.infer.prefix import Prefixes
+from trivium.infer.batching.memory import RowMemory
+from trivium.infer.batching.sizes import PassSizes, alike
 from trivium.infer.request import writable
 from trivium.infer.row import Row
 from trivium.infer.sampling import pick
+from trivium.infer.weights import packed
 from trivium.model.attention.cache import Memory
 from trivium.model.attention.crowd import Crowd
-from trivium.model.attention.exact import QUERIES, Exact
+from trivium.model.attention.exact import Exact
 from trivium.model.attention.pattern import Where
+from trivium.model.attention.slots import BLOCK
 from trivium.model.attention.using import using
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
@@ -52,38 +53,32 @@ class InferenceEngine:
         """
         if exact and (dtype := transformer.tokens.weight.dtype) != torch.float32:
             raise ConfigError(f"exact: expected float32 weights, found {dtype}; use --weights fp32, or leave exact out")
-        self.transformer, self.memory, self.exact, self.chunk = transformer, memory, exact, chunk
+        self.transformer, self.exact, self.chunk = transformer, exact, chunk
+        self.reader = packed(transformer) if exact else transformer
+        """The model that computes: the numbers of `transformer`."""
+        self.sizes = alike(self.reader) if exact else PassSizes()
         self.lookup = lookup
         self._modules = list(transformer.modules())
         self.lock = Lock()
         """For those who share the engine between threads: it is held while rows are added, and for a step."""
         self.queue: deque[Row] = deque()
         self.running: list[Row] = []
-        self.prefixes = Prefixes()
-        stack = transformer.decoder.config
-        self._whole = any(pattern.marked for pattern in stack.pattern)
-        if exact and self._whole:
+        self.memory = RowMemory(self.reader, memory)
+        if exact and self.memory.whole:
             raise ConfigError("exact: a pattern with a prefix reads a prompt at once, and not in passes of one size")
-        width = stack.head_width(transformer.config.hidden_size) * (stack.kv_heads or stack.heads)
-        self.position_bytes = 2 * stack.layers * width * transformer.tokens.weight.element_size()
-        """The bytes of the keys and values of one position."""
 
     @property
     def busy(self) -> bool:
         """Whether a row is not finished."""
         return bool(self.queue or self.running)
 
-    @property
-    def positions(self) -> int:
-        """How many positions of all rows have room in the memory; 0 is any number."""
-        return self.memory // self.position_bytes
-
     def submit(self, row: Row) -> None:
         """Add a row to the queue. Raise ModelError where it needs more memory than the engine has."""
-        if self.memory and self.bytes(row) > self.memory:
+        if self.memory.limit and (need := self.memory.width(row)) > self.memory.positions:
             raise ModelError(
-                f"a prompt of {len(row.prompt):,} ids and {row.max_new_tokens:,} new ones need {self.bytes(row):,} "
-                f"bytes of keys and values; the engine has {self.memory:,}: allow fewer new ids or more memory"
+                f"a prompt of {len(row.prompt):,} ids and {row.max_new_tokens:,} new ones need "
+                f"{need * self.memory.position_bytes:,} bytes of keys and values; the engine has "
+                f"{self.memory.limit:,}: allow fewer new ids or more memory"
             )
         self.queue.append(row)
 
@@ -91,57 +86,23 @@ class InferenceEngine:
         """End a row; it leaves before the next step."""
         row.reason = row.reason or reason
 
-    def bytes(self, row: Row) -> int:
-        """Return the bytes that a row may need for keys and values."""
-        return (row.capacity + len(row.source or ())) * self.position_bytes
-
     def step(self) -> list[tuple[Row, int]]:
         """Run one pass; return (row, id) of each new id that is no stop id."""
-        exact = using(self.transformer.decoder, lambda _: Exact()) if self.exact else nullcontext()
+        exact = using(self.reader.decoder, lambda _: Exact()) if self.exact else nullcontext()
         trained = any(module.training for module in self._modules)
         with evaluating(self.transformer) if trained else nullcontext(), torch.inference_mode(), exact:
             self._leave()
-            self._join()
+            self.running += self.memory.join(self.queue, self.running)
             ready = self._read()
             return self._write(*ready) if ready else []
 
     def _leave(self) -> None:
-        """Take finished rows out; keep what they have read as prefixes."""
+        """Take finished rows out."""
         done = [row for row in self.running if row.reason is not None]
         self.running = [row for row in self.running if row.reason is None]
         self.queue = deque(row for row in self.queue if row.reason is None)
         for row in done:
-            if self.memory and not self._whole and row.read:
-                self.prefixes.add(row)
-            else:
-                row.cache = None
-
-    def _join(self) -> None:
-        """Let rows of the queue join as long as there is memory; the least recently used prefixes make room."""
-        new: list[Row] = []
-        used = sum(map(self.bytes, self.running))
-        while self.queue and (not self.memory or used + self.bytes(self.queue[0]) <= self.memory):
-            row = self.queue.popleft()
-            used += self.bytes(row)
-            source = self.prefixes.find(row, self.running) if self.memory and not self._whole else None
-            if source is not None and source.cache is not None:
-                row.hit = row.common(source)
-                row.cache = source.cache.fork(row.hit, row.capacity)
-                row.read = row.hit = row.hit if row.cache is not None else 0
-            if self.memory:
-                self.prefixes.shrink(self.memory - used, self.bytes)
-            new.append(row)
-        self._encode([row for row in new if row.cache is None])
-        self.running += new
-
-    def _encode(self, rows: Sequence[Row]) -> None:
-        """Give rows an empty cache, with the memory of their sources where the model has an encoder."""
-        decoder = self.transformer.decoder
-        for row in rows:
-            source = None
-            if row.source is not None:
-                source = self.transformer.encode(sources_padded([row.source], self._device))
-            row.cache = decoder.cache(row.capacity, memory=source)
+            self.memory.leave(row)
 
     @property
     def _device(self) -> torch.device:
@@ -153,51 +114,62 @@ class InferenceEngine:
         A row has one state for its next id, and one for each id that it has guessed.
         """
         if self.lookup:
-            self._guess([row for row in self.running if row.ids])
-        parts: list[tuple[Row, int]] = []
-        room = self.chunk if any(row.ids for row in self.running) else ALONE * self.chunk
-        for row in sorted(self.running, key=lambda row: not row.ids):  # rows that write come first
-            count = len(row.unread) if self._whole or row.ids else min(len(row.unread), room)
-            if count:
-                parts.append((row, count))
-                room -= 0 if row.ids else count
-        ready: list[tuple[Row, Tensor]] = []
-        for some in _filled(parts) if self.exact else [parts][: len(parts)]:
-            hidden, end = self._pass(some), 0
-            for row, count in some:
-                row.read, end = row.read + count, end + count
-                if not row.unread:
-                    ready.append((row, hidden[0, end - 1 - len(row.draft) : end]))
-        return ([row for row, _ in ready], torch.cat([states for _, states in ready])) if ready else None
+            self._guess([row for row in self.running if row.ids and row.writes])
+        counts = self._counts()
+        for row in self.running:
+            out = self.memory.grow(row, counts[id(row)], self.running) if row.slot is not None else []
+            self.running = [one for one in self.running if one not in out]
+            self.queue.extendleft(out)
+        rows = sorted((row for row in self.running if counts[id(row)]), key=_place)
+        states: list[list[Tensor]] = [[] for _ in rows]
+        for group in self.sizes.groups([counts[id(row)] for row in rows]):
+            hidden, end = self._pass([(rows[at], count) for at, count in group]), 0
+            for at, count in group:
+                rows[at].read, end = rows[at].read + count, end + count
+                states[at].append(hidden[0, end - count : end])
+        ready = [(row, torch.cat(some)) for row, some in zip(rows, states, strict=True) if not row.unread]
+        last = [some[len(some) - 1 - len(row.draft) :] for row, some in ready]
+        return ([row for row, _ in ready], torch.cat(last)) if ready else None
+
+    def _counts(self) -> dict[int, int]:
+        """Return how many ids each running row reads in this step; those that write come first."""
+        room = self.chunk if any(row.writes for row in self.running) else ALONE * self.chunk
+        counts: dict[int, int] = {}
+        for row in sorted(self.running, key=lambda row: not row.writes):
+            unread = len(row.unread)
+            counts[id(row)] = count = unread if self.memory.whole or row.writes else min(unread, room)
+            room -= 0 if row.writes else count
+        return counts
 
     def _guess(self, rows: Sequence[Row]) -> None:
         """Let rows that write guess ids, as many as leave a pass narrow."""
-        room = (QUERIES if self.exact else WIDE) - len(rows)
+        room = WIDE - len(rows)
         for left, row in zip(range(len(rows), 0, -1), rows, strict=True):
             row.guess(room // left, self.transformer.config.placeholder)
             room -= len(row.draft)
 
     def _pass(self, parts: Sequence[tuple[Row, int]]) -> Tensor:
         """Run the decoder over the next ids of some rows; return its states [1, T, D]."""
-        caches = [row.cache for row, _ in parts if row.cache is not None]
         counts = [count for _, count in parts]
-        ids = [index for row, count in parts for index in row.unread[:count]]
-        positions = [at for row, count in parts for at in range(row.read, row.read + count)]
-        marks = [at < len(row.prompt) for row, count in parts for at in range(row.read, row.read + count)]
-        if self.exact and (rest := QUERIES - len(ids)):  # a pass always has the same shape
-            caches.append(self.transformer.decoder.cache(rest, memory=caches[0].memory))
-            counts, ids, positions = [*counts, rest], [*ids, *[0] * rest], [*positions, *range(rest)]
+        rest = [0] * self.sizes.rest(sum(counts))
+        ids = [index for row, count in parts for index in row.unread[:count]] + rest
+        positions = [at for row, count in parts for at in range(row.read, row.read + count)] + rest
         table, places = torch.tensor([[ids], [positions]], device=self._device)
-        prefix = torch.tensor([marks], device=self._device) if self._whole else None
+        prefix = None
+        if self.memory.whole:
+            marks = [at < len(row.prompt) for row, count in parts for at in range(row.read, row.read + count)]
+            prefix = torch.tensor([marks], device=self._device)
         stream = Stream(table, places, torch.ones_like(table), prefix=prefix)
-        return self.transformer.decode(stream, self._pictures(parts), Crowd(caches, counts))
+        slots = [row.slot for row, _ in parts if row.slot is not None]
+        crowd = Crowd(slots, counts, self.memory.pool.keeps, BLOCK if self.exact else 1)
+        return self.reader.decode(stream, self._pictures(parts), crowd)
 
     def _pictures(self, parts: Sequence[tuple[Row, int]]) -> Memory | None:
         """Return the states of pictures that stand in the next ids of some rows, None where there are none."""
         found: list[Tensor] = []
         if (token := self.transformer.config.placeholder) is not None:
             for row, count in parts:
-                if row.cache is not None and (memory := row.cache.memory) is not None:
+                if row.slot is not None and (memory := row.slot.memory) is not None:
                     first, here = row.prompt[: row.read].count(token), row.unread[:count].count(token)
                     found.append(memory.states[:, first : first + here])
         if not found:
@@ -213,7 +185,8 @@ class InferenceEngine:
         first = [0, *accumulate(1 + len(row.draft) for row in rows)]
         live, right, new = list(range(len(rows))), 0, list[tuple[Row, int]]()
         while live:
-            chosen = self._choose([rows[at] for at in live], logits[[first[at] + right for at in live]])
+            here = [first[at] + right for at in live]
+            chosen = self._choose([rows[at] for at in live], logits if len(here) == len(logits) else logits[here])
             going: list[int] = []
             for at, index in zip(live, chosen, strict=True):
                 row = rows[at]
@@ -234,33 +207,21 @@ class InferenceEngine:
         new: dict[int, int] = {}
         for group in groups.values():
             row, texts = rows[group[0]], [rows[at].text for at in group]
-            some, made = logits[group][:, : row.vocabulary], len(row.ids)
-            for scores, at in zip(some, group, strict=True):
-                if (grammar := rows[at].grammar) is not None:
-                    grammar.mask(scores)
+            made = len(row.ids)
+            some = (logits if len(group) == len(rows) else logits[group])[:, : row.vocabulary]
+            grammars = [(place, found) for place, at in enumerate(group) if (found := rows[at].grammar) is not None]
+            some = some.clone() if grammars else some
+            for place, grammar in grammars:
+                grammar.mask(some[place])
             bound = row.sampling.bound(some, texts, made, row.max_new_tokens, row.stops)
             chosen = pick(bound, row.sampling, [rows[at].generator for at in group])
             new.update(zip(group, chosen.tolist(), strict=True))
         return [new[at] for at in range(len(rows))]
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        if not self.exact:
-            return self.transformer.logits(hidden)
-        blocks = [F.pad(block, (0, 0, 0, QUERIES - len(block))) for block in hidden.split(QUERIES)]
-        return torch.cat([self.transformer.logits(block) for block in blocks])[: len(hidden)]
+        return self.sizes.apply(self.reader.logits, hidden) if self.exact else self.reader.logits(hidden)
 
 
-def _filled(parts: Sequence[tuple[Row, int]]) -> Iterator[list[tuple[Row, int]]]:
-    """Yield the parts in groups of at most QUERIES ids; a part may stand in several groups."""
-    group: list[tuple[Row, int]] = []
-    room = QUERIES
-    for row, count in parts:
-        while count:
-            some = min(count, room)
-            group.append((row, some))
-            count, room = count - some, room - some
-            if not room:
-                yield group
-                group, room = [], QUERIES
-    if group:
-        yield group
+def _place(row: Row) -> tuple[int, int]:
+    """Return where the slot of a row is: neighbours are read together."""
+    return (0, 0) if row.slot is None else (id(row.slot.home), row.slot.index)

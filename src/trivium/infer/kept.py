@@ -22,6 +22,7 @@ class KeptEngine:
         engine = self._engine
         if engine is None or engine.transformer is not transformer or engine.exact != exact or state != self._state:
             engine, config = InferenceEngine(transformer, exact=exact), transformer.config
-            engine.memory = CONTEXTS * min(config.context, config.limit or config.context) * engine.position_bytes
+            whole = min(config.context, config.limit or config.context)
+            engine.memory.limit = CONTEXTS * whole * engine.memory.position_bytes
             self._engine, self._state = engine, state
         return engine

@@ -13,7 +13,7 @@ from trivium.infer.grammar import Grammar
 from trivium.infer.lookup import Lookup
 from trivium.infer.padding import Source
 from trivium.infer.sampling import Sampling
-from trivium.model.attention.cache import KVCache
+from trivium.model.attention.slots import Slot
 
 
 class Chance(NamedTuple):
@@ -57,7 +57,8 @@ class Row:
         """How many tokens were given, of texts and of pictures: the start of a decoder beside an encoder is none."""
         self.hit = 0
         """How many ids of the prompt another row had read."""
-        self.cache: KVCache | None = None
+        self.slot: Slot | None = None
+        """Where its keys and values are."""
         self.grammar: Grammar | None = None
         """What the text may be."""
         self.lookup: Lookup | None = None
@@ -95,11 +96,16 @@ class Row:
     def settle(self, right: int) -> None:
         """Forget the guess, of which `right` ids were right, and what was read of the others."""
         if self.draft:
-            assert self.lookup is not None and self.cache is not None
+            assert self.lookup is not None and self.slot is not None
             self.lookup.judge(len(self.draft), right)
-            self.cache.trim(len(self.draft) - right)
+            self.slot.trim(len(self.draft) - right)
             self.read -= len(self.draft) - right
             self.draft = []
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model has read all but the last id."""
+        return len(self.prompt) + len(self.ids) - self.read == 1
 
     @cached_property
     def _choice(self) -> str:

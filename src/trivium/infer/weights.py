@@ -1,5 +1,8 @@
 """How weights are kept for reading: as they are, in another dtype, or as integers of 8 bits.
 
+On a CPU matrices are packed: in the order in which the processor reads them, those that read the same numbers side by
+side. Products of some rows are then faster, and have the same bits for any number of rows (see `sizes`).
+
 fp32, bf16    that dtype
 int8          matrices as integers with a scale for each output, and inputs as integers with a scale for each pass
               (LLM.int8() without outliers: Dettmers et al. 2022, arXiv:2208.07339); all else float32; CPU only
@@ -9,7 +12,8 @@ own           the dtype of the folder; float16 becomes float32 on a CPU
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Literal, get_args
 
 import torch
@@ -19,9 +23,13 @@ from torch.nn import functional as F
 
 from trivium.base.errors import ConfigError
 from trivium.base.log import note
+from trivium.model.layer.ffn import FeedForward
 from trivium.model.layer.head import VocabularyHead
+from trivium.model.stack import Block
 from trivium.model.transformer import Transformer
 
+Pack = Callable[[Tensor, Tensor | None], nn.Module]
+"""Makes a layer of a matrix and a bias."""
 Weights = Literal["own", "fp32", "bf16", "int8", "auto"]
 """The ways to keep weights."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -46,6 +54,41 @@ class Int8Linear(nn.Module):
         return out
 
 
+class PackedLinear(nn.Module):
+    """A linear layer whose matrix oneDNN keeps in an order of its own; it cannot be trained or saved."""
+
+    def __init__(self, weight: Float[Tensor, "O I"], bias: Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.packed, self.bias = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None), bias
+
+    def forward(self, x: Float[Tensor, "*B I"]) -> Float[Tensor, "*B O"]:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        return out
+
+
+class SideBySide(nn.Module):
+    """Linear layers that read the same numbers, as one matrix."""
+
+    def __init__(self, layers: Sequence[nn.Linear], pack: Pack) -> None:
+        super().__init__()
+        self.widths = [layer.out_features for layer in layers]
+        biases = [layer.bias for layer in layers if layer.bias is not None]
+        self.product = pack(torch.cat([layer.weight for layer in layers]), torch.cat(biases) if biases else None)
+
+    def forward(self, x: Float[Tensor, "*B I"]) -> tuple[Tensor, ...]:
+        """Return the outputs of the layers."""
+        return self.product(x).split(self.widths, dim=-1)
+
+
+def packs(tensor: Tensor) -> bool:
+    """Return whether matrices like this one can be packed without loss on this machine."""
+    half = tensor.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return (
+        tensor.device.type == "cpu" and torch.backends.mkldnn.is_available() and (half or tensor.dtype == torch.float32)
+    )
+
+
 def keep(transformer: Transformer, weights: str | None) -> Transformer:
     """Change how the weights of a model are kept, in place; say what `auto` takes. None leaves them as they are.
 
@@ -60,24 +103,47 @@ def keep(transformer: Transformer, weights: str | None) -> Transformer:
         weights = fastest(transformer)
     if weights == "own":
         half = own == torch.float16 and device.type == "cpu"
-        return transformer.to(torch.float32 if half else own)
-    if weights != "int8":
-        return transformer.to(DTYPES[weights])
-    if device.type != "cpu" or ENGINE not in torch.backends.quantized.supported_engines:
-        raise ConfigError(f"--weights int8: this machine ({device.type}) has no products of integers here; use bf16")
-    torch.backends.quantized.engine = ENGINE
-    return _packed(transformer.to(torch.float32))
+        transformer.to(torch.float32 if half else own)
+    elif weights != "int8":
+        transformer.to(DTYPES[weights])
+    else:
+        if device.type != "cpu" or ENGINE not in torch.backends.quantized.supported_engines:
+            raise ConfigError(
+                f"--weights int8: this machine ({device.type}) has no products of integers here; use bf16"
+            )
+        torch.backends.quantized.engine = ENGINE
+        return _packed(transformer.to(torch.float32), Int8Linear)
+    return _packed(transformer, PackedLinear) if packs(transformer.tokens.weight) else transformer
 
 
-def _packed(transformer: Transformer) -> Transformer:
-    with torch.no_grad():
-        for name, module in list(transformer.named_modules()):
-            if type(module) is nn.Linear:
-                parent, _, leaf = name.rpartition(".")
-                setattr(transformer.get_submodule(parent), leaf, Int8Linear(module.weight, module.bias))
-            elif isinstance(module, VocabularyHead):
-                module.product = Int8Linear(module.weight, module.bias)
+def packed(transformer: Transformer) -> Transformer:
+    """Return a model with the same numbers and packed matrices, where they can be; all else is shared with it."""
+    if not packs(transformer.tokens.weight) or not any(type(part) is nn.Linear for part in transformer.modules()):
+        return transformer
+    shared = {id(one): one for one in (*transformer.parameters(), *transformer.buffers())}
+    return _packed(deepcopy(transformer, shared), PackedLinear).eval()
+
+
+@torch.no_grad()
+def _packed(transformer: Transformer, pack: Pack) -> Transformer:
+    for part in list(transformer.modules()):
+        if isinstance(part, Block) and _plain(*(some := (part.attention.q, part.attention.k, part.attention.v))):
+            part.attention.qkv = SideBySide(some, pack)
+            part.attention.q = part.attention.k = part.attention.v = None  # type: ignore[assignment]
+        elif isinstance(part, FeedForward) and part.gate is not None and _plain(part.gate, part.up):
+            part.both, part.gate, part.up = SideBySide((part.gate, part.up), pack), None, None  # type: ignore[assignment]
+    for name, module in list(transformer.named_modules()):
+        if type(module) is nn.Linear:
+            parent, _, leaf = name.rpartition(".")
+            setattr(transformer.get_submodule(parent), leaf, pack(module.weight, module.bias))
+        elif isinstance(module, VocabularyHead):
+            module.product = pack(module.weight, module.bias)
     return transformer
+
+
+def _plain(*layers: nn.Module) -> bool:
+    """Return whether layers are plain ones, all with a bias or all without."""
+    return all(type(layer) is nn.Linear for layer in layers) and len({layer.bias is None for layer in layers}) == 1
 
 
 def fastest(transformer: Transformer, rounds: int = 3) -> str:

@@ -51,9 +51,10 @@ class Served:
         line, engine = f"{self.name}: {self.model.config.family}; {', '.join(self.answers)}", self.worker.engine
         if engine is None:
             return line
-        whole = engine.positions / self.context
-        return f"{line}; {self.settings.memory_gib:g} GiB for the keys and values of {engine.positions:,} tokens, " + (
-            f"{whole:,.1f} whole contexts of {self.context:,}"
+        whole = engine.memory.positions / self.context
+        return (
+            f"{line}; {self.settings.memory_gib:g} GiB for the keys and values of {engine.memory.positions:,} tokens, "
+            + (f"{whole:,.1f} whole contexts of {self.context:,}")
         )
 
     @property

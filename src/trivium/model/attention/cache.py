@@ -32,7 +32,7 @@ class Memory(NamedTuple):
 
 
 @cache
-def _counting(device: torch.device, size: int) -> tuple[Tensor, Tensor]:
+def counting(device: torch.device, size: int) -> tuple[Tensor, Tensor]:
     """Return the positions and documents [1, size] of one whole document."""
     return torch.arange(size, device=device)[None], torch.ones(1, size, dtype=torch.long, device=device)
 
@@ -135,7 +135,7 @@ class KVCache:
         """Return the places of the kept keys of a window, the `count` newest included."""
         if not self.places:
             first = 0 if keep is None else max(self.seen - count - keep, 0)
-            positions, ones = _counting(self.where.position.device, -(-self.seen // 1024) * 1024)
+            positions, ones = counting(self.where.position.device, -(-self.seen // 1024) * 1024)
             return Where(positions[:, first : self.seen], ones[:, first : self.seen])
         room, held = self.places[keep].advance(count)
         for one, new in zip(room, self.where[:3], strict=True):

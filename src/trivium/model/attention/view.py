@@ -52,8 +52,8 @@ class View:
         self.alike = plain and q.prefix is None and k.prefix is None and (q.places is None or not self.relative.plane)
         one = self.alike and len(q.position) > 1
         self.q, self.k = (q.map(lambda x: x[:1]), k.map(lambda x: x[:1])) if one else (q, k)
-        self.parts: list[tuple[int, View]] = [(self.q.position.shape[1], self)]
-        """The number of queries and the View of each part that is computed alone (see `crowd`)."""
+        self.parts: list[tuple[slice, View]] = []
+        """The queries and the View of each part that is computed alone (see `crowd`)."""
         self.made: dict[Any, Any] = {}
         """Results that are made once and used by every layer: plans, scores and what kernels keep."""
 

@@ -71,9 +71,14 @@ class FeedForward(nn.Module):
         self.act = ACTIVATIONS[config.activation]
         self.gate = nn.Linear(hidden_size, inner, bias=bias) if config.gated else None
         self.up = nn.Linear(hidden_size, inner, bias=bias)
+        self.both: nn.Module | None = None
+        """What gives gate(x) and up(x) at once instead, where matrices are packed."""
         self.down = mark(nn.Linear(inner, hidden_size, bias=bias), "output")
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        if self.both is not None:
+            gate, up = self.both(x)
+            return self.down(self.act(gate) * up)
         if self.gate is None:
             return self.down(self.act(self.up(x)))
         return self.down(self.act(self.gate(x)) * self.up(x))

@@ -2,18 +2,15 @@
 
 import torch
 
-from trivium.infer.prefix import Prefixes
+from trivium.infer.batching.prefix import Prefixes
 from trivium.infer.row import Row
 from trivium.infer.sampling import Sampling
-from trivium.model.attention.cache import KVCache
 
 
 def read(ids: list[int], source: list[int] | None = None) -> Row:
     """A row that has read all of its prompt."""
     row = Row(ids, source, Sampling(), torch.Generator(), 4)
-    row.read, row.cache = len(ids), KVCache(torch.empty(1, 1, 0, 2), len(ids) + 4, [None])
-    row.cache.buffers[None].advance(len(ids))
-    row.cache.seen = len(ids)
+    row.read = len(ids)
     return row
 
 
@@ -30,13 +27,12 @@ def test_the_longest_beginning_is_found_and_counts_as_used() -> None:
     assert kept.find(Row([1, 2, 3], [4], Sampling(), torch.Generator(), 4), []) is None, "another source"
 
 
-def test_a_row_takes_the_place_of_those_it_begins_with_and_only_the_memory_it_needs() -> None:
+def test_a_row_takes_the_place_of_those_it_begins_with() -> None:
     kept = Prefixes()
     first, longer, apart = read([1, 2]), read([1, 2, 3]), read([1, 3])
     for row in (first, apart, longer):
         kept.add(row)
     assert list(kept) == [apart, longer]
-    assert longer.capacity == 3 and longer.cache is not None and longer.cache.capacity == 3
 
 
 def test_the_least_recently_used_goes_first() -> None:
@@ -44,7 +40,7 @@ def test_the_least_recently_used_goes_first() -> None:
     rows = [read([n, n, n]) for n in range(4)]
     for row in rows:
         kept.add(row)
-    kept.shrink(7, lambda row: row.capacity)
+    kept.shrink(7, lambda row: row.read)
     assert list(kept) == rows[2:]
-    kept.shrink(-1, lambda row: row.capacity)
+    kept.shrink(-1, lambda row: row.read)
     assert not list(kept)

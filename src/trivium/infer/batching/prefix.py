@@ -18,9 +18,7 @@ class Prefixes:
         return iter(self.rows)
 
     def add(self, row: Row) -> None:
-        """Keep an ended row in the memory that it needs now. Rows that it begins with are not needed any more."""
-        assert row.cache is not None
-        row.capacity, row.cache = row.read, row.cache.fork(row.read, row.read)
+        """Keep an ended row. Rows that it begins with are not needed any more."""
         self.rows = [one for one in self.rows if not (one.source == row.source and row.begins(one))]
         self.rows.append(row)
 
@@ -35,7 +33,7 @@ class Prefixes:
         return best
 
     def shrink(self, room: int, size: Callable[[Row], int]) -> None:
-        """Drop the least recently used rows until all fit in `room` bytes; `size` gives the bytes of a row."""
+        """Drop the least recently used rows until all fit in `room`; `size` gives that of a row."""
         used = sum(map(size, self.rows))
         while used > room and self.rows:
             used -= size(self.rows.pop(0))

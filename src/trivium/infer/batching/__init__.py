@@ -1,0 +1,1 @@
+"""What an engine needs to read rows together: memory for them, kept prefixes, and the sizes of passes."""
