@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import trivium
-from trivium.base.errors import ConfigError, ModelError
+from trivium.base.errors import ConfigError
 from trivium.infer.engine import ALONE, InferenceEngine
 from trivium.infer.row import Row
 from trivium.infer.sampling import Sampling
@@ -133,33 +133,6 @@ def test_a_row_that_is_cancelled_leaves_and_its_prefix_stays() -> None:
     engine.step()
     assert some[1] not in engine.running and len(some[1].ids) == done and some[1].reason == "cancelled"
     assert some[1] in engine.memory.prefixes
-
-
-def test_memory_is_a_limit() -> None:
-    """Rows wait, leave for others and come back; nothing is larger than the limit, and no text is another one."""
-    transformer = make()
-    alone = [run(Watched(transformer, exact=True), [row])[0][0] for row in long_rows(transformer)]
-    need = max(map(Watched(transformer).memory.width, long_rows(transformer)))
-    for room in (need, 2 * need, 3 * need + 1):
-        engine, some, most = Watched(transformer, exact=True), long_rows(transformer), 0
-        engine.memory.limit = room * engine.memory.position_bytes
-        for row in some:
-            engine.submit(row)
-        while engine.busy:
-            engine.step()
-            kept = sum(map(engine.memory.width, engine.memory.prefixes))
-            most = max(most, engine.memory.pool.allocated + kept)
-        assert most <= room and [row.ids for row in some] == alone
-    engine.memory.limit = (need - 1) * engine.memory.position_bytes
-    with pytest.raises(ModelError, match="allow fewer new ids or more memory"):
-        engine.submit(max(some, key=lambda row: row.capacity))
-
-
-def long_rows(transformer: Transformer) -> list[Row]:
-    """Rows that outgrow their first slots."""
-    draw = random.Random(1)
-    texts = [[draw.randrange(V) for _ in range(draw.randrange(90, 140))] for _ in range(5)]
-    return [Row(text, None, Sampling(), torch.Generator(), 60, limit=transformer.config.limit) for text in texts]
 
 
 def test_a_long_prompt_does_not_stop_the_others() -> None:
