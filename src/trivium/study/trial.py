@@ -77,7 +77,8 @@ def seconds_per_step(recipe: Recipe) -> float:
     pad = model.tokenizer.vocabulary.pad
     micro = micro_rows(recipe, transformer, rows, length, pad, World(device=device))
     loader = Loader(rows, recipe.step_rows(length), micro, pad, recipe.seed)
-    optimizer, precision = recipe.optim.build(transformer), autocast_dtype(recipe, device)
+    optimizer = recipe.optim.chosen(transformer, recipe.batch_tokens).build(transformer)
+    precision = autocast_dtype(recipe, device)
     taken = []
     for step, batches in enumerate(watched([*loader.stream(0, 2 + TIMED)], "timing a few steps", "steps")):
         began = time.perf_counter()

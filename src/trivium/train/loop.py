@@ -63,7 +63,7 @@ def train(
     is not finite: a weight, what the optimizer keeps, or the loss of a batch that had a finite one.
     """
     reuse_memory()
-    optimizer, root = recipe.optim.build(model), folder / "checkpoints"
+    optimizer, root = recipe.optim.chosen(model, recipe.batch_tokens).build(model), folder / "checkpoints"
     last, precision, kept = resume(root, model, optimizer, recipe, world, from_step)
     pace = Pace(recipe, steps, since, ADAM_BYTES * sum(p.numel() for p in model.parameters()), kept)
     best, average = Best(recipe, root, kept), Average(recipe.ema, optimizer)

@@ -81,7 +81,8 @@ class Replay:
         root = self.run / "checkpoints"
         known = [step for step in checkpoints(root) if most is None or step <= most]
         if known and (folder := find(root, max(known))) is not None:
-            load_checkpoint(folder, self.model.transformer, self.recipe.optim.build(self.model.transformer))
+            model = self.model.transformer
+            load_checkpoint(folder, model, self.recipe.optim.chosen(model, self.recipe.batch_tokens).build(model))
         say(f"losses by the weights after step {max(known, default=0):,}")
 
     def _dearest(self, rows: Rows, places: list[tuple[int, int]]) -> list[Cost]:

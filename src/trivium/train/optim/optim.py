@@ -24,6 +24,10 @@ class Optim(Choice):
         """Return a torch optimizer of the model's trainable parameters."""
         raise NotImplementedError
 
+    def chosen(self, model: nn.Module, tokens: int) -> "Optim":
+        """Return the optimizer that is built where a step has so many tokens: another one, if this only chooses."""
+        return self
+
 
 def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Return the trainable parameters as (decay, no_decay): norms, biases and embeddings have no weight decay."""

@@ -1,0 +1,131 @@
+"""Muon: the momentum of each matrix, made orthogonal; AdamW for all else (Jordan et al. 2024, "Muon").
+
+Updates have the size of AdamW's (Liu et al. 2025, arXiv:2502.16982), so both take the same learning rate and decay.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from trivium.base.log import say
+from trivium.train.optim.adamw import AdamW, BlockAdamW
+from trivium.train.optim.optim import Optim, groups
+
+POLYNOMIAL = 3.4445, -4.7750, 2.0315
+"""The coefficients of a step that brings the singular values of a matrix to about 1."""
+ITERATIONS = 5
+RMS = 0.2
+"""The root mean square of an update, as that of AdamW is in practice."""
+AFFORDABLE = 0.1
+"""The largest share of the FLOPs of a step that `auto` spends on making updates orthogonal."""
+
+
+class Muon(AdamW, kind="muon"):
+    """Orthogonal updates of the matrices of blocks; tables, heads, norms and biases have AdamW's, by its fields."""
+
+    momentum: float = Field(0.95, ge=0, lt=1)
+    """The decay of the mean of gradients of matrices, with Nesterov's look ahead."""
+    momentum_warmup_steps: int = Field(300, ge=0, le=1 << 30)
+    """Steps in which the momentum rises from 0.85."""
+    matrix_scale: float = Field(1.0, gt=0, le=1000)
+    """The learning rate of matrices, as a multiple of `lr`."""
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        decay, no_decay = groups(model)
+        mine = {id(one) for one in matrices(model)}
+        parts = {"muon": [one for one in decay if id(one) in mine], "": [one for one in decay if id(one) not in mine]}
+        tables: list[dict[str, Any]] = [
+            {"params": part, "weight_decay": self.weight_decay, "muon": name == "muon"} for name, part in parts.items()
+        ]
+        tables[0]["lr_scale"] = self.matrix_scale
+        tables.append({"params": no_decay, "weight_decay": 0.0, "muon": False})
+        tables = [table for table in tables if table["params"]]
+        made = MuonAdamW(tables, self.lr, (self.beta1, self.beta2), self.eps, fused=True)
+        made.muon = self
+        return made
+
+
+class AutoOptim(Muon, kind="auto"):
+    """Muon where orthogonal updates cost at most a tenth of the FLOPs of a step, else AdamW; the fields serve both."""
+
+    def chosen(self, model: nn.Module, tokens: int) -> Optim:
+        share = extra_share(model, tokens)
+        takes = Muon if share <= AFFORDABLE else AdamW
+        say(f"optimizer: {takes.kind}, chosen by auto: muon would be {share:.0%} of the FLOPs of a step")
+        return takes(**{name: getattr(self, name) for name in takes.model_fields})
+
+
+def matrices(model: nn.Module) -> list[nn.Parameter]:
+    """Return the trained matrices that lie between the table and the head."""
+    head = {id(one) for one in getattr(model, "head", nn.Module()).parameters()}
+    return [one for one in groups(model)[0] if one.ndim == 2 and id(one) not in head]
+
+
+def extra_share(model: nn.Module, tokens: int) -> float:
+    """Return the share of the FLOPs of a step of so many tokens that orthogonal updates would be; attention is free."""
+    shapes = [sorted(one.shape) for one in matrices(model)]
+    extra = float(sum(ITERATIONS * (4 * a * a * b + 2 * a**3) for a, b in shapes))
+    whole = 6.0 * tokens * sum(one.numel() for one in (*matrices(model), *getattr(model.head, "parameters", list)()))
+    return extra / (extra + whole) if extra else 1.0
+
+
+def orthogonal(x: Float[Tensor, "N A B"]) -> Float[Tensor, "N A B"]:
+    """Return matrices with the singular vectors of N matrices, and singular values near 1 (Newton and Schulz)."""
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    a, b, c = POLYNOMIAL
+    for _ in range(ITERATIONS):
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+class MuonAdamW(BlockAdamW):
+    """AdamW, except for the groups with `muon`: matrices of one shape are made orthogonal together."""
+
+    muon: Muon
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        every = self.param_groups
+        self.param_groups = [group for group in every if not group["muon"]]
+        try:
+            super().step(closure)
+        finally:
+            self.param_groups = every
+        for group in every:
+            if group["muon"]:
+                self._turn(group)
+
+    def _turn(self, group: dict[str, Any]) -> None:
+        """Update the matrices of a group, those of one shape together."""
+        shapes: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+        for one in group["params"]:
+            if one.grad is not None:
+                shapes[one.shape].append(one)
+        for shape, ones in shapes.items():
+            grads = torch.stack([one.grad for one in ones]).float()  # type: ignore[misc]
+            grads = grads if self.grad_scale is None else grads / self.grad_scale
+            kept = [self.state[one] for one in ones]
+            for state in kept:
+                state["step"] = state.get("step", torch.zeros(())) + 1
+            means = torch.stack([state.get("momentum", torch.zeros(shape, device=grads.device)) for state in kept])
+            momentum = self._momentum(int(kept[0]["step"]))
+            means.lerp_(grads, 1 - momentum)
+            half = torch.bfloat16 if grads.is_cuda else torch.float32
+            updates = orthogonal(grads.lerp_(means, momentum).to(half)).float()
+            size = group["lr"] * RMS * max(shape) ** 0.5
+            for one, state, mean, update in zip(ones, kept, means, updates, strict=True):
+                state["momentum"] = mean.clone()
+                one.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=size)
+                if one in self.copies:
+                    self.copies[one].copy_(one)
+
+    def _momentum(self, step: int) -> float:
+        warm = min(1.0, step / self.muon.momentum_warmup_steps) if self.muon.momentum_warmup_steps else 1.0
+        return min(0.85, self.muon.momentum) * (1 - warm) + self.muon.momentum * warm
