@@ -599,3 +599,15 @@ def test_a_failure_before_any_result_leaves_nothing(tmp_path):
     with pytest.raises(DataError, match="not JSON"):
         prepare([tmp_path / "bad.jsonl"], tmp_path / "data", BYTES)
     assert not (tmp_path / "data.work").exists()
+
+
+def test_a_tokenizer_of_a_data_folder_is_compared_with_its_hash(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("some words to read and to count\n" * 40)
+    prepare([tmp_path / "a.txt"], tmp_path / "data", Preparation(tokenizer="bytes"))
+    given = Preparation(tokenizer=str(tmp_path / "data" / "tokenizer"))
+    prepare([tmp_path / "a.txt"], tmp_path / "again", given)
+    file = tmp_path / "data" / "tokenizer" / "tokenizer.json"
+    file.write_text(file.read_text().replace('"</s>"', '"<end>"'))
+    for place in (given, Preparation(tokenizer=str(file))):
+        with pytest.raises(DataError, match=r"tokenizer.json: changed since trivium wrote it, or damaged; --no-verify"):
+            prepare([tmp_path / "a.txt"], tmp_path / "third", place)

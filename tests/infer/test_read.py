@@ -125,3 +125,17 @@ def test_an_encoder_of_pictures_labels_them_alike_alone_and_together():
     together = model.classify(images)
     for image, found in zip(images, together, strict=True):
         assert model.classify([image])[0] == pytest.approx(found, abs=1e-5) and sum(found.values()) == pytest.approx(1)
+
+
+def test_texts_that_are_cut_are_counted(capsys) -> None:
+    """A text that fits has its own vector and label; of a longer one only what fits counts, and a line says so."""
+    model = small.model("bert", context=16)
+    vectors = model.embed(["short", "x" * 14, "a" * 15, "a" * 14 + "b" * 40])
+    told = capsys.readouterr().err
+    assert told.count("warning: 2 texts are longer than the 16 tokens that are read: what comes after was cut") == 1
+    assert torch.equal(vectors[2], vectors[3])
+    model.equip("classify", ["no", "yes"])
+    model.classify(["short", ("one", "two")])
+    assert not capsys.readouterr().err
+    model.classify(["short", "a" * 50, ("b" * 20, "c" * 20)])
+    assert "warning: 2 texts are longer than the 16 tokens" in capsys.readouterr().err

@@ -151,7 +151,9 @@ def rewrite(folder: Path, edit) -> None:
 
 
 BREAKS = {
-    "config.json: no such file": lambda m: (m / "config.json").unlink(),
+    "expected a model folder (config.json, *.safetensors, tokenizer.json), found README.md, generation_config.json, ": (
+        lambda m: (m / "config.json").unlink()
+    ),
     "config.json: not a JSON file": lambda m: (m / "config.json").write_text("{"),
     "config.json: expected an object": lambda m: (m / "config.json").write_text("[]"),
     "config.json: model_type 'zebra' is not supported; known: ": lambda m: change(
@@ -192,6 +194,16 @@ def test_what_is_broken_is_named_in_one_line(message: str, tmp_path: Path) -> No
         trivium.load(tmp_path / "m")
     assert message in str(told.value) and str(tmp_path) in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_folder_of_other_files_says_what_it_has(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"expected a model folder .*, found nothing$"):
+        trivium.load(tmp_path)
+    for number in range(7):
+        (tmp_path / f"{number}.gguf").touch()
+    (tmp_path / "0").mkdir()
+    with pytest.raises(ModelError, match=r"found 0.gguf, 0/, 1.gguf, 2.gguf, 3.gguf and 3 more$"):
+        trivium.load(tmp_path)
 
 
 def test_no_folder(tmp_path: Path) -> None:

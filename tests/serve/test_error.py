@@ -41,6 +41,16 @@ def test_the_field_is_named(changes: dict, param: str, message: str) -> None:
     assert error["type"] == "invalid_request_error"
 
 
+def test_all_fields_are_named_but_not_thousands() -> None:
+    wrong = {"temperature": 3, "top_k": 0, "colour": "red", "messages": [{"role": "user"}]}
+    with catalog() as made:
+        error = post(made, "/v1/chat/completions", {**CHAT, **wrong}).json()["error"]
+        many = post(made, "/v1/chat/completions", {**CHAT, **{f"field{n}": 1 for n in range(3000)}}).json()["error"]
+    places = [part.partition(": ")[0] for part in error["message"].split("; ")]
+    assert sorted(places) == ["colour", "messages.0.content", "temperature", "top_k"] and error["param"] == places[0]
+    assert many["message"].endswith("; and 2,992 more") and len(many["message"]) < 1000
+
+
 def test_what_is_no_json_is_told() -> None:
     with catalog() as made:
         path, json = "/v1/chat/completions", {"content-type": "application/json"}

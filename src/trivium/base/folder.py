@@ -55,6 +55,13 @@ def kind_of(path: Path) -> str:
     return next((what for name, what in files.items() if (path / name).is_file()), "a folder")
 
 
+def holds(path: Path, most: int = 5) -> str:
+    """Return the first names in a folder, and how many more there are."""
+    names = sorted(f"{one.name}/" if one.is_dir() else one.name for one in path.iterdir())
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more if names else "nothing"
+
+
 def hint(name: str | Path) -> str:
     """Return what to do about a folder that does not exist: for OWNER/NAME, how a model of the hub is written."""
     text = _text(name)

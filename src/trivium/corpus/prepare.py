@@ -14,6 +14,8 @@ from trivium.base import plugin
 from trivium.base.config import classes, dump
 from trivium.base.errors import DataError
 from trivium.base.files import fingerprint
+from trivium.base.folder import kind_of
+from trivium.base.integrity import TAKE, changed
 from trivium.corpus.clean import language
 from trivium.corpus.code import code
 from trivium.corpus.dropped import place
@@ -96,6 +98,17 @@ def prepare(
     return {"submitted": plan.key}
 
 
+def tokenizer_of(place: str) -> Tokenizer:
+    """Return the tokenizer of a folder; a DataError where it is that of a data folder, and not as it was written."""
+    folder = Path(place) if Path(place).is_dir() else Path(place).parent
+    if folder.name == "tokenizer" and kind_of(folder.parent) == "a data folder":
+        files = read_manifest(folder.parent).get("files", {})
+        there = {name: wanted for name, wanted in files.items() if (folder.parent / name).is_file()}
+        if (path := changed(folder.parent, there)) is not None:
+            raise DataError(f"{path}: changed since trivium wrote it, or damaged; {TAKE}")
+    return Tokenizer.load(place)
+
+
 def perform(folder: Path, stage: str, shard: int, plan: str | None) -> bool:
     """Do one task of a planned preparation; return True for the last one, which publishes the data.
 
@@ -128,7 +141,7 @@ def _inputs(files: list[Unit], preparation: Preparation) -> dict[str, Any]:
     del options["shards"]
     inputs = {"sources": identify(files), "preparation": options, "version": version("trivium")}
     if preparation.tokenizer not in (None, "bytes"):
-        inputs["tokenizer"] = Tokenizer.load(preparation.tokenizer).identity
+        inputs["tokenizer"] = tokenizer_of(preparation.tokenizer).identity
     if against := preparation.contamination.against:
         options["contamination"]["against"] = identify(units(against, preparation.reading))
     if own := plugin.needed(classes(preparation)):

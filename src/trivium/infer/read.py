@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from trivium.base.batch import collate
 from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.base.log import note
+from trivium.base.log import note, warn
 from trivium.base.types import Example, Patches, Pooling
 from trivium.image.augment import PictureReader
 from trivium.image.processor import PROCESSOR, ImageProcessor
@@ -83,13 +83,10 @@ def embed_texts(
     transformer: Transformer, layout: Layout, texts: Sequence[str], how: Vectors, prompt: str | None = None
 ) -> Float[Tensor, "N Q"]:
     """Return the vectors of N texts, each behind a prompt and cut to the length of the layout; see `embed`."""
-
-    def lay(ids: list[int]) -> list[int]:
-        return layout.frame.lay(layout.cut([ids]))[0].tolist()
-
     prefix = how.prefix(prompt)
-    skip = len(lay(content(layout, "", how, prompt))) - bool(layout.frame.after)
-    rows = [lay(content(layout, text, how, prompt)) for text in texts]
+    empty, *cut = fitted(layout, [[content(layout, text, how, prompt)] for text in ("", *texts)])
+    rows = [layout.frame.lay(one)[0].tolist() for one in cut]
+    skip = len(layout.frame.lay(empty)[0]) - bool(layout.frame.after)
     return embed(transformer, rows, how.pool, how.normalise, skip if prefix and not how.include_prompt else 0)
 
 
@@ -102,8 +99,17 @@ def content(layout: Layout, text: str, how: Vectors, prompt: str | None = None) 
 def text_scores(transformer: Transformer, layout: Layout, texts: Sequence[str | Sequence[str]]) -> list[Tensor]:
     """Return the head's scores of each text or pair of texts, cut to the length of the layout; see `scores`."""
     parts = [[text] if isinstance(text, str) else list(text) for text in texts]
-    laid = [layout.cut([layout.tokenizer.encode(part) for part in text]) for text in parts]
+    laid = fitted(layout, [[layout.tokenizer.encode(part) for part in text] for text in parts])
     return scores(transformer, [layout.example(one) for one in laid])
+
+
+def fitted(layout: Layout, texts: Sequence[Sequence[list[int]]]) -> list[list[Any]]:
+    """Return texts, each in parts, cut to the length of a layout; a warning tells how many were longer."""
+    found = [layout.cut(text) for text in texts]
+    longer = sum(sum(map(len, text)) > sum(map(len, cut)) for text, cut in zip(texts, found, strict=True))
+    if longer:
+        warn(f"{longer:,} texts are longer than the {layout.length:,} tokens that are read: what comes after was cut")
+    return found
 
 
 def scores(transformer: Transformer, examples: Sequence[Example]) -> list[Tensor]:

@@ -16,7 +16,7 @@ import torch
 from trivium.base import files, plugin
 from trivium.base.config import classes, dump, parse
 from trivium.base.errors import ConfigError, ModelError
-from trivium.base.folder import hint, is_hub, kind_of, model_folder
+from trivium.base.folder import hint, holds, is_hub, kind_of, model_folder
 from trivium.base.integrity import STAMP
 from trivium.base.log import warn
 from trivium.base.version import FORMAT, readable
@@ -163,6 +163,10 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     if (what := kind_of(folder)) in ("a file", "a data folder"):
         made = f"; `trivium train RECIPE data.path={folder}` makes one of it" if what == "a data folder" else ""
         raise ModelError(f"{folder}: expected a model folder, found {what}{made}")
+    if what in ("a folder", "a tokenizer folder", "a run folder") and not (folder / sentence.MODULES).is_file():
+        raise ModelError(
+            f"{folder}: expected a model folder (config.json, *.safetensors, tokenizer.json), found {holds(folder)}"
+        )
     if not (folder / CONFIG).is_file():
         return _read(folder, dtype)
     found = _read(model_folder(base_of(folder, fetched=is_hub(name))), dtype)

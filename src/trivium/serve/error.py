@@ -16,6 +16,8 @@ from trivium.base.log import warn
 from trivium.infer.chat import ContextExceeded
 from trivium.serve.worker import QueueFull
 
+MOST = 8
+"""The most fields that one error names."""
 AGAIN, CLOSE = {"Retry-After": "1"}, {"Connection": "close"}
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 408: CLOSE, 413: CLOSE, 429: AGAIN, 503: AGAIN}
 """The headers of an error by its status: when to try again, and that the rest of a body is not read."""
@@ -91,22 +93,33 @@ def known(error: Exception) -> ApiError:
 
 
 def _misfit(problems: Any) -> ApiError:
-    """Return the error of a body that does not fit its model: the first problem, with the field's name."""
-    problem: Mapping[str, Any] = problems[0]
-    place = [str(one) for one in problem["loc"][1:] if str(one).isidentifier() or isinstance(one, int)]
-    name = ".".join(place)
+    """Return the error of a body that does not fit its model: the problem of each field; `param` is the first one."""
+    told: dict[str, str] = {}
+    around: set[str] = set()
+    for problem in problems:
+        place = [str(one) for one in problem["loc"][1:] if str(one).isidentifier() or isinstance(one, int)]
+        if (
+            name := ".".join(place)
+        ) not in told and name not in around:  # a list with a wrong entry counts as too short
+            told[name] = _told(problem, name)
+            around |= {".".join(place[:end]) for end in range(len(place))}
+    more = f"; and {len(told) - MOST:,} more" if len(told) > MOST else ""
+    return ApiError("; ".join(list(told.values())[:MOST]) + more, param=next(iter(told)) or None)
+
+
+def _told(problem: Mapping[str, Any], name: str) -> str:
+    """Return one problem in words; `name` is the field's, empty for the whole body."""
     if problem["type"] == "json_invalid":
-        return ApiError(f"the body is no JSON: {problem.get('ctx', {}).get('error', 'it cannot be read')}")
+        return f"the body is no JSON: {problem.get('ctx', {}).get('error', 'it cannot be read')}"
     if problem["type"] == "extra_forbidden":
-        found = f"{problem['input']!r:.60}"
-        return ApiError(f"{name}: this field is not known here, or not with the value {found}", param=name)
+        return f"{name}: this field is not known here, or not with the value {problem['input']!r:.60}"
     words = worded(problem)
     if problem["type"] == "value_error":
-        return ApiError(f"{name}: {words}" if name else words, param=name or None)
+        return f"{name}: {words}" if name else words
     if not name:
-        return ApiError("expected a JSON object as body, with the header Content-Type: application/json")
+        return "expected a JSON object as body, with the header Content-Type: application/json"
     found = "" if problem["type"] == "missing" else f", found {problem['input']!r:.60}"
-    return ApiError(f"{name}: {words}{found}", param=name)
+    return f"{name}: {words}{found}"
 
 
 def install(app: FastAPI) -> None:
