@@ -348,7 +348,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--nanogpt", default=os.environ.get("NANOGPT", ""))
-    parser.add_argument("--without", default="", help="leave out the sides with this word: compiled, which takes minutes")
+    parser.add_argument(
+        "--without", default="", help="leave out the sides with this word: compiled, which takes minutes"
+    )
     parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -93,7 +93,7 @@ def test_each_step_is_written_into_the_copies(tmp_path, kind):
     before = {name: weight.clone() for name, weight in collect(model).items()}
     for step, batches in enumerate(loader(tmp_path).stream(0, 2)):
         train_step(model, model, optimizer, batches, 0.01, recipe, step, HALF, World(), halves)
-    assert len(halves.copies) == 2 * 7 + 1  # of both layers, and the head
+    assert len(halves.copies) == 2 * 7 + 1  # the matrices of both layers, and the head's
     for master, copy in halves.copies.items():
         assert torch.equal(copy, master.to(HALF)) and master.dtype == torch.float32
     assert all(not torch.equal(before[name], weight) for name, weight in collect(model).items())

@@ -86,6 +86,12 @@ def place(batch: Batch, device: torch.device | str = "cpu") -> Batch:
     return Batch(stream(batch.enc), stream(batch.dec), targets, weights)
 
 
+def cast(x: torch.Tensor) -> torch.Tensor:
+    """Return x in the type of products under autocast, which would cast it anew for each matrix that reads it."""
+    kind = x.device.type
+    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
+
+
 @cache
 def reuse_memory() -> None:
     """Make the C library keep freed blocks of every size.

@@ -1,7 +1,7 @@
 """Matrices in bfloat16 beside float32 masters: a step on the CPU multiplies by them and casts none.
 
 The parameters of a model are its masters: only they are saved, loaded, evaluated and counted. While a step runs, a
-copy in bfloat16 stands in the place of each matrix of a linear layer or a head. Its gradient becomes the master's, and
+copy in bfloat16 stands in the place of each matrix and bias of a linear layer, and of a head's matrix. Its gradient becomes the master's, and
 the optimizer writes each new master into its copy. The values are those of autocast, which makes the same copies anew
 in every pass.
 """
@@ -24,12 +24,21 @@ class Halves:
 
     def __init__(self, modules: Iterable[nn.Module] = (), optimizer: torch.optim.Optimizer | None = None) -> None:
         modules = list(modules)
-        self.places = [(one, one.weight) for one in modules if isinstance(one, nn.Linear | VocabularyHead)]
-        masters = dict.fromkeys(master for _, master in self.places)
+        kinds = {nn.Linear: ("weight", "bias"), VocabularyHead: ("weight",)}
+        self.places = [
+            (one, name, master)
+            for one in modules
+            for kind, names in kinds.items()
+            for name in names
+            if isinstance(one, kind) and (master := getattr(one, name)) is not None
+        ]
+        masters = dict.fromkeys(master for _, _, master in self.places)
         self.copies = {one: nn.Parameter(one.detach().to(HALF), one.requires_grad) for one in masters}
         self.tables = [one for one in modules if isinstance(one, nn.Embedding) and one.weight in self.copies]
         for master in self.copies:
             master.grad_dtype = None  # lets a gradient in bfloat16 be assigned
+        self.reads = isinstance(optimizer, BlockAdamW)
+        """Whether the optimizer takes gradients in bfloat16, and writes copies."""
         if isinstance(optimizer, BlockAdamW):
             optimizer.copies = self.copies
         elif optimizer is not None:
@@ -49,20 +58,23 @@ class Halves:
             self._put({}, sparse=False)
 
     def _put(self, copies: dict[Tensor, nn.Parameter], sparse: bool) -> None:
-        for module, master in self.places:
-            module._parameters["weight"] = copies.get(master, master)  # type: ignore[call-overload]
+        for module, name, master in self.places:
+            module._parameters[name] = copies.get(master, master)  # type: ignore[call-overload]
         for table in self.tables:
             table.sparse = sparse
 
     def collect(self, only: bool) -> None:
-        """Move the gradients of a pass to the masters: as they are for the `only` pass of a step, else added up."""
+        """Move the gradients of a pass to the masters: as they are for the `only` pass of a step, else added up.
+
+        They stay in bfloat16 for an optimizer that reads them so.
+        """
         for master, copy in self.copies.items():
             grad, copy.grad = copy.grad, None
             read = master.grad
             if grad is None:
                 master.grad = read.to_dense() if read is not None and read.is_sparse else read
             elif read is None or read.is_sparse:
-                master.grad = grad if only else grad.float()
+                master.grad = grad if only and self.reads else grad.float()
                 if read is not None:
                     rows = read.coalesce()
                     master.grad.index_add_(0, rows.indices()[0], rows.values().to(master.grad.dtype))

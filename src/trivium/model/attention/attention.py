@@ -13,6 +13,7 @@ from trivium.model.attention.cache import KVCache, Pairs
 from trivium.model.attention.crowd import Crowd, mixed
 from trivium.model.attention.kernel import Kernel
 from trivium.model.attention.view import View
+from trivium.model.device import cast
 from trivium.model.init import mark
 from trivium.model.layer.norm import Norm
 from trivium.model.layer.position import rotate
@@ -56,6 +57,7 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "B T D"], view: View, cache: KVCache | Crowd | None = None
     ) -> Float[Tensor, "B T D"]:
         """Attend to x itself, and to what the cache keeps of its rows."""
+        x = cast(x)
         made = (self.q(x), self.k(x), self.v(x)) if self.qkv is None else self.qkv(x)
         q, k, v = map(self._split, made)  # B H T E
         q, k = self.q_norm(q), self.k_norm(k)
@@ -78,6 +80,7 @@ class Attention(nn.Module):
         return self.o(mixed(self.kernel, q, pairs, view, *more))
 
     def _keys(self, x: Float[Tensor, "B S D"]) -> tuple[Tensor, Tensor]:
+        x = cast(x)
         return self.k_norm(self._split(self.k(x))), self._split(self.v(x))
 
     def _split(self, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.base.config import Choice
+from trivium.model.device import cast
 from trivium.model.init import mark
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "relu2": lambda x: F.relu(x).square()}
@@ -81,6 +82,7 @@ class FeedForward(nn.Module):
             return self.down(self.act(gate) * up)
         if self.gate is None:
             return self.down(self.act(self.up(x)))
+        x = cast(x)
         return self.down(self.act(self.gate(x)) * self.up(x))
 
 

@@ -1,6 +1,6 @@
 """AdamW, the optimizer of every preset."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -51,40 +51,43 @@ class BlockAdamW(torch.optim.AdamW):
             kept: tuple[list[Tensor], ...] = ([], [], [], [], [], [])
             self._init_group(group, *kept)
             torch._foreach_add_(kept[5], 1)
-            for parameter, grad, mean, square, count in zip(*kept[:4], kept[5], strict=True):
-                copy = self.copies.get(parameter)
-                whole = [parameter, grad, mean, square] + ([] if copy is None else [copy])
-                for part in zip(*(x.view(-1).split(BLOCK) for x in whole), strict=True):
-                    self._advance(group, count, *part)
+            for parts in together(zip(*kept[:4], kept[5], strict=True), self.copies):
+                weights, grads, means, squares, counts, copies = (list(one) for one in zip(*parts, strict=True))
+                torch._fused_adamw_(
+                    weights,
+                    [grad.to(weight.dtype) for grad, weight in zip(grads, weights, strict=True)],
+                    means,
+                    squares,
+                    [],
+                    counts,
+                    lr=group["lr"],
+                    beta1=group["betas"][0],
+                    beta2=group["betas"][1],
+                    weight_decay=group["weight_decay"],
+                    eps=group["eps"],
+                    amsgrad=False,
+                    maximize=False,
+                    grad_scale=self.grad_scale,
+                )
+                made = [(copy, weight) for copy, weight in zip(copies, weights, strict=True) if copy is not None]
+                if made:
+                    torch._foreach_copy_(*map(list, zip(*made, strict=True)))  # type: ignore[arg-type]
         return None
 
-    def _advance(
-        self,
-        group: dict[str, Any],
-        count: Tensor,
-        weight: Tensor,
-        grad: Tensor,
-        mean: Tensor,
-        square: Tensor,
-        *copy: Tensor,
-    ) -> None:
-        """Do the step of one block, and write it into its copy."""
-        beta1, beta2 = group["betas"]
-        torch._fused_adamw_(
-            [weight],
-            [grad.to(weight.dtype)],
-            [mean],
-            [square],
-            [],
-            [count],
-            lr=group["lr"],
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
-            amsgrad=False,
-            maximize=False,
-            grad_scale=self.grad_scale,
-        )
-        for one in copy:
-            one.copy_(weight)
+
+def together(all_of: Iterable[tuple[Tensor, ...]], copies: Mapping[Tensor, Tensor]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield parts of (parameter, gradient, mean, square, count), with the copy or None: as many as make a block."""
+    block: list[tuple[Any, ...]] = []
+    size = 0
+    for *tensors, count in all_of:
+        pieces = [one.view(-1).split(BLOCK) for one in tensors]
+        copy = copies.get(tensors[0])
+        copied = [None] * len(pieces[0]) if copy is None else copy.view(-1).split(BLOCK)
+        for *piece, other in zip(*pieces, copied, strict=True):
+            if block and size + piece[0].numel() > BLOCK:
+                yield block
+                block, size = [], 0
+            block.append((*piece, count, other))
+            size += piece[0].numel()
+    if block:
+        yield block
