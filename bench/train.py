@@ -2,16 +2,16 @@
 
     python bench/train.py --nanogpt FOLDER [--only gpt2 bert t5 char memory] [--threads 2] [--pairs 5]
 
-Each side is a process of its own. All of a case stand ready, and take turns of a few steps: A B C A B C, `--pairs` times
-(not `memory`: one after another, a few steps each). A ratio is the median over the turns of one side by another. All do the
-same: forward, backward, gradients clipped to 1, AdamW, the loss read, random ids. `default` is a peer as it comes
-(float32, eager); bf16 is autocast; `compiled` is torch.compile of the whole model. With `--threads 1` seconds are
-processor time, which counts on a busy machine; with more they are wall time, and the machine must be quiet.
+Each side is a process of its own. All of a case stand ready, and take turns of a few steps: A B C A B C, `--pairs`
+times (not `memory`: one after another, two steps each). A ratio is the median over the turns of one side by another.
+All do the same: forward, backward, gradients clipped to 1, AdamW, the loss read, random ids. A peer as it comes is
+float32 and eager; bf16 is autocast; `compiled` is torch.compile of the whole model. With `--threads 1` seconds are
+processor time, for a busy machine; with more they are wall time, and the machine must be quiet.
 
-In the same run the ceilings: a float32 and a bfloat16 product of 2,048 x 2,048 x 2,048, a copy of 512 MiB, and the
-products of the step's own matrices (forward, and both of backward; attention left out) timed alone. nanoGPT is a checkout
-(https://github.com/karpathy/nanoGPT), by option or the variable NANOGPT. A peer that is not there is left out. A part is
-kept in bench/results/train.json beside the other parts, which --only leaves as they are.
+In the same run the ceilings: a product of 2,048 x 2,048 x 2,048 in float32 and in bfloat16, a copy of 512 MiB, and
+the products of the step's own matrices (forward, and both of backward; attention left out) timed alone. nanoGPT is a
+checkout (https://github.com/karpathy/nanoGPT), by option or the variable NANOGPT. A peer that is not there is left
+out. A part is kept in bench/results/train.json beside the other parts, which --only leaves as they are.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Matrices in bfloat16 beside float32 masters: a step on the CPU multiplies by them and casts none.
 
 The parameters of a model are its masters: only they are saved, loaded, evaluated and counted. While a step runs, a
-copy in bfloat16 stands in the place of each matrix and bias of a linear layer, and of a head's matrix. Its gradient becomes the master's, and
-the optimizer writes each new master into its copy. The values are those of autocast, which makes the same copies anew
-in every pass.
+copy in bfloat16 stands in the place of each matrix and bias of a linear layer, and of the matrix of a head. Its
+gradient becomes the master's, and the optimizer writes each new master into its copy. The values are those of
+autocast, which makes the same copies anew in every pass.
 """
 
 from collections.abc import Iterable, Iterator
