@@ -58,13 +58,10 @@ def test_a_fresh_model_of_pictures_takes_the_stock_head(capsys):
         ({"image_size": "big"}, "image_size: expected one whole number above 0 or two, found 'big'"),
         ({"image_size": [8, 8, 8]}, "image_size: expected one whole number above 0 or two"),
         ({"patch_size": 0}, "patch_size: expected one whole number above 0"),
-        ({"image_size": 8, "patch_size": 16}, "image_size"),
+        ({"image_size": 8, "patch_size": 16}, "image_size: expected a multiple of patch_size 16, found 8"),
+        ({"image_size": [32, 40]}, r"image_size: expected a multiple of patch_size 16, found \[32, 40\]"),
     ],
 )
 def test_sizes_that_no_picture_has_are_named(tree, message):
     with pytest.raises(ModelError, match=message):
         by_type("vit").read(tree)
-
-
-def test_what_is_over_at_the_edge_of_a_picture_is_not_read():
-    assert by_type("vit").read({"image_size": [225, 40], "patch_size": 16}).pictures.size == (14, 2)

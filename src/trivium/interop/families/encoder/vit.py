@@ -22,10 +22,12 @@ def sides(theirs: Tree, name: str) -> tuple[int, int]:
 
 
 def read(theirs: Tree) -> Tree:
-    """Return the side of a patch and the size of a picture in patches; what is over at the edges is not read."""
+    """Return the side of a patch and the size of a picture in patches."""
     image, patch = sides(theirs, IMAGE), sides(theirs, PATCH)
     if patch[0] != patch[1]:
         raise ModelError(f"{PATCH}: expected a square, found {theirs[PATCH]}")
+    if any(side % patch[0] for side in image):
+        raise ModelError(f"{IMAGE}: expected a multiple of {PATCH} {patch[0]}, found {theirs[IMAGE]}")
     return {"*.embed.patch": patch[0], "*.embed.size": [side // patch[0] for side in image]}
 
 
