@@ -96,7 +96,8 @@ class PatchInput(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, stream: Stream, *_: Any) -> Float[Tensor, "B T D"]:
-        patches, places = stream.patches, stream.places
+        patches: Any = stream.patches
+        places: Any = stream.places
         if patches is None:  # padding alone
             patches = self.patch.weight.new_zeros(*stream.shape, self.config.patch_size)
             places = torch.zeros_like(stream.positions)[..., None].expand(-1, -1, 2)

@@ -24,7 +24,7 @@ def read(joined: Tree, theirs: Tree, encoder: Tree) -> Tree:
     if (found := theirs.get("projection_dim", 2048)) != width:
         raise ModelError(f"projection_dim: {found!r:.40} is not supported, expected {width}, the text's hidden_size")
     joined["decoder"] |= {"cross": False, "pattern": [_seen(pattern) for pattern in joined["decoder"]["pattern"]]}
-    token = theirs.get("image_token_index", theirs.get("image_token_id", 256000))
+    token = theirs.get("image_token_id", theirs.get("image_token_index", 256000))  # the stock class takes the first
     tie = theirs.get("tie_word_embeddings", True)
     return {**joined, "project": True, "image_token": token, "tie": bool(tie)}
 
