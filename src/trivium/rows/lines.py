@@ -61,7 +61,7 @@ def write_lines(folder: Path, name: str, drawing: Drawing) -> Lines:
     with publishing(folder) as made:
         try:
             with open(made / "rows.jsonl", "w", encoding="utf-8", newline="\n") as rows:
-                for number, line in enumerate(watched(lines, "drawing lines", "lines")):
+                for number, line in enumerate(watched([*lines], "drawing lines", "lines")):
                     file = f"{number:0{digits}}.png"
                     image.fromarray(line.colours()).save(made / file)
                     rows.write(json.dumps({"image": file, "text": line.text}, ensure_ascii=False) + "\n")

@@ -43,12 +43,12 @@ def found_lines(page: np.ndarray, widest: float = 36.0) -> Iterator[FoundLine]:
     page = straight(page)
     ink = inked(page)
     for top, bottom in _runs(ink.sum(axis=1) > 0.0, gap=1, least=SMALLEST):
-        for left, right in _columns(ink[top:bottom].any(axis=0), bottom - top):
+        for left, right in _columns(ink[top:bottom].sum(axis=0) > 0, bottom - top):
             rows = np.flatnonzero(ink[top:bottom, left:right].any(axis=1))
             high, low = top + int(rows[0]), top + int(rows[-1]) + 1
             if low - high < SMALLEST:
                 continue
-            for start, stop in _pieces(ink[high:low, left:right].any(axis=0), widest * (low - high)):
+            for start, stop in _pieces(ink[high:low, left:right].sum(axis=0) > 0, widest * (low - high)):
                 box = Box(left + start, high, left + stop, low)
                 yield FoundLine(box, _cut(page, box))
 

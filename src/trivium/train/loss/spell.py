@@ -51,10 +51,10 @@ class SpellLoss(TokenLoss, kind="spell"):
         spelled = [number for number, one in enumerate(targets) if len(one)]
         states, targets = ([some[number] for number in spelled] for some in (states, targets))
         scores = head(pad_sequence(states)).log_softmax(-1)  # S N V
-        lengths = [torch.tensor([*map(len, some)]) for some in (states, targets)]
+        given, wanted = (torch.tensor([*map(len, some)]) for some in (states, targets))
         with torch.autocast(scores.device.type, enabled=False):
             return F.ctc_loss(
-                scores.float(), torch.cat(targets), *lengths, self.blank, reduction="sum", zero_infinity=True
+                scores.float(), torch.cat(targets), given, wanted, self.blank, reduction="sum", zero_infinity=True
             )
 
 
