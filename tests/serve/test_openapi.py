@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -60,7 +61,8 @@ def test_no_request_of_the_schema_fails_inside(made: Catalog, api: Any) -> None:
 
     routes = [found.ok() for found in api.get_all_operations()]
     for route in routes:
-        for mode in (MODES.POSITIVE, MODES.NEGATIVE):
-            SETTINGS(hypothesis.given(route.as_strategy(generation_mode=mode))(asked))()
+        SETTINGS(hypothesis.given(route.as_strategy(generation_mode=MODES.POSITIVE))(asked))()
+        with suppress(hypothesis.errors.Unsatisfiable):  # a route without a body and parameters has no wrong request
+            SETTINGS(hypothesis.given(route.as_strategy(generation_mode=MODES.NEGATIVE))(asked))()
     print(dict(statuses))
-    assert len(routes) > 15 and {code for _, code in statuses} >= {200, 400}
+    assert len({label for label, _ in statuses}) == len(routes) > 15 and {code for _, code in statuses} >= {200, 400}

@@ -18,6 +18,7 @@ def test_names_are_labels() -> None:
         ("b", "a/b"),
         ("me/it", "hf:me/it"),
     ]
+    assert list(labels(["/model"])) == [("model", "/model")]  # a folder without one above it
     assert list(labels(["a", "b"], ["x", "y"])) == [("x", "a"), ("y", "b")]
     with pytest.raises(ConfigError, match="two models have the name 'a'; name each: --served-model-name"):
         list(labels(["x/a", "y/a"]))

@@ -169,7 +169,7 @@ def labels(folders: Sequence[str], names: Sequence[str] = ()) -> Iterator[tuple[
     for at, folder in enumerate(folders):
         path = Path(folder).absolute()
         name = folder.removeprefix("hf:") if folder.startswith("hf:") else path.name
-        name = names[at] if names else path.parent.name if name == "model" else name
+        name = names[at] if names else (path.parent.name or name) if name == "model" else name
         if name in seen:
             raise ConfigError(f"two models have the name {name!r}; name each: --served-model-name NAME")
         seen.add(name)
