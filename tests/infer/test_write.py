@@ -1,5 +1,7 @@
 """Texts as they are generated: whole characters, no control tokens, nothing of a stop string."""
 
+import random
+
 import pytest
 import torch
 
@@ -88,3 +90,18 @@ def test_a_stop_string_ends_its_row_only(tokenizer: Tokenizer) -> None:
     cut, made = run([stop])
     assert cut == [free[0][: free[0].index(stop)], free[1]]
     assert made.reasons == ["stop", "length"] and len(made.ids[0]) < 40
+
+
+def test_thousands_of_random_ids_and_stops_are_joined_and_cut_as_the_definition_says(tokenizer: Tokenizer) -> None:
+    draw = random.Random(0)
+    for _ in range(5000):
+        ids = [draw.randrange(tokenizer.size) for _ in range(draw.randrange(16))]
+        whole, steps, _ = shown(tokenizer, "", [], ids)
+        assert whole == tokenizer.decode(ids, skip_special=True) and all(whole.startswith(step) for step in steps)
+        text = "".join(draw.choices("ab", k=draw.randrange(12)))
+        stop = ["".join(draw.choices("ab", k=draw.randint(1, 4))) for _ in range(draw.randint(1, 3))]
+        ends = (end for end in range(len(text) + 1) if any(text[:end].endswith(one) for one in stop))
+        end = next(ends, None)  # where the first stop is complete; the text ends where the longest of those begins
+        cut = len(text) if end is None else min(text[:end].find(one) for one in stop if text[:end].endswith(one))
+        whole, steps, _ = shown(tokenizer, text, stop)
+        assert whole == text[:cut] and all(whole.startswith(step) for step in steps), (text, stop)

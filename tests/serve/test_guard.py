@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -61,6 +62,7 @@ def test_a_page_of_a_named_origin_may_ask() -> None:
     }
     with catalog(cors=("https://mine.example",), key="k") as made:
         answer = ask(made, lambda client: client.options("/v1/chat/completions", headers=asked))[0]
+    assert "access-control-allow-credentials" not in answer.headers
     assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == "https://mine.example"
     assert "x-stainless-os" in answer.headers["access-control-allow-headers"]
 
@@ -190,6 +192,33 @@ def test_slow_clients_are_dropped_and_do_not_stop_the_others() -> None:
             answers = [read(client) for client in slow]
             assert [answer[9:12] for answer in answers] == [b"", b"", b"408"] * 3
             assert quick.post("/v1/chat/completions", json=CHAT).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_hundred_that_drip_and_a_hundred_that_do_not_read_stop_nobody() -> None:
+    body = json.dumps({**CHAT, "n": 2, "max_tokens": 100, "stream": True, "logprobs": True, "top_logprobs": 20})
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    whole = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    with catalog(receive_seconds=3, stall_seconds=3, waiting=500) as made, behind_a_socket(made) as address:
+        host, port = address.removeprefix("http://").split(":")
+        slow = []
+        for at in range(200):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((host, int(port)))
+            client.sendall(whole if at % 2 else (b"GET / HT", head.encode())[at // 2 % 2])
+            slow.append(client)
+        worker = made.served["llama"].worker
+        with httpx.Client(base_url=address, timeout=60, trust_env=False) as quick:
+            for _ in range(10):
+                assert quick.post("/v1/chat/completions", json=CHAT).status_code == 200
+            assert wait(lambda: worker.load == (0, 0), 120)
+            time.sleep(5)
+            assert quick.get("/health").status_code == 200
+        for at, client in enumerate(slow):
+            with suppress(ConnectionError), client:
+                assert b"[DONE]" not in read(client) or at % 2
+        assert not worker._jobs and worker.is_alive()
 
 
 def test_a_client_that_does_not_read_is_dropped() -> None:

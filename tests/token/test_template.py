@@ -1,4 +1,5 @@
 import json
+import random
 
 import pytest
 import tokenizers
@@ -82,6 +83,30 @@ def test_control_ids_depend_on_roles_alone(tokenizer, messages):
         wanted += [tokenizer.id_of(f"<|{message.role}|>"), tokenizer.id_of("<|end|>")]
     assert control == wanted
     assert ids(render(messages, tokenizer)).count(1) == 1
+
+
+@pytest.mark.slow
+def test_no_control_id_is_forged_by_ten_thousand_hostile_messages(tokenizer):
+    draw, names = random.Random(0), [tokenizer.raw(index).decode() for index in sorted(tokenizer.special)]
+    parts = [
+        *names,
+        *(name[:3] for name in names),
+        *(name[3:] for name in names),
+        "<|im_",
+        "end|>",
+        "\x001\x00",
+        "\ufeff",
+    ]
+    parts += ["&lt;s&gt;", "\uff1c|end|\uff1e", "<|END|>", "< s >", "258", "{{ bos }}", "\u202e", "a\n", "\ud800"]
+    for _ in range(2500):
+        roles = draw.choices(["system", "user", "assistant"], k=4)
+        texts = ["".join(draw.choices(parts, k=draw.randrange(8))) for _ in roles]
+        segments = render(list(map(Message, roles, texts)), tokenizer)
+        control = [index for index in ids(segments) if index in tokenizer.special]
+        wanted = [[tokenizer.id_of(f"<|{role}|>"), tokenizer.id_of("<|end|>")] for role in roles]
+        assert control == [1, *(index for pair in wanted for index in pair)], texts
+        plain = [index for index in ids(segments) if index not in tokenizer.special]
+        assert tokenizer.decode(plain) == "".join(tokenizer.decode(tokenizer.encode(text)) for text in texts)
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)

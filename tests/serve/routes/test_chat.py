@@ -108,6 +108,7 @@ def test_an_echo_of_an_answer_is_taken_as_it_came(made: Catalog) -> None:
     [
         ({"tools": [{"type": "function", "function": {"name": "a"}}]}, "tools"),
         ({"functions": [{"name": "a"}]}, "functions"),
+        ({"chat_template": "{{ 1 }}"}, "chat_template"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"reasoning_effort": "low"}, "reasoning_effort"),
         ({"service_tier": "flex"}, "service_tier"),

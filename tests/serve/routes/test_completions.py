@@ -36,6 +36,14 @@ def test_an_answer_is_that_of_generate(made: Catalog, model: str) -> None:
         assert [choice["index"] for choice in found["choices"]] == [0, 1]
 
 
+def test_options_at_their_ends_are_the_greedy_choice_or_change_nothing(made: Catalog) -> None:
+    greedy = made.served["llama"].model.generate("once", 8)
+    for options in ({"temperature": 0, "seed": 1}, {"temperature": 1, "top_p": 1e-9}, {"temperature": 1, "top_k": 1}):
+        assert said(made, **options)["choices"][0]["text"] == greedy
+    free = [said(made, seed=3, **some)["choices"] for some in ({}, {"top_k": 10**6}, {"top_p": 1.0, "min_p": 0})]
+    assert free[0] == free[1] == free[2]
+
+
 def test_penalties_and_bias_act(made: Catalog) -> None:
     model = made.served["llama"].model
     others, bias = set(), {str(model.tokenizer.encode("A")[0]): 100}
