@@ -31,7 +31,7 @@ from trivium.infer.write import write
 from trivium.interop import equip, hub
 from trivium.interop.adapter.save import save_adapter
 from trivium.interop.beside.generation import NOWHERE, UNSAID
-from trivium.model.config import ModelConfig, configure
+from trivium.model.config import configure
 from trivium.model.device import evaluating
 from trivium.model.transformer import Transformer
 from trivium.token import template
@@ -70,27 +70,22 @@ class Model(ReadingModel, WritingModel):
         self.exact = False  # whether a text must not depend on those beside it, where a call does not say
 
     @property
-    def config(self) -> ModelConfig:
-        """The model's config, frozen."""
-        return self.transformer.config
-
-    @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer; ModelError without one. A tokenizer that is set adds its stop ids to the model's."""
         if self._tokenizer is None:
             raise ModelError(f"{self.name} has no tokenizer (no tokenizer.json): give ids, or set model.tokenizer")
         return self._tokenizer
 
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Tokenizer | None) -> None:
+        self._tokenizer = tokenizer
+        self.stop_ids = tuple(dict.fromkeys((*self.stop_ids, *(template.stop_ids(tokenizer) if tokenizer else ()))))
+
     @property
     def vocabulary(self) -> Vocabulary:
         """What is known of the tokens; a model that reads pictures alone has none."""
         alone = self._tokenizer is None and self.config.pictures is not None
         return Vocabulary(0, pad=0) if alone else self.tokenizer.vocabulary
-
-    @tokenizer.setter
-    def tokenizer(self, tokenizer: Tokenizer | None) -> None:
-        self._tokenizer = tokenizer
-        self.stop_ids = tuple(dict.fromkeys((*self.stop_ids, *(template.stop_ids(tokenizer) if tokenizer else ()))))
 
     def hidden(
         self,
@@ -141,7 +136,9 @@ class Model(ReadingModel, WritingModel):
         the folder's own hold where they are not given.
         """
         pictures = None if images is None else self.see(images)
-        single, rows = rows_of(prompts) if pictures is None else (False, asked(self.layout(), pictures, prompts))
+        single, rows = (
+            rows_of(prompts) if pictures is None else (False, asked(self.layout(), pictures, cast(Any, prompts)))
+        )
         texts = pictures is not None or (bool(rows) and isinstance(rows[0], str))
         ids = [self.encode(row) for row in rows] if texts and pictures is None else rows
         num_beams = self.beams(num_beams, stop, options)

@@ -102,7 +102,7 @@ SAMPLED = set(Sampling.model_fields) - set(Beam.model_fields)
 class WritingModel:
     """The parts of a model that writes, and the requests that its folder's options complete."""
 
-    config: ModelConfig
+    transformer: Transformer
     exact: bool
     defaults: dict[str, Any]
     """Options in the words of `request` that hold where a call does not give them."""
@@ -136,7 +136,7 @@ class WritingModel:
         `asked` is the most new tokens; where it is None, what the folder says, or `usual`. The folder's least length
         is no longer than that.
         """
-        count = most(self.config, asked, self.defaults.get("max_new_tokens", usual), ids)
+        count = most(self.transformer.config, asked, self.defaults.get("max_new_tokens", usual), ids)
         known = (Beam if num_beams > 1 else Sampling).model_fields
         found = {name: value for name, value in self.defaults.items() if name in known}
         if "min_new_tokens" in found:

@@ -173,8 +173,16 @@ class ReadingModel:
     transformer: Transformer
     record: dict[str, Any]
     name: str
-    config: ModelConfig
-    tokenizer: Tokenizer
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's config, frozen."""
+        return self.transformer.config
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer."""
+        raise NotImplementedError
 
     def layout(self, length: int | None = None) -> Layout:
         """Return how the model reads whole texts."""
@@ -271,8 +279,8 @@ def processor_of(config: ModelConfig, tree: dict[str, Any]) -> ImageProcessor:
             raise ModelError(f"{PROCESSOR}.{name}: expected {value}, as the model reads pictures, found {said}")
     longest = found.width or found.max_width or 0
     if found.height > high or longest > wide:
-        size = f"{found.height} x {longest}"
-        raise ModelError(f"{PROCESSOR}: expected pictures of at most {high} x {wide} pixels, found {size}")
+        most = f"{high} x {wide}"
+        raise ModelError(f"{PROCESSOR}: expected at most {most} pixels, found {found.height} x {longest}")
     return found
 
 

@@ -152,8 +152,9 @@ def table(batch: Batch, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> Ite
     documents = stream.documents[0]
     used = int((documents > 0).sum())
     if (source := batch.enc) is not None and source.patches is not None:
+        places: Any = source.places
         for number in range(1, int(source.documents[0].max()) + 1):
-            rows, columns = source.places[0][source.documents[0] == number].max(axis=0) + 1
+            rows, columns = places[0][source.documents[0] == number].max(axis=0) + 1
             count = int((source.documents[0] == number).sum())
             yield f"the encoder reads picture {number}: {count} patches, {rows} rows of {columns}"
     if stream.ids is None:
