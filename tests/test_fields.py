@@ -87,7 +87,7 @@ def test_a_field_that_nothing_reads_is_found():
     assert unread(Knob, [Knob, Board], [seen(ast.parse(stranger))]) == ["turns", "unturned"]
 
 
-INSIDE = {"AttentionConfig", "LabelledText", "TextGroup", "Squad"}
+INSIDE = {"AttentionConfig", "Labelled", "LabelledText", "LabelledPicture", "TextGroup", "Squad"}
 """Configs that nobody writes by hand: what a layer is built from, and rows, whose labels may be any number."""
 
 

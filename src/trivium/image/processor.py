@@ -47,7 +47,7 @@ class ImageProcessor(Config):
     """Whether a patch of zeros stands first, in whose place the model puts its class token."""
     resample: Literal["bilinear", "bicubic", "lanczos", "box", "hamming"] = "bilinear"
     """The filter of resizing."""
-    rescale: float | None = 1 / 255
+    rescale: float | None = Field(1 / 255, gt=0, le=1e6)
     """What a level from 0 to 255 is multiplied by; None leaves it."""
     mean: Seq[float] | None = (0.5, 0.5, 0.5)
     """What is subtracted from each channel then; None subtracts nothing and divides by nothing."""
