@@ -131,7 +131,8 @@ class Stack(nn.Module):
             for layer, own in enumerate(each)
         )
         self.norm = config.norm.build(hidden_size) if config.residual.final else nn.Identity()
-        self.relative = nn.ModuleList(p.relative(config.heads, each[0].head_size) for p in config.position)
+        relative = nn.ModuleList(p.relative(config.heads, each[0].head_size) for p in config.position)
+        self.relative: list[RelativePosition] = relative  # type: ignore[assignment]
 
     def forward(
         self,
@@ -142,20 +143,17 @@ class Stack(nn.Module):
         cache: KVCache | Crowd | None = None,
     ) -> Float[Tensor, "B T D"]:
         """Run the blocks over x. A stack with cross-attention reads `memory`, or that of the cache."""
+        states = None if memory is None else memory.states
+        across = None if memory is None else View(Full(), where, memory.where)
         if cache is not None:
             cache.extend(where, plain)
             across = cache.across()
-        else:
-            across = None if memory is None else View(Full(), where, memory.where)
-        states = None if memory is None else memory.states
         views: dict[tuple[int, int], View] = {}
         for layer, block in enumerate(self.blocks):
             kind = layer % len(self.config.pattern), layer % len(self.config.position)
             if kind not in views:
-                pattern, relative = self.config.pattern[kind[0]], self.relative[kind[1]]
-                assert isinstance(relative, RelativePosition)
-                fresh = View(pattern, where, where, plain, relative) if cache is None else cache.view(pattern, relative)
-                views[kind] = fresh
+                seen = self.config.pattern[kind[0]], self.relative[kind[1]]
+                views[kind] = View(seen[0], where, where, plain, seen[1]) if cache is None else cache.view(*seen)
             x = block(x, views[kind], states, across, cache)
         return self.norm(x)
 

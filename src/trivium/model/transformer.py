@@ -42,10 +42,7 @@ class Transformer(Placed):
         initialise(self, config.init, config.hidden_size, {name: s.layers for name, s in config.stacks.items()})
 
     def forward(self, batch: Batch, both: bool = False) -> Any:
-        """Return the last hidden states [B, T, D]: of the decoder where there is one, else of the encoder.
-
-        With `both` return those of the decoder and of the encoder, [B, S, D].
-        """
+        """Return the last hidden states [B, T, D] of the decoder, else the encoder; with `both`, then those of both."""
         enc, dec = batch.enc, batch.dec
         memory = self.encode(enc) if enc is not None and self.config.encoder is not None else None
         if memory is not None and self.config.decoder is None:

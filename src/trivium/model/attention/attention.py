@@ -41,8 +41,7 @@ class Attention(nn.Module):
 
     def __init__(self, config: AttentionConfig, layer: int) -> None:
         super().__init__()
-        self.config, self.layer = config, layer
-        self.kernel = config.kernel
+        self.config, self.layer, self.kernel = config, layer, config.kernel
         width, inner = config.hidden_size, config.head_size
         self.q = mark(nn.Linear(width, config.heads * inner, bias=config.bias), "query", inner**-0.5 / config.scale)
         self.k = nn.Linear(config.memory_size or width, config.kv_heads * inner, bias=config.bias)
