@@ -9,7 +9,7 @@ from torch import nn
 import small
 import trivium
 from trivium.base.errors import ConfigError, ModelError
-from trivium.infer.weights import ENGINE, Int8Linear, fastest
+from trivium.infer.weights import ENGINE, Int8Linear, PackedLinear, fastest
 
 needs_integers = pytest.mark.skipif(ENGINE not in torch.backends.quantized.supported_engines, reason="no such products")
 
@@ -44,6 +44,24 @@ def test_a_packed_model_says_almost_what_it_said(preset: str, tmp_path: Path) ->
         packed.save(tmp_path / "again")
 
 
+@pytest.mark.parametrize("preset", ["llama", "gpt2", "t5"])
+@pytest.mark.parametrize("large", [0, 1 << 40])
+def test_matrices_that_are_kept_in_another_order_say_the_same(
+    preset: str, large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trivium.infer.weights.LARGE", large)
+    folder = small.folder(tmp_path, preset)
+    plain, kept = trivium.load(folder), trivium.load(folder, weights="fp32")
+    found = [name for name, one in kept.transformer.named_modules() if isinstance(one, PackedLinear)]
+    assert bool(found) == (large == 0)
+    ids = torch.arange(40, 72)[None]
+    given = {"decoder_input_ids": ids} if preset == "t5" else {}
+    torch.testing.assert_close(kept.logits(ids, **given), plain.logits(ids, **given), atol=1e-4, rtol=1e-4)
+    if preset == "llama":  # queries, keys and values are one matrix
+        with pytest.raises(ModelError, match="packed for reading"):
+            kept.save(tmp_path / "again")
+
+
 @pytest.mark.parametrize(("own", "kept"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("float16", "float32")])
 def test_the_default_is_the_dtype_of_the_folder(own: str, kept: str, tmp_path: Path) -> None:
     made = small.model("llama")
@@ -70,5 +88,7 @@ def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
         trivium.load(folder, weights="int4")
     with pytest.raises(ConfigError, match="exact: expected float32 weights"):
         trivium.load(folder, weights="bf16", exact=True).generate("a", 2)
+    with pytest.raises(ConfigError, match="exact: in int8 the rows of a pass share a scale"):
+        trivium.load(folder, weights="int8", exact=True).generate("a", 2)
     with pytest.raises(ConfigError, match="exact: beam search has no exact mode"):
         trivium.load(folder, exact=True).generate("a", 2, num_beams=2)

@@ -21,7 +21,7 @@ from trivium.infer.batching.sizes import PassSizes, alike
 from trivium.infer.request import writable
 from trivium.infer.row import Row
 from trivium.infer.sampling import pick
-from trivium.infer.weights import packed
+from trivium.infer.weights import Int8Linear, packed
 from trivium.model.attention.cache import Memory
 from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.exact import Exact
@@ -53,6 +53,8 @@ class InferenceEngine:
         """
         if exact and (dtype := transformer.tokens.weight.dtype) != torch.float32:
             raise ConfigError(f"exact: expected float32 weights, found {dtype}; use --weights fp32, or leave exact out")
+        if exact and any(isinstance(part, Int8Linear) for part in transformer.modules()):
+            raise ConfigError("exact: in int8 the rows of a pass share a scale; use --weights fp32, or leave exact out")
         self.transformer, self.exact, self.chunk = transformer, exact, chunk
         self.reader = packed(transformer) if exact else transformer
         """The model that computes: the numbers of `transformer`."""

@@ -1,7 +1,7 @@
 """How weights are kept for reading: as they are, in another dtype, or as integers of 8 bits.
 
-On a CPU matrices are packed: in the order in which the processor reads them, those that read the same numbers side by
-side. Products of some rows are then faster, and have the same bits for any number of rows (see `sizes`).
+On a CPU matrices that read the same numbers become one, and large ones are packed: in the order in which the processor
+reads them. Products of some rows are then faster, and have the same bits for any number of rows (see `sizes`).
 
 fp32, bf16    that dtype
 int8          matrices as integers with a scale for each output, and inputs as integers with a scale for each pass
@@ -33,6 +33,8 @@ Pack = Callable[[Tensor, Tensor | None], nn.Module]
 Weights = Literal["own", "fp32", "bf16", "int8", "auto"]
 """The ways to keep weights."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+LARGE = 1 << 18
+"""The numbers of a matrix in float32 from which it is packed."""
 ENGINE = "onednn"
 """The library of integer products; the others are slower from 8 rows on."""
 
@@ -67,8 +69,19 @@ class PackedLinear(nn.Module):
         return out
 
 
+def fast(weight: Float[Tensor, "O I"], bias: Tensor | None) -> nn.Module:
+    """Return the faster layer: in float32 small matrices lose more by a call of oneDNN than they gain by its order."""
+    if weight.dtype != torch.float32 or weight.numel() >= LARGE:
+        return PackedLinear(weight, bias)
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    made.weight, made.bias = nn.Parameter(weight.detach()), None if bias is None else nn.Parameter(bias.detach())
+    return made
+
+
 class SideBySide(nn.Module):
     """Linear layers that read the same numbers, as one matrix."""
+
+    packed = True
 
     def __init__(self, layers: Sequence[nn.Linear], pack: Pack) -> None:
         super().__init__()
@@ -113,7 +126,7 @@ def keep(transformer: Transformer, weights: str | None) -> Transformer:
             )
         torch.backends.quantized.engine = ENGINE
         return _packed(transformer.to(torch.float32), Int8Linear)
-    return _packed(transformer, PackedLinear) if packs(transformer.tokens.weight) else transformer
+    return _packed(transformer, fast) if packs(transformer.tokens.weight) else transformer
 
 
 def packed(transformer: Transformer) -> Transformer:
@@ -121,7 +134,7 @@ def packed(transformer: Transformer) -> Transformer:
     if not packs(transformer.tokens.weight) or not any(type(part) is nn.Linear for part in transformer.modules()):
         return transformer
     shared = {id(one): one for one in (*transformer.parameters(), *transformer.buffers())}
-    return _packed(deepcopy(transformer, shared), PackedLinear).eval()
+    return _packed(deepcopy(transformer, shared), PackedLinear)
 
 
 @torch.no_grad()
@@ -138,7 +151,7 @@ def _packed(transformer: Transformer, pack: Pack) -> Transformer:
             setattr(transformer.get_submodule(parent), leaf, pack(module.weight, module.bias))
         elif isinstance(module, VocabularyHead):
             module.product = pack(module.weight, module.bias)
-    return transformer
+    return transformer.eval()
 
 
 def _plain(*layers: nn.Module) -> bool:

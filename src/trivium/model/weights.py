@@ -44,7 +44,7 @@ def collect(model: nn.Module) -> State:
     Raise ModelError for a matrix that is packed for reading: its numbers are no longer there.
     """
     if packed := next((name for name, module in model.named_modules() if hasattr(module, "packed")), None):
-        raise ModelError(f"{packed} is packed for reading (weights=int8); load the model without, and save that")
+        raise ModelError(f"{packed} is packed for reading (weights=...); load the model without, and save that")
     return {name: tensor.detach().cpu().contiguous() for name, (tensor, _) in slots(model).items()}
 
 
