@@ -31,6 +31,7 @@ from trivium.base.files import write_json
 from trivium.infer.engine import InferenceEngine
 from trivium.infer.generate import Generation
 from trivium.infer.request import Request
+from trivium.infer.weights import keep
 from trivium.interop import ctranslate2, gguf, hub
 from trivium.token.tokenizer import Tokenizer
 
@@ -52,9 +53,8 @@ def ours(folder: Path, weights: str, exact: bool = False) -> Side:
     transformer = trivium.load(folder, weights=weights).transformer
 
     def run(prompts: list[list[int]], count: int) -> None:
-        going = Generation(
-            transformer, Request(prompts, max_new_tokens=count), InferenceEngine(transformer, exact=exact)
-        )
+        engine = InferenceEngine(transformer, exact=exact, lookup=False)  # a random model repeats itself
+        going = Generation(transformer, Request(prompts, max_new_tokens=count), engine)
         while going.live:
             going.step()
 
@@ -150,6 +150,7 @@ def sides(work: Path) -> dict[str, Side]:
 
 def measure(found: dict[str, Side], rounds: int, out: Path) -> None:
     """Write the tokens/s of every side to a file, after each case."""
+    layer = overhead(rounds)
     best: dict[str, dict[str, float]] = {name: {} for name in found}
     draw = torch.Generator().manual_seed(1)
     for case, (rows, length, new) in CASES.items():
@@ -163,7 +164,27 @@ def measure(found: dict[str, Side], rounds: int, out: Path) -> None:
         print(f"{case}: " + ", ".join(f"{name} {best[name][case]:,.0f}" for name in taken), flush=True)
         busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         about = {"date": date.today().isoformat(), "machine": machine(), "load": round(busy, 1), "rounds": rounds}
-        write_json(out, {**about, "torch": torch.__version__, "tokens_per_second_of_processor_time": best})
+        write_json(
+            out, {**about, "torch": torch.__version__, "tokens_per_second_of_processor_time": best, "layer_us": layer}
+        )
+
+
+def overhead(rounds: int, steps: int = 20) -> dict[str, dict[str, float]]:
+    """Return the microseconds of a layer in a step whose matrices are almost nothing, by weights and rows."""
+    found: dict[str, dict[str, float]] = {}
+    for weights in ("fp32", "bf16", "int8"):
+        for rows in (1, 8, 32):
+            best = {2: float("inf"), 14: float("inf")}
+            for layers in best:
+                made = trivium.build("llama", layers=layers, hidden_size=64, heads=4, context=256, vocab_size=512)
+                kept = keep(made.transformer, weights)
+                engine = InferenceEngine(kept, lookup=False)
+                going = Generation(kept, Request([[5] * 16] * rows, max_new_tokens=rounds * steps + 2), engine)
+                going.step()
+                best[layers] = min(timed(going.step) for _ in range(rounds * steps))
+            found.setdefault(weights, {})[f"{rows} rows"] = round(1e6 * (best[14] - best[2]) / 12, 1)
+        print(f"a layer apart from its weights, microseconds: {weights} {found[weights]}", flush=True)
+    return found
 
 
 def machine() -> str:
