@@ -28,7 +28,7 @@ def made() -> Iterator[Catalog]:
 def api(made: Catalog) -> Iterator[Any]:
     """The schema of the app, in which a model has one of the names of the server: another one is a 404 at once."""
     with behind_a_socket(made) as address:
-        raw = httpx.get(f"{address}/openapi.json", trust_env=False).json()
+        raw = httpx.get(f"{address}/openapi.json", trust_env=False, timeout=60).json()
         for one in raw["components"]["schemas"].values():
             if "model" in one.get("properties", {}):
                 one["properties"]["model"] = {"type": "string", "enum": [*made.served]}
