@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import shapes
+import small
 import trivium
 from drawn import colours
 from patches import pixels
@@ -55,3 +57,16 @@ def test_a_folder_without_a_processor_is_told_and_a_strange_one_refused(tmp_path
         (folder / CONFIG).write_text(json.dumps(tree))
         with pytest.raises(ModelError, match=f"{CONFIG}: .*{told}"):
             trivium.load(folder)
+
+
+def test_stock_tools_write_the_same_of_a_picture(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    model = small.noisy(shapes.reader())
+    folder = model.save(tmp_path / "model")
+    stock = transformers.VisionEncoderDecoderModel.from_pretrained(folder).eval()
+    seen = transformers.ViTImageProcessorPil.from_pretrained(folder)
+    for source in (shapes.square("red", 3), colours(40, 30)):
+        pixel_values = torch.from_numpy(np.array(seen(source)["pixel_values"]))
+        ids = stock.generate(pixel_values, max_new_tokens=12, do_sample=False, num_beams=1)[0].tolist()
+        want = model.tokenizer.decode(ids, skip_special=True)
+        assert trivium.load(folder).generate(images=[source], max_new_tokens=12) == [want] and want
