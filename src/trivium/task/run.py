@@ -87,7 +87,10 @@ def run(
         if score is None and (recipe.keep_best or recipe.patience):
             name = "keep_best" if recipe.keep_best else "patience"
             raise ConfigError(f"{name}: there are no held-out rows to score; give data.valid, or leave {name} out")
-        facts = {"tokenizer": model.tokenizer.identity if vocabulary.size else "", "data": data_identity(recipe)}
+        facts: dict[str, Any] = {
+            "tokenizer": model.tokenizer.identity if vocabulary.size else "",
+            "data": data_identity(recipe),
+        }
         facts |= {"micro_rows": micro} if recipe.micro_rows is None else {}
         kernels = chosen_kernels(transformer, loader, ranks, autocast_dtype(recipe, ranks.device))
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):

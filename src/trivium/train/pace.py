@@ -52,7 +52,8 @@ class Pace:
         self.budget = None if steps is not None else 60.0 * (recipe.budget_minutes or 0.0)
         self.turns: list[list[int]] = []
         self.cost = {"step": 0.0, "evaluation": 0.0, "save": size / BYTES_PER_SECOND}
-        self.timed, self.apart, self.mark = 0, 0.0, None
+        self.timed, self.apart = 0, 0.0
+        self.mark: float | None = None
         if self.budget is not None and (kept := state.get("pace")):
             self.before, self.cost = kept["seconds"], kept["cost"]
             for begin, end in kept["turns"]:

@@ -177,7 +177,7 @@ class Recipe(Config):
             )
         if sum(getattr(self, name) is not None for name in BUDGETS) != 1:
             raise ValueError(f"expected one of {', '.join(BUDGETS)}")
-        if self.budget_minutes is not None and (not self.schedule.open_ended or getattr(self.schedule, "turns", ())):
+        if self.budget_minutes is not None and (not self.schedule.open_ended or getattr(self.schedule, "turns", False)):
             timed = ", ".join(kind for kind, cls in Schedule.kinds.items() if cls.open_ended)
             raise ValueError(
                 f"budget_minutes: the schedule {self.schedule.kind} has no end that a clock can move; take one of "

@@ -51,7 +51,7 @@ def clip(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], n
     """Limit the norm of all gradients to `most`, 0 for no limit: in the step itself where the optimizer is fused."""
     factor = most / (norm + 1e-6) if most else 1.0
     if isinstance(optimizer, torch.optim.AdamW) and optimizer.defaults["fused"]:
-        optimizer.grad_scale = torch.tensor(1 / factor) if factor < 1 else None
+        optimizer.grad_scale = torch.tensor(1 / factor) if factor < 1 else None  # type: ignore[attr-defined]
     elif factor < 1:
         grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
         torch._foreach_mul_(grads, factor)
