@@ -58,7 +58,7 @@ def tuned(overrides: Sequence[str], rates: Sequence[float], folder: Path) -> tup
     found = {rate: loss(made([*overrides, f"optim.lr={rate}"]), folder / f"{rate:g}") for rate in rates}
     best = min(found, key=found.__getitem__)
     if best in (min(rates), max(rates)):
-        say(f"{folder.name}: the best rate, {best:g}, is at the edge of the grid: widen it")
+        say(f"{folder.parent.name}: the best rate, {best:g}, is at the edge of the grid: widen it")
     return best, {f"{rate:g}": value for rate, value in found.items()}
 
 
