@@ -74,7 +74,9 @@ def fast(weight: Float[Tensor, "O I"], bias: Tensor | None) -> nn.Module:
     if weight.dtype != torch.float32 or weight.numel() >= LARGE:
         return PackedLinear(weight, bias)
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    made.weight, made.bias = nn.Parameter(weight.detach()), None if bias is None else nn.Parameter(bias.detach())
+    made.weight = nn.Parameter(weight.detach())
+    if bias is not None:
+        made.bias = nn.Parameter(bias.detach())
     return made
 
 
@@ -86,7 +88,7 @@ class SideBySide(nn.Module):
     def __init__(self, layers: Sequence[nn.Linear], pack: Pack) -> None:
         super().__init__()
         self.widths = [layer.out_features for layer in layers]
-        biases = [layer.bias for layer in layers if layer.bias is not None]
+        biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
         self.product = pack(torch.cat([layer.weight for layer in layers]), torch.cat(biases) if biases else None)
 
     def forward(self, x: Float[Tensor, "*B I"]) -> tuple[Tensor, ...]:
