@@ -55,7 +55,7 @@ def test_no_request_of_the_schema_fails_inside(made: Catalog, api: Any) -> None:
         statuses[case.operation.label, answer.status_code] += 1
         assert answer.status_code < 500, answer.text
         if answer.status_code >= 400 and case.method != "HEAD":
-            assert answer.json()["error"]["message"] and "Traceback" not in answer.text
+            assert answer.json()["error"] and "Traceback" not in answer.text  # of Ollama it is a text
         for one in made.served.values():
             assert one.worker.load == (0, 0) and one._calls == 0 and not one.worker._jobs
 
