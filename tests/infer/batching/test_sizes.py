@@ -1,11 +1,14 @@
 """Sizes of passes: every size between the least and the most gives the same bits, and parts become groups."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 import trivium
 from trivium.infer.batching.sizes import PassSizes, alike
 from trivium.infer.weights import packed
+from trivium.model.transformer import Transformer
 
 
 def test_parts_become_groups_of_at_most_the_largest_size() -> None:
@@ -16,12 +19,15 @@ def test_parts_become_groups_of_at_most_the_largest_size() -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"hidden_size": 48, "ffn": {"kind": "swiglu", "size": 100}}])
+@pytest.mark.parametrize("order", [packed, lambda model: model], ids=["packed", "plain"])
 @torch.inference_mode()
-def test_a_row_has_the_same_bits_in_every_size(changes: dict[str, object]) -> None:
+def test_a_row_has_the_same_bits_in_every_size(
+    changes: dict[str, object], order: Callable[[Transformer], Transformer]
+) -> None:
     torch.manual_seed(0)
-    model = packed(trivium.build("llama", layers=1, hidden_size=64, heads=4, context=64, vocab_size=131).transformer)
+    model = order(trivium.build("llama", layers=1, hidden_size=64, heads=4, context=64, vocab_size=131).transformer)
     if changes:
-        model = packed(trivium.build("llama", layers=1, heads=4, context=64, vocab_size=131, **changes).transformer)
+        model = order(trivium.build("llama", layers=1, heads=4, context=64, vocab_size=131, **changes).transformer)
     sizes, block = alike(model), model.decoder.blocks[0]
     assert 1 <= sizes.least <= sizes.most <= 256
     x = torch.randn(sizes.most, model.config.hidden_size)
