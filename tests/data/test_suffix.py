@@ -52,7 +52,7 @@ def test_runs_are_those_of_a_search_through_every_document(tmp_path, shard_docum
     for size in (0, 1, 3, 40):
         ids = DRAW.integers(0, 5, size).tolist()
         found, wanted = index.runs(ids, least, most_places=10_000), searched(texts, ids, least)
-        assert [(run.start, run.length, run.count) for run in found] == [(a, b, len(c)) for a, b, c in wanted]
+        assert [(run.start, run.length, run.times) for run in found] == [(a, b, len(c)) for a, b, c in wanted]
         assert [sorted(run.places) for run in found] == [places for _, _, places in wanted]
 
 
@@ -72,7 +72,7 @@ def test_ids_of_four_bytes_and_the_largest_id_are_found(tmp_path):
 def test_no_more_places_than_asked_for_and_the_count_of_all(tmp_path):
     index = indexed(tmp_path / "data", [np.array([1, 2])] * 9, shard_documents=2)
     (run,) = index.runs([1, 2], most_places=3)
-    assert run.count == 9 and len(run.places) == 3
+    assert run.times == 9 and len(run.places) == 3
 
 
 def test_an_index_is_made_once_and_anew_for_other_data(tmp_path):

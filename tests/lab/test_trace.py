@@ -56,7 +56,7 @@ def test_a_model_that_says_nothing_of_its_data_asks_for_them(place: Path, tmp_pa
 def test_parts_are_told_longest_first_with_their_documents(place: Path) -> None:
     text = f"{OTHER[:20]} -- {POEM}"
     found, pieces = Tracer(place / "base").find(text)
-    assert [(one.text, one.count) for one in found] == [(POEM, 3), (OTHER[:20], 1)]
+    assert [(one.text, one.times) for one in found] == [(POEM, 3), (OTHER[:20], 1)]
     assert found[0].places[0] == f"{place / 'text.jsonl'}, document 1, token 0"
     assert len(found[0].places) == 3
     assert [part for part, verbatim in pieces if verbatim] == [OTHER[:20], POEM]

@@ -27,7 +27,7 @@ class Run(NamedTuple):
     start: int
     """Its first id in the text."""
     length: int
-    count: int
+    times: int
     """How often it stands in the data."""
     places: list[tuple[int, int]]
     """Some of its places: a document, and its first id there."""
@@ -109,7 +109,7 @@ class Suffixes:
 
     def _places(self, ids: list[int], most: int) -> tuple[int, list[tuple[int, int]]]:
         """Return how often ids stand in the data, and some of the places."""
-        count, found = 0, []
+        count, found = 0, list[tuple[int, int]]()
         for number, (shard, places) in enumerate(zip(self.corpus.shards, self._arrays, strict=True)):
             first, last = self._search(number, ids, False), self._search(number, ids, True)
             count += last - first

@@ -75,8 +75,7 @@ def fast(weight: Float[Tensor, "O I"], bias: Tensor | None) -> nn.Module:
         return PackedLinear(weight, bias)
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
     made.weight = nn.Parameter(weight.detach())
-    if bias is not None:
-        made.bias = nn.Parameter(bias.detach())
+    made.register_parameter("bias", None if bias is None else nn.Parameter(bias.detach()))
     return made
 
 
@@ -89,7 +88,8 @@ class SideBySide(nn.Module):
         super().__init__()
         self.widths = [layer.out_features for layer in layers]
         biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
-        self.product = pack(torch.cat([layer.weight for layer in layers]), torch.cat(biases) if biases else None)
+        weights: list[Tensor] = [layer.weight for layer in layers]
+        self.product = pack(torch.cat(weights), torch.cat(biases) if biases else None)
 
     def forward(self, x: Float[Tensor, "*B I"]) -> tuple[Tensor, ...]:
         """Return the outputs of the layers."""

@@ -3,6 +3,7 @@
 Where the output has no colours, the trained answer stands between « and ».
 """
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -64,7 +65,7 @@ def _learned(text: str, colours: bool) -> Text:
     return Text(text, "bold green") if colours else Text(f"«{text}»")
 
 
-def _record(row: dict[str, Any], kind: type[Record], colours: bool) -> Text:
+def _record(row: Mapping[str, Any], kind: type[Record], colours: bool) -> Text:
     """Return the keys of a record as text; its answer is coloured."""
     text, learned = Text(), kind.keys(row).get(kind.answer_field)
     for key, value in row.items():

@@ -32,7 +32,7 @@ class Verbatim(NamedTuple):
     """Its first token in the text."""
     tokens: int
     text: str
-    count: int
+    times: int
     """How often it stands in the data."""
     places: list[str]
     """Some of its places: the source, the document, and its first token there."""
@@ -40,7 +40,7 @@ class Verbatim(NamedTuple):
     def line(self) -> str:
         """Return it as a line."""
         said = self.text if len(self.text) <= 2 * SHOWN + 5 else f"{self.text[:SHOWN]} ... {self.text[-SHOWN:]}"
-        return f"{self.tokens} tokens, {times(self.count)}: {said!r}; {'; '.join(self.places)}"
+        return f"{self.tokens} tokens, {_times(self.times)}: {said!r}; {'; '.join(self.places)}"
 
 
 class Tracer:
@@ -67,7 +67,7 @@ class Tracer:
                 run.start,
                 run.length,
                 self.tokenizer.decode(ids[run.start : run.start + run.length]),
-                run.count,
+                run.times,
                 [self._place(index.corpus, *place) for place in run.places],
             )
             for index, runs in by_index
@@ -140,7 +140,7 @@ def write(tracer: Tracer, text: str, out: Path) -> None:
     marked = "".join(
         f"<mark>{html.escape(part)}</mark>" if verbatim else html.escape(part) for part, verbatim in pieces
     )
-    rows = [(one.text, str(one.tokens), f"{one.count:,}", "; ".join(one.places)) for one in found]
+    rows = [(one.text, str(one.tokens), f"{one.times:,}", "; ".join(one.places)) for one in found]
     parts = [STYLE, page.paragraph(share(pieces, tracer.least)), f'<p class="text">{marked}</p>']
     if rows:
         parts += [page.heading("Where it stands"), page.table(("text", "tokens", "times", "places"), rows)]
@@ -154,6 +154,6 @@ def share(pieces: Sequence[tuple[str, bool]], least: int) -> str:
     return f"{part} are in runs of {least} or more tokens that stand in the data"
 
 
-def times(count: int) -> str:
+def _times(count: int) -> str:
     """Return how often something is there."""
     return "once" if count == 1 else f"{count:,} times"

@@ -51,7 +51,11 @@ def protocol(settings: Settings) -> type[asyncio.Protocol]:
             answer = response(ApiError(msg, status), "")
             if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 head = [*answer.raw_headers, (b"connection", b"close")]
-                events = (h11.Response(status_code=status, headers=head), h11.Data(answer.body), h11.EndOfMessage())
+                events = (
+                    h11.Response(status_code=status, headers=head),
+                    h11.Data(bytes(answer.body)),
+                    h11.EndOfMessage(),
+                )
                 self.transport.write(b"".join(self.conn.send(one) or b"" for one in events))
             self.transport.close()
 

@@ -60,8 +60,10 @@ class Replay:
         A ConfigError for a step that the run has not.
         """
         recipe, pad = self.recipe, self.model.tokenizer.vocabulary.pad
-        loader = Loader(self.rows, recipe.step_rows(self.length), recipe.micro_rows, pad, recipe.seed)
-        if not 1 <= step <= (steps := count_steps(recipe, loader)):
+        loader = Loader(self.rows, recipe.step_rows(self.length), recipe.micro_rows or 1, pad, recipe.seed)
+        # A run by the clock has as many steps as it took.
+        steps = count_steps(recipe, loader) or max(checkpoints(self.run / "checkpoints"), default=0)
+        if not 1 <= step <= steps:
             raise ConfigError(f"--step: the run has the steps 1 to {steps:,}, found {step:,}")
         self.load(step - 1)
         first = (step - 1) * loader.step_rows
