@@ -6,6 +6,7 @@ import copy
 import pytest
 import torch
 
+import shapes
 from serving import catalog, tiny
 from trivium.base.errors import ConfigError
 from trivium.serve.error import ApiError
@@ -61,3 +62,9 @@ def test_a_model_says_how_much_has_room() -> None:
         room = "0.25 GiB for the keys and values of 524,288 tokens, 4,096.0 whole contexts of 128"
         assert made.served["llama"].about.endswith(room)
         assert made.served["bert"].about.startswith("bert: encoder; ") and "GiB" not in made.served["bert"].about
+
+
+def test_a_model_of_pictures_is_asked_in_a_chat_alone() -> None:
+    with catalog({"reader": shapes.reader(), "llama": tiny()}) as models:
+        assert models.find("reader", "chat").answers == ["chat"]
+        assert {"chat", "completions", "embeddings", "tokens", "attention"} <= {*models.find("llama", "chat").answers}

@@ -30,6 +30,11 @@ ANSWERS: dict[str, Callable[[Model], bool]] = {}
 """What can be asked of a model, and whether it can answer; each file of routes adds its own."""
 
 
+def of_texts(model: Model) -> bool:
+    """Return whether a model reads texts alone: one of pictures is asked in a chat."""
+    return model.config.pictures is None
+
+
 class Served:
     """One model behind a name."""
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+import shapes
 import small
-from trivium.base.errors import DataError
+from trivium import api
+from trivium.base.errors import DataError, ModelError
 from trivium.study.verify.subject import READ, Subject
 
 
@@ -18,3 +20,9 @@ def test_long_texts_are_cut_and_short_ones_stay(tmp_path: Path) -> None:
     assert len(wide.read[0]) <= READ and wide.new_tokens == 32
     with pytest.raises(DataError, match="too few for a text"):
         Subject(tmp_path, small.model("bert", context=2), ["word"])
+
+
+def test_a_model_of_pictures_is_refused_in_one_line(tmp_path: Path) -> None:
+    folder = shapes.reader().save(tmp_path / "reader")
+    with pytest.raises(ModelError, match="reader: reads pictures; `trivium verify` compares what models read of texts"):
+        Subject(folder, api.load(folder), ["a"])

@@ -12,10 +12,10 @@ from trivium.infer.chat import ContextExceeded
 from trivium.lab.attention import LONGEST, AttentionMap, look
 from trivium.serve.ask import Ask
 from trivium.serve.error import ApiError
-from trivium.serve.served import ANSWERS, Models
+from trivium.serve.served import ANSWERS, Models, of_texts
 
 router = APIRouter()
-ANSWERS["attention"] = lambda model: True
+ANSWERS["attention"] = of_texts
 
 
 class AttentionAsk(Ask):

@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse, Response
 from trivium.infer.request import writes
 from trivium.serve.answer import Answer, Token, finish, gather, token_of
 from trivium.serve.ask import Ask, Ids, TextAsk, TextJob, go_on, several
-from trivium.serve.served import ANSWERS, Models, Served
+from trivium.serve.served import ANSWERS, Models, Served, of_texts
 from trivium.serve.sse import DONE, Event, EventStream
 from trivium.token.tokenizer import Tokenizer
 
 router = APIRouter()
-ANSWERS["completions"] = lambda model: writes(model.config)
+ANSWERS["completions"] = lambda model: writes(model.config) and of_texts(model)
 USUAL = 16
 """The most new tokens where a request does not say it: the API's own number."""
 

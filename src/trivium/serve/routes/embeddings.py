@@ -16,10 +16,10 @@ from trivium.infer.read import content, embed
 from trivium.model.vectors import Vectors
 from trivium.serve.ask import Ask, Ids, several
 from trivium.serve.error import ApiError
-from trivium.serve.served import ANSWERS, CALL_INPUTS, Models, Served
+from trivium.serve.served import ANSWERS, CALL_INPUTS, Models, Served, of_texts
 
 router = APIRouter()
-ANSWERS["embeddings"] = lambda model: True
+ANSWERS["embeddings"] = of_texts
 
 
 class EmbeddingsAsk(Ask):

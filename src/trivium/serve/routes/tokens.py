@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from fastapi import APIRouter
@@ -28,10 +28,10 @@ from trivium.serve.answer import finish
 from trivium.serve.ask import Ids, TextAsk
 from trivium.serve.error import ApiError
 from trivium.serve.routes.chat import Turn
-from trivium.serve.served import ANSWERS, Models, Served
+from trivium.serve.served import ANSWERS, Models, Served, of_texts
 
 router = APIRouter()
-ANSWERS["tokens"] = lambda model: writes(model.config)
+ANSWERS["tokens"] = lambda model: writes(model.config) and of_texts(model)
 TOP, LONGEST, BLOCK = 5, 1024, 128
 """The likely ids beside each one; the most ids of a text; the positions whose scores are in memory at once."""
 
@@ -87,7 +87,8 @@ async def tokens(ask: TokensAsk, models: Models) -> Response:
         }
         for at, (index, chance) in enumerate(zip(row.text, chances, strict=True))
     ]
-    source = None if row.source is None else [{"id": one, "text": visible(tokenizer, one)} for one in row.source]
+    read_first = cast(list[int] | None, row.source)
+    source = None if read_first is None else [{"id": one, "text": visible(tokenizer, one)} for one in read_first]
     reason = finish(row.reason) if most else None
     return JSONResponse({"model": served.name, "source": source, "tokens": found, "finish_reason": reason})
 
@@ -128,7 +129,7 @@ def asked(model: Model, ask: TokensAsk) -> tuple[list[int], list[int]]:
 
 def read(model: Model, row: Row) -> list[Chance | None]:
     """Return how likely each id of a row's prompt was after those before it; None for the first."""
-    source, prompt = row.source, row.prompt
+    source, prompt = cast(list[int] | None, row.source), row.prompt
     hidden = model.hidden([prompt]) if source is None else model.hidden([source], decoder_input_ids=[prompt])
     with evaluating(model.transformer):
         scores = (model.transformer.logits(block)[:, : row.vocabulary] for block in hidden[0, :-1].split(BLOCK))

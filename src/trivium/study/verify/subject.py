@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from trivium import api
-from trivium.base.errors import DataError
+from trivium.base.errors import DataError, ModelError
 from trivium.base.types import Example
 from trivium.infer.request import Request
 from trivium.token.template import asked_by_template
@@ -37,6 +37,8 @@ class Subject:
 
     def __post_init__(self) -> None:
         """Cut the texts to what the model reads beside an answer; texts are greedy, whatever its folder prefers."""
+        if self.model.config.pictures is not None:
+            raise ModelError(f"{self.folder}: reads pictures; `trivium verify` compares what models read of texts")
         self.model.defaults = {}
         context = min(self.model.config.context, self.model.config.limit or self.model.config.context)
         self.new_tokens = max(1, min(self.new_tokens, context // 2)) if self.writes else 0

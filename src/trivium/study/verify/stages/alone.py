@@ -1,5 +1,8 @@
 """One text alone: in the engine, or in a pass of its own where the model does not write."""
 
+from collections.abc import Sequence
+from typing import cast
+
 from trivium.infer.engine import InferenceEngine
 from trivium.infer.generate import rows
 from trivium.infer.row import Row
@@ -35,7 +38,7 @@ def written(subject: Subject, engine: InferenceEngine, some: list[int]) -> list[
 def _reply(subject: Subject, row: Row) -> Reply:
     chances = [{**dict(one.top), index: one.logprob} for index, one in zip(row.ids, row.chances, strict=True)]
     text = subject.model.tokenizer.decode(row.ids, skip_special=True)
-    return Reply(list(row.source or row.prompt), ids=row.ids, text=text, chances=chances)
+    return Reply(list(cast(Sequence[int] | None, row.source) or row.prompt), ids=row.ids, text=text, chances=chances)
 
 
 STAGE = ParityStage("engine, one text alone", 2, replies)
