@@ -61,6 +61,8 @@ class JoinedFamily(Family):
         """Return the config.json of our config, as near as the class comes to it."""
         if list(config.stacks) != self.stacks:
             raise ModelError(f"stacks: {config.family}, {self.architecture} has {'_'.join(self.stacks)}")
+        if config.pictures is None:
+            raise ModelError(f"encoder: reads texts, that of {self.architecture} reads pictures")
         told, changes = self._join.write(config)
         tree: Tree = {"architectures": [self.architecture], "model_type": self.written}
         tree |= union(entry.write(Ours(config, vocabulary, self.architecture)) for entry in self.entries)

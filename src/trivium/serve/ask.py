@@ -93,19 +93,6 @@ class StreamOptions(Config):
         return without(data, {"include_obfuscation": [False]})
 
 
-OPTIONS = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "repetition_penalty",
-    "seed",
-)
-"""The fields of a request that are options of `Model.request`, of the same names."""
-
-
 class TextAsk(Ask):
     """What all routes that write have in common: how tokens are chosen, where a text ends, how it is sent."""
 
@@ -156,13 +143,19 @@ class TextAsk(Ask):
             raise ApiError(f"logit_bias: expected ids from 0 to {size - 1}, found {wrong[0]}", param="logit_bias")
         if prompts * self.n > limits.waiting:
             raise ApiError(f"expected at most {limits.waiting} answers in one request, found {prompts * self.n}")
-        bias = tuple((int(index), bias) for index, bias in self.logit_bias.items())
-        return {**{name: self.used(served, name) for name in OPTIONS}, "logit_bias": bias}
-
-    def used(self, served: Served, name: str) -> Any:
-        """Return the value of a field: the request's, else what the model's folder states, else the API's."""
-        own = getattr(self, name)
-        return own if name in self.model_fields_set else served.model.defaults.get(name, own)
+        fields: dict[str, Any] = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+            "presence_penalty": self.presence_penalty,
+            "frequency_penalty": self.frequency_penalty,
+            "repetition_penalty": self.repetition_penalty,
+            "seed": self.seed,
+            "logit_bias": tuple((int(index), bias) for index, bias in self.logit_bias.items()),
+        }
+        stated = served.model.defaults.items()  # by the model's folder
+        return fields | {key: value for key, value in stated if key in fields and key not in self.model_fields_set}
 
 
 class JsonSchema(Config):

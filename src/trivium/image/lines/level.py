@@ -39,7 +39,18 @@ class LineLevel(Choice):
     @cached_property
     def ranges(self) -> list[tuple[str, tuple[float, ...]]]:
         """The ranges by name."""
-        return [(name, getattr(self, name)) for name in type(self).model_fields if name != "margin"]
+        return [
+            ("size", self.size),
+            ("ink", self.ink),
+            ("paper", self.paper),
+            ("rotation", self.rotation),
+            ("skew", self.skew),
+            ("stretch", self.stretch),
+            ("weight", self.weight),
+            ("blur", self.blur),
+            ("noise", self.noise),
+            ("stain", self.stain),
+        ]
 
 
 class Clean(LineLevel, kind="clean"):

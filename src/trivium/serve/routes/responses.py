@@ -263,7 +263,7 @@ async def events(served: Served, job: TextJob, ask: ResponsesAsk) -> AsyncGenera
 def response(served: Served, ask: ResponsesAsk) -> dict[str, Any]:
     """Return a response that is in progress."""
     said = ask.model_dump(mode="json", by_alias=True, exclude_none=True)
-    form = {"type": "text", **said["text"].get("format", {})}
+    form, chosen = {"type": "text", **said["text"].get("format", {})}, ask.how.options(served)
     return {
         "id": f"resp_{uuid4().hex}",
         "object": "response",
@@ -278,11 +278,11 @@ def response(served: Served, ask: ResponsesAsk) -> dict[str, Any]:
         "parallel_tool_calls": ask.parallel_tool_calls,
         "reasoning": {"effort": None, "summary": None},
         "store": False,
-        "temperature": ask.how.used(served, "temperature"),
+        "temperature": chosen["temperature"],
         "text": {"format": {**form, **({"strict": True} if form["type"] == "json_schema" else {})}},
         "tool_choice": said["tool_choice"],
         "tools": [{"strict": False, "parameters": None, **one} for one in said["tools"]],
-        "top_p": ask.how.used(served, "top_p"),
+        "top_p": chosen["top_p"],
         "truncation": "disabled",
         "metadata": {},
     }
