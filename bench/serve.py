@@ -1,6 +1,6 @@
 """16 clients over HTTP: tokens/s and seconds to the first token of `trivium serve`, llama.cpp's server and vLLM's.
 
-    python bench/serve.py [--vllm PYTHON] [--rounds 3] [--only trivium] [--model small]
+    python bench/serve.py [--vllm PYTHON] [--rounds 2] [--only trivium] [--model small]
 
 Two LLaMAs with random weights, of 91M parameters and of 2M, greedy. Each of 16 clients asks for two streams over
 /v1/completions, one after the other; prompts of 8 to 256 ids and 16 to 64 new tokens, other ones in each round. A
@@ -225,7 +225,7 @@ async def measure(starts: dict[str, Callable[[], Server]], rounds: int) -> dict[
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", default="", help="the beginning of the names of the servers that are measured")
     parser.add_argument("--model", choices=[*MODELS], help="only this model")
     parser.add_argument("--vllm", help="the Python of an environment with vLLM")
