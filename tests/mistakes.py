@@ -29,6 +29,8 @@ RIGHT: dict[str, Words] = {
     "recipes": ["-o", "new"],
     "schema": ["-o", "new"],
     "prepare": ["text", "-o", "new"],
+    "lines": ["-o", "new", "--count", "2", "--text", "text"],
+    "read": ["page.png", "--model", "llama"],
     "show": ["r.toml"],
     "inspect": ["r.toml"],
     "train": ["r.toml", "-o", "new"],

@@ -19,6 +19,7 @@ from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows, ExampleRows, LateExample, Rows
 from trivium.data.shards import Corpus, ShardWriter
 from trivium.model.config import ModelConfig
+from trivium.model.presets import PRESETS
 from trivium.model.transformer import Transformer
 from trivium.objective.causal import CausalLM
 from trivium.train.recipe import Recipe
@@ -177,3 +178,7 @@ def late_rows(count, packing, seen):
         return made
 
     return ExampleRows([[LateExample(n + 1, make(n), f"rows:{n + 1}")] for n in range(count)], 16, 5, packing)
+
+
+TEXTS = sorted(name for name in PRESETS if parse(ModelConfig, {"preset": name, "depth": 1}).pictures is None)
+"""The presets that read texts alone."""

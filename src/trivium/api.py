@@ -253,7 +253,7 @@ class Model(ReadingModel, WritingModel):
     def save(self, folder: str | Path) -> Path:
         """Write a model folder, whole or not at all."""
         tokenizer = self._tokenizer
-        if tokenizer and (self.config.family != "encoder_decoder" or self.start != NOWHERE):
+        if tokenizer and (self.config.family != "encoder_decoder" or self.start not in (None, NOWHERE)):
             tokenizer = stated(tokenizer, self.layout().frame)  # stock tools add the same special tokens
         seen = {PROCESSOR: dump(self.processor)} if self.config.pictures else {}
         record = {**self.record, **seen}

@@ -46,6 +46,8 @@ def fits(value: Any, tree: dict[str, Any], top: dict[str, Any]) -> bool:
                 good = not isinstance(value, int | float) or value > said
             case "exclusiveMaximum":
                 good = not isinstance(value, int | float) or value < said
+            case "maxItems":
+                good = not isinstance(value, list) or len(value) <= said
             case "minItems":
                 good = not isinstance(value, list) or len(value) >= said
             case "properties":

@@ -113,7 +113,7 @@ def test_a_wrong_file_is_one_clear_line(task, name, content, message, models, tm
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["chatt"], "task: expected one of chat, classify"),
+        (["chatt"], "task: expected one of caption, chat, classify"),
         (["chat", "--format", "alpacca"], "format: expected one of alpaca"),
         (["prefer", "--format", "alpaca"], "format: expected preference, the rows of this task,"),
         (["classify", "--format", "pair"], "format: expected label, the rows of this task,"),

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+import tiny
 import trivium
 from tolerance import close
 from trivium.base.errors import ConfigError
 from trivium.model.adapt import Lora, adapt, adapted, merge
-from trivium.model.presets import PRESETS
 
 IDS = torch.tensor([[5, 9, 41, 7, 33, 2]])
 
@@ -23,7 +23,7 @@ def logits(model):
     return model.logits(IDS, decoder_input_ids=IDS if model.config.family == "encoder_decoder" else None)
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", tiny.TEXTS)
 def test_scores_are_the_same_until_something_is_learned(preset):
     model = build(preset)
     before, keys = logits(model), set(model.transformer.state_dict())
@@ -32,7 +32,7 @@ def test_scores_are_the_same_until_something_is_learned(preset):
     assert set(model.transformer.state_dict()) >= keys, "an adapted layer keeps its names"
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", tiny.TEXTS)
 def test_merged_is_adapted(preset):
     model = build(preset, init="scaled")
     adapt(model.transformer, Lora(rank=3, alpha=7))

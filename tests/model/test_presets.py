@@ -15,6 +15,7 @@ FAMILY = {
     "xlm-roberta": "encoder",
     "camembert": "encoder",
     "modernbert": "encoder",
+    "siglip_vision_model": "encoder",
     "t5": "encoder_decoder",
     "mt5": "encoder_decoder",
     "t5-v1.1": "encoder_decoder",

@@ -33,7 +33,7 @@ def test_a_recipe_goes_before_the_defaults_and_words_before_both(tmp_path):
 
 def test_mistakes_are_one_clear_line(tmp_path):
     folder, file = small.folder(tmp_path, "bert"), str(small.rows(tmp_path / "r.jsonl", [{"text": "a", "label": "x"}]))
-    with pytest.raises(ConfigError, match=r"task: expected one of chat, classify, .*, found 'clasify'"):
+    with pytest.raises(ConfigError, match=r"task: expected one of caption, chat, classify, .*, found 'clasify'"):
         recipe_for("clasify", folder, [file])
     with pytest.raises(DataError, match=r"r\.jsonl: expected at least two labels, found x"):
         finetune("classify", recipe_for("classify", folder, [file]), tmp_path / "a")

@@ -29,7 +29,7 @@ def test_not_even_one_row_is_zero():
 
 def test_the_estimate_is_of_the_free_memory(monkeypatch):
     recipe = tiny.recipe(micro_rows="auto", batch_tokens=64 * 64)
-    need = {count: training_bytes(recipe.model, 64, count, 512) for count in (1, 8, 16, 64)}
+    need = {count: training_bytes(recipe.model, 64, count, recipe.loss.chunk_rows) for count in (1, 8, 16, 64)}
     for count in (8, 16, 64):
         monkeypatch.setattr(fit, "free_bytes", lambda device: need[count] / fit.SHARE + 1)  # noqa: B023
         assert fit.estimated(recipe, recipe.model, 64, 64)[0] == count

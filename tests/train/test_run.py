@@ -40,7 +40,13 @@ def test_a_folder_with_a_run_is_only_resumed(tmp_path):
 
 
 def test_a_run_that_was_saved_with_the_fields_of_every_loss_is_resumed(tmp_path):
-    every = {"label_smoothing": 0.1, "z_loss": 0.0, "temperature": 0.05, "beta": 0.1, "chunk_rows": 512}
+    every = {
+        "label_smoothing": 0.1,
+        "z_loss": 0.0,
+        "temperature": 0.05,
+        "beta": 0.1,
+        "chunk_rows": tiny.recipe().loss.chunk_rows,
+    }
     record = {"recipe": {**dump(tiny.recipe()), "loss": every}, **FACTS}
     (tmp_path / "recipe.json").write_text(json.dumps(record))
     with pytest.raises(ConfigError, match=r"recipe\.loss\.label_smoothing was 0\.1 and is now 0\.0"):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from trivium.base.seeds import LARGEST
 from trivium.cli.argument import options as o
 
 
@@ -25,7 +26,7 @@ def lines(
     font: Annotated[
         list[str] | None, typer.Option(help="A font file, a folder of them, or an installed family; repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Other lines for another seed.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Other lines for another seed.")] = 0,
     force: o.Force = False,
 ) -> None:
     """Draw lines of print: a picture of each, 32 pixels high, beside its text."""

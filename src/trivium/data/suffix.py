@@ -16,6 +16,7 @@ import numpy as np
 from trivium.base.errors import DataError
 from trivium.base.files import read_json, write_json, writing, xxh3
 from trivium.base.integrity import TAKE, changed
+from trivium.base.plugin import extra
 from trivium.data.shards import Corpus, Shard
 
 INDEX = "suffixes.json"
@@ -54,10 +55,7 @@ def build(folder: str | Path) -> int:
 
 def sort(shard: Shard) -> np.ndarray:
     """Return the places of a shard's ids in the order of their suffixes; uint32 where that is enough, else uint64."""
-    try:
-        from pydivsufsort import divsufsort
-    except ImportError:
-        raise DataError("an index of suffixes needs the package pydivsufsort: pip install 'trivium[trace]'") from None
+    divsufsort = extra("pydivsufsort", "an index of suffixes").divsufsort
     # A document ends with a 0 and its ids are raised by one, so that no run goes on into the next document.
     ends = shard.offsets[1:]
     text = np.insert(shard.tokens.astype(np.uint32) + 1, ends, 0)

@@ -29,6 +29,7 @@ from trivium.model.attention.pattern import Where
 from trivium.model.attention.slots import BLOCK
 from trivium.model.attention.using import using
 from trivium.model.device import evaluating
+from trivium.model.layer.position import RotaryEmbedding
 from trivium.model.transformer import Transformer
 
 CHUNK = 256
@@ -59,8 +60,9 @@ class InferenceEngine:
         self.reader = packed(transformer) if exact else transformer
         """The model that computes: the numbers of `transformer`."""
         self.sizes = alike(self.reader) if exact else PassSizes()
-        self.lookup = lookup
         self._modules = list(transformer.modules())
+        # A guess would be the largest position of its pass, and such frequencies depend on it.
+        self.lookup = lookup and not any(isinstance(one, RotaryEmbedding) and one.adapts for one in self._modules)
         self.lock = Lock()
         """For those who share the engine between threads: it is held while rows are added, and for a step."""
         self.queue: deque[Row] = deque()

@@ -148,7 +148,7 @@ def _packed(transformer: Transformer, pack: Pack) -> Transformer:
         elif isinstance(part, FeedForward) and part.gate is not None and _plain(part.gate, part.up):
             part.both, part.gate, part.up = SideBySide((part.gate, part.up), pack), None, None  # type: ignore[assignment]
     for name, module in list(transformer.named_modules()):
-        if type(module) is nn.Linear:
+        if type(module) is nn.Linear and not name.startswith("inputs."):  # a picture is read once
             parent, _, leaf = name.rpartition(".")
             setattr(transformer.get_submodule(parent), leaf, pack(module.weight, module.bias))
         elif isinstance(module, VocabularyHead):

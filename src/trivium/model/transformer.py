@@ -5,7 +5,6 @@ An encoder alone is of BERT's family, a decoder alone of GPT's and LLaMA's, both
 
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -29,13 +28,14 @@ class Transformer(Placed):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        kernel = config.kernel.ready(torch.empty(0).is_meta)
         self.tokens = nn.Embedding(config.vocab_size, config.hidden_size) if config.texts else None  # type: ignore
         self.inputs, crossed = nn.ModuleDict(), config.memory_size if config.cross else 0
         for name, stack in config.stacks.items():
-            width, first = config.width(name), stack.position[0]
-            self.inputs[name] = config.reads(name).build(width, config.context, first, stack.dropout)
-            setattr(self, name, Stack(stack, width, kernel, crossed if name == "decoder" else 0))
+            place = config.width(name), config.context, stack.position[0], stack.dropout
+            self.inputs[name] = config.reads(name).build(*place)
+        kernel = config.kernel.ready(next(self.parameters()).is_meta)
+        for name, stack in config.stacks.items():
+            setattr(self, name, Stack(stack, config.width(name), kernel, crossed if name == "decoder" else 0))
         self.project = nn.Linear(config.width("encoder"), config.hidden_size) if config.projects else nn.Identity()
         table = self.tokens.weight if config.tie and config.texts else None
         self.head = config.head.build(config.hidden_size, config.vocab_size, table)  # type: ignore[arg-type]

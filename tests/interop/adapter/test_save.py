@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import tiny
 import trivium
 from tolerance import close
 from trivium.base.errors import ModelError
@@ -10,7 +11,6 @@ from trivium.base.integrity import verification
 from trivium.interop.adapter.load import load_adapter
 from trivium.interop.adapter.save import save_adapter
 from trivium.model.adapt import Lora, adapt, adapted
-from trivium.model.presets import PRESETS
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
 peft = pytest.importorskip("peft", reason="peft is the oracle of these tests")
@@ -53,7 +53,7 @@ def theirs(model):
         return model.eval()(input_ids=IDS, attention_mask=torch.ones_like(IDS), **more).logits
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", tiny.TEXTS)
 def test_peft_reads_ours(preset, tmp_path):
     model = build(preset)
     before = ours(model)
@@ -66,7 +66,7 @@ def test_peft_reads_ours(preset, tmp_path):
     assert close(ours(model), theirs(stock))
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", tiny.TEXTS)
 def test_we_read_our_own(preset, tmp_path):
     model = build(preset)
     model.save(tmp_path / "base")

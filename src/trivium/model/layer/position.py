@@ -155,6 +155,8 @@ class RotaryEmbedding(RelativePosition):
     def __init__(self, width: int, theta: float, scaling: Scaling) -> None:
         super().__init__()
         self.scaling = scaling
+        self.adapts = type(scaling).adapt is not Scaling.adapt
+        """Whether the frequencies of a pass depend on its largest position."""
         self.register_buffer("frequency", scaling.frequency(theta, width), persistent=False)
 
     def rotation(self, positions: Int[Tensor, "B T"]) -> Rotation:
