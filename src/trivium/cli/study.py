@@ -12,7 +12,7 @@ from trivium.cli.argument import options as o
 def demo(
     minutes: Annotated[
         float, typer.Option(min=0.01, max=100_000, help="The time of the whole demo, in minutes.")
-    ] = 8.0,
+    ] = 10.0,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of all results.")] = Path("runs/demo"),
 ) -> None:
     """Run text, tokenizer, pretraining, fine-tuning and evaluation, up to a model that answers."""
