@@ -3,11 +3,16 @@
 The names below load on first use, so `import trivium` does not import torch.
 """
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trivium.api import Model, build, load
+
+# Large tensors go to pages of 2 MiB where Linux gives them on request: a step reads all weights, and their pages of
+# 4 KiB are more than a processor remembers. torch looks at it at its first tensor.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __version__ = version("trivium")
 __all__ = ["Model", "__version__", "build", "load"]

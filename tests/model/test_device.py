@@ -1,5 +1,8 @@
 """The one step from numpy to torch."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import torch
 import tiny
 from trivium.base.batch import Batch, collate
 from trivium.base.types import Example
-from trivium.model.device import bf16_gain, evaluating, memory_bytes, place, reuse_memory
+from trivium.model.device import bf16_gain, evaluating, memory_bytes, place
 
 
 def test_a_placed_batch_is_the_same_batch_in_tensors() -> None:
@@ -28,9 +31,50 @@ def test_the_gain_of_bf16_is_measured() -> None:
     assert bf16_gain("cpu") is bf16_gain("cpu")
 
 
-def test_memory_is_reused_without_complaint() -> None:
-    reuse_memory()
-    assert torch.ones(1 << 20).sum() == 1 << 20
+FAULTS = """
+import resource
+import torch
+from trivium.model.device import reuse_memory
+
+{call}
+total = torch.zeros(())
+for _ in range(20):
+    total = total + torch.ones(1 << 24).sum()
+assert total == 20 << 24
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is of glibc")
+def test_freed_memory_is_kept_for_the_next_tensor() -> None:
+    def faults(call: str) -> int:
+        environment = os.environ | {"THP_MEM_ALLOC_ENABLE": "0"}
+        run = [sys.executable, "-c", FAULTS.format(call=call)]
+        return int(subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout)
+
+    pages = (1 << 26) // os.sysconf("SC_PAGE_SIZE")  # of one tensor
+    assert faults("reuse_memory()") < faults("") - 5 * pages
+
+
+HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+LARGE = """
+import trivium
+import torch
+
+large = torch.ones(1 << 25)
+with open("/proc/self/smaps_rollup") as file:
+    print(next(line.split()[1] for line in file if line.startswith("AnonHugePages")))
+"""
+
+
+@pytest.mark.skipif(not HUGE.is_file() or "[madvise]" not in HUGE.read_text(), reason="pages are not given on request")
+@pytest.mark.parametrize("asked", ["", "0"])
+def test_large_tensors_take_large_pages_unless_the_user_says_no(asked: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    if asked:
+        environment["THP_MEM_ALLOC_ENABLE"] = asked
+    run = subprocess.run([sys.executable, "-c", LARGE], env=environment, check=True, capture_output=True, text=True)
+    assert (int(run.stdout) >= 64 * 1024) == (not asked)
 
 
 @pytest.mark.parametrize("training", [True, False])

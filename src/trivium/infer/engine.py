@@ -28,7 +28,7 @@ from trivium.model.attention.exact import Exact
 from trivium.model.attention.pattern import Where
 from trivium.model.attention.slots import BLOCK
 from trivium.model.attention.using import using
-from trivium.model.device import evaluating
+from trivium.model.device import evaluating, reuse_memory
 from trivium.model.layer.position import RotaryEmbedding
 from trivium.model.transformer import Transformer
 
@@ -56,6 +56,7 @@ class InferenceEngine:
             raise ConfigError(f"exact: expected float32 weights, found {dtype}; use --weights fp32, or leave exact out")
         if exact and any(isinstance(part, Int8Linear) for part in transformer.modules()):
             raise ConfigError("exact: in int8 the rows of a pass share a scale; use --weights fp32, or leave exact out")
+        reuse_memory()
         self.transformer, self.exact, self.chunk = transformer, exact, chunk
         self.reader = packed(transformer) if exact else transformer
         """The model that computes: the numbers of `transformer`."""

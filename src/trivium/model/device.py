@@ -96,8 +96,8 @@ def cast(x: torch.Tensor) -> torch.Tensor:
 def reuse_memory() -> None:
     """Make the C library keep freed blocks of every size.
 
-    A training step allocates the same sizes again and again; memory given back to the system costs a page fault for
-    every 4 KiB when it returns: 60 ms for the gradient of a table of 50,304 x 768.
+    A step of training or writing allocates the same sizes again and again; memory given back to the system costs a
+    page fault for every 4 KiB when it returns: 60 ms for the gradient of a table of 50,304 x 768.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # not every C library has mallopt
