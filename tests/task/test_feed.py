@@ -7,7 +7,9 @@ from trivium import api
 from trivium.base.config import dump, parse
 from trivium.base.errors import DataError
 from trivium.corpus.prepare import Preparation, prepare
+from trivium.image.lines.face import shipped
 from trivium.image.lines.line import Drawing
+from trivium.rows.lines import texts
 from trivium.task.feed import data_identity, open_rows
 from trivium.task.run import run
 from trivium.token.tokenizer import Tokenizer
@@ -36,15 +38,22 @@ def test_what_is_trained_on_has_an_identity(data, questions, pretrained, tmp_pat
     assert data_identity(tuning(pretrained, copy)) != first
 
 
-def test_drawn_lines_have_the_identity_of_what_they_are_drawn_of(pretrained):
+def test_drawn_lines_have_the_identity_of_what_they_are_drawn_of(pretrained, tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("one text\n")
+
     def identity(name, **drawing):
         recipe = tuning(pretrained, name)
-        rows = recipe.data.rows.replace(lines=Drawing(**drawing))
+        rows = recipe.data.rows.replace(lines=Drawing(text=(str(file),), **drawing))
         return data_identity(recipe.replace(data=recipe.data.replace(rows=rows)))
 
     first = identity("lines:clean")
     assert identity("lines:clean") == first != identity("lines:hard")
-    assert first != identity("lines:clean", seed=1) != identity("lines:clean", text=("my_folder",))
+    assert first != identity("lines:clean", seed=1)
+    assert first != identity("lines:clean", fonts=(str(shipped()[0].path),))
+    file.write_text("another text\n")
+    texts.cache_clear()
+    assert identity("lines:clean") != first
 
 
 def test_rows_that_are_dropped_are_told(pretrained, questions, capsys):

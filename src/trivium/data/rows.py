@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -36,6 +37,8 @@ class LateExample:
     """Makes it, with the random numbers of its epoch."""
     where: str = ""
     """The file and the row that it is made of; none where it is drawn, and cannot be broken."""
+    file: Path | None = None
+    """The file that the row names."""
 
     def made(self, rng: np.random.Generator) -> Example:
         """Return the example; a DataError says that its file has changed since its size was read."""

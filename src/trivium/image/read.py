@@ -45,6 +45,11 @@ class PictureFile:
     name: str = ""
     """Its path as the row has it; "" of bytes in the row."""
 
+    @property
+    def file(self) -> Path | None:
+        """The file that is read; None of bytes in the row."""
+        return self.source if isinstance(self.source, Path) else None
+
     def size(self) -> tuple[int, int]:
         """Return its height and width in pixels, as it is read."""
         return size(self.source, self.where)

@@ -12,25 +12,22 @@ from trivium.rows.read import BAD
 
 AHEAD = 64
 """The rows that are tried at a time."""
-Made = TypeVar("Made")
+Row, Made = TypeVar("Row"), TypeVar("Made")
 
 
 def tried(
-    rows: Iterable[tuple[str, Made]],
-    check: Callable[[Made], object],
-    skip_bad: bool,
-    drop: Callable[[list[str]], object],
+    rows: Iterable[tuple[str, Row]], make: Callable[[Row], Made], skip_bad: bool, drop: Callable[[list[str]], object]
 ) -> Iterator[tuple[str, Made]]:
-    """Yield the rows (where, made) in their order after check(made), which some threads call.
+    """Yield the rows (where, row) as (where, make(row)) in their order; some threads make them.
 
     A row for which it raises DataError ends the reading, or with `skip_bad` is left out and dropped with its reason.
     """
-    waiting: deque[tuple[str, Made, Future[object]]] = deque()
+    waiting: deque[tuple[str, Future[Made]]] = deque()
 
     def settled() -> Iterator[tuple[str, Made]]:
-        where, made, done = waiting.popleft()
+        where, done = waiting.popleft()
         try:
-            done.result()
+            made = done.result()
         except DataError as wrong:
             if not skip_bad:
                 raise
@@ -39,8 +36,8 @@ def tried(
             yield where, made
 
     with ThreadPoolExecutor(READERS) as readers:
-        for where, made in rows:
-            waiting.append((where, made, readers.submit(check, made)))
+        for where, row in rows:
+            waiting.append((where, readers.submit(make, row)))
             if len(waiting) > AHEAD:
                 yield from settled()
         while waiting:

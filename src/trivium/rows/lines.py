@@ -10,12 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from trivium.base.config import dump
 from trivium.base.errors import TriviumError
-from trivium.base.files import publishing
+from trivium.base.files import fingerprint, publishing, sha256
 from trivium.base.log import watched
 from trivium.base.plugin import extra
 from trivium.corpus.read.sources import read
 from trivium.data.shards import Corpus
+from trivium.image.lines.face import named
 from trivium.image.lines.line import Drawing, Lines, open_lines
 from trivium.token.tokenizer import Tokenizer
 
@@ -39,6 +41,11 @@ def _texts(sources: Sequence[str]) -> Iterator[str]:
 def opened(name: str, drawing: Drawing) -> Lines:
     """Return the lines of a name such as `lines:hard`; a DataError says what is wrong with it."""
     return open_lines(name, lambda sources: texts(tuple(sources)), drawing)
+
+
+def sources(drawing: Drawing) -> list[Any]:
+    """Return what lines are drawn of, by content: the drawing, the hash of its texts, those of its named fonts."""
+    return [dump(drawing), fingerprint(texts(drawing.text)), [sha256(face.path) for face in named(drawing.fonts)]]
 
 
 def drawn(name: str, drawing: Drawing, notes: Counter[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -34,6 +34,8 @@ class Notes:
         """Rows that are left out or cut, by reason, in all files."""
         self.told = Counter[str]()
         """Rows of all files that stay although something is wrong with them, by what it is."""
+        self.named = ""
+        """The hash of the content of the files that rows name, in the order of the rows; "" where they name none."""
         self._prefixes = Counter[str]()
         self._here = FileNotes()
 

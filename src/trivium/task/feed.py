@@ -15,9 +15,11 @@ from trivium.data.rows import DocumentRows, Rows, Tail
 from trivium.data.shards import Corpus, read_manifest
 from trivium.image.lines.line import is_lines
 from trivium.objective.instruct import Instruct
+from trivium.rows.lines import sources
 from trivium.rows.notes import Notes
 from trivium.rows.record import KEPT
 from trivium.rows.supervised import conversation_rows
+from trivium.rows.table import PICTURES
 from trivium.task.task import by_objective
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.recipe import Recipe
@@ -102,22 +104,25 @@ def supervised_rows(
     return rows
 
 
-def data_identity(recipe: Recipe) -> str:
-    """Return the hash of the data of a run, of its manifests or of its files."""
+def data_identity(recipe: Recipe, named: str = "") -> str:
+    """Return the hash of the data of a run: of its manifests, or of its files and those that their rows name.
+
+    `named` is the hash of the latter, from the notes of the reading.
+    """
     if recipe.objective.reads == "documents":
         found = [str(read_manifest(path)["dataset_id"]) for path in recipe.data.path]
         return found[0] if len(found) == 1 else fingerprint([found, dump(recipe.data.weights)])
     files: list[Any] = []
     for path in map(Path, recipe.data.path):
         if is_lines(path):
-            files.append([str(path), dump(recipe.data.rows.lines)])
+            files.append([str(path), *sources(recipe.data.rows.lines)])
             continue
-        if path.is_dir():  # pictures by their size, for they may be many
-            inside = [one for one in sorted(path.rglob("*")) if one.is_file()]
+        if path.is_dir():  # of pictures, which its rows name
+            inside = [one for one in sorted(path.rglob("*")) if one.suffix.lower() in (*PICTURES, ".txt")]
             texts = [(str(one.relative_to(path)), sha256(one) if one.suffix == ".txt" else "") for one in inside]
-            files.append([path.name, texts, [one.stat().st_size for one in inside]])
+            files.append([path.name, texts])
             continue
         if not path.is_file():
             raise DataError(f"{path}: no such file of rows")
         files.append([path.name, sha256(path)])
-    return fingerprint(files)
+    return fingerprint([*files, named] if named else files)

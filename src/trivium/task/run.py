@@ -89,7 +89,7 @@ def run(
             raise ConfigError(f"{name}: there are no held-out rows to score; give data.valid, or leave {name} out")
         facts: dict[str, Any] = {
             "tokenizer": model.tokenizer.identity if vocabulary.size else "",
-            "data": data_identity(recipe),
+            "data": data_identity(recipe, notes.named),
         }
         facts |= {"micro_rows": micro} if recipe.micro_rows is None else {}
         kernels = chosen_kernels(transformer, loader, ranks, autocast_dtype(recipe, ranks.device))

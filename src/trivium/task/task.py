@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from trivium import api
 from trivium.base.config import Choice, dump, override, parse
 from trivium.base.errors import ConfigError, DataError, ModelError
+from trivium.base.files import sha256
 from trivium.base.seeds import late
 from trivium.base.types import Example
 from trivium.data.rows import ExampleRows, Rows, no_rows
@@ -132,15 +133,15 @@ class RecordTask(Task):
         def make(record: Record) -> list[Example]:
             return record.examples(layout, head, objective, counts)
 
+        notes = Notes() if notes is None else notes
         found: Iterable[tuple[str, list[Any]]] = read(make, paths, data.rows, counts, kind, notes=notes)
-        if layout.picture is not None:
-            found = tried(
-                found,
-                lambda group: [one.made(late(0)) for one in group if one.where],
-                data.rows.skip_bad,
-                counts.update,
-            )
-        groups = [group for _, group in found if group]
+        if layout.picture is None:
+            groups = [group for _, group in found if group]
+        else:
+            groups = []
+            for _, (group, named) in tried(found, _read_once, data.rows.skip_bad, counts.update):
+                groups += [group] if group else []
+                notes.named = sha256(notes.named + named) if named else notes.named
         if not groups:
             raise no_rows(counts)
         return self.rows(model, groups, recipe, length), counts
@@ -203,7 +204,7 @@ class RecordTask(Task):
         rows: Iterable[tuple[str, Any]] = read(make, paths, reading, kind=kind, notes=notes)
         if model.config.pictures is not None:
             shapes = model.processor, notes.remark
-            rows = tried(rows, lambda both: _looked(both[0].image, *shapes), reading.skip_bad, notes.remark)
+            rows = tried(rows, lambda both: _looked(both, *shapes), reading.skip_bad, notes.remark)
         made = [both for _, both in rows]
         notes.tell()
         records = [record for record, _ in made]
@@ -213,10 +214,19 @@ class RecordTask(Task):
         return records, [self.heard(record, one.answer) for record, one in zip(records, said, strict=True)]
 
 
-def _looked(image: Any, processor: ImageProcessor, remark: Callable[[list[str]], object]) -> None:
-    """Decode a picture; remark on one that the model reads in another ratio."""
-    if processor.bends(*image.colours().shape[:2]):
+def _read_once(group: list[Any]) -> tuple[list[Any], str]:
+    """Make the late examples of a row for a trial; return them, and the hash of the file that they are made of."""
+    for one in group:
+        if one.where:
+            one.made(late(0))
+    return group, next((sha256(one.file) for one in group if one.file is not None), "")
+
+
+def _looked(both: tuple[Any, Any], processor: ImageProcessor, remark: Callable[[list[str]], object]) -> tuple[Any, Any]:
+    """Decode the picture of a record and return both; remark on one that the model reads in another ratio."""
+    if processor.bends(*both[0].image.colours().shape[:2]):
         remark([BENT])
+    return both
 
 
 def task_of(name: str, overrides: Sequence[str] = ()) -> Task:

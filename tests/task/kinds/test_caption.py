@@ -11,6 +11,7 @@ from shapes import COLOURS, reader, seer, square, world
 from trivium.base.errors import ConfigError, ModelError
 from trivium.cli import run
 from trivium.task.finetune import finetune, recipe_for
+from trivium.task.run import run as train
 
 pytest.importorskip("PIL")
 FAST = [*small.FAST, "budget_epochs=16", "optim.lr=4e-3", "data.packing=pad"]
@@ -92,6 +93,30 @@ def test_resuming_and_packing_see_the_same_pictures(tmp_path, packing):
             assert np.array_equal(one.enc, same.enc)
     plain = {one.enc.tobytes() for index in range(valid[0].size(0)) for one in valid[0].row(0, index)}
     assert plain == {model.reader(tmp_path / "rows" / f"{n}.png").values.tobytes() for n in range(8)}  # never changed
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_a_run_is_not_resumed_on_a_picture_that_has_changed(form, tmp_path):
+    files, base = world(tmp_path / "rows", 6), reader().save(tmp_path / "base")
+    for number, colour in enumerate(2 * [*COLOURS]):
+        (tmp_path / "rows" / f"{number}.txt").write_text(colour)
+    data, first = str(files["text"] if form == "file" else tmp_path / "rows"), tmp_path / "rows" / "1.png"
+
+    def draw(seed):
+        from PIL import Image
+
+        Image.fromarray(square("green", seed)).save(first, compress_level=0)
+        return first.stat().st_size
+
+    size = draw(1)
+    recipe = recipe_for("caption", base, [data], (), [*small.FAST, "budget_epochs=1"])
+    train(recipe, tmp_path / "run")
+    train(recipe, tmp_path / "run", resume=True)
+    assert draw(4) == size
+    with pytest.raises(ConfigError, match=r"recipe\.json: data was '\w+' and is now '\w+'; a resumed run must not"):
+        train(recipe, tmp_path / "run", resume=True)
+    draw(1)
+    train(recipe, tmp_path / "run", resume=True)
 
 
 def test_a_model_without_a_tokenizer_classifies(tmp_path):

@@ -56,7 +56,7 @@ class Line:
     face: str
     width: int
 
-    where = ""
+    where, file = "", None
     """No file is read that could be broken."""
 
     @property

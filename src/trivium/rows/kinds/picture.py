@@ -46,7 +46,7 @@ class Pictured(Record):
         if reader.processor.bends(*size):
             counts[BENT] += 1
         length = max(reader.processor.length(*size), texts)
-        return LateExample(length, lambda rng: make(reader(image, rng)), image.where)
+        return LateExample(length, lambda rng: make(reader(image, rng)), image.where, image.file)
 
 
 class PictureText(Pictured, kind="picture"):
