@@ -193,7 +193,8 @@ class ImageProcessor(Config):
         """
         wrong = [name for name in OFF if tree.get(name)]
         size, number = tree.get("size", 224), tree.get("resample", 2)
-        size = {"height": size, "width": size} if isinstance(size, int) else size
+        size = [size, size] if isinstance(size, int) else size
+        size = {"height": size[0], "width": size[1]} if isinstance(size, list) and len(size) == 2 else size
         if not (isinstance(size, Mapping) and {*size} == {"height", "width"}):
             wrong.append(f"size {size!r}")
         if tree.get("do_resize", True) is not True:

@@ -46,7 +46,9 @@ class Family:
     """The keys of parts that say how they are joined."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """What names of weights begin with in files of some versions -> in those that we write."""
-
+    modules: Sequence[Mapping[str, str]] = ()
+    """Patterns in names of weights -> what modules have there, where files and modules differ: today's stock library
+    first, then older ones. Files of adapters have the names of modules."""
     type_name: str = ""
     """The `model_type` of config.json, where it is not the preset's name."""
 

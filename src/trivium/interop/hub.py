@@ -172,9 +172,8 @@ def load(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> Folde
     found = _read(model_folder(base_of(folder, fetched=is_hub(name))), dtype)
     found = replace(found, transformer=load_adapter(folder, found.transformer))
     check.verify(folder, found.transformer)
-    if not (folder / "tokenizer.json").is_file():
+    if (tokenizer := inputs.tokenizer_of(folder, found.config)) is None:
         return found
-    tokenizer = inputs.tokenizer_of(folder, found.config)
     stops = generation.stops({}, {"eos_token_id": [*found.stop_ids]}, tokenizer)
     return replace(found, tokenizer=tokenizer, stop_ids=stops)
 
@@ -184,7 +183,7 @@ def _read(folder: Path, dtype: torch.dtype | None) -> Folder:
     folder /= told.body
     tree, about = _object(folder / "config.json") or {}, _object(folder / "trivium.json", optional=True) or {}
     config, family = _describe(folder, {**tree, **told.keys}, about, told.head)
-    tokenizer = inputs.tokenizer_of(folder, config) if (folder / "tokenizer.json").is_file() else None
+    tokenizer = inputs.tokenizer_of(folder, config)
     transformer = stored.model(folder, tree, config, family, dtype, told.state)
     check.verify(folder, transformer)
     record = {key: value for key, value in about.items() if key not in OURS}

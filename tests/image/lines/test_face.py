@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from fontTools.ttLib import TTCollection
 
+from fonts import font
 from trivium.base.errors import DataError
 from trivium.image.lines.face import HELD_OUT, STYLES, Face, faces_of, named, shipped
 
@@ -49,3 +51,27 @@ def test_named_fonts_are_files_folders_and_installed_families(tmp_path: Path):
             named([wrong])
     with pytest.raises(DataError, match="expected a font"):
         named([str(tmp_path / "readme.txt")])
+
+
+def test_a_font_of_a_collection_is_found_by_its_family(tmp_path: Path, monkeypatch):
+    collection = TTCollection()
+    collection.fonts = [font(tmp_path / f"{n}.ttf", text, f"Two {n}") for n, text in enumerate(("ab", "世界"))]
+    collection.save(tmp_path / "both.ttc")
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    files = [str(tmp_path / name) for name in ("both.ttc", "broken.ttf")]
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: files)
+    (face,) = named(["two1"])
+    assert face == Face(tmp_path / "both.ttc", 1) and face.name == "both:1"
+    assert face.lacks("a世界b") == "ab" and Face(tmp_path / "both.ttc").lacks("a世界b") == "世界"
+    assert face.sized(20).getname() == ("Two 1", "Regular")
+    with pytest.raises(DataError, match="expected a font file"):
+        named(["two2"])
+    with pytest.raises(DataError, match=r"broken.ttf: expected a font"):
+        named([str(tmp_path / "broken.ttf")])
+
+
+def test_the_signs_of_a_face_are_those_that_freetype_finds():
+    from matplotlib.ft2font import FT2Font
+
+    for face in shipped():
+        assert face.signs() == frozenset(FT2Font(str(face.path)).get_charmap())

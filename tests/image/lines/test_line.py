@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
+from fonts import font
 from trivium.base.errors import DataError
-from trivium.image.lines.face import Face, shipped
+from trivium.image.lines.face import Face, named, shipped
 from trivium.image.lines.level import Clean, Hard
 from trivium.image.lines.line import LONGEST, SHORTEST, Drawing, Lines, divided, is_lines, open_lines
 
@@ -103,3 +104,18 @@ def test_an_unknown_level_or_part_is_an_error_that_names_it(name):
 def test_a_part_without_texts_is_an_error():
     with pytest.raises(DataError, match="expected texts of at least 10 signs"):
         open_lines("lines:clean", lambda _: ["short"], Drawing())
+
+
+def test_chinese_is_drawn_by_a_named_font_and_a_sign_that_it_lacks_is_counted(tmp_path):
+    known = "世界人民大学生活工作时间国家中文字体读书写信上下左右东西南北春夏秋冬，。"
+    text = "".join(known[(7 * n) % len(known)] for n in range(400))
+    font(tmp_path / "little.ttf", known)
+    (face,) = named([str(tmp_path / "little.ttf")])
+    lines = Lines([text[:200] + "龘" + text[200:]], [*shipped(), face], [Clean()])
+    assert "龘" in lines.remarks[-1] and "no face has 1 signs" in lines.remarks[-1]
+    assert "which stand there 1 times: no line has them" in lines.remarks[-1]
+    for index in range(20):
+        line = lines.line(index)
+        assert line.face == "little" and {*line.text} <= {*known} and SHORTEST <= len(line.text) <= LONGEST
+        ink = (line.colours() < 128).any(axis=0)
+        assert ink.sum() > 0.6 * line.width, "each sign is ink"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from trivium.base.errors import DataError
+from trivium.base.plugin import extra
 
 Part = Literal["train", "texts", "face", "family"]
 """What a line is drawn of: `train` is what training sees; the others draw held-out texts, `texts` in the faces of
@@ -25,22 +26,26 @@ STYLES = {
 
 HELD_OUT = {"face": ("STIXGeneralBolIta",), "family": tuple(f"DejaVuSerif{style}" for style in STYLES["DejaVuSerif"])}
 """The faces of matplotlib that training never draws, by part."""
-SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
+COLLECTIONS = {".ttc", ".otc"}
+SUFFIXES = {".ttf", ".otf", *COLLECTIONS}
+FAMILY = (1, 16)
+"""The numbers of the names of a family in a font."""
 
 
 class Face(NamedTuple):
-    """One font file."""
+    """One font of a file; a collection (.ttc) has several, which share glyphs."""
 
     path: Path
+    index: int = 0
 
     @property
     def name(self) -> str:
-        """The name of the file without its suffix, such as DejaVuSans-Bold."""
-        return self.path.stem
+        """The name of the file without its suffix, such as DejaVuSans-Bold; behind the first font with its number."""
+        return f"{self.path.stem}:{self.index}" if self.index else self.path.stem
 
     def signs(self) -> frozenset[int]:
         """Return the code points that the face can draw."""
-        return _signs(self.path)
+        return _signs(self)
 
     def lacks(self, text: str) -> str:
         """Return the signs of a text that the face has not, in order."""
@@ -48,29 +53,30 @@ class Face(NamedTuple):
 
     def sized(self, size: float) -> Any:
         """Return Pillow's font at a size in pixels. The basic layout gives the same picture with every Pillow."""
-        return _sized(self.path, size)
+        return _sized(self, size)
 
 
-def _opened(path: Path) -> Any:
-    from matplotlib.ft2font import FT2Font
+def _opened(path: Path) -> list[Any]:
+    """Return the fonts of a file; tables are read as they are used."""
+    from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
     try:
-        return FT2Font(str(path))
-    except (OSError, RuntimeError) as failed:
+        if path.suffix.lower() in COLLECTIONS:
+            return TTCollection(path, lazy=True).fonts
+        return [TTFont(path, lazy=True)]
+    except (OSError, TTLibError) as failed:
         raise DataError(f"{path}: expected a font ({', '.join(sorted(SUFFIXES))}), found {failed}") from failed
 
 
 @cache
-def _signs(path: Path) -> frozenset[int]:
-    return frozenset(_opened(path).get_charmap())
+def _signs(face: Face) -> frozenset[int]:
+    return frozenset(_opened(face.path)[face.index].getBestCmap() or ())
 
 
 @lru_cache(maxsize=1024)
-def _sized(path: Path, size: float) -> Any:
-    from trivium.base.plugin import extra
-
-    fonts = extra("PIL.ImageFont", "drawing lines")
-    return fonts.truetype(str(path), size, layout_engine=fonts.Layout.BASIC)
+def _sized(face: Face, size: float) -> Any:
+    fonts = extra("PIL.ImageFont", "drawing lines (extra image)")
+    return fonts.truetype(str(face.path), size, index=face.index, layout_engine=fonts.Layout.BASIC)
 
 
 def shipped() -> list[Face]:
@@ -86,40 +92,41 @@ def named(fonts: Iterable[str]) -> list[Face]:
 
     A DataError names what is none of these, such as `Noto Sans CJK SC` where no package of Debian brings it.
     """
-    found: dict[Path, None] = {}
+    found: dict[Face, None] = {}
     for name in fonts:
         path = Path(name)
         if path.is_dir():
-            faces = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            faces = [Face(file) for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES]
         elif path.suffix.lower() in SUFFIXES or path.is_file():
-            faces = [path]
+            faces = [Face(path)]
         else:
             faces = _installed(name)
         if not faces:
             raise DataError(f"{name}: expected a font file, a folder of fonts or the family of an installed font")
-        for file in faces:
-            if not file.is_file():
-                raise DataError(f"{file}: no such font file")
-            _opened(file)
-            found[file] = None
-    return list(map(Face, found))
+        for face in faces:
+            if not face.path.is_file():
+                raise DataError(f"{face.path}: no such font file")
+            _opened(face.path)
+            found[face] = None
+    return [*found]
 
 
-def _installed(family: str) -> list[Path]:
-    """Return the font files of a family that this machine has; case and spaces do not count."""
+def _installed(family: str) -> list[Face]:
+    """Return the fonts of a family that this machine has, by any of its names; case and spaces do not count."""
     from matplotlib.font_manager import findSystemFonts
 
     def plain(name: str) -> str:
         return name.replace(" ", "").lower()
 
-    files = []
+    faces = []
     for file in sorted(map(Path, findSystemFonts())):
         try:
-            if plain(_opened(file).family_name) == plain(family):
-                files.append(file)
-        except DataError:  # a broken font of the machine is none of this family
+            for index, font in enumerate(_opened(file)):
+                names = {plain(one.toUnicode()) for one in font["name"].names if one.nameID in FAMILY}
+                faces += [Face(file, index)] if plain(family) in names else []
+        except Exception:  # a broken font of the machine may raise anything, and is none of this family
             continue
-    return files
+    return faces
 
 
 def faces_of(part: Part, fonts: Iterable[str] = ()) -> list[Face]:

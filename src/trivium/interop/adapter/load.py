@@ -5,7 +5,7 @@ the two are parted. Where a stock class keeps several of our matrices in one, ea
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from trivium.base.folder import HUB, cached, hint
 from trivium.base.log import warn
 from trivium.interop import rules
 from trivium.interop.adapter.config import PeftConfig, read_config
-from trivium.interop.adapter.save import CONFIG, ROOT, WEIGHTS, table_of
+from trivium.interop.adapter.save import CONFIG, ROOT, WEIGHTS, tables_of
 from trivium.interop.rules import Copy, Rule
 from trivium.interop.weights import tensors
 from trivium.model.transformer import Transformer
@@ -57,19 +57,20 @@ def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
     ModelError names what peft would compute and we do not, and weights that have no place in the model.
     """
     folder = Path(folder)
-    config, table = read_config(folder / CONFIG), table_of(folder, model)
+    config, tables = read_config(folder / CONFIG), tables_of(folder, model)
     if not (folder / WEIGHTS).is_file() and (pickled := folder / "adapter_model.bin").is_file():
         raise ModelError(f"{pickled}: pickled weights are never read, they can run code; save it again as {WEIGHTS}")
-    own = [entry for entry in table if isinstance(entry, Rule)]
-    bound = Bound(rules.to_theirs(collect(model), own), (entry for entry in table if isinstance(entry, Copy)))
     try:
         plain, parts = _sorted({key.removeprefix(ROOT): value for key, value in _read(folder).items()})
+        table = _named(tables, parts)
+        own = [entry for entry in table if isinstance(entry, Rule)]
+        bound = Bound(rules.to_theirs(collect(model), own), (entry for entry in table if isinstance(entry, Copy)))
         for name, tensor in plain.items():
             bound.put(name, tensor, alone=config.saves(name.rpartition(".")[0]))
         flipped = {entry.theirs for entry in own if entry.transpose}
         unused = [module for module, part in parts.items() if not _add(config, bound, module, part, flipped)]
-        tokens = next(entry.theirs for entry in own if entry.ours == "tokens.weight")
-        head = _join(bound, tokens, config.ensure_weight_tying)
+        tokens = next((entry.theirs for entry in own if entry.ours == "tokens.weight"), "")
+        head = _join(bound, tokens, config.ensure_weight_tying) if tokens else None
         shapes = {name: tensor.shape for name, (tensor, _) in slots(model).items()}
         ours = rules.to_ours({entry.theirs: bound.state[entry.theirs] for entry in own}, own, shapes)
     except ModelError as wrong:
@@ -101,6 +102,12 @@ def base_of(folder: Path, fetched: bool = False) -> str | Path:
         f"{folder / CONFIG}: base_model_name_or_path: expected a model folder, found {name!r}; "
         f"put the model at {places[1]}" + (f": trivium import {HUB}{name} -o {places[1]}" if hint(str(name)) else "")
     )
+
+
+def _named(tables: Sequence[rules.Table], modules: Iterable[str]) -> rules.Table:
+    """Return the first table that names all these modules; where none does, today's."""
+    wanted = {f"{name}.weight" for name in modules}
+    return next((table for table in tables if wanted <= {entry.theirs for entry in table}), tables[0])
 
 
 def _read(folder: Path) -> dict[str, Tensor]:
@@ -140,6 +147,8 @@ def _add(config: PeftConfig, bound: Bound, module: str, parts: dict[str, Tensor]
     if a is None or b is None:
         raise ModelError(f"{module}: expected lora_A and lora_B, found {', '.join(parts)}")
     matrix = bound.state[name].float()
+    shape, matrix = matrix.shape, matrix.flatten(1)
+    a, b = (part.flatten(1) if part.ndim == len(shape) == 4 else part for part in (a, b))  # of a convolution
     flip = table or name in flipped  # a table of tokens and a Conv1D are stored as [in, out]
     matrix = matrix.t() if flip else matrix
     if a.ndim != 2 or b.ndim != 2 or (len(b), a.shape[1]) != matrix.shape or len(a) != b.shape[1]:
@@ -157,7 +166,7 @@ def _add(config: PeftConfig, bound: Bound, module: str, parts: dict[str, Tensor]
         if (length := parts.get("lora_magnitude_vector")) is None or length.shape != (len(matrix),):
             raise ModelError(f"{module}: use_dora needs a lora_magnitude_vector of {len(matrix)} numbers")
         matrix = matrix * (length / torch.linalg.norm(matrix, dim=1))[:, None]
-    bound.put(name, (matrix.t() if flip else matrix).contiguous(), alone=True)
+    bound.put(name, (matrix.t() if flip else matrix).reshape(shape).contiguous(), alone=True)
     if (shift := parts.get("lora_B.bias")) is not None:
         if (bias := bound.state.get(f"{module}.bias")) is None:
             raise ModelError(f"{module}: lora_bias on a layer without a bias is not supported")

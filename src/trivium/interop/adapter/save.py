@@ -5,7 +5,9 @@ c_attn, ModernBERT's Wqkv), their changes become one of the summed rank, with th
 are trained beside the adapters (a task's head) are stored as peft's `modules_to_save`. Knows no training.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from trivium.base.errors import ModelError
 from trivium.base.version import FORMAT
 from trivium.interop import families, rules
 from trivium.interop.families import stock
-from trivium.interop.rules import Rule
+from trivium.interop.rules import Copy, Rule
 from trivium.interop.weights import check, tensors
 from trivium.model.adapt import LoraLinear, adapted
 from trivium.model.transformer import Transformer
@@ -30,7 +32,7 @@ TASKS = {
     "tag": "TOKEN_CLS",
     "span": "QUESTION_ANS",
 }
-"""The kind of a task's head, else the family of a model that writes -> the task type of peft."""
+"""The kind of a task's head, else the family of a model that writes -> the task type of peft; pictures have none."""
 PLAIN = {
     "use_dora": False,
     "use_rslora": False,
@@ -49,20 +51,21 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
     folder, layers = Path(folder), adapted(model)
     if not layers:
         raise ModelError(f"{folder}: the model has no adapters to save")
-    table = table_of(folder, model)
+    table = tables_of(folder, model)[0]
     state: dict[str, Tensor] = {}
     ranks: dict[str, int] = {}
     alphas: dict[str, float] = {}
-    for theirs, parts, transposed in _matrices(model, table):
-        ours = list(parts.values())
+    for entry, theirs, ours in _matrices(model, table):
         if not (found := [layer for layer in ours if isinstance(layer, LoraLinear)]):
             continue
         # The changes of several layers are one: A's on top of each other, B's in blocks, each with its own scale.
         scale = found[0].scale
         blocks = [layer.lora_b * (layer.scale / scale) if layer in found else layer.weight[:, :0] for layer in ours]
         a, b = torch.cat([layer.lora_a for layer in found]), torch.block_diag(*blocks)
+        ranks[theirs], alphas[theirs], flipped = len(a), scale * len(a), entry.transpose
+        if entry.shape:  # a convolution, and another of 1 x 1 behind it
+            a, b = a.reshape(len(a), *entry.shape[1:]), b[:, :, None, None]
         state[f"{theirs}.lora_A.weight"], state[f"{theirs}.lora_B.weight"] = a, b
-        ranks[theirs], alphas[theirs], flipped = len(a), scale * len(a), transposed
     extra = _learned(model, table)
     first, head = next(iter(ranks)), model.config.head.kind
     config = {
@@ -70,7 +73,7 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
         "base_model_name_or_path": str(base),
         "inference_mode": True,
         **PLAIN,
-        "task_type": TASKS.get(model.config.family if head == "lm" else head),
+        "task_type": None if model.config.pictures else TASKS.get(model.config.family if head == "lm" else head),
         "r": ranks[first],
         "lora_alpha": alphas[first],
         "lora_dropout": next(iter(layers.values())).dropout,
@@ -98,21 +101,36 @@ def _learned(model: Transformer, table: rules.Table) -> dict[str, Tensor]:
     return rules.to_theirs(own, [entry for entry in table if isinstance(entry, Rule) and set(entry.parts) <= set(own)])
 
 
-def _matrices(model: Transformer, table: rules.Table) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """Yield (their module, our modules by name, whether theirs is transposed) for each matrix."""
+def _matrices(model: Transformer, table: rules.Table) -> Iterator[tuple[Rule, str, list[Any]]]:
+    """Yield (entry, their module, our modules) for each matrix."""
     for entry in table:
         if isinstance(entry, Rule) and entry.theirs.endswith(".weight"):
-            names = [part.removesuffix(".weight") for part in entry.parts]
-            ours = {name: model.get_submodule(name) for name in names}
-            yield entry.theirs.removesuffix(".weight"), ours, entry.transpose
+            ours = [model.get_submodule(part.removesuffix(".weight")) for part in entry.parts]
+            yield entry, entry.theirs.removesuffix(".weight"), ours
 
 
-def table_of(folder: Path, model: Transformer) -> rules.Table:
-    """Return the names of a model's weights in the stock class, in which the files of peft are; else a ModelError."""
+def tables_of(folder: Path, model: Transformer) -> list[rules.Table]:
+    """Return the names of a model's weights as the modules of the stock class have them, in which the files of peft are.
+
+    The first table is of today's stock library, the last has the names of files. ModelError: there is no stock class.
+    """
     family, reasons = stock(model.config)
     if family is None:
         name, reason = next(iter(reasons.items()))
         raise ModelError(
             f"{folder}: peft's files need a stock class, and no stock class computes the model: {name}: {reason}"
         )
-    return families.rules(family, model.config)
+    table = families.rules(family, model.config)
+    return [_called(table, change) for change in (*family.modules, {})]
+
+
+def _called(table: rules.Table, change: Mapping[str, str]) -> rules.Table:
+    """Return the rules and copies of a table with other names of theirs, in which patterns are replaced in order."""
+
+    def new(name: str) -> str:
+        for pattern, word in change.items():
+            name = re.sub(pattern, word, name)
+        return name
+
+    copies = [replace(entry, theirs=new(entry.theirs), of=new(entry.of)) for entry in table if isinstance(entry, Copy)]
+    return [*(replace(entry, theirs=new(entry.theirs)) for entry in table if isinstance(entry, Rule)), *copies]

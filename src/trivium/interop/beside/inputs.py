@@ -18,6 +18,8 @@ from trivium.token.tokenizer import Tokenizer
 
 SPARE = 64
 """The most tokens without a row in the table: those that were added to a tokenizer, and to the table never."""
+OLDER = ("merges.txt", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "source.spm")
+"""The files of tokenizers of which stock tools make a tokenizer.json."""
 SIGLIP = "SiglipImageProcessor"
 """The stock processor of models without a class token."""
 
@@ -48,8 +50,16 @@ def read_processor(folder: Path, config: ModelConfig, record: dict[str, Any]) ->
     record[PROCESSOR] = dump(ImageProcessor.of_stock(tree, own.patch, own.class_token, str(path)))
 
 
-def tokenizer_of(folder: Path, config: ModelConfig) -> Tokenizer:
-    """Read the tokenizer of a folder; tokens without a row are told."""
+def tokenizer_of(folder: Path, config: ModelConfig) -> Tokenizer | None:
+    """Read the tokenizer of a folder, if it has one; one in older files, and tokens without a row, are told."""
+    if not (folder / "tokenizer.json").is_file():
+        if found := [name for name in OLDER if (folder / name).is_file()]:
+            convert = f"AutoTokenizer.from_pretrained('{folder}').save_pretrained('{folder}')"
+            warn(
+                f"{folder}: {', '.join(found)}: a tokenizer without tokenizer.json is not read; this writes it: "
+                f'python -c "from transformers import AutoTokenizer; {convert}"'
+            )
+        return None
     tokenizer, place = Tokenizer.load(folder), folder / "tokenizer.json"
     if more := spare(tokenizer, config, place):
         words = rules.listed([tokenizer.token(index) for index in range(config.vocab_size, tokenizer.size)])

@@ -37,6 +37,11 @@ NEAREST = {
     "umt5": "t5",
     "t5gemma": "t5",
     "m2m_100": "mbart",
+    "deit": "vit",
+    "beit": "vit",
+    "dinov2": "vit",
+    "siglip": "siglip_vision_model",
+    "clip_vision_model": "siglip_vision_model",
 }
 """Types that people meet and that no table here reads -> the supported type that is most like them."""
 KIND = ".kind"

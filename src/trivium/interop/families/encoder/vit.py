@@ -64,6 +64,16 @@ KEYS = [
     std("initializer_range"),
     unread("encoder_stride", "pooler_output_size", "pooler_act", "layer_scale_init_value", "use_mask_token"),
 ]
+MODULES = {
+    r"encoder\.layer\.": "layers.",
+    "attention.attention.query": "attention.q_proj",
+    "attention.attention.key": "attention.k_proj",
+    "attention.attention.value": "attention.v_proj",
+    "attention.output.dense": "attention.o_proj",
+    "intermediate.dense": "mlp.fc1",
+    r"(?<=\d\.)output.dense": "mlp.fc2",
+}
+"""The modules of transformers 5."""
 LAYER = {
     "attention.q": "attention.attention.query",
     "attention.k": "attention.attention.key",
@@ -116,4 +126,4 @@ def body(config: ModelConfig, root: str = "vit.") -> Table:
     return [*under(root, table), Drop(r"decoder\.0\.(weight|bias)", head=True)]
 
 
-FAMILY = Family("ViTModel", "vit", "vit.", KEYS, body, lambda _: [])
+FAMILY = Family("ViTModel", "vit", "vit.", KEYS, body, lambda _: [], modules=(MODULES,))

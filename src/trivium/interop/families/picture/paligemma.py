@@ -74,6 +74,14 @@ def head(config: ModelConfig) -> Table:
     return under("language_model.", gemma2.FAMILY.head(config))
 
 
+LLAVA = {
+    r"^language_model\.model\.": "model.language_model.",
+    r"^language_model\.lm_head": "lm_head",
+    r"^(?=vision_tower|multi_modal_projector)": "model.",
+}
+"""The modules of transformers 4.52."""
+MODULES = {**LLAVA, r"vision_tower\.vision_model\.": "vision_tower."}
+"""The modules of transformers 5."""
 TOWER = {f"vision_tower.{part}": f"vision_tower.vision_model.{part}" for part in ("embed", "encoder", "post", "head")}
 
 FAMILY = JoinedFamily(
@@ -91,5 +99,6 @@ FAMILY = JoinedFamily(
     type_name="paligemma",
     aliases={"image_token_id": "image_token_index"},
     renamed=TOWER,
+    modules=(MODULES, LLAVA),
     join=Join(read, write),
 )

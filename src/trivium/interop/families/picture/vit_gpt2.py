@@ -60,6 +60,7 @@ def pair(model_type: str, decoder: Family, start: str, wide: bool = False) -> Jo
         partial(head, decoder=decoder),
         parts={"encoder": vit.FAMILY, "decoder": decoder},
         between=BETWEEN,
+        modules=vit.FAMILY.modules,
         type_name="vision-encoder-decoder",
         join=Join(partial(read, wide=wide), partial(write, wide=wide)),
     )
