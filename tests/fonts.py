@@ -23,7 +23,7 @@ def font(path: Path, text: str, family: str = "Little") -> TTFont:
             pen.closePath()
         glyphs[name] = pen.glyph()
     made.setupGlyf(glyphs)
-    made.setupHorizontalMetrics({name: (1000, 0) for name in names})
+    made.setupHorizontalMetrics(dict.fromkeys(names, (1000, 0)))
     made.setupHorizontalHeader(ascent=880, descent=-120)
     made.setupNameTable({"familyName": family, "styleName": "Regular"})
     made.setupOS2(sTypoAscender=880)

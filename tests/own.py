@@ -3,6 +3,8 @@
 Nothing in `src` knows these names. `test_one_file` imports the file as `imports = ["own.py"]` does.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -142,6 +144,24 @@ class Doubled(nn.Module):
 
     def forward(self, *arguments):
         return 2 * self.inner(*arguments)
+
+
+class Negative(embed.PatchEmbed, kind="house_pictures"):
+    """Patches as on a film."""
+
+    def build(self, *sizes):
+        USED.add("pictures")
+        return Film(super().build(*sizes))
+
+
+class Film(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, stream, *rest):
+        patches = None if stream.patches is None else -stream.patches
+        return self.inner(replace(stream, patches=patches), *rest)
 
 
 class Bent(head.LM, kind="house"):

@@ -36,10 +36,10 @@ def pictures(folder: Path, count: int) -> list[tuple[str, str]]:
     return found
 
 
-def reader(cross: bool = True, hidden_size: int = 32) -> trivium.Model:
+def reader(cross: bool = True, hidden_size: int = 32, kind: str = "patches") -> trivium.Model:
     """A model that has learned nothing: it reads pictures and writes bytes."""
     torch.manual_seed(0)
-    encoder = {"layers": 1, "heads": 2, "hidden_size": 32, "embed": EMBED}
+    encoder = {"layers": 1, "heads": 2, "hidden_size": 32, "embed": {**EMBED, "kind": kind}}
     decoder: dict[str, Any] = {"layers": 1, "heads": 2, "cross": cross}
     more = {} if cross else {"image_token": 100, "project": True}
     sizes = {"vocab_size": 384, "context": 64, "hidden_size": hidden_size}

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import shapes
+import small
 import tiny
 from places import causal, packed, patterns
 from runs import LINES, interrupt
+from tolerance import close
 from trivium import api
 from trivium.base import plugin
 from trivium.base.config import Choice, dump, merge, parse
@@ -30,6 +33,7 @@ from trivium.model.layer import embed, ffn, head, norm, position, residual
 from trivium.model.transformer import Transformer
 from trivium.objective import objective
 from trivium.rows.record import Record
+from trivium.task.finetune import finetune, recipe_for
 from trivium.task.run import run
 from trivium.task.task import Task
 from trivium.token import template
@@ -224,6 +228,26 @@ def test_a_run_of_own_kinds_is_resumed(data, tmp_path, monkeypatch):
     monkeypatch.undo()
     resumed = run(recipe_of(data), tmp_path / "run", resume=True)
     assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_pictures_are_read_by_an_embedding_of_ones_own(tmp_path, used):
+    pytest.importorskip("PIL")
+    files, base = shapes.world(tmp_path / "rows", 6), shapes.reader(kind="house_pictures").save(tmp_path / "base")
+    words = [*small.FAST, "budget_epochs=1", f'imports=["{OWN}"]']
+    folder, _ = finetune("caption", recipe_for("caption", base, [str(files["text"])], (), words), tmp_path / "run")
+    about, source = json.loads((folder / "trivium.json").read_text()), shapes.square("red")
+    assert used == {"pictures"} and about["stock"] is None and about["imports"][0]["file"] == "own.py"
+    made = api.load(folder)
+    text, stock = made.generate(images=[source], max_new_tokens=5), shapes.reader()
+    stock.transformer.load_state_dict(
+        {name.replace(".inner.", "."): value for name, value in made.transformer.state_dict().items()}
+    )
+    seen, ids = torch.rand(1, 3, 16, 16), torch.tensor([[0, 5]])
+    assert close(
+        made.logits(pixel_values=seen, decoder_input_ids=ids), stock.logits(pixel_values=-seen, decoder_input_ids=ids)
+    )
+    with tiny.forgetting():
+        assert api.load(folder, imports=[OWN]).generate(images=[source], max_new_tokens=5) == text
 
 
 def test_text_is_prepared_by_an_engine_and_a_filter_of_ones_own(tmp_path, used):

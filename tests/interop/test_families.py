@@ -5,6 +5,7 @@ import copy
 import pytest
 
 import trivium
+from pictured import PICTURES
 from published import PUBLISHED
 from trivium.base.errors import ModelError
 from trivium.interop.families import NEAREST, by_config, by_type, difference, families, read, stock, unknown
@@ -13,6 +14,7 @@ from trivium.model.presets import PRESETS
 UNUSED = {
     "bart": {"classif_dropout", "force_bos_token_to_be_generated"},
     "modernbert": {"layer_norm_eps", "position_embedding_type"},
+    "paligemma": {"text_config.hidden_act"},
 }
 """Keys in published files that the stock class of today does not read."""
 TINY = {"layers": 1, "hidden_size": 32, "heads": 2, "vocab_size": 64}
@@ -49,11 +51,11 @@ def test_an_unknown_type_is_named_with_the_known() -> None:
         by_type(None)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PUBLISHED | PICTURES)
 def test_the_spellings_of_the_years_are_read_as_the_stock_class_reads_them(name: str) -> None:
     """What the stock class makes of a file of its year, written in today's spelling, says the same model."""
     transformers = pytest.importorskip("transformers", reason="transformers is the oracle")
-    tree = PUBLISHED[name]
+    tree = (PUBLISHED | PICTURES)[name]
     today = type(transformers.AutoConfig.for_model(tree["model_type"])).from_dict(copy.deepcopy(tree)).to_dict()
     ours = read(by_config(tree), tree)
     assert difference(ours, read(by_config(tree), {**today, "architectures": tree["architectures"]})) is None

@@ -96,17 +96,20 @@ def test_a_published_folder_is_read_with_the_numbers_of_the_stock_class(name, tm
     if ours.config.decoder is None:
         labels = stock.config.id2label
         found = ours.classify([source])[0]
-        assert [*found] == [labels[number] for number in range(7)] or {*found} == {*labels.values()}
+        assert {*found} == {*labels.values()}
         chances = wanted[0].softmax(-1)
         assert all(abs(found[labels[number]] - chances[number].item()) < 1e-5 for number in range(7))
     else:
         assert close(ours.logits(**given), wanted)
-    assert "not known here" not in capsys.readouterr().err
+    said = capsys.readouterr().err.replace(
+        "text_config.hidden_act: not known here", ""
+    )  # stock reads hidden_activation
+    assert "not known here" not in said
 
 
 TOLD = {
     "siglip-base-patch16-224": "model_type 'siglip' is not supported; the nearest is siglip_vision_model",
-    "trocr-small-printed": "of encoder 'deit', decoder 'trocr' is not supported; known: vit and gpt2; vit and trocr",
+    "trocr-small-printed": "of encoder 'deit', decoder 'trocr' is not supported; known: vit and trocr; vit and gpt2",
     "deit-base-distilled-patch16-224": "model_type 'deit' is not supported; the nearest is vit",
     "beit-base-patch16-224": "model_type 'beit' is not supported; the nearest is vit",
 }

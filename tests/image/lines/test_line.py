@@ -102,6 +102,9 @@ def test_an_unknown_level_or_part_is_an_error_that_names_it(name):
 
 
 def test_a_part_without_texts_is_an_error():
+    share = next(share for share in (0.01, 0.5, 0.99) if divided([WORDS], "texts", share))
+    with pytest.raises(DataError, match="the part train, found none: all 1 texts belong to the other part"):
+        open_lines("lines:clean", lambda _: [WORDS], Drawing(held_out=share))
     with pytest.raises(DataError, match="expected texts of at least 10 signs"):
         open_lines("lines:clean", lambda _: ["short"], Drawing())
 

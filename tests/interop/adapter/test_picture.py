@@ -1,6 +1,7 @@
 """Adapters of models of pictures against peft itself, both ways, in the names that its stock classes have today."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from seen import CASES, TEXT, stock_model
 from tolerance import close
 from trivium.base.errors import ModelError
 from trivium.interop.adapter.load import load_adapter
-from trivium.interop.adapter.save import CONFIG, WEIGHTS, save_adapter
+from trivium.interop.adapter.save import CONFIG, ROOT, WEIGHTS, save_adapter
 from trivium.model.adapt import Lora, adapt, adapted, merge
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle of these tests")
@@ -44,7 +45,8 @@ def given(config):
         return {"pixel_values": seen, "decoder_input_ids": TEXT}
     count = embed.limit(0)
     ids = torch.cat([torch.full((2, count), config.placeholder), TEXT], dim=1)
-    return {"pixel_values": seen, "input_ids": ids, "token_type_ids": (torch.arange(ids.shape[1]) > count + 3).long().expand_as(ids)}
+    types = (torch.arange(ids.shape[1]) > count + 3).long().expand_as(ids)
+    return {"pixel_values": seen, "input_ids": ids, "token_type_ids": types}
 
 
 def said(model, asked):
@@ -107,26 +109,30 @@ def test_we_read_those_of_peft(base, tmp_path):
 
 
 OLD = {
-    "trocr": (r"encoder.layers.", "encoder.encoder.layer.", "attention.q_proj", "attention.attention.query"),
-    "paligemma": ("model.language_model.", "language_model.model.", "model.vision_tower.", "vision_tower.vision_model."),
+    "trocr": {r"^encoder\.layers\.(\d+)\.attention\.q_proj": r"encoder.encoder.layer.\1.attention.attention.query"},
+    "paligemma": {
+        r"^model\.language_model\.": "language_model.model.",
+        r"^model\.vision_tower\.": "vision_tower.vision_model.",
+    },
+    "paligemma 4.52": {r"^model\.vision_tower\.": "model.vision_tower.vision_model."},
 }
 
 
 @pytest.mark.parametrize("name", OLD)
 def test_the_names_of_older_versions_are_read(name, tmp_path):
-    model = stock(name)
+    model = stock(name.split()[0])
     model.save_pretrained(tmp_path / "base")
     read = peft.get_peft_model(model, peft.LoraConfig(r=2, init_lora_weights=False, target_modules=["q_proj"]))
     read.save_pretrained(tmp_path / "new")
     (tmp_path / "old").mkdir()
     old, tree = {}, json.loads((tmp_path / "new" / CONFIG).read_text())
     for key, value in load_file(tmp_path / "new" / WEIGHTS).items():
-        for new, before in zip(OLD[name][::2], OLD[name][1::2], strict=True):
-            key = key.replace(f"base_model.model.{new}", f"base_model.model.{before}") if new[-1] == "." else key
-            key = key.replace(new, before) if new[-1] != "." and ".encoder.layer." in key else key
-        old[key] = value
+        key = key.removeprefix(ROOT)
+        for new, before in OLD[name].items():
+            key = re.sub(new, before, key)
+        old[ROOT + key] = value
     save_file(old, tmp_path / "old" / WEIGHTS)
-    names = sorted({key.removeprefix("base_model.model.").rpartition(".lora_")[0] for key in old})
+    names = sorted({key.removeprefix(ROOT).rpartition(".lora_")[0] for key in old})
     (tmp_path / "old" / CONFIG).write_text(json.dumps({**tree, "target_modules": names}))
     first, second = (trivium.load(tmp_path / "base") for _ in range(2))
     load_adapter(tmp_path / "new", first.transformer)
@@ -140,5 +146,5 @@ def test_an_adapter_of_another_model_is_refused(tmp_path):
     model = stock("trocr")
     model.save_pretrained(tmp_path / "base")
     peft.get_peft_model(stock("gpt2"), peft.LoraConfig(target_modules=["c_attn"])).save_pretrained(tmp_path / "adapter")
-    with pytest.raises(ModelError, match="unexpected weights: decoder.transformer.h.0.attn.c_attn.lora_A"):
+    with pytest.raises(ModelError, match=r"unexpected weights: decoder\.transformer\.h\.0\.attn\.c_attn\.lora_A"):
         load_adapter(tmp_path / "adapter", trivium.load(tmp_path / "base").transformer)

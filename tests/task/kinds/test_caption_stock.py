@@ -65,7 +65,14 @@ def test_steps_are_those_of_the_stock_class(name, asked, tmp_path):
     Tokenizer.bytes().save(base)
     rows = written(tmp_path / "rows", asked)
     words = ["precision=fp32", "batch_tokens=128", "data.length=32", "data.packing=pad", "budget_steps=3", "clip=0"]
-    words += [f"optim.lr={RATE}", f"optim.eps={EPS}", "optim.weight_decay=0", "schedule=constant", "log_every_steps=1", "~budget_epochs"]
+    words += [
+        f"optim.lr={RATE}",
+        f"optim.eps={EPS}",
+        "optim.weight_decay=0",
+        "schedule=constant",
+        "log_every_steps=1",
+        "~budget_epochs",
+    ]
     recipe = recipe_for("caption", base, [str(rows)], (), words)
     folder = run(recipe, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

@@ -206,5 +206,10 @@ def open_lines(name: str, texts: Callable[[Sequence[str]], Iterable[str]], drawi
             f"clean+hard) and a part of {', '.join(get_args(Part))}"
         )
     faces, count = faces_of(part, drawing.fonts), int(found["count"] or USUAL)
-    chosen = divided(texts(drawing.text), part, drawing.held_out)
+    given = [*texts(drawing.text)]
+    if not (chosen := divided(given, part, drawing.held_out)) and given:
+        raise DataError(
+            f"{name}: expected texts in the part {part}, found none: all {len(given)} texts belong to the other part "
+            "by their hash (a file of text is one); give more texts"
+        )
     return Lines(chosen, faces, [LineLevel.kinds[level]() for level in levels], drawing.seed, name, count)

@@ -110,7 +110,7 @@ def _matrices(model: Transformer, table: rules.Table) -> Iterator[tuple[Rule, st
 
 
 def tables_of(folder: Path, model: Transformer) -> list[rules.Table]:
-    """Return the names of a model's weights as the modules of the stock class have them, in which the files of peft are.
+    """Return the names of a model's weights as the modules of the stock class have them: the names of peft's files.
 
     The first table is of today's stock library, the last has the names of files. ModelError: there is no stock class.
     """

@@ -18,7 +18,15 @@ from trivium.token.tokenizer import Tokenizer
 
 SPARE = 64
 """The most tokens without a row in the table: those that were added to a tokenizer, and to the table never."""
-OLDER = ("merges.txt", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "source.spm")
+OLDER = (
+    "merges.txt",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+    "source.spm",
+)
 """The files of tokenizers of which stock tools make a tokenizer.json."""
 SIGLIP = "SiglipImageProcessor"
 """The stock processor of models without a class token."""

@@ -31,7 +31,10 @@ class Embed(Choice):
 
     @property
     def patch_size(self) -> int:
-        """P, how many numbers a patch has, where the stack reads pictures; 0 where it reads ids."""
+        """P, how many numbers a patch has, where the stack reads pictures; 0 where it reads ids.
+
+        A kind of pictures is made of `PatchEmbed`, whose fields say how files become patches.
+        """
         return 0
 
     def limit(self, context: int) -> int:

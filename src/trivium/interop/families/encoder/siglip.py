@@ -12,7 +12,7 @@ KEYS = [
     key("attention_dropout", 0.0, "*.attention_dropout", DROPOUT),
     key("layer_norm_eps", 1e-6, "*.norm.eps"),
     told(vision_use_head=False),
-    unread("projection_dim", "initializer_range", "initializer_factor"),
+    unread("projection_dim", "initializer_range", "initializer_factor", "num_positions"),
 ]
 LAYER = {f"attention.{part}": f"self_attn.{part}_proj" for part in "qkv"}
 LAYER |= {"attention.o": "self_attn.out_proj", "ffn.up": "mlp.fc1", "ffn.down": "mlp.fc2"}

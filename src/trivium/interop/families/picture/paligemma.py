@@ -91,6 +91,7 @@ FAMILY = JoinedFamily(
     [
         key("image_token_index", 256000, "image_token"),
         unread("projection_dim", "hidden_size", "tie_word_embeddings", "vocab_size", "ignore_index"),
+        unread("_vocab_size", "num_hidden_layers"),
     ],
     body,
     head,
