@@ -183,3 +183,22 @@ def test_an_error_of_a_file_is_raised_by_the_stream():
     rows = ExampleRows([[LateExample(3, broken)]], 8, packing="pad")
     with pytest.raises(DataError, match=r"a.png: broken"):
         list(room.Loader(rows, 1, 1, 0).stream(0, 1))
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_blocks_of_rows_follow_each_other(world):
+    """A step of 8 rows in pairs; the last one has 5, so a rank may have none."""
+    rows, pairs = Numbered(21), []
+    for step in range(3):
+        for rank in range(world):
+            options = {"rank": rank, "world": world, "samples": 21, "block": 8 // world}
+            pairs += [rows_in([batch]) for batch in tiny.loader(rows, 8, 2, **options).step(step)]
+    whole = [rows_in([batch]) for step in range(3) for batch in tiny.loader(rows, 8, 2, samples=21).step(step)]
+    assert [pair for pair in pairs if pair] == whole and len(whole) == 11
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 5])
+def test_held_out_rows_are_in_the_same_batches_for_any_number_of_ranks(world):
+    found = [[rows_in([batch]) for batch in in_order(Numbered(11), 3, 0, rank, world)] for rank in range(world)]
+    together = [part[turn] for turn in range(4) for part in found if turn < len(part)]
+    assert together == [[(0, n) for n in range(at, min(at + 3, 11))] for at in range(0, 11, 3)]

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 import tiny
+from ranks import together
 from runs import interrupt, pretraining, tuning
 from trivium import api
 from trivium.base.config import override, parse
@@ -13,6 +14,7 @@ from trivium.base.errors import ConfigError, TriviumError
 from trivium.task.feed import open_rows
 from trivium.task.run import count_steps, run
 from trivium.token.tokenizer import Tokenizer
+from trivium.train.exact.certificate import FILE, sealed
 from trivium.train.recipe import Recipe, lay
 from trivium.train.run import Interrupted
 
@@ -153,3 +155,27 @@ def test_what_needs_held_out_rows_says_so_where_there_are_none(pretrained, quest
     with pytest.raises(ConfigError, match=f"{name}: there are no held-out rows to score; give data.valid"):
         run(tuning(pretrained, questions, **change), tmp_path / "run")
     assert not (tmp_path / "run" / "recipe.json").exists()
+
+
+def deterministic(data, folder, **changes):
+    run(pretraining(data, deterministic=True, budget_steps=2, **changes), folder)
+    return folder
+
+
+def test_a_deterministic_run_is_the_same_for_any_micro_rows_and_processes(data, tmp_path):
+    """A step has four rows, so a grain is one; the card tells the certificate."""
+    runs = [deterministic(data, tmp_path / str(rows), micro_rows=rows) for rows in (1, 2, "auto")]
+    together(2, lambda ranks: str(deterministic(data, tmp_path / "two")), tmp_path / "ranks")
+    runs.append(tmp_path / "two")
+    assert len({weights(folder / "model") for folder in runs}) == 1
+    assert len({(folder / FILE).read_bytes() for folder in runs}) == 1
+    record = api.load(runs[0] / "model").record["certificate"]
+    assert record["steps"] == 2 and record == sealed(runs[3])
+    card = (runs[3] / "model" / "README.md").read_text()
+    assert f"chain `{record['chain']}` of 2 steps, 1 threads" in card and "`trivium verify RUN --step 2`" in card
+
+
+def test_micro_rows_must_be_whole_grains(data, tmp_path):
+    with pytest.raises(ConfigError, match="micro_rows: expected a multiple of the grain of 2 rows"):
+        deterministic(data, tmp_path / "run", micro_rows=3, grain_rows=2)
+    assert not (tmp_path / "run").exists()

@@ -160,8 +160,7 @@ def test_evaluation_is_the_same_on_more_ranks(tmp_path, data, size):
         return evaluate(tiny.model(), batches, ranks, 1000, special).record()
 
     wanted = evaluate(tiny.model(), in_order(rows, 2, 0), World(), 1000, special).record()
-    for found in together(size, act, tmp_path):
-        assert found == pytest.approx(wanted, rel=1e-6) and found["targets"] == wanted["targets"]
+    assert together(size, act, tmp_path) == [wanted] * size, "to the last bit"
 
 
 def fit(ranks, data, folder, steps):
@@ -226,6 +225,12 @@ def test_alone_a_sum_is_the_number_itself():
         ranks.wait()
         model = tiny.model()
         assert ranks.wrap(model) is model
+
+
+def test_ranks_tell_each_other_numbers_in_order(tmp_path):
+    act = lambda ranks: [ranks.every([0.1 + ranks.rank] * ranks.rank), ranks.every([])]
+    assert together(3, act, tmp_path) == [[[1.1, 2.1, 2.1], []]] * 3
+    assert World().every([0.1, 3.0]) == [0.1, 3.0]
 
 
 def test_ranks_add_up_in_float64(tmp_path):

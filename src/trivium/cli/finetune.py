@@ -16,6 +16,7 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/RECIPE].")] = None,
     minutes: t.Minutes = None,
     profile: t.Profile = False,
+    replay_check: t.ReplayCheck = None,
     resume: t.Resume = False,
     from_step: t.FromStep = None,
     force: o.Force = False,
@@ -26,7 +27,8 @@ def train(
     from trivium.task.run import run
     from trivium.train.recipe import read_recipe
 
-    folder, made = out or Path("runs") / recipe.stem, read_recipe(recipe, [*(overrides or ()), *t.timed(minutes)])
+    chosen = [*(overrides or ()), *t.timed(minutes), *t.checked(replay_check)]
+    folder, made = out or Path("runs") / recipe.stem, read_recipe(recipe, chosen)
     run(made, folder, resume, from_step=from_step, force=force, since=since, profile=profile)
     tell(folder, made)
 
@@ -56,6 +58,7 @@ def finetune(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
     minutes: t.Minutes = None,
     profile: t.Profile = False,
+    replay_check: t.ReplayCheck = None,
     resume: t.Resume = False,
     from_step: t.FromStep = None,
     force: o.Force = False,
@@ -78,7 +81,9 @@ def finetune(
         "lora.rank": lora,
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
-    made = recipe_for(task, model, data, valid or [], [*chosen, *fields, *t.timed(minutes)], recipe, head)
+    made = recipe_for(
+        task, model, data, valid or [], [*chosen, *fields, *t.timed(minutes), *t.checked(replay_check)], recipe, head
+    )
     _, found = finetune(task, made, folder, resume, show_samples, from_step, force, own, since, profile)
     outcome.tell(folder, made)
     tell(found)

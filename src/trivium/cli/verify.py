@@ -1,4 +1,4 @@
-"""`trivium verify`: whether every way of computing a model says the same."""
+"""`trivium verify`: whether every way of computing a model says the same, and a run its certificate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,12 @@ from trivium.cli.argument import options as o
 
 
 def verify(
-    model: o.ModelFolder,
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(help="A model folder, or hf:OWNER/NAME; with --step a run folder.")],
+    step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Run the steps of a deterministic run up to this one again; compare its certificate."),
+    ] = None,
     texts: Annotated[
         Path | None, typer.Option(help="Texts to read: lines of a file, rows, or a data folder [texts of our own].")
     ] = None,
@@ -21,9 +26,19 @@ def verify(
 ) -> None:
     """Compare every way of computing a model with the trainer's forward, and write parity.json.
 
-    A difference sets the exit code to 1.
+    With --step, run the steps of a deterministic run again, from the newest checkpoint before, and compare them with
+    its certificate. A difference sets the exit code to 1.
     """
+    from trivium.base.errors import ConfigError
     from trivium.study.verify.certificate import certify
+    from trivium.study.verify.rerun import rerun
 
-    findings = certify(model, texts, count, new_tokens, exact, gguf, ctranslate2)
+    others = o.given(context, ("texts", "count", "new_tokens", "exact", "gguf", "ctranslate2"))
+    if step is not None and others:
+        raise ConfigError(
+            f"--{next(iter(others)).replace('_', '-')}: is for models, and --step is for runs; leave one out"
+        )
+    findings = (
+        rerun(model, step) if step is not None else certify(model, texts, count, new_tokens, exact, gguf, ctranslate2)
+    )
     raise typer.Exit(any(finding.verdict == "different" for finding in findings))

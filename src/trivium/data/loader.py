@@ -61,11 +61,14 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         samples: int | None = None,
+        block: int | None = None,
     ) -> None:
         self.rows, self.step_rows, self.micro_rows, self.pad = rows, step_rows, micro_rows, pad
         self.seed, self.rank, self.world = seed, rank, world
         self.samples = samples
         """The number of samples in all; None is without end. The last step takes the rest."""
+        self.block = block
+        """The rows of a step that a rank takes, which follow each other; None deals them out one by one."""
         self.locate = Order(rows.size, seed).locate
         """Return the (epoch, row) of a global sample."""
 
@@ -78,7 +81,9 @@ class Loader:
         """Return the micro-batches of a step for this rank; one of padding alone if the rank has no rows."""
         first = step * self.step_rows
         last = first + self.step_rows if self.samples is None else min(first + self.step_rows, self.samples)
-        mine = gather(self.rows, map(self.locate, range(first + self.rank, last, self.world)))
+        at = first + self.rank * (self.block or 1)
+        samples = range(at, min(at + self.block, last)) if self.block else range(at, last, self.world)
+        mine = gather(self.rows, map(self.locate, samples))
         chunks = [mine[at : at + self.micro_rows] for at in range(0, len(mine), self.micro_rows)] or [[[]]]  # type: ignore[list-item]
         # A multiple of 8 gives few distinct shapes, for the allocator and the compiler.
         return [collate(chunk, self.pad, self.rows.length, multiple=8) for chunk in chunks]
@@ -116,10 +121,10 @@ class Loader:
 
 
 def in_order(rows: Rows, micro_rows: int, pad: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-    """Yield every row of epoch 0 once, in order, for evaluation. Ranks share the rows; the last batch may be short."""
-    mine = range(rank, rows.size(0), world)
-    for at in watched(range(0, len(mine), micro_rows), "scoring held-out rows", "batches"):
-        yield collate(gather(rows, ((0, index) for index in mine[at : at + micro_rows])), pad, rows.length)
+    """Yield every row of epoch 0 once, in order, for evaluation. Ranks share the batches; the last one may be short."""
+    every = range(rows.size(0))
+    for at in watched(every[rank * micro_rows :: world * micro_rows], "scoring held-out rows", "batches"):
+        yield collate(gather(rows, ((0, index) for index in every[at : at + micro_rows])), pad, rows.length)
 
 
 def gather(rows: Rows, places: Iterable[tuple[int, int]]) -> list[list[Example]]:

@@ -18,6 +18,7 @@ from trivium.model.config import ModelConfig
 from trivium.model.device import free_bytes, place
 from trivium.model.size import training_bytes
 from trivium.model.transformer import Transformer
+from trivium.train.exact.grain import grain_rows
 from trivium.train.loop import autocast_dtype
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
@@ -39,8 +40,11 @@ def micro_rows(
 ) -> int:
     """Return the rows of a micro-batch: those of the recipe, or for `auto` those that a run has `kept`, or that fit.
 
-    `length` is the most tokens of a row. Say what `auto` took. ConfigError where not even one row fits.
+    A deterministic run takes one grain at a time. `length` is the most tokens of a row. Say what `auto` took.
+    ConfigError where not even one row fits, and where the grains do not.
     """
+    if recipe.deterministic:
+        return grain_rows(recipe, recipe.step_rows(length), ranks)
     if recipe.micro_rows is not None:
         return recipe.micro_rows
     if kept is not None and kept.is_file() and (known := read_json(kept).get("micro_rows")):

@@ -26,6 +26,8 @@ from trivium.task.fit import micro_rows
 from trivium.task.start import bare_model, row_length, start_model
 from trivium.task.task import by_objective
 from trivium.train.evaluate import Evaluation, evaluate
+from trivium.train.exact.certificate import sealed
+from trivium.train.exact.grain import grains_of
 from trivium.train.loop import autocast_dtype, train
 from trivium.train.pace import Pace
 from trivium.train.parallel import World, world
@@ -74,7 +76,9 @@ def run(
         kept = folder / "recipe.json" if resume else None
         micro = micro_rows(recipe, transformer, rows, length, pad, ranks, kept)
         chosen = recipe.replace(micro_rows=micro)
-        loader = Loader(rows, each, micro, pad, recipe.seed, ranks.rank, ranks.size)
+        grains = grains_of(recipe, each, micro, ranks)
+        block = None if grains is None else grains.rows * grains.share
+        loader = Loader(rows, each, micro, pad, recipe.seed, ranks.rank, ranks.size, block=block)
         steps = count_steps(recipe, loader)
         scores: list[Evaluation] = []
 
@@ -106,6 +110,8 @@ def run(
                     keep_adapter(folder / "adapter", model, recipe)
                 model.record = {"recipe": dump(recipe), **facts, "trained_on": data_facts(recipe)}
                 model.record |= {"result": last.record(), **(about or {})}
+                if recipe.deterministic:
+                    model.record["certificate"] = sealed(folder)
                 if recipe.data.license is not None:
                     model.record["data_license"] = recipe.data.license
                 if last.best or scores:

@@ -48,7 +48,7 @@ def evaluate(
     `text_bytes` is the size in bytes of the text that the batches were made of; `special` are the ids of special
     tokens, which do not count in bits per byte.
     """
-    total = content = count = 0.0
+    totals, contents, count = list[float](), list[float](), 0
     specials = torch.tensor(sorted(special), dtype=torch.long, device=world.device)
     with evaluating(model):
         for batch in batches:
@@ -56,10 +56,11 @@ def evaluate(
             with world.autocast(precision):
                 _, losses, targets = loss.over(model, model.head, batch)
             losses = losses.double()
-            total += float(losses.sum())
+            totals.append(float(losses.sum()))
             if text_bytes:
-                content += float(losses[~torch.isin(targets, specials)].sum())
+                contents.append(float(losses[~torch.isin(targets, specials)].sum()))
             count += len(losses)
-    total, content, count = world.sum(total, content, count)
+    # The sum of all batches, rounded once, is that of any number of ranks.
+    total, content, count = math.fsum(world.every(totals)), math.fsum(world.every(contents)), int(world.sum(count)[0])
     bits = content / math.log(2) / text_bytes if text_bytes else None
-    return Evaluation(total / count if count else float("nan"), int(count), bits)
+    return Evaluation(total / count if count else float("nan"), count, bits)

@@ -24,6 +24,8 @@ from trivium.train.average import Average
 from trivium.train.best import Best
 from trivium.train.checkpoint import Saver, checkpoints, find, load_checkpoint, set_aside
 from trivium.train.evaluate import Evaluation
+from trivium.train.exact.certificate import Certificate
+from trivium.train.exact.grain import grains_of
 from trivium.train.finite import pass_fault, state_fault
 from trivium.train.half import half_weights
 from trivium.train.pace import Pace
@@ -77,7 +79,10 @@ def train(
     saver = Saver(root, recipe.keep_checkpoints)
     if recipe.compile:
         model.compile()  # in place, so no key changes its name
-    forward, halves, bad = world.wrap(model), half_weights(model, optimizer, precision, world), 0
+    grains = grains_of(recipe, loader.step_rows, loader.micro_rows, world)
+    alone = world if grains is None else World(device=world.device)  # no average over ranks but the sum of the grains
+    certificate = Certificate(folder, grains, model, last.step, kept)
+    forward, halves, bad = alone.wrap(model), half_weights(model, optimizer, precision, alone), 0
     good: Sequence[Batch] = ()
 
     def scored(step: int) -> Evaluation:
@@ -98,7 +103,9 @@ def train(
             began = time.perf_counter()
             stopped = pace.look(last.step, stop.is_set(), world)
             lr, bar.total = pace.lr(last.step), pace.known
-            step = train_step(forward, model, optimizer, batches, lr, recipe, last.step, precision, world, halves)
+            step = train_step(
+                forward, model, optimizer, batches, lr, recipe, last.step, precision, world, halves, grains
+            )
             last, mark = last.followed(step, began, mark), time.perf_counter()
             if not step.skipped:
                 average.update(last.step - last.skipped)
@@ -120,8 +127,10 @@ def train(
                     judge(last, bad, final, "the held-out loss", folder)
                 saves |= best.see(done, found)
                 final |= best.over
+            certificate.add(last, model if saves or final else None)
             if world.first and (saves or final):
                 state = {"facts": last.record(), "bf16": precision == torch.bfloat16, **pace.state(), **best.state()}
+                state |= certificate.state()
                 with pace.aside("save"):
                     saver.save(done, model, optimizer, state, final=final or stopped, best=best.kept)
             if final:

@@ -1,7 +1,7 @@
 """Data parallelism over several processes: torchrun starts them, gloo or nccl connects them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +33,12 @@ class World:
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
         dist.all_reduce(total)
         return total.tolist()
+
+    def every(self, values: Sequence[float]) -> list[float]:
+        """Return the numbers of all processes in the order of their ranks, in float64; each may have another count."""
+        counts = self.sum(*(float(len(values) * (rank == self.rank)) for rank in range(self.size)))
+        before, total = (int(sum(counts[:end])) for end in (self.rank, self.size))
+        return self.sum(*[0.0] * before, *values, *[0.0] * (total - before - len(values))) if total else []
 
     def any(self, text: str) -> str:
         """Return the text of this process; where only others have one, a hint at them."""

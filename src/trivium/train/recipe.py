@@ -123,6 +123,12 @@ class Recipe(Config):
     """The share of blocks that keep their input alone and are computed again for the backward pass, to save memory."""
     compile: bool = False
     """Compile the model first: this costs tens of seconds, so it helps only in runs of many minutes."""
+    deterministic: bool = False
+    """Compute each step in grains, so that any number of processes and any `micro_rows` give the same bits."""
+    grain_rows: int | None = Field(None, gt=0, le=1 << 20)
+    """Rows of a grain of a deterministic run; None is an eighth of the rows of a step."""
+    replay_every_steps: int | None = Field(None, gt=0, le=1 << 30)
+    """Compute each of so many steps twice before it is applied: another result is an error. None never does."""
     seed: int = Field(0, ge=0, le=LARGEST)
     """The start of all randomness: weights, order, noise, dropout."""
     eval_every_steps: int = Field(200, gt=0)
@@ -183,6 +189,12 @@ class Recipe(Config):
                 f"budget_minutes: the schedule {self.schedule.kind} has no end that a clock can move; take one of "
                 f"{timed} (without turns), or another budget"
             )
+        if self.grain_rows is not None and not self.deterministic:
+            raise ValueError("grain_rows: only a deterministic run has grains; add deterministic=true")
+        if self.deterministic and self.precision == "auto":
+            raise ValueError("deterministic: a clock decides precision = 'auto'; take fp32 or bf16")
+        if self.deterministic and self.budget_minutes is not None:
+            raise ValueError("deterministic: a clock decides the steps of budget_minutes; take budget_steps or another")
         return self
 
     def step_rows(self, length: int) -> int:

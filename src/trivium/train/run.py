@@ -25,9 +25,19 @@ from trivium.train.recipe import BUDGETS, Recipe
 
 EXTENDING = {*BUDGETS}
 EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints", "license"}
-EXTENDING |= {"keep_best", "patience"}
+EXTENDING |= {"keep_best", "patience", "replay_every_steps"}
 """Fields that a resumed run may change: its budget, when it writes and ends, and what its card says."""
-PARTS = {"recipe.json", "environment.json", "metrics.jsonl", "checkpoints", "model", "adapter", ".lock", ".claim"}
+PARTS = {
+    "recipe.json",
+    "environment.json",
+    "metrics.jsonl",
+    "certificate.jsonl",
+    "checkpoints",
+    "model",
+    "adapter",
+    ".lock",
+    ".claim",
+}
 PARTS |= {"log.txt", "result.json", "confusion.png", "curve.png", "profile.json"}
 """What may stand in a run folder."""
 LOWERING = {"recipe.optim.lr"}

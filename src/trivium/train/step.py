@@ -13,6 +13,8 @@ from trivium.base.batch import Batch
 from trivium.base.files import strict
 from trivium.base.seeds import mix
 from trivium.model.device import place
+from trivium.train.exact.grain import Grains, Passed
+from trivium.train.exact.replay import replayed
 from trivium.train.finite import gradient_fault, pass_fault, state_fault
 from trivium.train.half import Halves
 from trivium.train.optim.optim import clip, total_norm
@@ -46,6 +48,8 @@ class Step(NamedTuple):
     """Seconds of all steps so far, with loading, evaluation and checkpoints."""
     repeats: str = ""
     """The overrides of the recipe that repeat a run by minutes by steps; the last step has them."""
+    data: str = ""
+    """The SHA-256 of what a deterministic step read, on all processes."""
     best: Mapping[str, Any] = MappingProxyType({})
     """The step of the best checkpoint and its held-out scores, if the model is made of it; the last step has them."""
 
@@ -77,26 +81,38 @@ def train_step(
     precision: torch.dtype,
     world: World = World(),
     halves: Halves = Halves(),
+    grains: Grains | None = None,
 ) -> Step:
     """Do one optimizer step on this rank's micro-batches, after `done` steps. The loss is a mean over all targets.
 
-    A parameter group takes `lr` times its `lr_scale`, if it has one. `halves` stand in for the matrices.
+    A parameter group takes `lr` times its `lr_scale`, if it has one. `halves` stand in for the matrices. With `grains`
+    the gradients are those of any number of processes. A step that is due is computed twice (`replay`).
     """
-    count, tokens = world.sum(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
-    # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
-    torch.manual_seed(mix(recipe.seed, done, world.rank))
-    total = 0.0
-    for number, batch in enumerate(batches, start=1):
-        with world.alone(forward, number < len(batches)), halves.standing_in():
+
+    def back(batch: Batch, scale: float, more: bool = False, only: bool = False) -> float:
+        """Add the gradient of a micro-batch, times `scale`, and return its loss."""
+        with world.alone(forward, more), halves.standing_in():
             batch = place(batch, world.device)
             with world.autocast(precision):
                 loss = recipe.loss.over(forward, model.head, batch).total
-            # Ranks average their gradients, so each multiplies by the number of ranks.
-            (loss * (world.size / max(count, 1e-9))).backward()
-            total += float(loss.detach())
-        halves.collect(only=len(batches) == 1)
-    mean = world.sum(total)[0] / count if count else 0.0
-    norm = float(total_norm(model.parameters()))
+            (loss * scale).backward()
+        halves.collect(only)
+        return float(loss.detach())
+
+    def passes() -> Passed:
+        if grains is not None:
+            weights = [weight for weight in model.parameters() if weight.requires_grad]
+            return grains.passed(back, weights, batches, recipe.seed, done)
+        count, tokens = world.sum(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
+        # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
+        torch.manual_seed(mix(recipe.seed, done, world.rank))
+        # Ranks average their gradients, so each multiplies by the number of ranks.
+        scale, last, only = world.size / max(count, 1e-9), len(batches) - 1, len(batches) == 1
+        total = sum(back(batch, scale, number < last, only) for number, batch in enumerate(batches))
+        return Passed(count, tokens, world.sum(total)[0])
+
+    count, tokens, total, data = replayed(passes, model, recipe, done, world)
+    mean, norm = total / count if count else 0.0, float(total_norm(model.parameters()))
     finite = math.isfinite(mean) and math.isfinite(norm)
     takes, reason = finite and count > 0, "" if count else "it has no targets"
     if not finite:
@@ -108,7 +124,7 @@ def train_step(
             group["lr"] = lr * group.get("lr_scale", 1.0)
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return Step(done + 1, int(tokens), mean, lr, norm, int(count), finite, int(not takes), reason=reason)
+    return Step(done + 1, int(tokens), mean, lr, norm, int(count), finite, int(not takes), reason=reason, data=data)
 
 
 def blame(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, precision: torch.dtype, world: World) -> str:

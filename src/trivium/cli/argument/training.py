@@ -15,8 +15,19 @@ Minutes = Annotated[
     ),
 ]
 Profile = Annotated[bool, typer.Option("--profile", help="Trace a few steps, print the dearest operators, and go on.")]
+ReplayCheck = Annotated[
+    int | None,
+    typer.Option(
+        "--replay-check", min=1, max=1 << 30, help="Compute each Nth step twice; another result ends the run."
+    ),
+]
 
 
 def timed(minutes: float | None) -> list[str]:
     """Return the override that makes these minutes the budget of a recipe."""
     return [] if minutes is None else [f"budget_minutes={minutes}"]
+
+
+def checked(every: int | None) -> list[str]:
+    """Return the override that computes each so many steps of a recipe twice."""
+    return [] if every is None else [f"replay_every_steps={every}"]

@@ -65,6 +65,11 @@ def training(record: Record) -> list[str]:
     rows |= {name: recipe[name] for name in FIELDS if name in recipe}
     result = record.get("result") or {}
     rows |= {name: f"{result[key]:,}" for name, key in (("steps", "step"), ("tokens read", "tokens")) if key in result}
+    if found := record.get("certificate"):
+        rows["certificate"] = (
+            f"chain `{found['chain']}` of {found['steps']:,} steps, {found['threads']} threads, torch {found['torch']}"
+            f"; `trivium verify RUN --step {found['steps']}` runs them again"
+        )
     whole = ["", "The whole recipe is in `trivium.json`."] if recipe else []
     return [*table(("", ""), rows), *whole] if rows else []
 

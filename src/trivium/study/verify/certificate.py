@@ -66,11 +66,11 @@ def certify(
         model = api.load(folder)
     subject = Subject(place, model, texts_of(source, count), exact, new_tokens, gguf, ctranslate2)
     tensors = {name: _hash(tensor) for name, tensor in collect(model.transformer).items()}
-    findings = [_told(_hashes(place, tensors))]
+    findings = [told(_hashes(place, tensors))]
     subject.expected = trainer.replies(subject)
     replies: dict[str, list[Reply]] = {}
     for stage in stages():
-        findings.append(_told(_run(subject, stage, replies)))
+        findings.append(told(_run(subject, stage, replies)))
     if is_hub(folder):
         say(f"{folder}: a model of the hub; nothing is written")
     else:
@@ -78,7 +78,8 @@ def certify(
     return findings
 
 
-def _told(finding: Finding) -> Finding:
+def told(finding: Finding) -> Finding:
+    """Print a finding, and return it."""
     result(f"{finding.stage:<24} {finding.verdict:<10} {finding.about}")
     return finding
 
