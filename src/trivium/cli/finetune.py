@@ -58,7 +58,6 @@ def finetune(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder [runs/TASK].")] = None,
     minutes: t.Minutes = None,
     profile: t.Profile = False,
-    replay_check: t.ReplayCheck = None,
     resume: t.Resume = False,
     from_step: t.FromStep = None,
     force: o.Force = False,
