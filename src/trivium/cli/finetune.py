@@ -80,9 +80,7 @@ def finetune(
         "lora.rank": lora,
     }
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
-    made = recipe_for(
-        task, model, data, valid or [], [*chosen, *fields, *t.timed(minutes), *t.checked(replay_check)], recipe, head
-    )
+    made = recipe_for(task, model, data, valid or [], [*chosen, *fields, *t.timed(minutes)], recipe, head)
     _, found = finetune(task, made, folder, resume, show_samples, from_step, force, own, since, profile)
     outcome.tell(folder, made)
     tell(found)
