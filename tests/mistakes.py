@@ -103,6 +103,8 @@ OTHERS: list[str] = [
     "inspect --task classfy -m bert -d rows.jsonl",
     "export llama -o new --to onnx",
     "export llama -o new --quantize q3",
+    "export llama -o new --to page --quantize q8_0",
+    "export llama -o rows.jsonl --to page",
     "prepare -o new",
     "prepare text -o new --filter webb",
     "prepare text -o new --engine slrm",

@@ -27,7 +27,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_what_the_tree_has(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    sources = {f"trivium/{path.relative_to(ROOT / 'src' / 'trivium')}" for path in (ROOT / "src").rglob("*.py")}
+    kinds, source = {".py", ".html", ".css", ".js"}, ROOT / "src" / "trivium"
+    sources = {f"trivium/{path.relative_to(source)}" for path in source.rglob("*") if path.suffix in kinds}
     more = {
         f"trivium/{path.relative_to(ROOT)}" for folder in ("recipes", "tours") for path in (ROOT / folder).glob("*.*")
     }

@@ -397,6 +397,6 @@ def test_the_command_exports_a_folder(tokenizer: Tokenizer, tmp_path: Path) -> N
     assert told.exit_code == 0, told.output
     compare(made, Server(tmp_path / "m.gguf"), LOGPROB)
     wrong = CliRunner().invoke(app, ["export", str(tmp_path / "model"), "--to", "onnx", "-o", "x"])
-    assert isinstance(wrong.exception, ConfigError) and "expected gguf or ctranslate2, found 'onnx'" in str(
+    assert isinstance(wrong.exception, ConfigError) and "expected gguf, ctranslate2 or page, found 'onnx'" in str(
         wrong.exception
     )

@@ -43,15 +43,16 @@ def push(
 def export(
     model: o.ModelFolder,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, or the folder of ctranslate2, to write.")],
-    to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp) or ctranslate2.")] = "gguf",
-    quantize: Annotated[str | None, typer.Option(help="Store matrices in fewer bits: q8_0, or int8 ...")] = None,
+    to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp), ctranslate2, or page (a browser).")] = "gguf",
+    quantize: Annotated[str | None, typer.Option(help="How matrices are stored: q8_0, int8 ...; page: int8 or fp32.")] = None,
     force: o.Force = False,
 ) -> None:
-    """Write a model folder as one file for llama.cpp, or as a folder for CTranslate2."""
+    """Write a model folder as one file for llama.cpp, a folder for CTranslate2, or a page that computes it."""
     from trivium.base.errors import ConfigError
     from trivium.base.files import vacant
     from trivium.base.log import say, waiting
     from trivium.interop import ctranslate2, gguf, hub
+    from trivium.interop.page import write as page
 
     vacant(out, force)
     if to == "gguf":
@@ -62,5 +63,9 @@ def export(
         with waiting(f"writing {out}"):
             ctranslate2.write(out, hub.load(model), quantize)
         say(f"{out}: {(out / 'model.bin').stat().st_size:,} bytes for CTranslate2")
+    elif to == "page":
+        with waiting(f"writing {out}"):
+            page.write(out, hub.load(model), quantize, model.resolve().name)
+        say(f"{out}: {out.stat().st_size:,} bytes; open it in a browser")
     else:
-        raise ConfigError(f"--to: expected gguf or ctranslate2, found {to!r}")
+        raise ConfigError(f"--to: expected gguf, ctranslate2 or page, found {to!r}")
