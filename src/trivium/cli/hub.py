@@ -44,7 +44,9 @@ def export(
     model: o.ModelFolder,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, or the folder of ctranslate2, to write.")],
     to: Annotated[str, typer.Option(help="The format: gguf (llama.cpp), ctranslate2, or page (a browser).")] = "gguf",
-    quantize: Annotated[str | None, typer.Option(help="How matrices are stored: q8_0, int8 ...; page: int8 or fp32.")] = None,
+    quantize: Annotated[
+        str | None, typer.Option(help="How matrices are stored: q8_0, int8 ...; page: int8 or fp32.")
+    ] = None,
     force: o.Force = False,
 ) -> None:
     """Write a model folder as one file for llama.cpp, a folder for CTranslate2, or a page that computes it."""

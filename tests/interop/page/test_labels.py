@@ -35,7 +35,7 @@ def made(preset: str, head: dict[str, Any] | None = None) -> trivium.Model:
     return trivium.Model(built.transformer, Tokenizer.bytes())
 
 
-@pytest.mark.parametrize("preset", ["bert", "modernbert", "eurobert"])
+@pytest.mark.parametrize("preset", ["bert", pytest.param("eurobert", marks=pytest.mark.slow)])
 def test_the_guesses_of_gaps_are_those_of_python(preset: str, tmp_path: Path) -> None:
     model = made(preset)
     file = shown.exported(model, tmp_path / "a.html")
@@ -51,13 +51,21 @@ def test_the_guesses_of_gaps_are_those_of_python(preset: str, tmp_path: Path) ->
     ("preset", "more"),
     [
         ("bert", {"pool": "first", "dense": True, "activation": "tanh"}),
-        ("bert", {"pool": "mean", "problem_type": "multi_label_classification"}),
-        ("modernbert", {"pool": "max", "dense": True, "activation": "gelu", "norm": "layer"}),
-        ("modernbert", {"pool": "weightedmean", "labels": ["one"], "problem_type": "regression"}),
-        ("eurobert", {"pool": "mean_sqrt_len", "labels": ["one"], "bias": False}),
-        ("llama", {"pool": "last"}),
-        ("bart", {"pool": "last", "eos": 2, "wrap": True}),
-        ("t5", {"pool": "last", "eos": 2}),
+        pytest.param(*("bert", {"pool": "mean", "problem_type": "multi_label_classification"}), marks=pytest.mark.slow),
+        pytest.param(
+            *("modernbert", {"pool": "max", "dense": True, "activation": "gelu", "norm": "layer"}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("modernbert", {"pool": "weightedmean", "labels": ["one"], "problem_type": "regression"}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("eurobert", {"pool": "mean_sqrt_len", "labels": ["one"], "bias": False}), marks=pytest.mark.slow
+        ),
+        pytest.param(*("llama", {"pool": "last"}), marks=pytest.mark.slow),
+        pytest.param(*("bart", {"pool": "last", "eos": 2, "wrap": True}), marks=pytest.mark.slow),
+        pytest.param(*("t5", {"pool": "last", "eos": 2}), marks=pytest.mark.slow),
     ],
 )
 def test_the_labels_of_a_text_are_those_of_python(preset: str, more: dict[str, Any], tmp_path: Path) -> None:
@@ -68,6 +76,7 @@ def test_the_labels_of_a_text_are_those_of_python(preset: str, more: dict[str, A
         assert found == pytest.approx([*row.values()], rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["bert", "gpt2", "t5"])
 def test_the_scores_of_each_token_are_those_of_python(preset: str, tmp_path: Path) -> None:
     model = made(preset, {"kind": "tag", "labels": list(LABELS)})

@@ -1,6 +1,7 @@
 """The JavaScript of a page computes what the model computes: every preset, every kind that it knows."""
 
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "grouped": ("llama", {"heads": 4, "kv_heads": 2, "bias": True, "head_size": 12, "score_decay": True}),
     "alibi": ("llama", {"position": "alibi", "heads": 3, "head_size": 8, "residual": "parallel", "ffn": "relu2"}),
     "sinusoid": ("bart", {"position": "sinusoid", "ffn": {"kind": "glu", "activation": "tanh"}}),
-    "yarn": ("llama", {"position": {"kind": "rope", "scaling": {"kind": "yarn", "original_context": 16}, "fraction": 0.5}}),
+    "m2m100": ("mbart", {"position": {"kind": "m2m100", "offset": 2}}),
+    "yarn": (
+        "llama",
+        {"position": {"kind": "rope", "scaling": {"kind": "yarn", "original_context": 16}, "fraction": 0.5}},
+    ),
     "linear": ("qwen3", {"position": {"kind": "rope", "scaling": "linear"}, "softcap": 3.0}),
     "dilated": ("llama", {"pattern": {"kind": "and", "of": ["causal", {"kind": "dilated", "size": 3, "step": 2}]}}),
     "global": ("bert", {"pattern": {"kind": "or", "of": [{"kind": "window", "size": 2, "both": True}, "global"]}}),
@@ -40,11 +45,16 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 """What no preset has."""
 
 
+def some(every: Iterable[str], fast: str) -> list[Any]:
+    """Names as parameters of a test: all but a few are slow."""
+    return [one if one in fast.split() else pytest.param(one, marks=pytest.mark.slow) for one in every]
+
+
 def made(preset: str, **fields: Any) -> trivium.Model:
     """A random model of two layers in which nothing is a default."""
     sizes = {"vocab_size": 384, "context": 64, "layers": 2, "hidden_size": 32, "heads": 2, **fields}
     torch.manual_seed(0)
-    built = small.noisy(trivium.build(preset, **sizes))
+    built = small.noisy(trivium.build(preset, **sizes), 0.1)
     return trivium.Model(built.transformer, Tokenizer.bytes(), start=0)
 
 
@@ -63,12 +73,12 @@ def same(model: trivium.Model, file: Path) -> None:
     assert close(found, model.logits(**sides)[0]), float((found - model.logits(**sides)[0]).abs().max())
 
 
-@pytest.mark.parametrize("preset", [*tiny.TEXTS])
+@pytest.mark.parametrize("preset", some(tiny.TEXTS, "llama gpt2 bert t5"))
 def test_a_page_computes_each_preset(preset: str, tmp_path: Path) -> None:
     same(made(preset), tmp_path / "a.html")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", some(CASES, "grouped"))
 def test_a_page_computes_what_no_preset_has(name: str, tmp_path: Path) -> None:
     preset, fields = CASES[name]
     same(made(preset, **fields), tmp_path / "a.html")
@@ -77,8 +87,13 @@ def test_a_page_computes_what_no_preset_has(name: str, tmp_path: Path) -> None:
 def test_each_kind_that_is_known_was_compared() -> None:
     configs = [configure(preset, vocab_size=384, **fields) for preset, fields in CASES.values()]
     configs += [configure(preset) for preset in tiny.TEXTS]
-    parts = {type(one) for config in configs for value in (config.embed, config.head, *config.stacks.values()) for _, one in page._choices("", value)}
-    labelled = {kind for kind in page.KNOWN if kind.__name__.endswith("Classification")}  # in test_reader
+    parts = {
+        type(one)
+        for config in configs
+        for value in (config.embed, config.head, *config.stacks.values())
+        for _, one in page._choices("", value)
+    }
+    labelled = {kind for kind in page.KNOWN if kind.__name__.endswith("Classification")}  # in test_labels
     assert page.KNOWN - parts == labelled
     rooms = (norm, ffn, position, scaling, pattern, sparse, residual)
     every = {one for room in rooms for _, one in inspect.getmembers(room, inspect.isclass) if hasattr(one, "kind")}
@@ -88,7 +103,10 @@ def test_each_kind_that_is_known_was_compared() -> None:
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "decoder.pattern: a page computes no pattern 'prefix'": ("llama", {"pattern": "prefix"}),
-    "decoder.pattern.of: a page computes no pattern 'random'": ("llama", {"pattern": {"kind": "and", "of": ["causal", "random"]}}),
+    "decoder.pattern.of: a page computes no pattern 'random'": (
+        "llama",
+        {"pattern": {"kind": "and", "of": ["causal", "random"]}},
+    ),
     "decoder.position.scaling: a page computes no scaling 'dynamic'": (
         "llama",
         {"position": {"kind": "rope", "scaling": "dynamic"}},

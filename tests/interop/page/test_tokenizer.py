@@ -1,4 +1,4 @@
-"""The tokenizer of a page gives the ids and texts of Python's, on hostile texts too; another kind is refused by name."""
+"""The tokenizer of a page gives Python's ids and texts, on hostile texts too; another kind is refused by name."""
 
 import json
 import random
@@ -20,14 +20,27 @@ from trivium.token.bpe import SPLIT
 from trivium.token.layout import gapped
 from trivium.token.tokenizer import Tokenizer
 
-SAID = "the user says what abs does and returns absolute values of numbers 中文 测试 naïve café für it's 😀 they'll IT'S"
-READ = """texts.map((text) => [tokens.encode(text), tokens.decode(tokens.encode(text)), plan.tokenizer.mask ? tokens.gapped(text) : []])"""
+SAID = (
+    "the user says what abs does and returns absolute values of numbers 中文 测试 naïve café für it's 😀 they'll IT'S"
+)
+READ = """texts.map((text) => {
+  const ids = tokens.encode(text);
+  return [ids, tokens.decode(ids), plan.tokenizer.mask ? tokens.gapped(text) : []];
+})"""
 PLAIN = [
     *("", " ", "  ", "\n", "\n\n a", "a\r\n\r\n b\t\tc  ", "it's IT'S WE'LL they've 'S 't", "it'ſ we'LL", "don\u2019t"),
     *("1234567 12.5e-3", "x1y22z333", "½ ² Ⅻ 一二三 ١٢٣", "   leading", "trailing   ", "x" * 300, "ab" * 200),
     *("tab\tand\u00a0nbsp", "\u2028line\u2029para", "\x00\x01\x1b[0m\x7f", "\u0085\ufeffbom\u200b\u200d", "\ufeff"),
     *("中文，测试。", "日本語のテキスト", "한국어", "हिन्दी ॐ", "עברית", "e\u0301 é", "👩‍👩‍👧😀", "𝒳𝓎 🏳️‍🌈"),
-    *("<s></s><mask>", "<|user|>", "[MASK] a <mask>b", "a [MASK]", "\ud800 lone \udfff", "</script><b>&amp;", "${1} {{a}} $& $1"),
+    *(
+        "<s></s><mask>",
+        "<|user|>",
+        "[MASK] a <mask>b",
+        "a [MASK]",
+        "\ud800 lone \udfff",
+        "</script><b>&amp;",
+        "${1} {{a}} $& $1",
+    ),
     *("<think>x</think>", "<think", "<<think>>", "a<think>\u0338b", "Ġ Ċ Ā", "\ufffd", "ß ẞ ǅ İı K Å"),
 ]
 
@@ -45,7 +58,9 @@ def trained(before: Any, normalizer: Any = None, added: tuple[AddedToken, ...] =
     made.pre_tokenizer, made.decoder, made.normalizer = before, decoders.ByteLevel(), normalizer
     special = [AddedToken(name, special=True, normalized=False) for name in ("<pad>", "<s>", "</s>")]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=420, show_progress=False, special_tokens=special, initial_alphabet=alphabet)
+    trainer = trainers.BpeTrainer(
+        vocab_size=420, show_progress=False, special_tokens=special, initial_alphabet=alphabet
+    )
     made.train_from_iterator([SAID] * 9, trainer)
     made.add_tokens([*added])
     return Tokenizer(made.to_str(), {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"})
@@ -78,7 +93,9 @@ KINDS: dict[str, Callable[[], Tokenizer]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [one if one in ("ours", "qwen") else pytest.param(one, marks=pytest.mark.slow) for one in KINDS]
+)
 def test_a_page_encodes_and_decodes_as_python_does(kind: str, tmp_path: Path) -> None:
     tokenizer = KINDS[kind]()
     built = trivium.build("llama", vocab_size=tokenizer.size, layers=1, hidden_size=8, heads=1, context=64)
@@ -93,7 +110,7 @@ def test_a_page_encodes_and_decodes_as_python_does(kind: str, tmp_path: Path) ->
 def test_an_expression_keeps_its_meaning_in_javascript() -> None:
     assert translate(r"\s+(?!\S)|[^\s\p{L}]") == r"\p{White_Space}+(?!\P{White_Space})|[^\p{White_Space}\p{L}]"
     assert translate("(?i:'s|'ll)") == "(?:'[sSſ]|'[lL][lL])"
-    for strange in (r"\p{L}++a(?>b)", r"\d+", r"[a&&b]", r"(?<!a)b", r"\X", r"(?i)a"):
+    for strange in (r"\p{L}++a(?>b)", r"\d+", r"[a&&b]", r"(?<!a)b", r"\X", r"(?i)a", "^a", "a.b"):
         with pytest.raises(ModelError, match=r"tokenizer.json: the split .* from .* on: a page reads byte-level BPE"):
             translate(strange)
 
@@ -104,14 +121,22 @@ def changed(change: Callable[[dict[str, Any]], Any]) -> Tokenizer:
     return Tokenizer(json.dumps(tree))
 
 
+def named(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer with the result of a merge as a special token."""
+    first = "".join(json.loads(tokenizer.json)["model"]["merges"][0])
+    return trained(BYTE_LEVEL, added=(AddedToken(first, special=True),))
+
+
 REFUSED: dict[str, Callable[[], Tokenizer]] = {
     "a model of kind Unigram": lambda: pieces.pieces("t5"),
     "the decoder": lambda: pieces.pieces("llama2"),
     "the pre_tokenizer ByteLevel with a space before a text": lambda: pieces.pieces("prefixed"),
     "the normalizer Lowercase": lambda: changed(lambda tree: tree.update(normalizer={"type": "Lowercase"})),
-    "a merge that makes the special token ab": lambda: trained(BYTE_LEVEL, added=(AddedToken("ab", special=True),)),
+    "a merge that makes the special token": lambda: named(trained(BYTE_LEVEL)),
     "the added token '<x>', which": lambda: trained(BYTE_LEVEL, added=(AddedToken("<x>", lstrip=True),)),
-    "the pre_tokenizer Split": lambda: changed(lambda tree: tree["pre_tokenizer"]["pretokenizers"][0].update(behavior="Removed")),
+    "the pre_tokenizer Split": lambda: changed(
+        lambda tree: tree["pre_tokenizer"]["pretokenizers"][0].update(behavior="Removed")
+    ),
 }
 
 

@@ -3,12 +3,15 @@
 import numpy as np
 import torch
 
-from trivium.interop.page.weights import dequantised, matrices, pack, quantise
 import tiny
+from trivium.interop.page.weights import dequantised, matrices, pack, quantise
 
 
 def test_a_matrix_is_off_by_half_a_step_of_its_row_at_most() -> None:
-    matrix = torch.randn(5, 40, generator=torch.Generator().manual_seed(1)) * torch.tensor([1e-3, 1.0, 50.0, 0.0, 2.0])[:, None]
+    matrix = (
+        torch.randn(5, 40, generator=torch.Generator().manual_seed(1))
+        * torch.tensor([1e-3, 1.0, 50.0, 0.0, 2.0])[:, None]
+    )
     whole, scale = quantise(matrix)
     assert whole.dtype == torch.int8 and scale.shape == (5,)
     off = (whole.double() * scale.double()[:, None] - matrix.double()).abs()

@@ -70,7 +70,9 @@ def _choices(path: str, value: Any) -> Iterator[tuple[str, Choice]]:
             yield from _choices(path, one)
 
 
-def _stack(config: ModelConfig, name: str, stack: StackConfig, module: Stack) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _stack(
+    config: ModelConfig, name: str, stack: StackConfig, module: Stack
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the description of a stack with every default filled in, and the tables of its positions."""
     width, tables, tree = config.width(name), dict[str, Tensor](), dump(stack)
     for number, relative in enumerate(module.relative):

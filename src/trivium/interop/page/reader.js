@@ -140,7 +140,7 @@ class Reader {
     const { head } = this.plan,
       D = this.plan.hidden_size,
       states = this.states,
-      ids = this.plan.decoder ? this.ids : this.source;
+      ids = this.source ?? this.ids;
     const sum = (weight) =>
       states.reduce((all, row, t) => all.map((value, i) => value + row[i] * weight(t)), new Float32Array(D));
     const total = (states.length * (states.length + 1)) / 2;

@@ -15,8 +15,8 @@ GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|
 FOLDED = {"s": "ſ", "k": "K"}
 """The letters beyond ASCII that case folding makes equal to one of ASCII."""
 _KNOWN = re.compile(
-    r"\(\?i:[a-z'|]+\)|\(\?[:!=]|[()|*+?^$.]|\\[sSrntdpP]|\{\w+(?:,\d*)?\}|\[\^?(?:\\[sSrnt]|\\[pP]\{\w+\}|[^\\\[\]&])+\]|"
-    r"[^\\\[\](){}*+?|^$.]"
+    r"\(\?i:[a-z'|]+\)|\(\?[:!=]|\((?!\?)|[)|]|(?:[*+?]|\{\d+(?:,\d*)?\})\??(?![*+?])|\\[sSrnt]|\\[pP]\{\w+\}|"
+    r"\[\^?(?:\\[sSrnt]|\\[pP]\{\w+\}|[^\\\[\]&])+\]|[^\\\[\](){}*+?|^$.]"
 )
 """The parts of an expression that Oniguruma and a browser read in the same way."""
 
@@ -59,7 +59,9 @@ def _check(tree: dict[str, Any]) -> None:
     wrong = {
         f"a model of kind {model.get('type')}": model.get("type") != "BPE",
         "the decoder": (tree.get("decoder") or {}).get("type") != "ByteLevel",
-        f"the normalizer {(tree.get('normalizer') or {}).get('type')}": (tree.get("normalizer") or {}).get("type", "NFC")
+        f"the normalizer {(tree.get('normalizer') or {}).get('type')}": (tree.get("normalizer") or {}).get(
+            "type", "NFC"
+        )
         != "NFC",
         **{key: bool(model.get(key)) for key in ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix")},
         "dropout": bool(model.get("dropout")),

@@ -51,7 +51,9 @@ def write(file: str | Path, model: Folder, quantize: str | None = None, name: st
     small = matrices(model.transformer) if quantize != "fp32" else set[str]()
     plan["weights"], data = pack(state, small & state.keys())
     if len(data) > LARGEST:
-        raise ModelError(f"{len(data):,} bytes of weights: expected at most {LARGEST:,}, what a browser reads in a page")
+        raise ModelError(
+            f"{len(data):,} bytes of weights: expected at most {LARGEST:,}, what a browser reads in a page"
+        )
     if left := [f"{key} {value}" for key, value in model.defaults.items() if key not in USED]:
         warn(f"the page chooses by temperature alone; it does not use {', '.join(left)} of this model")
     files.write_text(file, page(plan, data, name))
