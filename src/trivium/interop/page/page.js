@@ -152,8 +152,8 @@ function speak() {
   $("about").textContent = t("about", { family: t(plan.family), n: plan.parameters.toLocaleString("en") });
   $("help").textContent = t(plan.task === "write" ? "help" : "helpread");
   const part = $("part").value;
-  $("part").replaceChildren(...panels.parts.map((name) => el("option", { value: name }, t(name))));
-  $("part").value = part || panels.parts.at(-1);
+  $("part").replaceChildren(...panels.heads.parts.map((name) => el("option", { value: name }, t(name))));
+  $("part").value = part || panels.heads.parts.at(-1);
   panels.draw(view);
   status();
 }
@@ -169,7 +169,7 @@ $("turn").checked = plan.turn?.tuned ?? false;
 $("turn").disabled = !alone;
 $("temperature").value = plan.usual.temperature ?? 0;
 $("more").value = plan.usual.max_new_tokens ?? 32;
-$("parted").hidden = panels.parts.length === 1;
+$("parted").hidden = panels.heads.parts.length === 1;
 if (labels || plan.family === "encoder") panels.side = plan.family === "decoder" ? "targets" : "sources";
 
 // ---- what a person does
@@ -221,18 +221,18 @@ $("heads").addEventListener("keydown", (event) => {
   ];
   if (down || right) {
     event.preventDefault();
-    panels.choose(panels.head[0] + down, panels.head[1] + right);
+    panels.heads.choose(panels.heads.head[0] + down, panels.heads.head[1] + right);
   }
   if (event.key.toLowerCase() === "o") $("ablate").click();
 });
 $("part").addEventListener("change", () => {
-  panels.head = [0, 0];
-  panels.drawAttention();
+  panels.heads.head = [0, 0];
+  panels.heads.draw();
 });
 $("ablate").addEventListener(
   "click",
   guarded(async () => {
-    await ablate(panels.drawHeads());
+    await ablate(panels.heads.drawGrid());
     $("heads").querySelector("[aria-current=true]").focus();
   }),
 );

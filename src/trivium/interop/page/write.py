@@ -33,7 +33,8 @@ LARGEST = 256 << 20
 """The most bytes of weights: a browser keeps a text of no more than about half a billion characters."""
 USED = ("temperature", "max_new_tokens")
 """The options of generation that the page begins with."""
-SCRIPTS, HERE = ("tensor.js", "model.js", "tokens.js", "reader.js", "panels.js", "page.js"), Path(__file__).parent
+SCRIPTS = ("tensor", "model", "tokens", "reader", "panels", "heads", "page")
+HERE = Path(__file__).parent
 
 
 def write(file: str | Path, model: Folder, quantize: str | None = None, name: str = "trivium") -> Path:
@@ -65,7 +66,7 @@ def page(plan: dict[str, Any], data: bytes, name: str) -> str:
     parts = {
         "title": html.escape(name),
         "style": _read("page.css"),
-        "script": "\n".join(map(_read, SCRIPTS)),
+        "script": "\n".join(_read(f"{one}.js") for one in SCRIPTS),
         "plan": json.dumps(plan, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
         "weights": base64.b64encode(data).decode(),
     }
