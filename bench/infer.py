@@ -35,7 +35,7 @@ from trivium.infer.weights import keep
 from trivium.interop import ctranslate2, gguf, hub
 from trivium.token.tokenizer import Tokenizer
 
-CASES = {"1 row": (1, 16, 12), "8 rows": (8, 16, 8), "32 rows": (32, 16, 6), "prompt of 1,024": (1, 1024, 0)}
+CASES = {"1 row": (1, 16, 24), "8 rows": (8, 16, 24), "32 rows": (32, 16, 24), "prompt of 1,024": (1, 1024, 0)}
 """Rows, ids of each prompt, and new tokens that are timed; 0 times the prompt itself."""
 Side = Callable[[list[list[int]], int], float]
 """Write new tokens after prompts; return the seconds of processor time."""

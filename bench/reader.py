@@ -169,9 +169,11 @@ def main() -> None:
             print(f"{level:<6} {part:<7} {shown}", flush=True)
     if options.sheet is not None and options.model is not None:
         levels = [options.only] if options.only else LEVELS
-        folders = [options.folder / f"{level}-texts-{options.lines}" for level in levels]
+        parts = PARTS if options.only else ["texts"]
+        folders = [options.folder / f"{level}-{part}-{options.lines}" for level in levels for part in parts]
         sheet(options.sheet, folders, next(iter(sides)))
-    command = "python bench/reader.py " + " ".join(sys.argv[1:])
+    words = ["PYTHON" if word == options.rapidocr else word for word in sys.argv[1:]]  # where it is says nothing
+    command = " ".join(["python bench/reader.py", *words])
     facts = {"date": str(date.today()), "command": command, "machine": machine(), "threads": os.cpu_count()}
     results = Path(__file__).resolve().parent / "results" / "reader.json"
     before = read_json(results) if results.is_file() else {}

@@ -18,7 +18,7 @@ from trivium.base.types import IGNORE, Example, Vocabulary
 from trivium.data.loader import Loader
 from trivium.data.rows import DocumentRows, ExampleRows, LateExample, Rows
 from trivium.data.shards import Corpus, ShardWriter
-from trivium.model.config import ModelConfig
+from trivium.model.config import ModelConfig, configure
 from trivium.model.presets import PRESETS
 from trivium.model.transformer import Transformer
 from trivium.objective.causal import CausalLM
@@ -125,6 +125,17 @@ def model(preset: str = "llama", seed: int = 0, tree: dict[str, Any] | None = No
     given = merge(tree or {}, {"decoder": decoder} if decoder else {})
     torch.manual_seed(seed)
     return Transformer(parse(ModelConfig, merge(small, given)))
+
+
+def lively(preset: str = "llama", **changes: Any) -> Transformer:
+    """A model of two layers whose next token depends strongly on what it sees."""
+    torch.manual_seed(0)
+    options = {"layers": 2, "hidden_size": 32, "heads": 4, "context": 256, "vocab_size": 97, **changes}
+    transformer = Transformer(configure(preset, **options))
+    with torch.no_grad():
+        for name, parameter in transformer.named_parameters():
+            parameter.copy_(torch.randn(parameter.shape) * (0.4 if parameter.dim() > 1 else 0.2) + ("norm" in name))
+    return transformer.eval()
 
 
 def recipe(**changes: Any) -> Recipe:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import trivium
+import tiny
 from trivium.base.errors import ConfigError
 from trivium.infer.engine import ALONE, InferenceEngine
 from trivium.infer.row import Row
@@ -24,16 +24,6 @@ MODELS = {
     "t5": {"preset": "t5"},
 }
 PREFIX = {"preset": "llama", "pattern": "prefix"}
-
-
-def make(preset: str = "llama", **changes: object) -> Transformer:
-    torch.manual_seed(0)
-    options = {"layers": 2, "hidden_size": 32, "heads": 4, "context": 256, "vocab_size": V, **changes}
-    transformer = trivium.build(preset, **options).transformer
-    with torch.no_grad():
-        for name, parameter in transformer.named_parameters():
-            parameter.copy_(torch.randn(parameter.shape) * (0.4 if parameter.dim() > 1 else 0.2) + ("norm" in name))
-    return transformer
 
 
 def rows(transformer: Transformer, count: int, seed: int = 0) -> list[Row]:
@@ -75,7 +65,7 @@ def run(engine: Watched, some: list[Row]) -> list[tuple[list[int], list[bytes]]]
 
 @pytest.mark.parametrize("name", MODELS)
 def test_in_exact_mode_no_bit_depends_on_neighbours_pieces_or_prefixes(name: str) -> None:
-    transformer, count = make(**MODELS[name]), 24
+    transformer, count = tiny.lively(**MODELS[name]), 24
     alone = [run(Watched(transformer, exact=True), [row])[0] for row in rows(transformer, count)]
     assert run(Watched(transformer, memory=BIG, exact=True, chunk=23), rows(transformer, count)) == alone
     warm = Watched(transformer, memory=BIG, exact=True)
@@ -86,14 +76,14 @@ def test_in_exact_mode_no_bit_depends_on_neighbours_pieces_or_prefixes(name: str
 @pytest.mark.parametrize("name", MODELS)
 def test_the_exact_mode_chooses_what_the_fast_one_does(name: str) -> None:
     """The last bits differ, and no greedy choice of these models hangs on them."""
-    transformer = make(**MODELS[name])
+    transformer = tiny.lively(**MODELS[name])
     for fast, exact in zip(rows(transformer, 8), rows(transformer, 8), strict=True):
         if fast.sampling.temperature == 0:
             assert run(Watched(transformer), [fast])[0][0] == run(Watched(transformer, exact=True), [exact])[0][0]
 
 
 def test_penalties_count_the_ids_of_the_text_alone_whoever_writes_beside_it() -> None:
-    transformer, way = make(), Sampling(frequency_penalty=2.0, presence_penalty=2.0)
+    transformer, way = tiny.lively(), Sampling(frequency_penalty=2.0, presence_penalty=2.0)
     prompts = [[5, 6, 7, 5, 6, 7, 5], [*range(V)] * 2]
     alone = [Row(ids, None, way, torch.Generator(), 40) for ids in prompts]
     late = [Row(ids, None, way, torch.Generator(), 40) for ids in prompts]
@@ -108,7 +98,7 @@ def test_penalties_count_the_ids_of_the_text_alone_whoever_writes_beside_it() ->
 
 
 def test_a_prefix_is_read_once() -> None:
-    transformer = make()
+    transformer = tiny.lively()
     engine = Watched(transformer, memory=BIG)
     greedy = Sampling()
     first = Row(list(range(50)), None, greedy, torch.Generator(), 8)
@@ -122,7 +112,7 @@ def test_a_prefix_is_read_once() -> None:
 
 
 def test_a_row_that_is_cancelled_leaves_and_its_prefix_stays() -> None:
-    transformer = make()
+    transformer = tiny.lively()
     engine = Watched(transformer, memory=BIG)
     some = rows(transformer, 3)
     for row in some:
@@ -136,7 +126,7 @@ def test_a_row_that_is_cancelled_leaves_and_its_prefix_stays() -> None:
 
 
 def test_a_long_prompt_does_not_stop_the_others() -> None:
-    transformer = make()
+    transformer = tiny.lively()
     engine = Watched(transformer, chunk=16)
     short = Row([1, 2], None, Sampling(), torch.Generator(), 30)
     engine.submit(short)
@@ -148,7 +138,7 @@ def test_a_long_prompt_does_not_stop_the_others() -> None:
 
 
 def test_prompts_that_are_read_as_a_prefix_are_read_at_once() -> None:
-    transformer = make(**PREFIX)
+    transformer = tiny.lively(**PREFIX)
     alone = [run(Watched(transformer), [row])[0][0] for row in rows(transformer, 6)]
     beside = [ids for ids, _ in run(Watched(transformer, memory=BIG, chunk=7), rows(transformer, 6))]
     assert beside == alone
@@ -157,7 +147,7 @@ def test_prompts_that_are_read_as_a_prefix_are_read_at_once() -> None:
 
 
 def test_while_no_row_writes_a_step_reads_more() -> None:
-    engine = Watched(make(), chunk=16)
+    engine = Watched(tiny.lively(), chunk=16)
     long = Row([5] * 100, None, Sampling(), torch.Generator(), 2)
     engine.submit(long)
     engine.step()

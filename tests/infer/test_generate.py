@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import tiny
 import trivium
 from trivium.base.batch import Stream
 from trivium.base.errors import ConfigError, ModelError, NumericsError
@@ -22,16 +23,8 @@ PATTERNS = {
 
 
 def make(preset: str = "llama", **changes) -> Transformer:
-    """A model whose next token depends strongly on what it sees."""
-    torch.manual_seed(0)
-    options = {"layers": 2, "hidden_size": 32, "heads": 4, "context": 128, "vocab_size": V, "tie": False, **changes}
-    if preset == "llama":
-        options.setdefault("kv_heads", 2)
-    transformer = trivium.build(preset, **options).transformer
-    with torch.no_grad():
-        for name, parameter in transformer.named_parameters():
-            parameter.copy_(torch.randn(parameter.shape) * (0.4 if parameter.dim() > 1 else 0.2) + ("norm" in name))
-    return transformer
+    heads = {"kv_heads": 2} if preset == "llama" else {}
+    return tiny.lively(preset, **{"context": 128, "vocab_size": V, "tie": False, **heads, **changes})
 
 
 def prompt(length: int, seed: int = 0) -> list[int]:

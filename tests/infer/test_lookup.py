@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import trivium
+import tiny
 from trivium.infer.engine import WIDE, InferenceEngine
 from trivium.infer.lookup import LEAST, LONGEST_PAUSE, MOST, Lookup
 from trivium.infer.row import Row
@@ -24,16 +24,6 @@ MODELS = {
     "t5": {"preset": "t5"},
     "bart": {"preset": "bart"},
 }
-
-
-def make(preset: str = "llama", **changes: object) -> Transformer:
-    torch.manual_seed(0)
-    options = {"layers": 2, "hidden_size": 32, "heads": 4, "context": 256, "vocab_size": V, **changes}
-    transformer = trivium.build(preset, **options).transformer
-    with torch.no_grad():
-        for name, parameter in transformer.named_parameters():
-            parameter.copy_(torch.randn(parameter.shape) * (0.4 if parameter.dim() > 1 else 0.2) + ("norm" in name))
-    return transformer
 
 
 class Script:
@@ -90,7 +80,7 @@ def chances(some: list[Row]) -> Tensor:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_ids_and_their_chances_are_those_without_guesses(name: str) -> None:
-    transformer = make(**MODELS[name])
+    transformer = tiny.lively(**MODELS[name])
     plain, quick, crowd = (rows(transformer) for _ in range(3))
     before = sum(run(InferenceEngine(transformer, lookup=False), [row]) for row in plain)
     steps = sum(run(InferenceEngine(transformer), [row]) for row in quick)
@@ -105,7 +95,7 @@ def test_the_ids_and_their_chances_are_those_without_guesses(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["alternating", "t5", pytest.param("window", marks=pytest.mark.slow)])
 def test_in_exact_mode_guesses_change_no_bit(name: str) -> None:
-    transformer = make(**MODELS[name])
+    transformer = tiny.lively(**MODELS[name])
     plain, quick = rows(transformer, 3), rows(transformer, 3)
     for row in plain:
         run(InferenceEngine(transformer, exact=True, lookup=False), [row])
@@ -115,7 +105,7 @@ def test_in_exact_mode_guesses_change_no_bit(name: str) -> None:
 
 
 def test_a_prefix_of_a_row_that_has_guessed_is_as_good_as_any() -> None:
-    transformer = make()
+    transformer = tiny.lively()
     answers = []
     for lookup in (False, True):
         engine = InferenceEngine(transformer, 1 << 30, exact=True, lookup=lookup)
@@ -132,7 +122,7 @@ def test_a_prefix_of_a_row_that_has_guessed_is_as_good_as_any() -> None:
     "changes", [{"repetition_penalty": 1.3}, {"presence_penalty": 1.0}, {"no_repeat_ngram": 2}, {"min_new_tokens": 20}]
 )
 def test_rules_of_choice_hold_within_a_guess(changes: dict[str, float]) -> None:
-    transformer, found = make(pattern={"kind": "window", "size": 3}), []
+    transformer, found = tiny.lively(pattern={"kind": "window", "size": 3}), []
     for lookup in (False, True):
         some = [
             Row([1, 2, 3, number] * 4, None, Sampling(**changes), torch.Generator(), 40, stops=[7, 8])
@@ -144,7 +134,7 @@ def test_rules_of_choice_hold_within_a_guess(changes: dict[str, float]) -> None:
 
 
 def test_sampled_rows_and_wide_passes_guess_nothing() -> None:
-    transformer = make()
+    transformer = tiny.lively()
     for sampling, count in ((Sampling(temperature=0.5, seed=1), 1), (Sampling(), WIDE)):
         some = [Row([5, 6, 7] * 6, None, sampling, sampling.generators(1)[0], 12) for _ in range(count)]
         run(InferenceEngine(transformer), some)

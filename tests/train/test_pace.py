@@ -73,9 +73,17 @@ def test_a_machine_that_changes_its_speed_still_ends_on_time(monkeypatch, factor
     run.step = lambda done: factor if run.now - 1000 > at * 60 * MINUTES else 1.0
     seconds = run.go()
     assert 60 * MINUTES * 0.96 <= seconds <= 60 * MINUTES * 1.01
-    assert run.rates[-1] < 0.1 and len(run.pace.turns) < 12
+    assert run.rates[-1] < 0.1 and len(run.pace.turns) < 16
     fall = run.rates[run.pace.turns[0][0] :]
     assert fall == sorted(fall, reverse=True)
+
+
+def test_a_restless_machine_moves_the_end_a_few_times_only(monkeypatch):
+    """Twenty steps fast, twenty steps slow, and so on."""
+    run = Machine(monkeypatch, 1.0)
+    run.step = lambda done: 0.2 * (1.4 if done // 20 % 2 else 0.7)
+    assert 60 * MINUTES * 0.98 <= run.go() <= 60 * MINUTES
+    assert len(run.pace.turns) < 6
 
 
 def test_without_time_there_is_one_step(monkeypatch):

@@ -19,8 +19,8 @@ FOREVER = 1 << 62
 """The steps of a run whose end is not known yet."""
 SURE = 3
 """Steps that are timed before the end is planned; the first are slow."""
-RECENT = 10
-"""About the number of the last steps whose mean is the time of a step."""
+RECENT, TENTH = 10, 0.1
+"""The time of a step is about the mean of so many of the last steps, and of the last tenth where that is more."""
 SHORTER, LONGER = 0.1, 0.25
 """The shares of the rest by which it must be wrong to be planned anew."""
 BYTES_PER_SECOND = 3e8
@@ -119,7 +119,8 @@ class Pace:
         now = self.clock()
         if self.mark is not None:
             self.timed += 1
-            share = 1.0 if self.timed <= SURE else 1.0 / min(self.timed - SURE + 1, RECENT)
+            known = self.timed - SURE + 1
+            share = 1.0 if known < 2 else 1.0 / min(known, max(RECENT, TENTH * known))
             self.cost["step"] += share * (now - self.mark - self.apart - self.cost["step"])
         self.mark, self.apart = now, 0.0
         left = self.budget - self.elapsed  # type: ignore[operator]
