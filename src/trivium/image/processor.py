@@ -71,8 +71,7 @@ class ImageProcessor(Config):
             if isinstance(values, list | tuple) and len(values) in (1, 3) and len({*values}) == 1:
                 values = [values[0]] * data.get("channels", 3)
             one[name] = values
-        size = {"width": None} if data.get("max_width") is not None and "width" not in data else {}
-        return {**data, **one, **size}
+        return {**data, **one}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

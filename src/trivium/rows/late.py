@@ -12,7 +12,8 @@ from trivium.rows.read import BAD
 
 AHEAD = 64
 """The rows that are tried at a time."""
-Row, Made = TypeVar("Row"), TypeVar("Made")
+Row = TypeVar("Row")
+Made = TypeVar("Made")
 
 
 def tried(

@@ -96,16 +96,18 @@ def test_resuming_and_packing_see_the_same_pictures(tmp_path, packing):
     assert plain == {model.reader(tmp_path / "rows" / f"{n}.png").values.tobytes() for n in range(8)}  # never changed
 
 
-def test_adapters_are_learned_kept_and_merged(tmp_path):
-    files, base = world(tmp_path / "rows", 6), reader().save(tmp_path / "base")
+@pytest.mark.parametrize("task", ["caption", "classify"])
+def test_adapters_are_learned_kept_and_merged(task, tmp_path):
+    made, rows = (reader(), "text") if task == "caption" else (seer(), "label")
+    files, base = world(tmp_path / "rows", 6), made.save(tmp_path / "base")
     words = [*small.FAST, "budget_epochs=2", "lora.rank=2"]
-    merged, _ = finetune("caption", recipe_for("caption", base, [str(files["text"])], (), words), tmp_path / "run")
+    merged, _ = finetune(task, recipe_for(task, base, [str(files[rows])], (), words), tmp_path / "run")
     before, after, beside = (
         trivium.load(one).transformer.state_dict() for one in (base, merged, tmp_path / "run" / "adapter")
     )
     changed = {name.split(".")[-2] for name in before if not before[name].equal(after[name])}
     assert changed == {"q", "k", "v", "o", "up", "down"}
-    assert all(close(beside[name], value) for name, value in after.items())
+    assert beside.keys() == after.keys() and all(close(beside[name], value) for name, value in after.items())
 
 
 @pytest.mark.parametrize("form", ["file", "folder"])

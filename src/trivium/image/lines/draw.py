@@ -8,11 +8,12 @@ import numpy as np
 from trivium.base.plugin import extra
 from trivium.image.lines.face import Face
 from trivium.image.lines.level import LineLevel
+from trivium.image.processor import FILTERS
 
 HEIGHT = 32
 """The height of every line in pixels."""
 NEEDS = "drawing lines (extra image)"
-AFFINE, BICUBIC = 0, 3
+AFFINE, BICUBIC = 0, FILTERS["bicubic"]
 """Pillow's numbers of them."""
 
 

@@ -36,12 +36,13 @@ class Face(NamedTuple):
     """One font of a file; a collection (.ttc) has several, which share glyphs."""
 
     path: Path
-    index: int = 0
+    number: int = 0
+    """Its place in a collection."""
 
     @property
     def name(self) -> str:
         """The name of the file without its suffix, such as DejaVuSans-Bold; behind the first font with its number."""
-        return f"{self.path.stem}:{self.index}" if self.index else self.path.stem
+        return f"{self.path.stem}:{self.number}" if self.number else self.path.stem
 
     def signs(self) -> frozenset[int]:
         """Return the code points that the face can draw."""
@@ -70,13 +71,13 @@ def _opened(path: Path) -> list[Any]:
 
 @cache
 def _signs(face: Face) -> frozenset[int]:
-    return frozenset(_opened(face.path)[face.index].getBestCmap() or ())
+    return frozenset(_opened(face.path)[face.number].getBestCmap() or ())
 
 
 @lru_cache(maxsize=1024)
 def _sized(face: Face, size: float) -> Any:
     fonts = extra("PIL.ImageFont", "drawing lines (extra image)")
-    return fonts.truetype(str(face.path), size, index=face.index, layout_engine=fonts.Layout.BASIC)
+    return fonts.truetype(str(face.path), size, index=face.number, layout_engine=fonts.Layout.BASIC)
 
 
 def shipped() -> list[Face]:
@@ -121,9 +122,9 @@ def _installed(family: str) -> list[Face]:
     faces = []
     for file in sorted(map(Path, findSystemFonts())):
         try:
-            for index, font in enumerate(_opened(file)):
+            for number, font in enumerate(_opened(file)):
                 names = {plain(one.toUnicode()) for one in font["name"].names if one.nameID in FAMILY}
-                faces += [Face(file, index)] if plain(family) in names else []
+                faces += [Face(file, number)] if plain(family) in names else []
         except Exception:  # a broken font of the machine may raise anything, and is none of this family
             continue
     return faces

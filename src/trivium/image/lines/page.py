@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from trivium.base.plugin import extra
+from trivium.image.processor import FILTERS
 
 STEEPEST = 3.0
 """The most degrees by which a page may be turned."""
 SMALLEST = 6
 """The least pixels of the height of a line."""
 NEEDS = "reading pages (extra image)"
-BICUBIC, BOX = 3, 4
+BICUBIC, BOX = FILTERS["bicubic"], FILTERS["box"]
 
 
 class Box(NamedTuple):

@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from trivium.base import files
+from trivium.base.config import parse
 from trivium.base.errors import ModelError
 from trivium.base.folder import HUB, cached, hint
 from trivium.base.log import warn
 from trivium.interop import rules
 from trivium.interop.adapter.config import PeftConfig, read_config
-from trivium.interop.adapter.save import CONFIG, ROOT, WEIGHTS, tables_of
+from trivium.interop.adapter.save import CONFIG, HEAD, ROOT, WEIGHTS, tables_of
+from trivium.interop.equip import equip
 from trivium.interop.rules import Copy, Rule
-from trivium.interop.weights import tensors
+from trivium.interop.weights import check, tensors
+from trivium.model.layer.head import Head
 from trivium.model.transformer import Transformer
 from trivium.model.weights import collect, empty, fill, slots
 
@@ -53,11 +56,13 @@ class Bound:
 def load_adapter(folder: str | Path, model: Transformer) -> Transformer:
     """Add the adapter of a folder to the weights of its base model, and return the model.
 
-    Where it parts the table of the head from that of the tokens, return a new model, untied, with a warning. A
+    Where it parts the table of the head from that of the tokens, return a new model, untied, with a warning; where it
+    brings the head of a task that the base has not, a new model with that head. A
     ModelError names what peft would compute and we do not, and weights that have no place in the model.
     """
     folder = Path(folder)
-    config, tables = read_config(folder / CONFIG), tables_of(folder, model)
+    config, model = read_config(folder / CONFIG), _headed(folder, model)
+    tables = tables_of(folder, model)
     if not (folder / WEIGHTS).is_file() and (pickled := folder / "adapter_model.bin").is_file():
         raise ModelError(f"{pickled}: pickled weights are never read, they can run code; save it again as {WEIGHTS}")
     try:
@@ -102,6 +107,16 @@ def base_of(folder: Path, fetched: bool = False) -> str | Path:
         f"{folder / CONFIG}: base_model_name_or_path: expected a model folder, found {name!r}; "
         f"put the model at {places[1]}" + (f": trivium import {HUB}{name} -o {places[1]}" if hint(str(name)) else "")
     )
+
+
+def _headed(folder: Path, model: Transformer) -> Transformer:
+    """Return the model with the head that was trained beside an adapter of ours; its weights are in the adapter."""
+    path = folder / check.OURS
+    about = files.read_json(path, ModelError) if path.is_file() else None
+    if not isinstance(about, dict) or about.get(HEAD) is None:
+        return model
+    with torch.random.fork_rng():
+        return equip(model, parse(Head, about[HEAD], f"{path}: {HEAD}"))
 
 
 def _named(tables: Sequence[rules.Table], modules: Iterable[str]) -> rules.Table:

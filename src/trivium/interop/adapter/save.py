@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from trivium.base import files
+from trivium.base.config import dump
 from trivium.base.errors import ModelError
 from trivium.base.version import FORMAT
 from trivium.interop import families, rules
@@ -25,6 +26,8 @@ from trivium.model.adapt import LoraLinear, adapted
 from trivium.model.transformer import Transformer
 
 CONFIG, WEIGHTS, ROOT = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
+HEAD = "head"
+"""The key of trivium.json for a head that is trained beside the adapters, which the base has not."""
 TASKS = {
     "decoder": "CAUSAL_LM",
     "encoder_decoder": "SEQ_2_SEQ_LM",
@@ -87,7 +90,8 @@ def save_adapter(folder: str | Path, model: Transformer, base: str | Path) -> Pa
     with files.publishing(folder) as new:
         tensors.write_file(new / WEIGHTS, {f"{ROOT}{name}": value.detach().cpu() for name, value in both.items()})
         files.write_json(new / CONFIG, config)
-        files.write_json(new / check.OURS, {"format": FORMAT, check.HASHES: check.hashes(new)})
+        learned = {HEAD: dump(model.config.head)} if extra else {}
+        files.write_json(new / check.OURS, {"format": FORMAT, **learned, check.HASHES: check.hashes(new)})
     return folder
 
 
