@@ -15,6 +15,7 @@ import trivium
 from tolerance import close
 from trivium.base.errors import ModelError
 from trivium.interop.page import model as page
+from trivium.lab.attention import CROSS, look
 from trivium.model.attention import pattern, sparse
 from trivium.model.config import configure
 from trivium.model.layer import ffn, norm, position, residual, scaling
@@ -24,6 +25,17 @@ READ = """(() => {
   if (plan.encoder) reader.readSource(given[0], given[1]);
   if (plan.decoder) for (const end of [3, 9, given[2].length]) reader.read(given[2].slice(0, end));
   return reader.states.map((_, at) => [...reader.scores(at)]);
+})()"""
+WATCH = """(() => {
+  const found = reader.prompt([text, ""], "abc", false), all = {};
+  reader.readSource(found.source, found.types);
+  if (plan.decoder) for (const end of [2, found.ids.length]) reader.read(found.ids.slice(0, end));
+  for (const { name, watch } of [reader.encoder, reader.decoder].filter((one) => one)) {
+    all[name] = watch.norms;
+    for (const row of watch.weights) for (const [part, { weight, S }] of Object.entries(row))
+      (all[part] ??= []).push([S, [...weight]]);
+  }
+  return all;
 })()"""
 IDS = [1, 260, 300, 281, 290, 260, 2, 371, 144, 200, 199, 183, 260, 333, 320, 310, 305, 260, 270, 280]
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -99,6 +111,50 @@ def test_each_kind_that_is_known_was_compared() -> None:
     every = {one for room in rooms for _, one in inspect.getmembers(room, inspect.isclass) if hasattr(one, "kind")}
     refused = {"prefix", "inside", "random", "dynamic", "longrope"}
     assert {one.kind for one in every - page.KNOWN if "kind" in vars(one) and one.kind} <= refused
+
+
+@pytest.mark.parametrize("preset", some(("bart", "llama", "t5", "bert"), "bart"))
+def test_a_page_shows_the_weights_of_heads_and_the_stream(preset: str, tmp_path: Path) -> None:
+    model, text = made(preset), "What is it?"
+    file = shown.exported(model, tmp_path / "a.html")
+    shown.rounded(model)
+    streams: dict[str, list[list[float]]] = {}
+    for name in model.config.stacks:
+        for block in getattr(model.transformer, name).blocks:
+
+            def keep(_: Any, given: Any, out: torch.Tensor, name: str = name) -> None:
+                rows = streams.setdefault(name, [given[0][0].norm(dim=-1).tolist()])
+                rows.append(out[0].norm(dim=-1).tolist())
+
+            block.register_forward_hook(keep)
+    maps = look(model, text, "abc")
+    found = shown.node(file, WATCH, text=text)
+    for one in maps:
+        stack, layer = one.name.removesuffix(CROSS).split(", layer ")
+        rows = found.pop(f"{stack}.{int(layer) - 1}.{'cross' if one.crosses else 'attention'}")
+        assert len(rows) == one.weight.shape[1]
+        for place, (seen, weight) in enumerate(rows):
+            heads = torch.tensor(weight).view(-1, seen)
+            assert torch.allclose(heads, one.weight[:, place, :seen], atol=1e-5), (one.name, place)
+            assert not one.weight[:, place, seen:].any()
+    for name, rows in streams.items():
+        assert torch.allclose(torch.tensor(found.pop(name)), torch.tensor(rows).t(), rtol=1e-4), name
+    assert not found
+
+
+@pytest.mark.parametrize("part", ["encoder.0.attention.1", "decoder.1.cross.0", "decoder.0.attention.1"])
+def test_a_head_that_is_off_gives_nothing(part: str, tmp_path: Path) -> None:
+    model = made("bart")
+    file = shown.exported(model, tmp_path / "a.html")
+    before = shown.rounded(model).logits([IDS], decoder_input_ids=[IDS[4:]])[0]
+    stack, layer, kind, head = part.split(".")
+    matrix = getattr(getattr(model.transformer, stack).blocks[int(layer)], kind).o.weight
+    with torch.no_grad():
+        matrix[:, int(head) * 16 : int(head) * 16 + 16] = 0
+    wanted = model.logits([IDS], decoder_input_ids=[IDS[4:]])[0]
+    script = f"(reader.off.add({part!r}), {READ})"
+    assert close(torch.tensor(shown.node(file, script, given=[IDS, [0] * 20, IDS[4:]])), wanted)
+    assert not close(before, wanted)
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {

@@ -92,6 +92,17 @@ def test_a_message_is_asked_as_the_chat_template_has_it(tmp_path: Path) -> None:
         assert found == ids(render([message], made.tokenizer, generate=True))
 
 
+@pytest.mark.slow
+def test_a_message_for_both_sides_is_asked_as_its_rows_were(tmp_path: Path) -> None:
+    made = model("t5")
+    made.record = {"recipe": {"objective": {"kind": "instruct"}}, "prefix": "sum: "}
+    file = shown.exported(made, tmp_path / "a.html")
+    wanted = shown.greedy(shown.rounded(made), TEXTS[:5], 8)
+    assert shown.node(file, shown.GREEDY, texts=TEXTS[:5], most=8) == wanted
+    asked = 'texts.map((text) => reader.prompt([text], "", true).source)'
+    assert shown.node(file, asked, texts=TEXTS) == [made.encode(text) for text in TEXTS]
+
+
 def test_forced_ids_stops_and_the_room_end_a_text_as_in_python(tmp_path: Path) -> None:
     made = model("gpt2", context=24)
     made.forced = {"first": 300, "last": 7}

@@ -50,6 +50,7 @@ const guarded =
 const alone = plan.family === "decoder" && plan.task === "write";
 let view = { ids: [], given: 0, temperature: 0, fork: guarded(fork) },
   job = 0,
+  typed = false, // whether something was typed that was not read
   whole = { key: "", loss: null };
 
 const temperature = () => Math.max(0, Number($("temperature").value) || 0);
@@ -82,7 +83,10 @@ function status(more = "") {
 async function reread(ids = null) {
   const mine = ++job,
     texts = alone ? [$("target").value] : [$("source").value, $("second").value];
+  await pause(); // a key that was pressed meanwhile comes first
+  if (mine !== job) return false;
   const found = reader.prompt(texts, $("target").value, plan.turn && $("turn").checked);
+  typed = false;
   reader.readSource(found.source, found.types);
   view = { ...view, temperature: temperature(), ids: ids ?? found.ids, given: ids ? view.given : found.ids.length };
   if (plan.decoder && view.ids.length && !(await read(view.ids, mine))) return false;
@@ -93,6 +97,7 @@ async function reread(ids = null) {
 }
 /** Write new tokens behind what stands there. */
 async function go(most) {
+  if (typed && !(await reread())) return;
   const mine = ++job;
   if (!view.ids.length) return tell(new Error(t("empty")));
   $("stop").hidden = false;
@@ -175,6 +180,7 @@ if (labels || plan.family === "encoder") panels.side = plan.family === "decoder"
 // ---- what a person does
 const changed = guarded(() => {
   $("stop").hidden = true;
+  typed = true;
   return reread();
 });
 for (const id of ["source", "second", "target"]) $(id).addEventListener("input", changed);

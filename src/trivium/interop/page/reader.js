@@ -8,7 +8,7 @@ class Reader {
   }
   /** Read all anew: other heads are off. */
   forget() {
-    this.source = this.encoder = this.memory = null;
+    this.source = this.key = this.encoder = this.memory = null;
     this.begin();
   }
   begin() {
@@ -49,9 +49,10 @@ class Reader {
   }
   /** Read what the encoder reads. */
   readSource(ids, types) {
-    if (!ids || String(ids) === String(this.source)) return;
+    const key = String([ids, types]);
+    if (!ids || key === this.key) return;
     this.begin();
-    this.source = ids;
+    Object.assign(this, { source: ids, key });
     this.encoder = this.model.stack("encoder", null, this.off);
     const states = this.encoder.read(ids, types);
     if (this.plan.decoder) this.memory = this.model.memory(states);
