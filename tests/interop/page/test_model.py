@@ -134,7 +134,7 @@ def test_a_page_shows_the_weights_of_heads_and_the_stream(preset: str, tmp_path:
         rows = found.pop(f"{stack}.{int(layer) - 1}.{'cross' if one.crosses else 'attention'}")
         assert len(rows) == one.weight.shape[1]
         for place, (seen, weight) in enumerate(rows):
-            heads = torch.tensor(weight).view(-1, seen)
+            heads = torch.tensor(weight, dtype=torch.float32).view(-1, seen)
             assert torch.allclose(heads, one.weight[:, place, :seen], atol=1e-5), (one.name, place)
             assert not one.weight[:, place, seen:].any()
     for name, rows in streams.items():
