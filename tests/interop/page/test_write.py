@@ -1,5 +1,7 @@
 """A page of a model: one file that names no host and runs no text, with Python's ids; looked at in Chromium."""
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -135,7 +137,10 @@ def test_a_page_names_no_host_and_makes_no_text_a_script(tmp_path: Path) -> None
     } == set()
     assert {value for name, value in elements.attributes if name == "href"} == {"data:,"} and elements.scripts == 4
     assert json.loads(shown.block(html, "plan"))["name"] == HOSTILE
-    assert "default-src 'none'" in dict(elements.attributes)["content"] or "default-src" in html
+    own = base64.b64encode(hashlib.sha256(shown.block(html, "").encode()).digest()).decode()
+    rules = next(value for name, value in elements.attributes if name == "content" and "default-src" in value)
+    assert rules.startswith(f"default-src 'none'; script-src 'sha256-{own}'; style-src 'sha256-")
+    assert "require-trusted-types-for 'script'; trusted-types 'none'" in rules and "connect-src" not in rules
 
 
 def test_every_word_is_there_in_both_languages_and_every_part_that_is_named(tmp_path: Path) -> None:

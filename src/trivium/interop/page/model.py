@@ -85,6 +85,10 @@ def _stack(
         elif isinstance(relative, position.ALiBiBias):
             tables[f"{place}.slope"] = relative.slope
     scales = [stack.attention(width, layer=layer).scale for layer in range(stack.layers)]
-    more = {"width": width, "kv_heads": stack.kv_heads or stack.heads, "head_size": stack.head_width(width)}
+    more: dict[str, Any] = {
+        "width": width,
+        "kv_heads": stack.kv_heads or stack.heads,
+        "head_size": stack.head_width(width),
+    }
     more |= {"scales": scales, "embed": dump(config.reads(name)), "memory_size": config.memory_size}
     return {**tree, **more}, tables
