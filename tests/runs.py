@@ -35,14 +35,24 @@ def tuning(model, questions, **changes):
     return parse(Recipe, tree)
 
 
+class Signalled(list):
+    """The micro-batches of a step in which SIGINT comes."""
+
+    came = False
+
+    def __iter__(self):
+        if not self.came:
+            self.came = True
+            signal.raise_signal(signal.SIGINT)
+        return super().__iter__()
+
+
 def interrupt(monkeypatch, at=2):
-    """Let every run from now on get a SIGINT before its step `at`, until the patch is undone."""
+    """Let every run from now on get a SIGINT in its step `at`, until the patch is undone."""
     stream = Loader.stream
 
     def signalled(self, start, stop):
         for step, batches in enumerate(stream(self, start, stop), start + 1):
-            if step == at:
-                signal.raise_signal(signal.SIGINT)
-            yield batches
+            yield Signalled(batches) if step == at else batches
 
     monkeypatch.setattr(Loader, "stream", signalled)

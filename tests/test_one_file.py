@@ -21,6 +21,7 @@ from trivium.base import plugin
 from trivium.base.config import Choice, dump, merge, parse
 from trivium.base.errors import ModelError
 from trivium.base.files import sha256
+from trivium.base.stop import Interrupted
 from trivium.base.types import Message
 from trivium.corpus import engine
 from trivium.corpus.clean import filter
@@ -43,7 +44,6 @@ from trivium.train.loop import train
 from trivium.train.loss import loss
 from trivium.train.optim import optim
 from trivium.train.recipe import Recipe
-from trivium.train.run import Interrupted
 
 OWN = Path(__file__).with_name("own.py")
 FAMILIES: dict[str, type[Choice]] = {

@@ -11,6 +11,7 @@ import trivium
 from runs import interrupt
 from tolerance import close
 from trivium.base.config import parse
+from trivium.base.stop import Interrupted
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.interop.adapter.load import load_adapter
 from trivium.interop.adapter.save import CONFIG
@@ -18,7 +19,6 @@ from trivium.model.adapt import Lora
 from trivium.task.finetune import finetune, recipe_for
 from trivium.task.run import run
 from trivium.train.recipe import Recipe
-from trivium.train.run import Interrupted
 
 COMMON = {"optim": {"lr": 3e-2}, "precision": "fp32", "batch_tokens": 128, "micro_rows": 2, "log_every_steps": 1}
 

@@ -9,11 +9,11 @@ import tiny
 from runs import interrupt, pretraining
 from trivium import api
 from trivium.base.errors import ConfigError
+from trivium.base.stop import Interrupted
 from trivium.model.size import training_bytes
 from trivium.task import fit
 from trivium.task.run import run
 from trivium.train.parallel import World
-from trivium.train.run import Interrupted
 
 
 @pytest.mark.parametrize(

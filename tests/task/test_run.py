@@ -11,12 +11,12 @@ from runs import interrupt, pretraining, tuning
 from trivium import api
 from trivium.base.config import override, parse
 from trivium.base.errors import ConfigError, TriviumError
+from trivium.base.stop import Interrupted
 from trivium.task.feed import open_rows
 from trivium.task.run import count_steps, run
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.exact.certificate import FILE, sealed
 from trivium.train.recipe import Recipe, lay
-from trivium.train.run import Interrupted
 
 
 def metrics(folder):

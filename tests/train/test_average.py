@@ -1,19 +1,19 @@
 """Averaged weights: their values by the definition, in checkpoints, evaluation and model; and nothing where unused."""
 
 import json
-import signal
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import tiny
+from runs import Signalled
 from trivium.base.errors import ConfigError
+from trivium.base.stop import Interrupted
 from trivium.data.loader import in_order
 from trivium.train.average import EMA, Average
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import train
-from trivium.train.run import Interrupted
 
 STEPS = 7
 
@@ -37,9 +37,7 @@ class Run:
 
         def signalled(start, end):
             for step, batches in enumerate(stream(start, end), start + 1):
-                if step == stop:
-                    signal.raise_signal(signal.SIGINT)
-                yield batches
+                yield Signalled(batches) if step == stop else batches
 
         loader.stream = signalled
         valid = tiny.document_rows(self.data, split="valid")

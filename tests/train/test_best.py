@@ -6,11 +6,12 @@ import pytest
 from safetensors.torch import load_file
 
 import tiny
+from runs import Signalled
 from trivium.base.errors import ModelError
+from trivium.base.stop import Interrupted
 from trivium.train.checkpoint import checkpoints
 from trivium.train.evaluate import Evaluation
 from trivium.train.loop import train
-from trivium.train.run import Interrupted
 
 LOSSES = [9.0, 5.0, 3.0, 4.0, 3.5, 3.0, 3.2]
 """Those after 0, 2, 4, ... steps: the lowest is that of step 4."""
@@ -38,11 +39,7 @@ class Run:
             done[0] = start
             for batches in stream(start, end):
                 done[0] += 1
-                if done[0] == stop:
-                    import signal
-
-                    signal.raise_signal(signal.SIGINT)
-                yield batches
+                yield Signalled(batches) if done[0] == stop else batches
 
         loader.stream = counted
         score = lambda: Evaluation(self.losses[done[0] // 2], 7)

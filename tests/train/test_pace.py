@@ -38,7 +38,7 @@ class Machine:
     def go(self, until=10**6):
         """Take steps until the end, or so many; return the seconds so far."""
         while self.done < min(self.pace.steps, until):
-            assert not self.pace.look(self.done, False, World())
+            assert self.pace.look(self.done, False, World()) == (False, False)
             self.rates.append(self.pace.lr(self.done) / self.recipe.optim.lr)
             self.now += self.step(self.done) if callable(self.step) else self.step
             self.done += 1

@@ -214,8 +214,8 @@ def test_a_signal_to_one_rank_stops_all_after_the_same_step(tmp_path, data):
         return train(tiny.model(), loader, tiny.recipe(), 50, tmp_path / "run", ranks)
 
     found = together(2, act, tmp_path / "ranks")
-    assert all("stopped after step 3 of 50, saved" in text for text in found)
-    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000003"]
+    assert all("stopped after step 2 of 50, saved" in text for text in found)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000002"]
 
 
 def test_alone_a_sum_is_the_number_itself():

@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-import threading
 
 import pytest
 
@@ -10,7 +9,7 @@ from crash import faults, full_disk
 from trivium.base.config import dump
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.version import FORMAT
-from trivium.train.run import EXTENDING, Interrupted, Metrics, open_run, stopping
+from trivium.train.run import EXTENDING, Metrics, open_run
 
 FACTS = {"tokenizer": "abc", "data": "def"}
 
@@ -196,34 +195,6 @@ def test_a_line_that_the_disk_has_no_room_for_is_left_out_whole(tmp_path, capsys
 def test_other_ranks_write_no_metrics(tmp_path):
     Metrics(tmp_path / "m", 0, enabled=False).write(step=1)
     assert not (tmp_path / "m").exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_and_the_second_ends(number):
-    before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), stopping() as asked:
-        assert not asked.is_set()
-        signal.raise_signal(number)
-        assert asked.is_set()
-        signal.raise_signal(number)
-    assert signal.getsignal(number) is before
-
-
-def test_outside_the_main_thread_no_signal_is_caught():
-    found = []
-
-    def work():
-        with stopping() as asked:
-            found.append(asked.is_set())
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert found == [False]
-
-
-def test_a_run_that_was_stopped_can_be_resumed_says_its_exit_code():
-    assert Interrupted.exit_code == 75 and issubclass(Interrupted, TriviumError)
 
 
 def test_a_run_is_replaced_only_by_force(tmp_path):

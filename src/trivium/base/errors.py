@@ -8,6 +8,7 @@ EXIT_CODES = {
     1: "done, and `trivium inspect` found red flags, or `trivium verify` a difference",
     2: "a wrong command, recipe, file or folder; or something that cannot be read or written",
     4: "the training was not finite",
+    5: "a process of the run was lost; the same command with --resume goes on from the newest checkpoint",
     75: "stopped by a signal, and saved; the same command with --resume goes on",
     130: "interrupted",
     141: "what read the output ended first",
@@ -42,3 +43,9 @@ class NumericsError(TriviumError):
     """Too many training steps were not finite."""
 
     exit_code = 4
+
+
+class LostRank(TriviumError):
+    """A process of a run over several of them was killed, stopped or does not come."""
+
+    exit_code = 5

@@ -8,8 +8,10 @@ import typer
 
 from trivium.cli.argument import options as o
 from trivium.cli.argument import training as t
+from trivium.cli.argument.decorator import launching
 
 
+@launching
 def train(
     recipe: o.RecipeFile,
     overrides: o.Overrides = None,
@@ -33,6 +35,7 @@ def train(
     tell(folder, made)
 
 
+@launching
 def finetune(
     task: Annotated[
         str,

@@ -17,6 +17,7 @@ import numpy as np
 from trivium.base.batch import Batch, collate
 from trivium.base.log import watched
 from trivium.base.seeds import permute
+from trivium.base.stop import asked
 from trivium.base.types import Example
 from trivium.data.rows import Rows
 
@@ -24,6 +25,10 @@ BLOCK = 1 << 12
 """The samples whose order is computed at a time; the last blocks are kept."""
 READERS = min(4, os.cpu_count() or 1)
 """The threads that read the files of late examples."""
+
+
+POLL_SECONDS = 0.1
+"""How often a wait for data looks whether the run is asked to stop."""
 
 
 class Order:
@@ -89,7 +94,10 @@ class Loader:
         return [collate(chunk, self.pad, self.rows.length, multiple=8) for chunk in chunks]
 
     def stream(self, start: int, stop: int) -> Iterator[list[Batch]]:
-        """Yield the steps [start, stop), prepared ahead by a thread, whose errors are raised here."""
+        """Yield the steps [start, stop), prepared ahead by a thread, whose errors are raised here.
+
+        A step that does not come before the run is asked to stop is empty.
+        """
         ready: queue.Queue[list[Batch] | BaseException] = queue.Queue(maxsize=2)
         done = threading.Event()
 
@@ -112,12 +120,22 @@ class Loader:
         threading.Thread(target=work, daemon=True).start()
         try:
             for _ in range(start, stop):
-                item = ready.get()
+                item = next_of(ready)
                 if isinstance(item, BaseException):
                     raise item
                 yield item
         finally:
             done.set()
+
+
+def next_of(ready: "queue.Queue[list[Batch] | BaseException]") -> list[Batch] | BaseException:
+    """Return the next item of a queue; an empty one where the run is asked to stop meanwhile."""
+    while True:
+        try:
+            return ready.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            if asked():
+                return []
 
 
 def in_order(rows: Rows, micro_rows: int, pad: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:

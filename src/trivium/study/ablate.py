@@ -23,11 +23,11 @@ from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import fingerprint, locked, read_json, write_json
 from trivium.base.log import duration, say
 from trivium.base.process import processes
+from trivium.base.stop import Interrupted, stopping
 from trivium.study import verdict
 from trivium.study.grid import Axis, Cell, Match, base_steps, budget, config_of, count, lay_out, matched
 from trivium.study.trial import measured, seconds_per_step
 from trivium.train.recipe import Recipe
-from trivium.train.run import Interrupted, stopping
 
 BUSY, FAILED = 11, 12
 """Exit codes of a process that found its cell taken, or could not train it."""
@@ -96,7 +96,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int) -> list[str]:
     running: dict[Any, tuple[Job, Any, float]] = {}
     failed: list[str] = []
     told = False
-    with stopping() as stop:
+    with stopping() as stop, stop.holding():
         while waiting or running:
             while waiting and len(running) < workers and not stop.is_set():
                 job = waiting.pop(0)

@@ -55,7 +55,7 @@ def run(
     """
     since = Pace.clock() if since is None else since
     resume = resume or from_step is not None
-    with world() as ranks:
+    with world(seconds=recipe.timeout_seconds) as ranks:
         if ranks.first:
             free(folder, resume, force)
         model = start_model(recipe)

@@ -8,6 +8,7 @@ counts; no file points to it.
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,12 @@ def save_checkpoint(
     state: dict[str, Any],
     keep: int,
     best: int = 0,
+    minutes: float | None = None,
 ) -> Path:
-    """Write the checkpoint of a step, verify it, remove all but the `keep` newest and the `best`; return its folder."""
+    """Write the checkpoint of a step and verify it; return its folder.
+
+    Remove the others but the `keep` newest, the `best`, and those that are younger than `minutes`.
+    """
     folder = _folder(root, step)
     tensors, plain = _flatten(optimizer)
     with publishing(folder) as temporary:
@@ -62,8 +67,10 @@ def save_checkpoint(
         hashes = {name: xxh3(temporary / name) for name in FILES}
         write_json(temporary / "manifest.json", {"format": FORMAT, "step": step, "xxh3_128": hashes})
     verify(folder)
+    oldest = time.time() - 60 * (minutes or 0.0)
     for old in sorted(one for one in checkpoints(root) if one != best)[: -max(keep, 1)]:
-        shutil.rmtree(_folder(root, old), ignore_errors=True)
+        if minutes is None or _folder(root, old).stat().st_mtime < oldest:
+            shutil.rmtree(_folder(root, old), ignore_errors=True)
     return folder
 
 
@@ -73,8 +80,9 @@ class Saver:
     The third failure in a row and a failed `final` save are errors: the run ends, because its work cannot be saved.
     """
 
-    def __init__(self, root: Path, keep: int) -> None:
-        self.root, self.keep, self.failed = root, keep, 0
+    def __init__(self, root: Path, keep: int, minutes: float | None = None) -> None:
+        """`keep` and `minutes` are those of `save_checkpoint`."""
+        self.root, self.keep, self.minutes, self.failed = root, keep, minutes, 0
 
     def save(
         self,
@@ -87,7 +95,7 @@ class Saver:
     ) -> None:
         """Save the checkpoint of a step, or warn; that of step `best` is not removed."""
         try:
-            save_checkpoint(self.root, step, model, optimizer, state, self.keep, best)
+            save_checkpoint(self.root, step, model, optimizer, state, self.keep, best, self.minutes)
             self.failed = 0
         except TriviumError as error:
             self.failed += 1

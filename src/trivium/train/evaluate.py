@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from trivium.base.batch import Batch
+from trivium.base.stop import Interrupted, asked
 from trivium.model.device import evaluating, place
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
@@ -46,12 +47,14 @@ def evaluate(
     """Score a model on this rank's batches by `loss`, summed over all ranks.
 
     `text_bytes` is the size in bytes of the text that the batches were made of; `special` are the ids of special
-    tokens, which do not count in bits per byte.
+    tokens, which do not count in bits per byte. Interrupted, on all ranks, where one was asked to stop.
     """
     totals, contents, count = list[float](), list[float](), 0
     specials = torch.tensor(sorted(special), dtype=torch.long, device=world.device)
     with evaluating(model):
         for batch in batches:
+            if asked():
+                break
             batch = place(batch, world.device)
             with world.autocast(precision):
                 _, losses, targets = loss.over(model, model.head, batch)
@@ -60,6 +63,8 @@ def evaluate(
             if text_bytes:
                 contents.append(float(losses[~torch.isin(targets, specials)].sum()))
             count += len(losses)
+    if world.sum(float(asked()))[0]:
+        raise Interrupted("stopped in an evaluation")
     # The sum of all batches, rounded once, is that of any number of ranks.
     total, content, count = math.fsum(world.every(totals)), math.fsum(world.every(contents)), int(world.sum(count)[0])
     bits = content / math.log(2) / text_bytes if text_bytes else None

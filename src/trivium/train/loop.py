@@ -3,9 +3,8 @@
 Pretraining, fine-tuning, masked and text-to-text learning differ in loader, head and objective, never here.
 """
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,29 +12,30 @@ from typing import Any
 import torch
 from torch import nn
 
-from trivium.base.batch import Batch
-from trivium.base.errors import ModelError, NumericsError
+from trivium.base.errors import ModelError
 from trivium.base.files import read_json, write_json
 from trivium.base.log import progress, say, warn
+from trivium.base.stop import stopping
 from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, reuse_memory
 from trivium.model.size import ADAM_BYTES
 from trivium.train.average import Average
 from trivium.train.best import Best
-from trivium.train.checkpoint import Saver, checkpoints, find, load_checkpoint, set_aside
+from trivium.train.checkpoint import find, load_checkpoint, set_aside
 from trivium.train.evaluate import Evaluation
 from trivium.train.exact.certificate import Certificate
 from trivium.train.exact.grain import grains_of
-from trivium.train.finite import pass_fault, state_fault
+from trivium.train.finite import state_fault
+from trivium.train.guard.keeper import Keeper, judge
+from trivium.train.guard.spike import Spikes
 from trivium.train.half import half_weights
 from trivium.train.pace import Pace
 from trivium.train.parallel import World
 from trivium.train.profile import traced
 from trivium.train.recipe import Recipe
-from trivium.train.run import Interrupted, Metrics, environment, stopping
+from trivium.train.run import Metrics, environment
 from trivium.train.step import Step, train_step
 
-BAD_STEPS_LIMIT = 10
 BF16_WORTH = 1.2
 """How many times faster bf16 must be, because its casts have a cost too."""
 
@@ -56,8 +56,9 @@ def train(
 
     Without `steps` the minutes of the recipe decide, which began at `since` on `Pace.clock`, or now.
     `score` measures the held-out loss: before the first step, every `eval_every_steps`, and after the last step.
-    `from_step` names an older checkpoint to go on from. SIGINT and SIGTERM save a checkpoint and raise Interrupted
-    (exit code 75). A failed save is retried at the next save; the third failure in a row ends the run. `profile`
+    `from_step` names an older checkpoint to go on from. A signal (see base/stop) ends the wait for data or the
+    evaluation, saves the last step and raises Interrupted (exit code 75); an evaluation that it ended is made up for
+    by the resumed run. A failed save is retried at the next save; the third failure in a row ends the run. `profile`
     traces a few steps. The model ends with the weights that the recipe wants: the last, the best, their averages.
 
     A step that is not finite or has no targets is skipped and told, and nothing is saved before a step is finite
@@ -76,95 +77,44 @@ def train(
     if last.step:
         say(f"resuming from step {last.step:,}{pace.of}")
     metrics = Metrics(folder / "metrics.jsonl", last.step, world.first)
-    saver = Saver(root, recipe.keep_checkpoints)
     if recipe.compile:
         model.compile()  # in place, so no key changes its name
     grains = grains_of(recipe, loader.step_rows, loader.micro_rows, world)
     alone = world if grains is None else World(device=world.device)  # no average over ranks but the sum of the grains
-    certificate = Certificate(folder, grains, model, last.step, kept)
-    forward, halves, bad = alone.wrap(model), half_weights(model, optimizer, precision, alone), 0
-    good: Sequence[Batch] = ()
-
-    def scored(step: int) -> Evaluation:
-        assert score is not None
-        with pace.aside("evaluation"), average.instead():
-            found = score()
-        told = {**found.record(), **({"weights": "averaged"} if average.used else {})}
-        metrics.write(step=step, **{f"valid_{key}": value for key, value in told.items()})
-        return found
-
-    with stopping() as stop, progress("training", pace.known, "steps") as bar:
+    certificate, spikes, before = Certificate(folder, grains, model, last.step, kept), Spikes(recipe.spikes, kept), last
+    forward, halves = alone.wrap(model), half_weights(model, optimizer, precision, alone)
+    parts = pace, best, average, spikes, certificate, metrics
+    keeper = Keeper(model, optimizer, recipe, folder, world, precision, last, parts, score)
+    with stopping() as stop, stop.holding(), progress("training", pace.known, "steps") as bar:
         mark = time.perf_counter()
-        if score is not None and not last.step:
-            scored(0)
+        if not last.step or kept.get("owed"):
+            keeper.begin()
         bar.begin(last.step)
-        before, stream = last.tokens, loader.stream(last.step, pace.bound(last.step))
+        stream = loader.stream(last.step, pace.bound(last.step))
         for batches in traced(stream, folder / "profile.json") if profile and world.first else stream:
             began = time.perf_counter()
-            stopped = pace.look(last.step, stop.is_set(), world)
+            stopped, due = pace.look(last.step, stop.is_set(), world)
+            if stopped:
+                keeper.leave()
             lr, bar.total = pace.lr(last.step), pace.known
             step = train_step(
-                forward, model, optimizer, batches, lr, recipe, last.step, precision, world, halves, grains
+                forward, model, optimizer, batches, lr, recipe, last.step, precision, world, halves, grains, spikes
             )
             last, mark = last.followed(step, began, mark), time.perf_counter()
             if not step.skipped:
                 average.update(last.step - last.skipped)
-            done, final, bad = last.step, last.step == pace.steps, 0 if last.finite else bad + 1
-            scores = score is not None and (final or done % recipe.eval_every_steps == 0)
-            saves = final or stopped or (done % recipe.save_every_steps == 0 and not bad)
-            bar.update(done, f"{bar.rate(last.tokens - before, 'tokens')}, loss {last.loss:.3f}")
-            if final or done % recipe.log_every_steps == 0 or not last.finite:
-                metrics.write(**last.record())
+            bar.update(last.step, f"{bar.rate(last.tokens - before.tokens, 'tokens')}, loss {last.loss:.3f}")
             if last.reason and world.first:
-                warn(f"step {done}: skipped: {last.reason}")
-            good = batches if last.finite else good
-            if bad or saves or (scores and best.keeps):
-                fault = state_fault(model, optimizer) or pass_fault(model, good, recipe.loss, world, precision)
-                judge(last, bad, final, world.any(fault), folder)
-            if scores:
-                found = scored(done)
-                if final and found.targets and not math.isfinite(found.loss):
-                    judge(last, bad, final, "the held-out loss", folder)
-                saves |= best.see(done, found)
-                final |= best.over
-            certificate.add(last, model if saves or final else None)
-            if world.first and (saves or final):
-                state = {"facts": last.record(), "bf16": precision == torch.bfloat16, **pace.state(), **best.state()}
-                state |= certificate.state()
-                with pace.aside("save"):
-                    saver.save(done, model, optimizer, state, final=final or stopped, best=best.kept)
-            if final:
-                pace.steps = done
+                warn(f"step {last.step}: skipped: {last.reason}")
+            if keeper.follow(last, batches, due):
                 break
-            if stopped:
-                world.wait()
-                raise Interrupted(f"{folder}: stopped after step {done}{pace.of}, saved; add --resume to continue")
+        stop.phase = "after the last step"
     if last.skipped:
         say(f"{last.skipped:,} of {last.step:,} steps were skipped")
     world.wait()
     last = last._replace(best=best.restore(model, optimizer), repeats=pace.repeats(name_of(precision)))
     average.settle()
     return last
-
-
-def judge(last: Step, bad: int, final: bool, fault: str, folder: Path) -> None:
-    """Raise NumericsError, with what can be done, for a fault of the state, and for too many `bad` steps in a row."""
-    if final and last.finite and last.skipped == last.step and not fault:
-        raise NumericsError(
-            f"step {last.step}: every step was skipped: {last.reason}; check the rows and the objective"
-        )
-    if fault:
-        what = f"{fault} is not finite"
-    elif bad >= BAD_STEPS_LIMIT:
-        what = f"{bad} steps in a row were not finite: {last.reason}"
-    elif final and last.skipped == last.step:
-        what = f"every step was skipped: {last.reason}"
-    else:
-        return
-    known = sorted(checkpoints(folder / "checkpoints"))
-    start = f"from step {known[-1]}" if known else "at step 0"
-    older = f"; --from-step goes on from an older one ({', '.join(map(str, known[:-1]))})" if known[1:] else ""
-    raise NumericsError(f"step {last.step}: {what}; lower optim.lr and add --resume, which starts {start}{older}")
 
 
 def resume(

@@ -54,6 +54,7 @@ class Pace:
         self.cost = {"step": 0.0, "evaluation": 0.0, "save": size / BYTES_PER_SECOND}
         self.timed, self.apart = 0, 0.0
         self.mark: float | None = None
+        self.saved = self.clock()
         if self.budget is not None and (kept := state.get("pace")):
             self.before, self.cost = kept["seconds"], kept["cost"]
             for begin, end in kept["turns"]:
@@ -103,16 +104,22 @@ class Pace:
         yield
         self.cost[what] = self.clock() - began
         self.apart += self.cost[what]
+        self.saved = self.clock() if what == "save" else self.saved
 
-    def look(self, done: int, stop: bool, world: World) -> bool:
-        """Look at the clock after `done` steps, and decide; return whether any rank is to `stop`. All must ask."""
+    def look(self, done: int, stop: bool, world: World) -> tuple[bool, bool]:
+        """Look at the clock after `done` steps, and decide. All ranks must ask.
+
+        Return whether any rank is to `stop`, and whether it is time to save after the next step.
+        """
         wanted = self._wanted(done) if self.budget is not None and world.first else 0
-        stopped, end = world.sum(float(stop), float(wanted))
+        every = self.recipe.save_every_minutes
+        due = world.first and every is not None and self.clock() - self.saved >= 60 * every
+        stopped, saves, end = world.sum(float(stop), float(due), float(wanted))
         if end:
             self._turn(done, int(end))
             verb = "ends" if len(self.turns) > 1 else "begins to end"
             say(f"step {done:,}, after {duration(self.elapsed)}: the run {verb} at step {self.steps:,}")
-        return stopped > 0
+        return stopped > 0, saves > 0
 
     def _wanted(self, done: int) -> int:
         """Return the step at which the run must end if nothing else is decided now; 0 where all is well."""

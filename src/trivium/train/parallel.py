@@ -1,9 +1,11 @@
-"""Data parallelism over several processes: torchrun starts them, gloo or nccl connects them."""
+"""Data parallelism over several processes: `--processes` or torchrun starts them, gloo or nccl connects them."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -11,6 +13,10 @@ from torch import distributed as dist
 from torch import nn
 
 from trivium.model.device import pick
+from trivium.train.guard.watch import Watch
+
+FAILED = re.compile("gloo|NCCL|TCPStore|[Ss]ocket|Broken pipe|Connection")
+"""What the message of a collective that failed has in it."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,8 @@ class World:
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    watch: Watch | None = field(default=None, repr=False, compare=False)
+    """What is known of the others, where there are some."""
 
     @property
     def first(self) -> bool:
@@ -30,6 +38,7 @@ class World:
         """Return the sums of numbers over all processes, in float64."""
         if self.size == 1:
             return list(values)
+        self._meet()
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
         dist.all_reduce(total)
         return total.tolist()
@@ -48,7 +57,12 @@ class World:
     def wait(self) -> None:
         """Wait until every process calls this."""
         if self.size > 1:
+            self._meet()
             dist.barrier()
+
+    def _meet(self) -> None:
+        if self.watch is not None:
+            self.watch.met += 1
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the module to call in a forward pass; backward averages its gradients over processes."""
@@ -67,8 +81,11 @@ class World:
 
 
 @contextmanager
-def world(device: torch.device | None = None) -> Iterator[World]:
-    """Connect the processes that torchrun started; without torchrun the world is this process alone."""
+def world(device: torch.device | None = None, seconds: float = 600.0) -> Iterator[World]:
+    """Connect the processes that a launcher started; without one the world is this process alone.
+
+    Each waits for the others for `seconds`, then raises LostRank (exit code 5), which names those that are lost.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available()
     if cuda and device is None:
@@ -77,8 +94,18 @@ def world(device: torch.device | None = None) -> Iterator[World]:
     if size == 1 or dist.is_initialized():
         yield World(dist.get_rank(), dist.get_world_size(), device) if dist.is_initialized() else World(device=device)
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    limit = timedelta(seconds=seconds)
+    store, rank, _ = next(dist.rendezvous("env://", timeout=limit))
+    watch = Watch(store, rank, size, seconds, hosted=rank == 0 and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ)
     try:
-        yield World(dist.get_rank(), size, device)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)
+        yield World(rank, size, device, watch)
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistError) or FAILED.search(str(error))):
+            raise
+        raise watch.lost() from None
     finally:
-        dist.destroy_process_group()
+        watch.close()
+        if dist.is_initialized():
+            dist.destroy_process_group()

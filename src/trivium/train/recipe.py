@@ -22,6 +22,7 @@ from trivium.rows.shorten import Policy
 from trivium.token.template import Template
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.average import EMA
+from trivium.train.guard.spike import SpikeGuard
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
 from trivium.train.optim.adamw import AdamW
@@ -117,6 +118,8 @@ class Recipe(Config):
     """Minutes of the whole run, start-up, evaluation and saving included: the decay begins when the rest suffices."""
     clip: float = Field(1.0, ge=0, le=1e9)
     """The maximum gradient norm; 0 is no limit."""
+    spikes: SpikeGuard | None = None
+    """Skip steps whose loss or gradient norm is far above its running spread; None skips none that is finite."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` measures one matrix product in each type and takes bf16 if it is faster."""
     recompute: float = Field(0.0, ge=0, le=1)
@@ -135,16 +138,22 @@ class Recipe(Config):
     """Steps between two evaluations on held-out rows; the last step is evaluated too."""
     save_every_steps: int = Field(200, gt=0)
     """Steps between two checkpoints."""
+    save_every_minutes: float | None = Field(None, gt=0, le=1e6)
+    """Minutes between two checkpoints, beside those by steps; None saves by steps alone."""
     log_every_steps: int = Field(10, gt=0)
     """Steps between two lines of metrics.jsonl."""
     keep_checkpoints: int = Field(2, gt=0)
     """The newest checkpoints that are kept."""
+    keep_minutes: float | None = Field(None, gt=0, le=1e6)
+    """Checkpoints that are younger than these minutes are kept too."""
     keep_best: bool = False
     """Keep the checkpoint with the lowest held-out loss too, and make the model of it."""
     patience: int | None = Field(None, gt=0, le=1 << 30)
     """End the run after so many evaluations in a row without a lower held-out loss; None never does."""
     ema: EMA | None = None
     """Average the weights over steps, and evaluate and keep the averages."""
+    timeout_seconds: float = Field(600.0, ge=1, le=1e6)
+    """Seconds that a process waits for the others, at the start and in a step, before the run ends."""
     imports: Seq[str] = ()
     """Python files with your own kinds."""
 

@@ -4,13 +4,10 @@ import json
 import os
 import platform
 import shutil
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -19,13 +16,14 @@ from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import locked, read_json, strict, sweep, write_json, write_text
 from trivium.base.log import say, warn
+from trivium.base.stop import Interrupted
 from trivium.base.version import FORMAT, readable
 from trivium.train.checkpoint import checkpoints
 from trivium.train.recipe import BUDGETS, Recipe
 
 EXTENDING = {*BUDGETS}
 EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints", "license"}
-EXTENDING |= {"keep_best", "patience", "replay_every_steps"}
+EXTENDING |= {"keep_best", "patience", "replay_every_steps", "save_every_minutes", "keep_minutes", "timeout_seconds"}
 """Fields that a resumed run may change: its budget, when it writes and ends, and what its card says."""
 PARTS = {
     "recipe.json",
@@ -42,12 +40,6 @@ PARTS |= {"log.txt", "result.json", "confusion.png", "curve.png", "profile.json"
 """What may stand in a run folder."""
 LOWERING = {"recipe.optim.lr"}
 """Fields that a resumed run may lower: a run whose steps were not finite needs a smaller rate."""
-
-
-class Interrupted(TriviumError):
-    """The run received a stop signal and saved a checkpoint."""
-
-    exit_code = 75
 
 
 class Metrics:
@@ -130,12 +122,13 @@ def open_run(
 
     Raise TriviumError for a folder that is in use or holds a run, which `force` removes. With `resume` it may hold a
     run, but a ConfigError says where its recipe or `facts` differ. `machine` goes into environment.json, which may
-    differ. What killed writers left behind is removed.
+    differ. What killed writers left behind is removed, and so is what a run has written that is Interrupted before its
+    first checkpoint.
     """
     if not writes:
         yield
         return
-    record = {"format": FORMAT, "recipe": dump(recipe), **facts}
+    record, made = {"format": FORMAT, "recipe": dump(recipe), **facts}, not folder.exists()
     with locked(folder / ".lock") as mine:
         if not mine:
             raise TriviumError(f"{folder}: another run uses this folder; wait for it, or name another folder")
@@ -151,9 +144,14 @@ def open_run(
             _compare(
                 {**old, "format": FORMAT, "recipe": dump(parse(Recipe, old.get("recipe"), str(path)))}, record, path
             )
-        write_json(path, record)
-        write_json(folder / "environment.json", {**environment(), **machine})
-        yield
+        try:
+            write_json(path, record)
+            write_json(folder / "environment.json", {**environment(), **machine})
+            yield
+        except Interrupted:
+            if not any(saved.glob("*step-*")):
+                _retract(folder, made)
+            raise
 
 
 def _remove(folder: Path) -> None:
@@ -161,6 +159,14 @@ def _remove(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name in PARTS - {".lock"}:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _retract(folder: Path, made: bool) -> None:
+    """Remove what a run writes before its first step, and the folder too if this run `made` it."""
+    for name in ("recipe.json", "environment.json", "metrics.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+    if made and not any(path.name != ".lock" for path in folder.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _compare(old: Any, new: Any, path: Path, key: str = "") -> None:
@@ -173,24 +179,3 @@ def _compare(old: Any, new: Any, path: Path, key: str = "") -> None:
     elif old != new:
         may = "may only lower it" if key in LOWERING else "must not change it"
         raise ConfigError(f"{path}: {key} was {old!r} and is now {new!r}; a resumed run {may}")
-
-
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT or SIGTERM sets, so that the step can finish; a second signal ends the run at once."""
-    asked = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

@@ -16,6 +16,7 @@ from trivium.model.device import place
 from trivium.train.exact.grain import Grains, Passed
 from trivium.train.exact.replay import replayed
 from trivium.train.finite import gradient_fault, pass_fault, state_fault
+from trivium.train.guard.spike import Spikes
 from trivium.train.half import Halves
 from trivium.train.optim.optim import clip, total_norm
 from trivium.train.parallel import World
@@ -38,7 +39,7 @@ class Step(NamedTuple):
     """Targets of this step."""
     finite: bool = True
     skipped: int = 0
-    """Steps so far that changed nothing: not finite, or without targets."""
+    """Steps so far that changed nothing: not finite, without targets, or a spike."""
     seconds: float = 0.0
     all_targets: int = 0
     """Targets of all steps so far."""
@@ -82,11 +83,13 @@ def train_step(
     world: World = World(),
     halves: Halves = Halves(),
     grains: Grains | None = None,
+    spikes: Spikes = Spikes(),
 ) -> Step:
     """Do one optimizer step on this rank's micro-batches, after `done` steps. The loss is a mean over all targets.
 
     A parameter group takes `lr` times its `lr_scale`, if it has one. `halves` stand in for the matrices. With `grains`
-    the gradients are those of any number of processes. A step that is due is computed twice (`replay`).
+    the gradients are those of any number of processes. A step that is due is computed twice (`replay`). A step that is
+    one of `spikes` is skipped.
     """
 
     def back(batch: Batch, scale: float, more: bool = False, only: bool = False) -> float:
@@ -118,6 +121,8 @@ def train_step(
     if not finite:
         rest = "the norm of all gradients" if math.isfinite(mean) else "the loss of another process"
         reason = f"{blame(model, batches, recipe, precision, world) or rest} is not finite"
+    if takes and (reason := spikes.look(mean, norm)):
+        takes = False
     if takes:
         clip(optimizer, model.parameters(), norm, recipe.clip)
         for group in optimizer.param_groups:

@@ -1,17 +1,23 @@
 """Options that are added to many commands: a decorator acts on the option before the command runs."""
 
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from trivium.base import plugin
 from trivium.base.errors import ConfigError
 from trivium.base.folder import is_hub
 from trivium.base.integrity import verification
 from trivium.base.log import speaking
+from trivium.base.stop import stopping
 from trivium.cli.argument.options import Imports, LogFile, NoVerify, Quiet, Revision
+from trivium.cli.argument.training import Processes
 
 
 def speaking_as(command: Callable[..., None]) -> Callable[..., None]:
@@ -58,6 +64,20 @@ def taking(command: Callable[..., None]) -> Callable[..., None]:
             command(**options)
 
     return _with(command, run, no_verify=(NoVerify, False))
+
+
+def launching(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option `--processes`; the signals that ask a run to end are heard from its start."""
+
+    def run(processes: int = 1, **options: Any) -> None:
+        with stopping():
+            if processes > 1 and "RANK" not in os.environ:  # in a process that was launched, it is known
+                from trivium.train.guard.launch import launch
+
+                raise typer.Exit(launch(processes, sys.argv[1:]))
+            command(**options)
+
+    return _with(command, run, processes=(Processes, 1))
 
 
 def _with(command: Callable[..., None], run: Callable[..., None], **more: tuple[Any, Any]) -> Callable[..., None]:

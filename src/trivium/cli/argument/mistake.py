@@ -5,6 +5,7 @@ from typing import Any
 import typer
 
 from trivium.base.errors import TriviumError
+from trivium.base.process import speaks
 
 WrongUse: Any = typer.BadParameter.__base__
 """What typer raises for options and arguments that it cannot read."""
@@ -17,7 +18,7 @@ def told(error: BaseException) -> tuple[str, int]:
             # A command that needs words and has none has printed its help.
             return "" if type(error).__name__ == "NoArgsIsHelpError" else f"error: {misuse(error)}", 2
         case TriviumError():
-            return f"error: {error}", error.exit_code
+            return f"error: {error}" if speaks(str(error)) else "", error.exit_code
         case KeyboardInterrupt() | typer.Abort():
             return "", 130
         case SystemExit() if isinstance(error.__context__, BrokenPipeError):

@@ -14,6 +14,9 @@ Minutes = Annotated[
         "--minutes", min=0.01, max=1e6, help="Train for this time, start to end, in place of the recipe's budget."
     ),
 ]
+Processes = Annotated[
+    int, typer.Option("--processes", min=1, max=1 << 10, help="Train in so many processes on this machine.")
+]
 Profile = Annotated[bool, typer.Option("--profile", help="Trace a few steps, print the dearest operators, and go on.")]
 ReplayCheck = Annotated[
     int | None,
