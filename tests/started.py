@@ -113,6 +113,7 @@ class Started:
     def there(self, ranks: int = 1) -> "Started":
         """Wait until every rank is where its phase keeps it."""
         self.until(lambda: len(list(self.folder.glob("there-*"))) == ranks)
+        time.sleep(0.5)  # data are read ahead of the step
         return self
 
     def processes(self) -> dict[int, str]:

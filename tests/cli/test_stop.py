@@ -8,13 +8,15 @@ import pytest
 from started import Started, lay, weights
 from trivium.base.stop import SIGNALS
 
-PHASES = {"rows": 0, "first evaluation": 0, "training": 5, "data": 4, "evaluation": 6}
-"""Where a signal comes, and the step after which the run was stopped at the earliest; 0 is before the first."""
+BEFORE = ("rows", "first evaluation")
+"""Where a signal comes before the first step."""
+AFTER = {"training": None, "data": 4, "evaluation": 6}
+"""Where it comes later, and the step after which that is, if it is always the same."""
 FAST = [("SIGTERM", "data"), ("SIGUSR1", "rows")]
 GRID = [
     pytest.param(name, phase, marks=[] if (name, phase) in FAST else [pytest.mark.slow])
     for name in SIGNALS
-    for phase in PHASES
+    for phase in (*BEFORE, *AFTER)
 ]
 
 
@@ -40,23 +42,21 @@ def metrics(folder):
 @pytest.mark.parametrize(("name", "phase"), GRID)
 def test_a_signal_stops_a_run_wherever_it_is(here, name, phase):
     run = Started(here, "train", "r.toml", "-o", "run", phase=phase).there().signal(getattr(signal, name))
-    assert run.ended(10) == 75, run.said
-    if not PHASES[phase]:
-        assert run.said.splitlines()[-1].startswith("error: ") and "before the first step" in run.said
-        assert not (here / "run").exists()
+    assert run.ended(30) == 75, run.said
+    last = run.said.splitlines()[-1]
+    if phase in BEFORE:
+        assert last.startswith("error: ") and "stopped before the first step" in last and not (here / "run").exists()
         return
-    (step,) = [int(path.name[5:]) for path in (here / "run" / "checkpoints").iterdir() if int(path.name[5:]) != 5] or [
-        5
-    ]
-    assert run.said.splitlines()[-1] == f"error: run: stopped after step {step} of 12, saved; add --resume to continue"
-    assert step >= PHASES[phase]
+    step = max(int(path.name[5:]) for path in (here / "run" / "checkpoints").iterdir())
+    assert last == f"error: run: stopped after step {step} of 12, saved; add --resume to continue"
+    assert AFTER[phase] in (None, step)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["training", "data", "evaluation"])
 def test_a_stopped_run_goes_on_to_the_same_weights_and_metrics(here, whole, phase):
     run = Started(here, "train", "r.toml", "-o", "run", phase=phase).there().signal(signal.SIGTERM)
-    assert run.ended(10) == 75
+    assert run.ended(30) == 75
     again = Started(here, "train", "r.toml", "-o", "run", "--resume")
     assert again.ended(120) == 0, again.said
     assert (weights(here / "run"), metrics(here)) == whole
@@ -80,7 +80,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 def test_a_stop_before_the_first_step_leaves_a_folder_that_was_there(here):
     (here / "run").mkdir()
     run = Started(here, "train", "r.toml", "-o", "run", phase="first evaluation").there().signal(signal.SIGHUP)
-    assert run.ended(10) == 75
+    assert run.ended(30) == 75
     assert [path.name for path in (here / "run").iterdir() if path.name != ".lock"] == []
 
 
@@ -93,5 +93,5 @@ def test_fine_tuning_stops_the_same_way(here, name):
     words = ("finetune", "chat", "-m", "base/model", "-d", "rows.jsonl", "budget_steps=40", "imports=['slow.py']")
     run = Started(here, *words, "data.length=32", "batch_tokens=64", "-o", "run", phase="data")
     run.there().signal(getattr(signal, name))
-    assert run.ended(10) == 75, run.said
+    assert run.ended(30) == 75, run.said
     assert "stopped after step 4 of 40, saved; add --resume to continue" in run.said

@@ -48,7 +48,7 @@ def test_the_exit_code_of_a_run_is_that_of_its_fault(capsys, failed, code):
 
 def test_two_processes_stop_and_save_and_one_goes_on(here):
     run = start(here, phase="training").there(2).signal(signal.SIGTERM)
-    assert run.ended(20) == 75, run.said
+    assert run.ended(40) == 75, run.said
     (told,) = errors(run)
     assert "stopped after step" in told and told.endswith("of 12, saved; add --resume to continue")
     assert not [word for word in NOISE if word in run.said], run.said
@@ -61,7 +61,7 @@ def test_two_processes_stop_and_save_and_one_goes_on(here):
 @pytest.mark.parametrize("phase", ["rows", "first evaluation", "data", "evaluation"])
 def test_a_signal_to_the_launcher_stops_all(here, name, phase):
     run = start(here, phase=phase).there(2).signal(getattr(signal, name))
-    assert run.ended(20) == 75, run.said
+    assert run.ended(40) == 75, run.said
     assert len(errors(run)) == 1 and not [word for word in NOISE if word in run.said], run.said
     if phase in ("rows", "first evaluation"):
         assert "before the first step" in run.said and not (here / "run").exists()
@@ -76,7 +76,7 @@ def test_a_signal_to_one_rank_stops_all(here, phase):
     run.signal(signal.SIGUSR1, run.rank(1))
     if phase != "training":
         run.signal(signal.SIGUSR1, run.rank(0))
-    assert run.ended(20) == 75, run.said
+    assert run.ended(40) == 75, run.said
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_under_torchrun_the_last_words_are_that_it_is_saved(here):
     run = start(here, phase="training", launcher=TORCHRUN).there(2)
     for rank in (0, 1):
         run.signal(signal.SIGUSR1, run.rank(rank))
-    assert run.ended(20) == 1
+    assert run.ended(40) == 1
     last = [line for line in run.said.splitlines() if line.strip("=- ")][-1]
     assert "saved; add --resume to continue" in last, run.said
 

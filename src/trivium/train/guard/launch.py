@@ -31,6 +31,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
     """
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
     getLogger("torch.distributed.elastic").setLevel(CRITICAL)
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"  # the others are ours
     ranks = range(processes)
     shared = {
         "WORLD_SIZE": str(processes),
