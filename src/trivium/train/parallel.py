@@ -12,6 +12,7 @@ import torch
 from torch import distributed as dist
 from torch import nn
 
+from trivium.base.errors import LostRank
 from trivium.model.device import pick
 from trivium.train.guard.watch import Watch
 
@@ -95,7 +96,11 @@ def world(device: torch.device | None = None, seconds: float = 600.0) -> Iterato
         yield World(dist.get_rank(), dist.get_world_size(), device) if dist.is_initialized() else World(device=device)
         return
     limit = timedelta(seconds=seconds)
-    store, rank, _ = next(dist.rendezvous("env://", timeout=limit))
+    try:
+        store, rank, _ = next(dist.rendezvous("env://", timeout=limit))
+    except dist.DistError as error:
+        where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise LostRank(f"{where}: nobody answers there (timeout_seconds={seconds:g}); is the launcher gone?") from error
     watch = Watch(store, rank, size, seconds, hosted=rank == 0 and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ)
     try:
         backend = "nccl" if device.type == "cuda" else "gloo"

@@ -9,7 +9,7 @@ from started import Started, lay, weights
 from trivium.train.guard.launch import verdict
 
 TWO = ("--processes", "2")
-TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0")
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone")
 NOISE = ("Traceback", "gloo", "c10d", "[W", "[E")
 
 
@@ -47,12 +47,12 @@ def test_the_exit_code_of_a_run_is_that_of_its_fault(capsys, failed, code):
 
 
 def test_two_processes_stop_and_save_and_one_goes_on(here):
-    run = start(here, phase="training").there(2).signal(signal.SIGTERM)
+    run = start(here, "budget_steps=99", phase="training").there(2).signal(signal.SIGTERM)
     assert run.ended(40) == 75, run.said
     (told,) = errors(run)
-    assert "stopped after step" in told and told.endswith("of 12, saved; add --resume to continue")
+    assert "stopped after step" in told and told.endswith("of 99, saved; add --resume to continue")
     assert not [word for word in NOISE if word in run.said], run.said
-    again = Started(here, "train", "r.toml", "-o", "run", "--resume", "budget_steps=6")
+    again = Started(here, "train", "r.toml", "-o", "run", "--resume", "budget_steps=30")
     assert again.ended(120) == 0, again.said
 
 
@@ -72,7 +72,7 @@ def test_a_signal_to_the_launcher_stops_all(here, name, phase):
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["data", "evaluation", "training"])
 def test_a_signal_to_one_rank_stops_all(here, phase):
-    run = start(here, phase=phase).there(2)
+    run = start(here, "budget_steps=300", phase=phase).there(2)
     run.signal(signal.SIGUSR1, run.rank(1))
     if phase != "training":
         run.signal(signal.SIGUSR1, run.rank(0))
@@ -102,7 +102,7 @@ def test_a_fault_keeps_its_exit_code(here):
 @pytest.mark.parametrize("lost", [0, 1])
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_rank_that_is_lost_is_named_and_ends_the_run(here, launcher, lost, number):
-    run = start(here, phase="training", launcher=launcher).there(2)
+    run = start(here, "budget_steps=300", phase="training", launcher=launcher).there(2)
     run.until(lambda: any((here / "run").glob("checkpoints/step-00000005")))
     run.signal(number, run.rank(lost))
     code = run.ended(5 + 10)  # timeout_seconds is 5
@@ -110,14 +110,14 @@ def test_a_rank_that_is_lost_is_named_and_ends_the_run(here, launcher, lost, num
     assert f"rank {lost}" in "".join(errors(run)) and "--resume goes on" in run.said, run.said
     if not launcher:
         assert len(errors(run)) == 1 and not [word for word in NOISE if word in run.said], run.said
-    again = Started(here, "train", "r.toml", "-o", "run", "--resume", "budget_steps=6")
+    again = Started(here, "train", "r.toml", "-o", "run", "--resume", "budget_steps=30")
     assert again.ended(120) == 0, again.said
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["rows", "data"])
 def test_a_rank_that_does_not_come_is_named(here, phase):
-    run = start(here, phase="training").there(2)
+    run = start(here, phase=phase).there(2)
     run.signal(signal.SIGSTOP, run.rank(1))
     assert run.ended(15) == 5 and "rank 1 of 2 does not answer" in run.said, run.said
 
@@ -125,7 +125,7 @@ def test_a_rank_that_does_not_come_is_named(here, phase):
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", [(), TORCHRUN], ids=["processes", "torchrun"])
 def test_a_launcher_that_is_killed_leaves_nobody_training(here, launcher):
-    run = start(here, phase="training", launcher=launcher).there(2).signal(signal.SIGKILL)
+    run = start(here, "budget_steps=300", phase="training", launcher=launcher).there(2).signal(signal.SIGKILL)
     run.ended(15)
     assert any((here / "run" / "checkpoints").iterdir()), run.said
     assert "saved; add --resume to continue" in run.said and "Traceback" not in run.said, run.said
@@ -133,7 +133,7 @@ def test_a_launcher_that_is_killed_leaves_nobody_training(here, launcher):
 
 @pytest.mark.slow
 def test_under_torchrun_the_last_words_are_that_it_is_saved(here):
-    run = start(here, phase="training", launcher=TORCHRUN).there(2)
+    run = start(here, "budget_steps=300", phase="training", launcher=TORCHRUN).there(2)
     for rank in (0, 1):
         run.signal(signal.SIGUSR1, run.rank(rank))
     assert run.ended(40) == 1

@@ -75,6 +75,8 @@ def launching(command: Callable[..., None]) -> Callable[..., None]:
                 from trivium.train.guard.launch import launch
 
                 raise typer.Exit(launch(processes, sys.argv[1:]))
+            if "RANK" in os.environ:  # what torch prints of a lost connection is told in one line
+                os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
             command(**options)
 
     return _with(command, run, processes=(Processes, 1))
