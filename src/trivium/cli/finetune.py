@@ -8,7 +8,7 @@ import typer
 
 from trivium.cli.argument import options as o
 from trivium.cli.argument import training as t
-from trivium.cli.argument.decorator import launching
+from trivium.cli.argument.launching import launching
 
 
 @launching

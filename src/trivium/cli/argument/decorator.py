@@ -1,23 +1,17 @@
 """Options that are added to many commands: a decorator acts on the option before the command runs."""
 
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from trivium.base import plugin
 from trivium.base.errors import ConfigError
 from trivium.base.folder import is_hub
 from trivium.base.integrity import verification
 from trivium.base.log import speaking
-from trivium.base.stop import stopping
 from trivium.cli.argument.options import Imports, LogFile, NoVerify, Quiet, Revision
-from trivium.cli.argument.training import Processes
 
 
 def speaking_as(command: Callable[..., None]) -> Callable[..., None]:
@@ -27,7 +21,7 @@ def speaking_as(command: Callable[..., None]) -> Callable[..., None]:
         with speaking(quiet, log_file):
             command(**options)
 
-    return _with(command, run, quiet=(Quiet, False), log_file=(LogFile, None))
+    return with_options(command, run, quiet=(Quiet, False), log_file=(LogFile, None))
 
 
 def importing(command: Callable[..., None]) -> Callable[..., None]:
@@ -37,7 +31,7 @@ def importing(command: Callable[..., None]) -> Callable[..., None]:
         plugin.load(imports or (), "--imports")
         command(**options)
 
-    return _with(command, run, imports=(Imports, None))
+    return with_options(command, run, imports=(Imports, None))
 
 
 def revising(command: Callable[..., None]) -> Callable[..., None]:
@@ -53,7 +47,7 @@ def revising(command: Callable[..., None]) -> Callable[..., None]:
             options |= {key: type(value)(f"{value}@{revision}") for key, value in named.items()}
         command(**options)
 
-    return _with(command, run, revision=(Revision, None))
+    return with_options(command, run, revision=(Revision, None))
 
 
 def taking(command: Callable[..., None]) -> Callable[..., None]:
@@ -63,26 +57,12 @@ def taking(command: Callable[..., None]) -> Callable[..., None]:
         with verification(not no_verify):
             command(**options)
 
-    return _with(command, run, no_verify=(NoVerify, False))
+    return with_options(command, run, no_verify=(NoVerify, False))
 
 
-def launching(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option `--processes`; the signals that ask a run to end are heard from its start."""
-
-    def run(processes: int = 1, **options: Any) -> None:
-        with stopping():
-            if processes > 1 and "RANK" not in os.environ:  # in a process that was launched, it is known
-                from trivium.train.guard.launch import launch
-
-                raise typer.Exit(launch(processes, sys.argv[1:]))
-            if "RANK" in os.environ:  # what torch prints of a lost connection is told in one line
-                os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
-            command(**options)
-
-    return _with(command, run, processes=(Processes, 1))
-
-
-def _with(command: Callable[..., None], run: Callable[..., None], **more: tuple[Any, Any]) -> Callable[..., None]:
+def with_options(
+    command: Callable[..., None], run: Callable[..., None], **more: tuple[Any, Any]
+) -> Callable[..., None]:
     """Return `run` with the help and the options of a command, and `more` options (annotation, default)."""
     wraps(command)(run)
     signature = inspect.signature(command)
