@@ -8,10 +8,9 @@ import typer
 
 from trivium.cli.argument import options as o
 from trivium.cli.argument import training as t
-from trivium.cli.argument.launching import launching
 
 
-@launching
+@t.launching
 def train(
     recipe: o.RecipeFile,
     overrides: o.Overrides = None,
@@ -35,7 +34,7 @@ def train(
     tell(folder, made)
 
 
-@launching
+@t.launching
 def finetune(
     task: Annotated[
         str,

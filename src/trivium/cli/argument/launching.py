@@ -3,13 +3,16 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from trivium.base.stop import stopping
 from trivium.cli.argument.decorator import with_options
-from trivium.cli.argument.training import Processes
+
+Processes = Annotated[
+    int, typer.Option("--processes", min=1, max=1 << 10, help="Train in so many processes on this machine.")
+]
 
 
 def launching(command: Callable[..., None]) -> Callable[..., None]:

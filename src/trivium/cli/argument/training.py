@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from trivium.cli.argument.launching import launching as launching
+
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run folder.")]
 FromStep = Annotated[
     int | None, typer.Option("--from-step", min=1, help="Continue from this older checkpoint; newer ones are renamed.")
@@ -13,9 +15,6 @@ Minutes = Annotated[
     typer.Option(
         "--minutes", min=0.01, max=1e6, help="Train for this time, start to end, in place of the recipe's budget."
     ),
-]
-Processes = Annotated[
-    int, typer.Option("--processes", min=1, max=1 << 10, help="Train in so many processes on this machine.")
 ]
 Profile = Annotated[bool, typer.Option("--profile", help="Trace a few steps, print the dearest operators, and go on.")]
 ReplayCheck = Annotated[
