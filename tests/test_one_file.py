@@ -21,7 +21,7 @@ from trivium.base import plugin
 from trivium.base.config import Choice, dump, merge, parse
 from trivium.base.errors import ModelError
 from trivium.base.files import sha256
-from trivium.base.stop import Interrupted
+from trivium.base.process import Interrupted
 from trivium.base.types import Message
 from trivium.corpus import engine
 from trivium.corpus.clean import filter

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trivium.base.process import processes
+from trivium.base.process import processes, speaks
 
 BLOCK = """
 import multiprocessing, os, sys
@@ -80,3 +80,15 @@ def test_the_whole_way_without_posix(tmp_path):
     blocked(tmp_path, *run, "ablate", "r.toml", "--axis", "model.decoder.norm=rms,layer", "--seeds", "1", "-o", "grid")
     results = [json.loads(path.read_text()) for path in (tmp_path / "grid").glob("*/*/result.json")]
     assert len(results) == 2 and all(one["loss"] and one["peak_mb"] is None for one in results)
+
+
+def test_of_several_processes_one_says_an_error_and_the_launcher_gets_it(tmp_path, monkeypatch):
+    assert speaks("alone") and speaks("alone")
+    told = []
+    for rank in ("0", "1"):
+        (tmp_path / rank).mkdir()
+        monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / rank / "error.json"))
+        told.append((speaks("no such file"), speaks(f"of rank {rank}")))
+    assert told == [(True, True), (False, True)]
+    kept = json.loads((tmp_path / "1" / "error.json").read_text())["message"]
+    assert kept["message"] == kept["extraInfo"]["py_callstack"] == "of rank 1"

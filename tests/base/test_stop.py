@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from trivium.base import stop as module
+from trivium.base import process as module
 from trivium.base.errors import TriviumError
-from trivium.base.stop import SIGNALS, Interrupted, asked, shielded, stopping
+from trivium.base.process import SIGNALS, Interrupted, asked, shielded, stopping
 
 EVERY = pytest.mark.parametrize("number", [getattr(signal, name) for name in SIGNALS])
 

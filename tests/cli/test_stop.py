@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from started import Started, lay, weights
-from trivium.base.stop import SIGNALS
+from trivium.base.process import SIGNALS
 
 BEFORE = ("rows", "first evaluation")
 """Where a signal comes before the first step."""

@@ -11,7 +11,7 @@ import trivium
 from runs import interrupt
 from tolerance import close
 from trivium.base.config import parse
-from trivium.base.stop import Interrupted
+from trivium.base.process import Interrupted
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.interop.adapter.load import load_adapter
 from trivium.interop.adapter.save import CONFIG

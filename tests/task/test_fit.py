@@ -9,7 +9,7 @@ import tiny
 from runs import interrupt, pretraining
 from trivium import api
 from trivium.base.errors import ConfigError
-from trivium.base.stop import Interrupted
+from trivium.base.process import Interrupted
 from trivium.model.size import training_bytes
 from trivium.task import fit
 from trivium.task.run import run

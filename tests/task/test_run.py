@@ -11,7 +11,7 @@ from runs import interrupt, pretraining, tuning
 from trivium import api
 from trivium.base.config import override, parse
 from trivium.base.errors import ConfigError, TriviumError
-from trivium.base.stop import Interrupted
+from trivium.base.process import Interrupted
 from trivium.task.feed import open_rows
 from trivium.task.run import count_steps, run
 from trivium.token.tokenizer import Tokenizer

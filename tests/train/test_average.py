@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 import tiny
 from runs import Signalled
 from trivium.base.errors import ConfigError
-from trivium.base.stop import Interrupted
+from trivium.base.process import Interrupted
 from trivium.data.loader import in_order
 from trivium.train.average import EMA, Average
 from trivium.train.evaluate import evaluate

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 import tiny
 from runs import Signalled
 from trivium.base.errors import ModelError
-from trivium.base.stop import Interrupted
+from trivium.base.process import Interrupted
 from trivium.train.checkpoint import checkpoints
 from trivium.train.evaluate import Evaluation
 from trivium.train.loop import train

@@ -10,7 +10,7 @@ import tiny
 from crash import full_disk
 from runs import Signalled
 from trivium.base.errors import NumericsError, TriviumError
-from trivium.base.stop import SIGNALS, Interrupted
+from trivium.base.process import SIGNALS, Interrupted
 from trivium.data.loader import in_order
 from trivium.train import loop
 from trivium.train.checkpoint import checkpoints, find, save_checkpoint

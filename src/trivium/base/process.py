@@ -1,14 +1,30 @@
-"""How processes start, from a server that has imported what they need or anew, and how several say one thing once."""
+"""Processes: how they start, how a signal asks one to stop, and how several say one thing once.
+
+SIGINT, SIGTERM, SIGUSR1 and SIGHUP ask a run to end, and what it has done is saved first. Where there is nothing to
+save, a signal ends the work at once. Where there is, whoever works polls `asked`.
+"""
 
 import json
 import multiprocessing
 import os
+import signal
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+from trivium.base.errors import TriviumError
 from trivium.base.files import sha256
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+"""The signals that ask; a system may lack some."""
+AGAIN_SECONDS = 2.0
+"""A second Ctrl-C ends at once after this time; before, it is the same request: a launcher passes on what the terminal
+sends to all.
+"""
 
 
 def processes(*modules: str) -> Any:
@@ -41,3 +57,93 @@ def speaks(error: str) -> bool:
     except OSError:
         pass
     return True
+
+
+class Interrupted(TriviumError):
+    """A signal stopped the run, and what it had done is saved."""
+
+    exit_code = 75
+
+
+class Stop:
+    """Whether this process was asked to stop, by which signal, and what a signal does now."""
+
+    def __init__(self) -> None:
+        self.signal = ""
+        """The name of the signal that asked first."""
+        self.phase = "before the first step"
+        """What a run does where nothing must be saved."""
+        self.shielded = False
+        """Whether no second signal may end what is done now."""
+        self._since, self._held = 0.0, False
+
+    def is_set(self) -> bool:
+        """Return whether a signal asked."""
+        return bool(self.signal)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let a signal only ask in this block, because there is work to save. Interrupted if it asked before."""
+        if self.signal:
+            raise self._ended()
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal. Interrupted where nothing must be saved; a late second Ctrl-C is KeyboardInterrupt."""
+        first = not self.signal
+        if first:
+            self.signal, self._since = signal.Signals(number).name, time.monotonic()
+        if self.shielded:
+            return
+        if first and not self._held:
+            raise self._ended()
+        if not first and number == signal.SIGINT and time.monotonic() - self._since > AGAIN_SECONDS:
+            raise KeyboardInterrupt
+
+    def _ended(self) -> Interrupted:
+        return Interrupted(f"stopped {self.phase}; add --resume to continue")
+
+
+_current: list[Stop] = []
+
+
+def asked() -> bool:
+    """Return whether the run of this process was asked to stop."""
+    return bool(_current) and _current[0].is_set()
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Let no second signal end this block: it saves."""
+    stop = _current[0] if _current else Stop()
+    stop.shielded = True
+    try:
+        yield
+    finally:
+        stop.shielded = False
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Let the signals ask in this block, and yield what they ask; a block inside another yields the same.
+
+    SIGHUP stays ignored where it was, as under `nohup`. Outside the main thread no signal is caught.
+    """
+    if _current or threading.current_thread() is not threading.main_thread():
+        yield _current[0] if _current else Stop()
+        return
+    stop = Stop()
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    ignored = getattr(signal, "SIGHUP", None) in numbers and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    before = {n: signal.signal(n, stop.handle) for n in numbers if not (ignored and n == signal.SIGHUP)}
+    _current.append(stop)
+    try:
+        yield stop
+    finally:
+        _current.clear()
+        for number, previous in before.items():
+            signal.signal(number, previous)

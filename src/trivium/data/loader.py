@@ -16,8 +16,8 @@ import numpy as np
 
 from trivium.base.batch import Batch, collate
 from trivium.base.log import watched
+from trivium.base.process import asked
 from trivium.base.seeds import permute
-from trivium.base.stop import asked
 from trivium.base.types import Example
 from trivium.data.rows import Rows
 

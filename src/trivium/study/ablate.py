@@ -22,8 +22,7 @@ from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import fingerprint, locked, read_json, write_json
 from trivium.base.log import duration, say
-from trivium.base.process import processes
-from trivium.base.stop import Interrupted, stopping
+from trivium.base.process import Interrupted, processes, stopping
 from trivium.study import verdict
 from trivium.study.grid import Axis, Cell, Match, base_steps, budget, config_of, count, lay_out, matched
 from trivium.study.trial import measured, seconds_per_step

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from trivium.base.batch import Batch
-from trivium.base.stop import Interrupted, asked
+from trivium.base.process import Interrupted, asked
 from trivium.model.device import evaluating, place
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss

@@ -15,7 +15,7 @@ from torch import nn
 from trivium.base.errors import ModelError
 from trivium.base.files import read_json, write_json
 from trivium.base.log import progress, say, warn
-from trivium.base.stop import stopping
+from trivium.base.process import stopping
 from trivium.data.loader import Loader
 from trivium.model.device import bf16_gain, reuse_memory
 from trivium.model.size import ADAM_BYTES
@@ -56,7 +56,7 @@ def train(
 
     Without `steps` the minutes of the recipe decide, which began at `since` on `Pace.clock`, or now.
     `score` measures the held-out loss: before the first step, every `eval_every_steps`, and after the last step.
-    `from_step` names an older checkpoint to go on from. A signal (see base/stop) ends the wait for data or the
+    `from_step` names an older checkpoint to go on from. A signal (see base/process) ends the wait for data or the
     evaluation, saves the last step and raises Interrupted (exit code 75); an evaluation that it ended is made up for
     by the resumed run. A failed save is retried at the next save; the third failure in a row ends the run. `profile`
     traces a few steps. The model ends with the weights that the recipe wants: the last, the best, their averages.

@@ -16,7 +16,7 @@ from trivium.base.config import dump, parse
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import locked, read_json, strict, sweep, write_json, write_text
 from trivium.base.log import say, warn
-from trivium.base.stop import Interrupted
+from trivium.base.process import Interrupted
 from trivium.base.version import FORMAT, readable
 from trivium.train.checkpoint import checkpoints
 from trivium.train.recipe import BUDGETS, Recipe

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trivium.base.stop import stopping
+from trivium.base.process import stopping
 from trivium.cli.argument.decorator import with_options
 
 Processes = Annotated[

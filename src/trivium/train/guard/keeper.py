@@ -10,7 +10,7 @@ from torch import nn
 
 from trivium.base.batch import Batch
 from trivium.base.errors import NumericsError
-from trivium.base.stop import Interrupted, shielded
+from trivium.base.process import Interrupted, shielded
 from trivium.train.average import Average
 from trivium.train.best import Best
 from trivium.train.checkpoint import Saver, checkpoints

@@ -14,7 +14,7 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Subproce
 
 from trivium.base.errors import LostRank
 from trivium.base.log import note
-from trivium.base.stop import Interrupted, stopping
+from trivium.base.process import Interrupted, stopping
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS, SAVING_SECONDS = 6.0, 60.0
