@@ -40,6 +40,8 @@ app = typer.Typer(
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
 COMMANDS += [embed, lines, read, serve, show, inspect, trace, why, report, verify, import_, export, push]
 COMMANDS += [compare, ablate, schema]  # in the order of the help
+AT_ONCE = 5, 75
+"""The exit codes after which nothing is tidied up: a launcher, or what sent the signal, may not wait."""
 PLAIN = demo, recipes, lines, report
 """The commands that take no kinds of one's own."""
 LOCAL = train, push, why, compare, ablate, schema
@@ -84,7 +86,9 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a console that cannot show a character gets its number
     try:
-        sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+        (os._exit if code in AT_ONCE else sys.exit)(code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
