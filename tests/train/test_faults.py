@@ -11,7 +11,7 @@ import tiny
 from crash import deaths, faults, full_disk
 from trivium.base.errors import TriviumError
 from trivium.data.loader import in_order
-from trivium.train.checkpoint import checkpoints, find
+from trivium.train.checkpoint import find
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import train
 

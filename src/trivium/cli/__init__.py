@@ -11,7 +11,7 @@ import typer
 
 from trivium.base.errors import EXIT_CODES
 from trivium.cli.argument.decorator import importing, revising, speaking_as, taking
-from trivium.cli.argument.mistake import told
+from trivium.cli.argument.mistake import leave, told
 from trivium.cli.chat import chat
 from trivium.cli.evaluate import evaluate
 from trivium.cli.finetune import finetune, train
@@ -40,8 +40,6 @@ app = typer.Typer(
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
 COMMANDS += [embed, lines, read, serve, show, inspect, trace, why, report, verify, import_, export, push]
 COMMANDS += [compare, ablate, schema]  # in the order of the help
-AT_ONCE = 5, 75
-"""The exit codes after which nothing is tidied up: a launcher, or what sent the signal, may not wait."""
 PLAIN = demo, recipes, lines, report
 """The commands that take no kinds of one's own."""
 LOCAL = train, push, why, compare, ablate, schema
@@ -86,9 +84,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a console that cannot show a character gets its number
     try:
-        code = run(sys.argv[1:])
-        sys.stdout.flush()
-        (os._exit if code in AT_ONCE else sys.exit)(code)
+        leave(run(sys.argv[1:]))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

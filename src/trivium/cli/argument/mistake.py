@@ -1,11 +1,13 @@
 """What ends a command early, as one line and an exit code, in the words of all other errors."""
 
-from typing import Any
+import os
+import sys
+from typing import Any, NoReturn
 
 import typer
 
-from trivium.base.errors import TriviumError
-from trivium.base.process import speaks
+from trivium.base.errors import LostRank, TriviumError
+from trivium.base.process import Interrupted, speaks
 
 WrongUse: Any = typer.BadParameter.__base__
 """What typer raises for options and arguments that it cannot read."""
@@ -27,6 +29,14 @@ def told(error: BaseException) -> tuple[str, int]:
             return "error: there is not enough memory; make the model, micro_rows or data.length smaller", 2
         case _:
             raise error
+
+
+def leave(code: int) -> NoReturn:
+    """End this process. After a stop and a lost process nothing is tidied up: a launcher, or who sent the signal, waits."""
+    if code in (Interrupted.exit_code, LostRank.exit_code):
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def misuse(wrong: Any) -> str:
