@@ -32,7 +32,7 @@ def told(error: BaseException) -> tuple[str, int]:
 
 
 def leave(code: int) -> NoReturn:
-    """End this process. After a stop and a lost process nothing is tidied up: a launcher, or who sent the signal, waits."""
+    """End this process, after a stop and a lost process at once: a launcher, or who sent the signal, waits."""
     if code in (Interrupted.exit_code, LostRank.exit_code):
         sys.stdout.flush()
         os._exit(code)
