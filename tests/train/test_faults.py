@@ -33,7 +33,9 @@ def go(data, folder, steps=4):
     """Train to a step, or go on to it: two saves lie behind the first two steps, the old ones are removed."""
     folder.mkdir(exist_ok=True)
     model, loader = tiny.model(layers=1, dropout=0.1), tiny.loader(tiny.document_rows(data), 2, 2)
-    recipe = tiny.recipe(save_every_steps=2, eval_every_steps=2, keep_checkpoints=1, log_every_steps=1, keep_best=True)
+    recipe = tiny.recipe(
+        save_every_steps=2, eval_every_steps=2, keep_checkpoints=1, keep_best=True, schedule="constant"
+    )
     valid = tiny.document_rows(data, split="valid")
     train(model, loader, recipe, steps, folder, score=lambda: evaluate(model, in_order(valid, 2, 0)))
 
