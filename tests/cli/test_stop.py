@@ -12,7 +12,7 @@ BEFORE = ("rows", "first evaluation")
 """Where a signal comes before the first step."""
 AFTER = {"training": None, "data": 4, "evaluation": 6}
 """Where it comes later, and the step after which that is, if it is always the same."""
-FAST = [("SIGTERM", "data"), ("SIGUSR1", "rows")]
+FAST = [("SIGTERM", "data")]
 GRID = [
     pytest.param(name, phase, marks=[] if (name, phase) in FAST else [pytest.mark.slow])
     for name in SIGNALS

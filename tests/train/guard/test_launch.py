@@ -46,6 +46,7 @@ def test_the_exit_code_of_a_run_is_that_of_its_fault(capsys, failed, code):
     assert told == (failed.get(1) == -9 and 5 not in failed.values())
 
 
+@pytest.mark.slow
 def test_two_processes_stop_and_save_and_one_goes_on(here):
     run = start(here, "budget_steps=99", phase="training").there(2).signal(signal.SIGTERM)
     assert run.ended(40) == 75, run.said
