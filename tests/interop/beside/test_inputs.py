@@ -70,3 +70,25 @@ def test_stock_tools_write_the_same_of_a_picture(tmp_path):
         ids = stock.generate(pixel_values, max_new_tokens=12, do_sample=False, num_beams=1)[0].tolist()
         want = model.tokenizer.decode(ids, skip_special=True)
         assert trivium.load(folder).generate(images=[source], max_new_tokens=12) == [want] and want
+
+
+def test_a_processor_that_stock_tools_wrote_with_its_tokenizer_is_read(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    folder = shapes.reader().save(tmp_path / "model")
+    for name in ("trivium.json", CONFIG):
+        (folder / name).unlink()
+    seen = transformers.ViTImageProcessorPil(size={"height": 16, "width": 16}, resample=3, image_mean=[0.1, 0.2, 0.3])
+    transformers.TrOCRProcessor(seen, transformers.AutoTokenizer.from_pretrained(folder)).save_pretrained(folder)
+    assert not (folder / CONFIG).exists(), "transformers 5 writes one file for both"
+    found = trivium.load(folder).processor
+    assert found == ImageProcessor.of_stock(seen.to_dict(), 8, True) and found.resample == "bicubic"
+    other = {"do_center_crop": True, "size": 16}
+    (folder / CONFIG).write_text(json.dumps(other))  # stock tools read the newer file first, and so do we
+    stock = transformers.AutoImageProcessor.from_pretrained(folder)
+    assert stock.resample == 3 and trivium.load(folder).processor == found
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": other}))
+    with pytest.raises(ModelError, match=r"processor_config\.json: .*do_center_crop"):
+        trivium.load(folder)
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": []}))
+    with pytest.raises(ModelError, match=r"processor_config\.json: image_processor: expected a table, found list"):
+        trivium.load(folder)

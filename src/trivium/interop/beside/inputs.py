@@ -28,6 +28,8 @@ OLDER = (
     "source.spm",
 )
 """The files of tokenizers of which stock tools make a tokenizer.json."""
+BOTH = "processor_config.json"
+"""Where transformers 5 says how pictures and texts are processed together."""
 SIGLIP = "SiglipImageProcessor"
 """The stock processor of models without a class token."""
 
@@ -41,21 +43,29 @@ def write_processor(folder: Path, config: ModelConfig, about: dict[str, Any]) ->
 
 
 def read_processor(folder: Path, config: ModelConfig, record: dict[str, Any]) -> None:
-    """Put the processor of `preprocessor_config.json` into a record of a model of pictures that has none.
+    """Put the processor of a folder of stock tools into the record of a model of pictures that has none.
 
     A folder without one is told; a step that none of ours does is a ModelError.
     """
     if (embed := config.pictures) is None or record.get(PROCESSOR):
         return
-    path: Any = folder / CONFIG
+    both, alone = folder / BOTH, folder / CONFIG
+    path = both if both.is_file() and "image_processor" in _table(both) else alone  # in the order of stock tools
     if not path.is_file():
         warn(f"{folder}: no {CONFIG}: pictures get the size of the model's table, and levels from -1 to 1")
         return
     own: Any = embed
-    tree = files.read_json(path, ModelError)
-    if not isinstance(tree, dict):
-        raise ModelError(f"{path}: expected a table, found {type(tree).__name__}")
+    tree = _table(path, "image_processor") if path == both else _table(path)
     record[PROCESSOR] = dump(ImageProcessor.of_stock(tree, own.patch, own.class_token, str(path)))
+
+
+def _table(path: Path, key: str | None = None) -> dict[str, Any]:
+    """Return the table of a JSON file, or that under a key of it; ModelError where there is none."""
+    tree = files.read_json(path, ModelError)
+    found = tree[key] if key is not None else tree
+    if not isinstance(found, dict):
+        raise ModelError(f"{path}: {f'{key}: ' if key else ''}expected a table, found {type(found).__name__}")
+    return found
 
 
 def tokenizer_of(folder: Path, config: ModelConfig) -> Tokenizer | None:
