@@ -1,6 +1,6 @@
-"""What `deterministic = true` costs: a step in grains beside the same step in one micro-batch, in processor time.
+"""What `deterministic = true` costs: a step in grains beside the same step in micro-batches, in processor time.
 
-    python bench/deterministic.py [--turns 5] [--layers 6] [--hidden 384] [--rows 16] [--length 256]
+    python bench/deterministic.py [--turns 5] [--layers 6] [--hidden 384] [--rows 64] [--length 256] [--micro 16]
     python bench/deterministic.py --only decoder bf16
 
 One thread, one process, sides in turns: A B A B, after one step of each that does not count. Both do the same: a step
@@ -73,7 +73,7 @@ def side(family: str, precision: str, given: argparse.Namespace, exact: bool) ->
     grain = -(-given.rows // GRAINS)
     grains = Grains(grain, -(-given.rows // grain), world) if exact else None
     rows = ExampleRows([[one] for one in examples(family, given.rows, given.length)], given.length, packing="pad")
-    loader = Loader(rows, given.rows, grain if exact else given.rows, 0)
+    loader = Loader(rows, given.rows, grain if exact else given.micro, 0)
     halves = half_weights(model, optimizer, TYPES[precision])
 
     def step(done: int) -> None:
@@ -105,7 +105,7 @@ def measured(family: str, precision: str, given: argparse.Namespace) -> dict[str
 def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, usual in (("turns", 5), ("layers", 6), ("hidden", 384), ("rows", 16), ("length", 256)):
+    for name, usual in (("turns", 5), ("layers", 6), ("hidden", 384), ("rows", 64), ("length", 256), ("micro", 16)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     parser.add_argument("--only", nargs="*", default=[], help="families and types")
     given = parser.parse_args()
@@ -116,7 +116,7 @@ def main() -> None:
         for precision in TYPES:
             if not {*given.only} - {family, precision} or not given.only:
                 line = measured(family, precision, given)
-                size = f"{given.layers} x {given.hidden}, {given.rows} x {given.length}"
+                size = f"{given.layers} x {given.hidden}, {given.rows} x {given.length}, {given.micro} at a time"
                 found[f"{family} {precision}, {size}"] = {**line, "date": str(date.today()), "torch": torch.__version__}
                 print(f"{family:<16} {precision}  {size}: {line}", flush=True)
     RESULTS.parent.mkdir(exist_ok=True)

@@ -66,8 +66,10 @@ class GrainRun:
     def model(self) -> Transformer:
         return tiny.model(self.preset, tree={"vocab_size": 96, **self.tree})
 
-    def loader(self, ranks: World = World(), step_rows: int = 8, samples: int | None = None) -> Loader:
-        rows = self.recipe.grain_rows or -(-step_rows // 8)
+    def loader(
+        self, ranks: World = World(), step_rows: int = 8, samples: int | None = None, micro_rows: int | None = None
+    ) -> Loader:
+        rows = micro_rows or self.recipe.grain_rows or -(-step_rows // 8)
         grains = grains_of(self.recipe, step_rows, rows, ranks)
         block = None if grains is None else grains.rows * grains.share
         return Loader(self.rows, step_rows, rows, 0, 0, ranks.rank, ranks.size, samples, block)

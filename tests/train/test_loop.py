@@ -6,8 +6,10 @@ import time
 import pytest
 import torch
 
+import grains
 import tiny
 from crash import full_disk
+from grains import FAMILIES, GrainRun
 from runs import Signalled
 from trivium.base.errors import NumericsError, TriviumError
 from trivium.base.process import SIGNALS, Interrupted
@@ -233,6 +235,36 @@ def test_the_metrics_say_what_happened(whole):
     assert last_loss["lr"] == pytest.approx(whole.recipe.optim.lr * whole.recipe.schedule.factor(STEPS - 1, STEPS))
     assert last_score["step"] == STEPS and last_score["valid_loss"] > 0
     assert [line["step"] for line in whole.metrics() if "valid_loss" in line] == [0, 3, 6, 9, 12]
+
+
+SLOW = [
+    (family, precision, parts, where)
+    for family in FAMILIES
+    for precision in ("fp32", "bf16")
+    for parts in (1, 3)
+    for where in ("inside an epoch", "between epochs")
+]
+FAST = [("encoder", "bf16", 1, "between epochs"), ("encoder-decoder", "fp32", 3, "inside an epoch")]
+
+
+@pytest.mark.parametrize(
+    ("family", "precision", "parts", "where"),
+    [*FAST, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW if case not in FAST)],
+)
+def test_every_family_goes_on_bit_for_bit(family, precision, parts, where, tmp_path):
+    """With dropout; in one micro-batch a step, or three that are added up; an epoch has one step, or one and a half."""
+    data = grains.corpus(tmp_path / "data")
+    whole, run = (
+        GrainRun(data, tmp_path / name, family, deterministic=False, precision=precision) for name in ("whole", "run")
+    )
+    size = whole.rows.size(0)
+    step_rows = size if where == "between epochs" else -(-2 * size // 3)
+    options = {"step_rows": step_rows, "micro_rows": -(-step_rows // parts)}
+    wanted = whole.go(steps=3, **options)
+    run.go(steps=1, **options)
+    assert run.go(steps=3, **options) == wanted
+    losses = [[line["loss"] for line in one.lines("metrics.jsonl")] for one in (run, whole)]
+    assert losses[0] == losses[1] and len({*losses[0]}) == 3
 
 
 # What is not finite

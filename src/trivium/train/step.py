@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -105,7 +106,7 @@ def train_step(
     def passes() -> Passed:
         if grains is not None:
             weights = [weight for weight in model.parameters() if weight.requires_grad]
-            return grains.passed(back, weights, batches, recipe.seed, done)
+            return grains.passed(partial(back, only=True), weights, batches, recipe.seed, done)
         count, tokens = world.sum(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
         # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
         torch.manual_seed(mix(recipe.seed, done, world.rank))

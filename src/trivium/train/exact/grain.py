@@ -97,7 +97,8 @@ class Grains:
     ) -> Passed:
         """Give all weights the gradient of a step after `done` steps, of which this process has some grains.
 
-        `back` adds the gradient of a grain, times a number, to that of the weights and returns its loss.
+        `back` adds the gradient of a grain, times a number, to that of the weights and returns its loss. Gradients in
+        bfloat16 become float32 where they meet.
         """
         mine = [batch for batch in batches if batch.tokens()]  # a process without rows has one of padding
         told = self.world.every([n for one in mine for n in (one.count(), one.tokens(), *_words(one))])
@@ -138,6 +139,7 @@ class Grains:
             flat = _packed([None] * len(weights), weights)
             dist.recv(flat, middle // self.share)
             right = _unpacked(flat, weights)
+        left = [a if a is None or b is None else a.float() for a, b in zip(left, right, strict=True)]
         pairs = [(a, b) for a, b in zip(left, right, strict=True) if a is not None and b is not None]
         if pairs:
             torch._foreach_add_(*map(list, zip(*pairs, strict=True)))  # type: ignore[arg-type]
@@ -153,7 +155,7 @@ class Grains:
             dist.broadcast(flat, 0)
             root = _unpacked(flat, weights)
         for weight, grad in zip(weights, root or [None] * len(weights), strict=True):
-            weight.grad = grad
+            weight.grad = grad if grad is None else grad.to(weight.dtype)
 
 
 def grains_of(recipe: Recipe, step_rows: int, rows: int, world: World) -> Grains | None:
