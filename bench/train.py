@@ -5,8 +5,9 @@
 Each side is a process of its own. All of a case stand ready, and take turns of a few steps: A B C A B C, `--pairs`
 times (not `memory`: one after another, two steps each). A ratio is the median over the turns of one side by another.
 All do the same: forward, backward, gradients clipped to 1, AdamW, the loss read, random ids. A peer as it comes is
-float32 and eager; bf16 is autocast; `compiled` is torch.compile of the whole model. With `--threads 1` seconds are
-processor time, for a busy machine; with more they are wall time, and the machine must be quiet.
+float32 and eager; bf16 is autocast; `compiled` is torch.compile of the whole model. `recompute` and `parts` are ours
+with `recompute = 1`, and with the rows of a step in four micro-batches. With `--threads 1` seconds are processor time,
+for a busy machine; with more they are wall time, and the machine must be quiet.
 
 In the same run the ceilings: a product of 2,048 x 2,048 x 2,048 in float32 and in bfloat16, a copy of 512 MiB, and
 the products of the step's own matrices (forward, and both of backward; attention left out) timed alone. nanoGPT is a
@@ -58,7 +59,7 @@ CASES = {
     "bert": Case({"preset": "bert"}, 16, 128, (*OURS, *STOCK)),
     "t5": Case(T5, 8, 256, (*OURS, *STOCK), 2),
     "char": Case(SMALL, 12, 64, (*OURS, "trivium fp32 compiled", *NANO, "nanogpt fp32 compiled"), 20),
-    "memory": Case(GPT2, 8, 512, ("trivium bf16", *NANO)),
+    "memory": Case(GPT2, 8, 512, ("trivium bf16", "trivium bf16 recompute", "trivium bf16 parts", *NANO)),
 }
 
 
@@ -89,6 +90,7 @@ def ours(case: Case, words: list[str]) -> Run:
     from trivium.train.half import half_weights
     from trivium.train.parallel import World
     from trivium.train.recipe import Recipe
+    from trivium.train.recompute import recompute
     from trivium.train.step import train_step
 
     reuse_memory()
@@ -115,7 +117,24 @@ def ours(case: Case, words: list[str]) -> Run:
         batch = Batch(stream(read[:, :-1]), stream(shifted), {"token": wanted})
     if "compiled" in words:
         model.compile()
-    return lambda: train_step(model, model, optimizer, [batch], 3e-4, recipe, 0, precision, World(), halves).loss
+    if "recompute" in words:
+        recompute(model, 1.0)
+    batches = parted(batch, 4) if "parts" in words else [batch]
+    return lambda: train_step(model, model, optimizer, batches, 3e-4, recipe, 0, precision, World(), halves).loss
+
+
+def parted(batch: Any, count: int) -> list[Any]:
+    """Return the rows of a batch of a decoder in so many micro-batches."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    found = []
+    for rows in np.array_split(np.arange(len(batch.dec.ids)), count):
+        arrays = {name: getattr(batch.dec, name)[rows] for name in ("ids", "positions", "documents")}
+        targets = {head: wanted[rows] for head, wanted in batch.targets.items()}
+        found.append(replace(batch, dec=replace(batch.dec, **arrays), targets=targets))
+    return found
 
 
 def theirs(case: Case, words: list[str], model: Any, optimizer: Any, forward: Callable[[Any], Any]) -> Run:
@@ -322,7 +341,7 @@ def measure(name: str, case: Case, pairs: int, clock: str, without: str) -> dict
         f"peak memory, {mine} / {other}": round(memory[mine] / memory[other], 2)
         for mine in memory
         for other in memory
-        if mine == "trivium bf16" != other and not other.startswith("trivium")
+        if mine.startswith("trivium bf16") and not other.startswith("trivium")
     }
     return found
 

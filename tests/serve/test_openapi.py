@@ -13,7 +13,7 @@ from trivium.serve.served import Catalog
 
 schemathesis = pytest.importorskip("schemathesis")
 hypothesis = pytest.importorskip("hypothesis")
-EACH = 40
+EACH = 200
 """The requests of each route, right and wrong ones."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
