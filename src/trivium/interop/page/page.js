@@ -91,6 +91,7 @@ async function reread(ids = null) {
   view = { ...view, temperature: temperature(), ids: ids ?? found.ids, given: ids ? view.given : found.ids.length };
   if (plan.decoder && view.ids.length && !(await read(view.ids, mine))) return false;
   if (!view.ids.length && plan.decoder) reader.begin();
+  if (!ids && plan.task === "write") Object.assign(panels, { side: "targets", at: Infinity }); // what comes next
   panels.draw(view);
   status(found.cut ? t("cut", { n: found.cut }) : "");
   return true;

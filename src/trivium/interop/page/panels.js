@@ -67,7 +67,7 @@ class Panels {
       const kind = [this.tokens.special.has(id) ? "special" : "", writes && place >= this.view.given ? "written" : ""]
         .join(" ")
         .trim();
-      return chip(place, this.text(id), { class: kind, weight: 0.85 * (1 - p) });
+      return chip(place, this.text(id), { class: kind, weight: 0.85 * Math.min(1, -Math.log(p) / 8) });
     });
     if (writes && ids.length) made.push(chip(ids.length, t("next"), { class: "next" }));
     $(side).replaceChildren(...made);
