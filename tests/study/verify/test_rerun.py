@@ -6,8 +6,9 @@ import shutil
 import pytest
 import torch
 
-from runs import pretraining
+from runs import interrupt, pretraining
 from trivium.base.errors import ConfigError, DataError
+from trivium.base.process import Interrupted
 from trivium.cli import run as command
 from trivium.study.verify import rerun as room
 from trivium.study.verify.rerun import rerun
@@ -87,6 +88,23 @@ def test_a_checkpoint_that_is_not_the_runs_own_is_named(folder):
     shutil.rmtree(folder / "checkpoints" / "step-00000004")
     shutil.copytree(folder / "checkpoints" / "step-00000002", folder / "checkpoints" / "step-00000004")
     assert different(rerun(folder, 5))["weights"].startswith("step 4: weights ")
+
+
+def test_a_run_that_was_stopped_and_skipped_spikes_is_that_of_its_certificate(data, tmp_path, monkeypatch):
+    """The checkpoint of a stop has no hash of weights in its line; the spread of losses is part of it."""
+    guard = {"deviations": 1e-6, "memory_steps": 2}
+    recipe = pretraining(data, deterministic=True, budget_steps=6, save_every_steps=9, eval_every_steps=9, spikes=guard)
+    with monkeypatch.context() as patch:
+        interrupt(patch, at=4)
+        with pytest.raises(Interrupted):
+            run(recipe, tmp_path / "run")
+    run(recipe, tmp_path / "run", resume=True)
+    lines = [json.loads(line) for line in (tmp_path / "run" / FILE).read_text().splitlines()]
+    assert len([line for line in lines if "weights" in line]) == 2
+    findings = rerun(tmp_path / "run", 6)
+    assert not different(findings) and "from checkpoint" in findings[-1].about
+    result = json.loads((tmp_path / "run" / "model" / "trivium.json").read_text())["result"]
+    assert result["skipped"]
 
 
 def test_a_damaged_checkpoint_is_passed_over(folder):

@@ -13,6 +13,7 @@ from trivium.task.run import count_steps
 from trivium.train.checkpoint import checkpoints, load_checkpoint, verify
 from trivium.train.exact.certificate import MACHINE, RESULTS, entry, hashed, link, machine, read_certificate
 from trivium.train.exact.grain import Grains, grain_rows
+from trivium.train.guard.spike import Spikes
 from trivium.train.half import half_weights
 from trivium.train.loop import autocast_dtype
 from trivium.train.parallel import World
@@ -62,14 +63,13 @@ def _steps(run: Path, start: int, step: int, lines: Lines) -> Iterator[tuple[int
     loader = Loader(replay.rows, rows, grain, replay.model.vocabulary.pad, recipe.seed)
     count_steps(recipe, loader)  # a budget of epochs ends with its last row
     optimizer = recipe.optim.chosen(model, recipe.batch_tokens).build(model)
-    if start:
-        load_checkpoint(run / "checkpoints" / f"step-{start:08d}", model, optimizer)
+    kept = load_checkpoint(run / "checkpoints" / f"step-{start:08d}", model, optimizer) if start else {}
     precision = autocast_dtype(recipe, ranks.device)
-    halves = half_weights(model, optimizer, precision, ranks)
+    halves, spikes = half_weights(model, optimizer, precision, ranks), Spikes(recipe.spikes, kept)
     yield start, {"weights": hashed(model)}
     for done in watched(range(start, step), "running the steps again", "steps"):
         line = lines.get(done + 1, {})
-        options = (line.get("lr", 0.0), recipe, done, precision, ranks, halves, grains)
+        options = (line.get("lr", 0.0), recipe, done, precision, ranks, halves, grains, spikes)
         found = train_step(model, model, optimizer, loader.step(done), *options)
         yield found.step, entry(found, grains, model if "weights" in line else None)
 
@@ -100,8 +100,11 @@ def _machine(name: str, lines: Lines, step: int) -> Finding:
 def _compared(what: str, keys: tuple[str, ...], made: Lines, lines: Lines) -> Finding:
     """Find the first step in which one of `keys` came out otherwise."""
     for at, line in made.items():
-        for key in keys:
-            if key in line and (wanted := lines.get(at, {}).get(key)) != line[key]:
+        known = lines.get(at, {})
+        for key in (
+            key for key in keys if key in line and key in known
+        ):  # a run that was stopped has not hashed the weights it saved
+            if (wanted := known[key]) != line[key]:
                 where = f"step {at:,}: {key} {wanted} in the certificate, {line[key]} here"
                 return Finding(what, "different", where, {"step": at, "key": key})
     first, last = min(made), max(made)
