@@ -37,13 +37,13 @@ from trivium.train.recipe import Recipe
 TIMEOUT_SECONDS = 10
 RECIPE = {
     "data": {"path": ["data"], "length": 32},
-    "model": {"preset": "gpt2", "depth": 1, "hidden_size": 32, "vocab_size": 384, "context": 64, "dropout": 0.1},
+    "model": {"preset": "gpt2", "depth": 1, "hidden_size": 128, "vocab_size": 384, "context": 64},
     "optim": {"lr": 1e-2},
     "precision": "fp32",
-    "batch_tokens": 256,
+    "batch_tokens": 64,
     "micro_rows": 2,
-    "budget_steps": 150,
-    "save_every_steps": 2,
+    "budget_steps": 40,
+    "save_every_steps": 1,
     "eval_every_steps": 40,
     "spikes": {"memory_steps": 20},
     "timeout_seconds": TIMEOUT_SECONDS,
@@ -60,6 +60,8 @@ def train(folder: Path, rank: int, size: int, port: int) -> int:
         try:
             run(parse(Recipe, RECIPE), folder, resume=True)
         except TriviumError as error:
+            if error.exit_code not in (5, 75):
+                os.write(1, f"{error}\n".encode())
             return error.exit_code
     return 0
 
@@ -162,7 +164,9 @@ def main() -> int:
     runs, wrong = runs + 1, wrong + (weights(folder) != wanted)
     print(f"{asked.processes} processes, {kills} kills, {saving} while a checkpoint was written, seed {asked.seed}")
     print(f"{runs} runs ended, {runs - wrong} with the weights of the run that nothing killed ({wanted})")
-    print(f"{hangs} hung, {orphans} processes stayed behind, {time.monotonic() - before:.0f} s")
+    print(
+        f"a run takes {seconds:.1f} s; {hangs} hung, {orphans} processes stayed behind, {time.monotonic() - before:.0f} s"
+    )
     shutil.rmtree(home)
     return int(bool(wrong or hangs or orphans))
 

@@ -30,7 +30,8 @@ class Watch:
 
     def __init__(self, store: TCPStore, rank: int, size: int, seconds: float, hosted: bool) -> None:
         """A rank is waited for `seconds`; `hosted` says that this process has the store."""
-        self.store, self.rank, self.size, self.seconds, self.hosted = store.clone(), rank, size, seconds, hosted
+        self.store: TCPStore = store.clone()  # type: ignore[attr-defined]
+        self.rank, self.size, self.seconds, self.hosted = rank, size, seconds, hosted
         self.store.set_timeout(timedelta(seconds=ANSWER_SECONDS))
         self.met = 0
         """How many times this process met the others."""
