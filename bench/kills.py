@@ -3,7 +3,7 @@
     python bench/kills.py --kills 1000                      one process
     python bench/kills.py --kills 200 --processes 2         a rank or the launcher is killed; nobody may hang or stay
 
-Processes are forked from one that has imported everything, so a kill costs about a second. A kill that comes while a
+Processes are forked from one that has imported everything, so a kill costs seconds. A kill that comes while a
 checkpoint is written is counted: there the danger is. The exit code is 1 where a weight differs, a process hangs or
 one stays behind.
 """
@@ -164,9 +164,8 @@ def main() -> int:
     runs, wrong = runs + 1, wrong + (weights(folder) != wanted)
     print(f"{asked.processes} processes, {kills} kills, {saving} while a checkpoint was written, seed {asked.seed}")
     print(f"{runs} runs ended, {runs - wrong} with the weights of the run that nothing killed ({wanted})")
-    print(
-        f"a run takes {seconds:.1f} s; {hangs} hung, {orphans} processes stayed behind, {time.monotonic() - before:.0f} s"
-    )
+    took = time.monotonic() - before
+    print(f"a run takes {seconds:.1f} s; {hangs} hung, {orphans} processes stayed behind, {took:.0f} s")
     shutil.rmtree(home)
     return int(bool(wrong or hangs or orphans))
 
