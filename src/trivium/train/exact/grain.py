@@ -31,8 +31,8 @@ WORDS = 8
 class Passed(NamedTuple):
     """What the passes of a step leave beside its gradients, over all processes."""
 
-    count: float
-    """The sum of weights of all targets."""
+    targets: float
+    """The sum of the weights of all targets."""
     tokens: float
     loss: float
     """The sum of the losses of all targets."""
