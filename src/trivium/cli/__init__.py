@@ -23,7 +23,7 @@ from trivium.cli.prepare import prepare
 from trivium.cli.recipes import recipes, schema
 from trivium.cli.serve import serve
 from trivium.cli.show import inspect, show
-from trivium.cli.study import ablate, compare, demo
+from trivium.cli.study import ablate, compare, demo, plan
 from trivium.cli.tokenizer import tokenizer
 from trivium.cli.trace import report, trace, why
 from trivium.cli.verify import verify
@@ -39,10 +39,10 @@ app = typer.Typer(
 )
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
 COMMANDS += [embed, lines, read, serve, show, inspect, trace, why, report, verify, import_, export, push]
-COMMANDS += [compare, ablate, schema]  # in the order of the help
+COMMANDS += [plan, compare, ablate, schema]  # in the order of the help
 PLAIN = demo, recipes, lines, report
 """The commands that take no kinds of one's own."""
-LOCAL = train, push, why, compare, ablate, schema
+LOCAL = train, plan, push, why, compare, ablate, schema
 """Those that take no model, or none of the hub."""
 for command in COMMANDS:
     made = speaking_as(command)

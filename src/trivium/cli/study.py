@@ -1,4 +1,4 @@
-"""`trivium demo`, `trivium compare` and `trivium ablate`: all steps in one, families, variants of a recipe."""
+"""`trivium demo`, `plan`, `compare` and `ablate`: all steps in one, a run before it is paid, families, variants."""
 
 import time
 from pathlib import Path
@@ -20,6 +20,24 @@ def demo(
     from trivium.study.demo import demo as run
 
     run(out, minutes, since)
+
+
+def plan(
+    recipe: o.RecipeFile,
+    overrides: o.Overrides = None,
+    gpus: Annotated[int, typer.Option(min=1, max=1 << 20, help="Devices, with one process each.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu (this machine), h100, h200, a100, l40s or rtx4090.")] = "cpu",
+    mfu: Annotated[float, typer.Option(min=0.001, max=1, help="The share of its FLOP/s that is reached.")] = 0.4,
+    price: Annotated[float | None, typer.Option(min=0, max=1e6, help="The price of a device and hour.")] = None,
+    memory: Annotated[float | None, typer.Option(min=0.01, max=1e6, help="GB of a device [the table's].")] = None,
+    tflops: Annotated[float | None, typer.Option(min=1e-6, max=1e6, help="Its TFLOP/s [the table's].")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what a run of `train` needs: memory of each rank, FLOPs, hours, cost, and what would make it fit."""
+    from trivium.lab.plan import plan as room
+    from trivium.train.recipe import read_recipe
+
+    room.tell(room.plan(read_recipe(recipe, overrides or ()), gpus, device, mfu, price, memory, tflops), json)
 
 
 def compare(

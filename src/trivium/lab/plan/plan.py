@@ -1,0 +1,211 @@
+"""The plan of a run: what each rank needs, how long it takes, what it costs, and what would make it fit."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from trivium.base.log import columns, duration, figures
+from trivium.data.loader import Loader
+from trivium.lab.plan.device import CPU, Device, device
+from trivium.lab.plan.rehearsal import Memory, rehearse
+from trivium.lab.plan.subject import Subject, subject
+from trivium.model.size import row_flops
+from trivium.task.fit import largest
+from trivium.task.run import count_steps
+from trivium.train.loop import autocast_dtype, name_of
+from trivium.train.recipe import Recipe
+
+ROOM = 0.9
+"""The share of the memory of a device that a run may need: the rest is for its driver, libraries and gaps."""
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run needs. Memory is in bytes, on the first rank; money in the unit of the price."""
+
+    device: Device
+    processes: int
+    precision: str
+    parameters: int
+    trained: int
+    micro_rows: int
+    rows: int
+    """Rows of a step of all ranks."""
+    length: int
+    real: bool
+    """Whether the rows are those of the recipe."""
+    memory: Memory
+    change: str
+    """The first change with which it would fit, or why none does; empty where it fits."""
+    step_tokens: float
+    step_flops: float
+    """FLOPs of the model in a step of all ranks: what is computed again does not count."""
+    step_seconds: float
+    """Seconds of the rank with the most rows, at the stated MFU."""
+    mfu: float
+    steps: int | None
+    """None where only the data tell: epochs of rows that are not here."""
+    price: float | None
+
+    @property
+    def idle(self) -> int:
+        """Processes that have no row in a step."""
+        return max(0, self.processes - self.rows)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens that all ranks read in a second."""
+        return self.step_tokens / self.step_seconds
+
+    @property
+    def hours(self) -> float | None:
+        """Hours of all steps, without evaluation and saving."""
+        return None if self.steps is None else self.steps * self.step_seconds / 3600
+
+    @property
+    def cost(self) -> float | None:
+        """The price of all devices for these hours."""
+        return None if self.hours is None or self.price is None else self.hours * self.processes * self.price
+
+    def record(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        derived = ("idle", "tokens_per_second", "hours", "cost")
+        found = {**asdict(self), "device": self.device._asdict(), **{name: getattr(self, name) for name in derived}}
+        found["memory"]["peak"] = self.memory.peak
+        return found
+
+
+class Trials:
+    """The memory of variants of a run on one device, each rehearsed once."""
+
+    def __init__(self, recipe: Recipe, found: Subject, processes: int, where: Device) -> None:
+        self.recipe, self.found, self.processes, self.where = recipe, found, processes, where
+        self.known: dict[tuple[int, float, torch.dtype], Memory] = {}
+
+    def loader(self, micro: int) -> Loader:
+        """Return the loader of the first rank."""
+        rows, pad, seed = self.found.rows, self.found.pad, self.recipe.seed
+        return Loader(rows, self.recipe.step_rows(self.found.length), micro, pad, seed, 0, self.processes)
+
+    def memory(self, micro: int, again: float, precision: torch.dtype) -> Memory:
+        """Return what micro-batches of so many rows need, with a share of blocks that are computed `again`."""
+        if (key := (micro, again, precision)) not in self.known:
+            model, made = copy.deepcopy(self.found.model), self.recipe.replace(recompute=again)
+            cpu = self.where.name == CPU
+            self.known[key] = rehearse(model, self.loader(micro).step(0), made, precision, self.processes, cpu)
+        return self.known[key]
+
+    def fits(self, micro: int, again: float, precision: torch.dtype) -> bool:
+        """Return whether they fit into the device."""
+        return self.memory(micro, again, precision).peak <= ROOM * self.where.memory
+
+    def change(self, micro: int, precision: torch.dtype) -> str:
+        """Return the first change with which the run fits, or why none of them is enough."""
+        again, half = self.recipe.recompute, torch.bfloat16
+        for share, kind in ((again, precision), (1.0, precision), (again, half), (1.0, half)):
+            if rows := largest(micro, lambda rows: self.fits(rows, share, kind)):  # noqa: B023
+                words = {f"micro_rows={rows}": rows != micro, f"recompute={share:g}": share != again}
+                words |= {"precision=bf16": kind != precision}
+                return " ".join(word for word, changed in words.items() if changed)
+        parts = self.memory(1, 1.0, half).step
+        state = sum(parts.get(name, 0) for name in ("weights", "bf16 copies", "optimizer states", "gradients"))
+        return (
+            f"none: weights, gradients and optimizer states alone are {state / GIB:,.1f} GiB, and each rank has them "
+            "whole, so more ranks do not help: `trivium train` does not shard them; take a device with more memory, "
+            "or a smaller model"
+        )
+
+
+def plan(
+    recipe: Recipe,
+    processes: int = 1,
+    name: str = CPU,
+    mfu: float = 0.4,
+    price: float | None = None,
+    memory: float | None = None,
+    tflops: float | None = None,
+) -> Plan:
+    """Plan a run of `trivium train` on so many devices, one process each.
+
+    `mfu` is the share of the device's most FLOP/s that the FLOPs of the model reach; `price` is of a device and hour;
+    `memory` (GB) and `tflops` are in place of the device's. ConfigError: an unknown device, or a recipe whose model or
+    rows are not here and cannot be made up.
+    """
+    where, found = device(name, processes, memory, tflops), subject(recipe)
+    precision = torch.bfloat16
+    if recipe.precision == "fp32" or (recipe.precision == "auto" and name == CPU):
+        precision = autocast_dtype(recipe, torch.device(CPU))
+    trials, every = Trials(recipe, found, processes, where), recipe.step_rows(found.length)
+    most = -(-every // processes)
+    again = recipe.recompute
+    wanted = recipe.micro_rows or largest(most, lambda rows: trials.fits(rows, again, precision)) or 1
+    micro = min(wanted, most)
+    needs = trials.memory(micro, again, precision)
+    loader = trials.loader(micro)
+    batches = loader.step(0)
+    held = sum(len(batch.stream.documents) for batch in batches)
+    sides = {name: 0 if side is None else side.shape[1] for name, side in zip(("encoder", "decoder"), (batches[0].enc, batches[0].dec))}
+    flops = row_flops(found.model.config, **sides, targets=sum(batch.count() for batch in batches) / held)  # type: ignore[arg-type]
+    seconds = most * flops / (where.flops(precision) * mfu)
+    steps = None if recipe.budget_epochs and not found.real else count_steps(recipe, loader)
+    if recipe.budget_minutes is not None:
+        steps = max(1, int(60 * recipe.budget_minutes / seconds))
+    weights = [*found.model.parameters()]
+    return Plan(
+        device=where,
+        processes=processes,
+        precision=name_of(precision),
+        parameters=sum(one.numel() for one in weights),
+        trained=needs.trained,
+        micro_rows=micro,
+        rows=every,
+        length=found.length,
+        real=found.real,
+        memory=needs,
+        change="" if trials.fits(micro, again, precision) else trials.change(micro, precision),
+        step_tokens=every * sum(batch.tokens() for batch in batches) / held,
+        step_flops=every * flops,
+        step_seconds=seconds,
+        mfu=mfu,
+        steps=steps,
+        price=price,
+    )
+
+
+def lines(made: Plan) -> Iterator[str]:
+    """Yield a plan as lines for people."""
+    where, parts = made.device, made.memory
+    yield f"{made.processes} x {where.name}: {where.about}"
+    trained = "" if made.trained == made.parameters else f", {made.trained:,} of them trained"
+    yield f"parameters      {made.parameters:,}{trained}"
+    each = f"{made.micro_rows} of {made.rows} rows of {made.length:,} tokens at a time, {made.precision}"
+    yield f"memory of a rank, {each}" + "" * made.real
+    peaks = {"at the peak of a step": parts.step, "while a checkpoint is written": parts.saving}
+    names = [name for name in {**parts.step, **parts.saving}]
+    shown = {title: found for title, found in peaks.items() if found}
+    table: list[tuple[str, ...]] = [("MiB", *shown)]
+    table += [(name, *(f"{found.get(name, 0) / 2**20:,.1f}" for found in shown.values())) for name in names]
+    table += [("all", *(f"{sum(found.values()) / 2**20:,.1f}" for found in shown.values()))]
+    yield from (f"  {line}" for line in columns(table))
+    have = f"of {where.memory / GIB:,.1f} GiB, of which {ROOM:.0%} may be used"
+    yield f"fits            {'no' if made.change else 'yes'}: {parts.peak / GIB:,.2f} GiB {have}"
+    if made.change:
+        yield f"would fit with  {made.change}"
+    yield f"step            {made.step_tokens:,.0f} tokens, {made.step_flops:.3g} FLOPs, {figures(made.step_seconds)} s"
+    rate = f"at an MFU of {made.mfu:g} of {where.flops(torch.bfloat16 if made.precision == 'bf16' else torch.float32) / 1e12:,.4g} TFLOP/s a device"
+    yield f"tokens/s        {figures(made.tokens_per_second)} {rate}"
+    if made.hours is None:
+        yield "hours           unknown: the budget is in epochs, and the data are not here"
+    else:
+        cost = "" if made.cost is None else f"; {figures(made.cost)} at {made.price:g} a device and hour"
+        yield f"hours           {figures(made.hours)} for {made.steps:,} steps{cost}"
+    if not made.real:
+        yield "the data are not here: rows are two made-up documents that fill them"
+    if made.idle:
+        yield f"{made.idle} of {made.processes} processes have no row in a step: raise batch_tokens"
+    if made.processes > 1:
+        yield "each rank has all weights, gradients and optimizer states (data parallelism); nothing is sharded"
