@@ -1,16 +1,18 @@
 """The memory that `trivium plan` foretells beside that of the run itself, on this machine.
 
-    OMP_NUM_THREADS=1 python bench/plan.py [--processes 1 2 4] [--steps 3]
+    OMP_NUM_THREADS=1 python bench/plan.py [--families decoder ...] [--precisions fp32 bf16] [--processes 1 2 4]
 
-For each family, precision and number of processes the recipe below is planned, and trained for a few steps by `trivium
-train` in processes of its own, joined by gloo, with evaluation and a checkpoint at the end. Measured is the largest RSS
-of the first rank less its RSS before the model was built. The script prints a table and writes bench/results/plan.json.
+For each family, precision and number of processes a recipe is planned, and trained for three steps and a checkpoint by
+the code of `trivium train`, with one thread a process, joined by gloo. Measured is the largest RSS of the first rank
+less its RSS before the model is built, after a tiny run in the same process has loaded the libraries. The data are
+words of chance. The script prints a table and writes bench/results/plan.json, unless it is a `--dry` run.
 """
 
 import argparse
 import json
 import os
 import platform
+import random
 import subprocess
 import sys
 import tempfile
@@ -18,50 +20,62 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 from trivium.base.files import write_json
+from trivium.corpus.prepare import Preparation, prepare
 from trivium.lab.plan.plan import plan
 from trivium.train.recipe import read_recipe
 
-SHAPES = {
-    "decoder": ("llama", "causal", ["model.hidden_size=384", "model.decoder.layers=6", "model.decoder.heads=6"]),
-    "encoder": ("bert", "masked", ["model.hidden_size=384", "model.encoder.layers=6", "model.encoder.heads=6"]),
-    "encoder_decoder": (
-        "t5",
-        "denoise",
-        [
-            "model.hidden_size=384",
-            *(f"model.{side}.{key}" for side in ("encoder", "decoder") for key in ("layers=3", "heads=6")),
-        ],
-    ),
-}
-"""A preset, an objective and sizes for each family: 12 to 14 million parameters."""
+STACKS = {"decoder": ("decoder",), "encoder": ("encoder",), "encoder_decoder": ("encoder", "decoder")}
+KINDS = {"decoder": ("llama", "causal"), "encoder": ("bert", "masked"), "encoder_decoder": ("t5", "denoise")}
+STEPS = 3
 
 CHILD = """
-import json, os, sys
+import os, sys
+from pathlib import Path
 from trivium.task import run as task
 from trivium.train.recipe import read_recipe
+
 def rss(name):
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith(name)) * 1024
+
+folder, words = Path(sys.argv[1]), sys.argv[2:]
+rank, size = os.environ.get("RANK", "0"), os.environ.pop("WORLD_SIZE", "1")
+tiny = ["model.hidden_size=48", "batch_tokens=256", "micro_rows=1"]
+task.run(read_recipe(None, [*words, *tiny]), folder.with_name(f"{folder.name}-tiny-{rank}"))
+os.environ["WORLD_SIZE"] = size
 before, start = [], task.start_model
+
 def build(recipe):
     before.append(rss("VmRSS"))
     return start(recipe)
+
 task.start_model = build
-task.run(read_recipe(None, sys.argv[2:]), __import__("pathlib").Path(sys.argv[1]))
-if os.environ.get("RANK", "0") == "0":
+task.run(read_recipe(None, words), folder)
+if rank == "0":
     print("RSS", rss("VmHWM") - before[0])
 """
 
 
-def overrides(family: str, precision: str, data: Path, steps: int, more: list[str]) -> list[str]:
-    """Return the recipe of a family."""
-    preset, objective, sizes = SHAPES[family]
-    own = [f"model.preset={preset}", f"objective.kind={objective}", f"precision={precision}", f"budget_steps={steps}"]
-    data_ = [f"data.path={data}", "data.length=256", "model.context=256", "batch_tokens=2048", "micro_rows=4"]
-    return [*own, *data_, f"save_every_steps={steps}", f"eval_every_steps={steps}", *sizes, *more]
+def overrides(family: str, precision: str, data: Path) -> list[str]:
+    """Return the recipe of a family: a width of 384, six layers in all, rows of 256 tokens."""
+    (preset, objective), stacks = KINDS[family], STACKS[family]
+    sizes = [f"model.{one}.{key}" for one in stacks for key in (f"layers={6 // len(stacks)}", "heads=6")]
+    step = ["batch_tokens=2048", "micro_rows=4", f"budget_steps={STEPS}", f"precision={precision}"]
+    shape = ["model.hidden_size=384", "model.context=256", "data.length=256", f"model.preset={preset}"]
+    return [f"data.path={data}", f"objective.kind={objective}", *shape, *sizes, *step]
+
+
+def written(folder: Path) -> Path:
+    """Prepare a data folder of words of chance."""
+    draw = random.Random(0)
+    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 9))) for _ in range(6000)]
+    for number in range(100):
+        (folder / f"{number}.txt").write_text("\n".join(" ".join(draw.choices(words, k=80)) for _ in range(20)))
+    prepare([folder], folder / "data", Preparation(vocab_size=8192, valid_share=0.0, near=None))
+    return folder / "data"
 
 
 def measured(words: list[str], processes: int, folder: Path) -> int:
@@ -78,35 +92,35 @@ def measured(words: list[str], processes: int, folder: Path) -> int:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--families", nargs="+", default=[*SHAPES], choices=[*SHAPES])
+    parser.add_argument("--families", nargs="+", default=[*KINDS], choices=[*KINDS])
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--data", type=Path, help="A data folder [the embedded corpus is prepared].")
-    parser.add_argument("overrides", nargs="*", help="Overrides of every recipe.")
+    parser.add_argument("--dry", action="store_true", help="Write no results.")
     asked = parser.parse_args()
     table: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
-        data = asked.data or Path(temporary, "data")
-        if not asked.data:
-            prepare = ["prepare", "embedded", "-o", str(data), "--vocab-size", "8192", "--valid-share", "0.001"]
-            subprocess.run([sys.executable, "-m", "trivium", *prepare], check=True, capture_output=True)
+        data = written(Path(temporary))
         for family in asked.families:
             for precision in asked.precisions:
                 for processes in asked.processes:
-                    words = overrides(family, precision, data, asked.steps, asked.overrides)
+                    words = overrides(family, precision, data)
                     made = plan(read_recipe(None, words), processes)
                     found = measured(words, processes, Path(temporary, f"{family}-{precision}-{processes}"))
                     row = {"family": family, "precision": precision, "processes": processes}
-                    row |= {"parameters": made.parameters, "planned": made.memory.peak, "measured": found}
-                    table.append(row)
-                    ratio = made.memory.peak / found
-                    print(f"{family:16} {precision} {processes}  {made.memory.peak / 2**20:8.1f} MiB planned", end="  ")
-                    print(f"{found / 2**20:8.1f} measured  {ratio:.3f}", flush=True)
-                    print(json.dumps({k: round(v / 2**20, 1) for k, v in made.memory.step.items()}))
-    machine = {"date": str(date.today()), "machine": platform.processor() or platform.machine()}
-    write_json(Path(__file__).parent / "results" / "plan.json", {**machine, "rows": table})
+                    row |= {"parts": made.memory.parts}
+                    table.append({**row, "parameters": made.parameters, "planned": made.memory.peak, "measured": found})
+                    told = f"{family:16} {precision} {processes} {made.memory.peak / 2**20:8.1f} MiB planned, "
+                    told += f"{made.memory.peak / found:.3f} of measured {found / 2**20:8.1f}"
+                    print(
+                        told,
+                        json.dumps({name: round(size / 2**20) for name, size in made.memory.parts.items()}),
+                        flush=True,
+                    )
+    if not asked.dry:
+        machine = {"date": str(date.today()), "machine": platform.machine(), "rows": table}
+        write_json(Path(__file__).parent / "results" / "plan.json", machine)
 
 
 if __name__ == "__main__":

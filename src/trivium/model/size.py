@@ -47,7 +47,7 @@ def attended(pattern: Pattern, length: int) -> float:
     return seen / length
 
 
-def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: int = 0) -> float:
+def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: float = 0) -> float:
     """Return the FLOPs of training on a row: `encoder` and `decoder` tokens, and `targets` tokens through the head."""
     read = {"encoder": encoder, "decoder": decoder, "head": targets}
     with torch.device("meta"), Undrawn():

@@ -40,17 +40,16 @@ class Live(TorchDispatchMode):
         self.held: dict[int, Held] = {}
         self.now = self.peak = self.made = 0
         self.log: list[Held] = []
-        """What was made since `begin`, and, with a size below 0, what was freed."""
-        self.start: list[Held] = []
-        self.turn = 0
+        """What was made, and, with a size below 0, what was freed, in this order."""
+        self.turn = self.begun = 0
 
     def begin(self) -> None:
         """Look for the peak from here on."""
-        self.peak, self.turn, self.log, self.start = self.now, 0, [], [*self.held.values()]
+        self.peak, self.turn, self.begun = self.now, len(self.log), len(self.log)
 
     def at_peak(self) -> list[Held]:
         """Return what lived at the peak since `begin`."""
-        found = {one.number: one for one in self.start}
+        found: dict[int, Held] = {}
         for one in self.log[: self.turn]:
             if one.size < 0:
                 del found[one.number]
@@ -84,10 +83,13 @@ class Live(TorchDispatchMode):
         fakes = any(isinstance(one, FakeTensor) for one in leaves)
         if fakes and func is torch.ops.aten._local_scalar_dense.default:
             return 1.0  # a loss or a norm: any number that is finite
-        kind = given.get("dtype") or torch.get_default_dtype()
-        if fakes or (not leaves and kind.is_floating_point):
+        if fakes and func is torch.ops.aten.index.Tensor:
+            args = args[0], _places(args[1])
+        if fakes or not leaves:
             with self.fake:
-                return func(*args, **given)
+                out = func(*args, **given)
+            if fakes or not isinstance(out, Tensor) or out.is_floating_point():
+                return out
         out = func(*args, **given)
         if isinstance(out, Tensor) and out.is_floating_point() and out.nbytes > SMALL:
             with self.fake:
@@ -111,3 +113,11 @@ class Live(TorchDispatchMode):
         one = self.held.pop(key)
         self.now -= one.size
         self.log.append(one._replace(size=-1))
+
+
+def _places(indices: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Return indices with the places in a mask for the mask: how many they are is known, because masks are real."""
+    found: list[Tensor | None] = []
+    for one in indices:
+        found += [one] if one is None or one.dtype != torch.bool else one.nonzero().unbind(1)
+    return found

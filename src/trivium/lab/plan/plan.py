@@ -1,15 +1,18 @@
 """The plan of a run: what each rank needs, how long it takes, what it costs, and what would make it fit."""
 
 import copy
+import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
-from trivium.base.log import columns, duration, figures
+from trivium.base.errors import ConfigError
+from trivium.base.files import strict
+from trivium.base.log import columns, figures, result
 from trivium.data.loader import Loader
-from trivium.lab.plan.device import CPU, Device, device
+from trivium.lab.plan.device import CPU, TERA, Device, device
 from trivium.lab.plan.rehearsal import Memory, rehearse
 from trivium.lab.plan.subject import Subject, subject
 from trivium.model.size import row_flops
@@ -111,7 +114,7 @@ class Trials:
                 words = {f"micro_rows={rows}": rows != micro, f"recompute={share:g}": share != again}
                 words |= {"precision=bf16": kind != precision}
                 return " ".join(word for word, changed in words.items() if changed)
-        parts = self.memory(1, 1.0, half).step
+        parts = self.memory(1, 1.0, half).parts
         state = sum(parts.get(name, 0) for name in ("weights", "bf16 copies", "optimizer states", "gradients"))
         return (
             f"none: weights, gradients and optimizer states alone are {state / GIB:,.1f} GiB, and each rank has them "
@@ -135,6 +138,11 @@ def plan(
     `memory` (GB) and `tflops` are in place of the device's. ConfigError: an unknown device, or a recipe whose model or
     rows are not here and cannot be made up.
     """
+    if recipe.deterministic:
+        raise ConfigError(
+            "deterministic: the sums of grains are not planned; plan it with deterministic=false, and allow for some "
+            "more gradients"
+        )
     where, found = device(name, processes, memory, tflops), subject(recipe)
     precision = torch.bfloat16
     if recipe.precision == "fp32" or (recipe.precision == "auto" and name == CPU):
@@ -148,8 +156,8 @@ def plan(
     loader = trials.loader(micro)
     batches = loader.step(0)
     held = sum(len(batch.stream.documents) for batch in batches)
-    sides = {name: 0 if side is None else side.shape[1] for name, side in zip(("encoder", "decoder"), (batches[0].enc, batches[0].dec))}
-    flops = row_flops(found.model.config, **sides, targets=sum(batch.count() for batch in batches) / held)  # type: ignore[arg-type]
+    sides = (0 if side is None else side.shape[1] for side in (batches[0].enc, batches[0].dec))
+    flops = row_flops(found.model.config, *sides, sum(batch.count() for batch in batches) / held)
     seconds = most * flops / (where.flops(precision) * mfu)
     steps = None if recipe.budget_epochs and not found.real else count_steps(recipe, loader)
     if recipe.budget_minutes is not None:
@@ -176,28 +184,29 @@ def plan(
     )
 
 
+def tell(made: Plan, as_json: bool) -> None:
+    """Print a plan, as lines or as one JSON object."""
+    for line in [json.dumps(strict(made.record()))] if as_json else lines(made):
+        result(line)
+
+
 def lines(made: Plan) -> Iterator[str]:
     """Yield a plan as lines for people."""
     where, parts = made.device, made.memory
     yield f"{made.processes} x {where.name}: {where.about}"
     trained = "" if made.trained == made.parameters else f", {made.trained:,} of them trained"
     yield f"parameters      {made.parameters:,}{trained}"
-    each = f"{made.micro_rows} of {made.rows} rows of {made.length:,} tokens at a time, {made.precision}"
-    yield f"memory of a rank, {each}" + "" * made.real
-    peaks = {"at the peak of a step": parts.step, "while a checkpoint is written": parts.saving}
-    names = [name for name in {**parts.step, **parts.saving}]
-    shown = {title: found for title, found in peaks.items() if found}
-    table: list[tuple[str, ...]] = [("MiB", *shown)]
-    table += [(name, *(f"{found.get(name, 0) / 2**20:,.1f}" for found in shown.values())) for name in names]
-    table += [("all", *(f"{sum(found.values()) / 2**20:,.1f}" for found in shown.values()))]
-    yield from (f"  {line}" for line in columns(table))
+    rows = f"{made.micro_rows} of {made.rows} rows of {made.length:,} tokens at a time"
+    yield f"MiB of the first rank, {rows}, {made.precision}:"
+    table = [*parts.parts.items(), ("all", parts.peak)]
+    yield from (f"  {line}" for line in columns([(name, f"{size / 2**20:,.1f}") for name, size in table]))
     have = f"of {where.memory / GIB:,.1f} GiB, of which {ROOM:.0%} may be used"
     yield f"fits            {'no' if made.change else 'yes'}: {parts.peak / GIB:,.2f} GiB {have}"
     if made.change:
         yield f"would fit with  {made.change}"
     yield f"step            {made.step_tokens:,.0f} tokens, {made.step_flops:.3g} FLOPs, {figures(made.step_seconds)} s"
-    rate = f"at an MFU of {made.mfu:g} of {where.flops(torch.bfloat16 if made.precision == 'bf16' else torch.float32) / 1e12:,.4g} TFLOP/s a device"
-    yield f"tokens/s        {figures(made.tokens_per_second)} {rate}"
+    most = where.flops(torch.bfloat16 if made.precision == "bf16" else torch.float32) / TERA
+    yield f"tokens/s        {figures(made.tokens_per_second)} at an MFU of {made.mfu:g} of {most:,.4g} TFLOP/s a device"
     if made.hours is None:
         yield "hours           unknown: the budget is in epochs, and the data are not here"
     else:

@@ -4,7 +4,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -31,21 +31,24 @@ from trivium.train.step import train_step
 STEPS_AHEAD = 4
 """The steps whose rows are in memory: that which is computed, two that wait, and one that is being read."""
 
+LOST = 0.3
+"""The share of what lives at the peak that gaps in the heap of the C library add to it on a CPU, as measured."""
+FILES = 2
+"""How often the bytes of the larger file of a checkpoint are in memory as it is written (safetensors), on a CPU."""
+
 
 @dataclass(frozen=True)
 class Memory:
-    """The bytes of one rank at the peak of a step, by part."""
+    """The most bytes that the first rank needs, by part."""
 
-    step: dict[str, int]
+    parts: dict[str, int]
     trained: int
     """Parameters that are trained."""
-    saving: dict[str, int] = field(default_factory=dict)
-    """The same while the first rank writes a checkpoint; empty where that is in the memory of the host."""
 
     @property
     def peak(self) -> int:
-        """The most bytes that are needed."""
-        return max(sum(self.step.values()), sum(self.saving.values()))
+        """All parts together."""
+        return sum(self.parts.values())
 
 
 def rehearse(
@@ -91,49 +94,45 @@ def _step(
     cpu: bool,
 ) -> Memory:
     trained = [one for one in model.parameters() if one.requires_grad]
-    for one in trained:  # an optimizer makes what it keeps in its first step
-        one.grad = torch.empty_like(one)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    if recipe.ema is not None:
-        for one in trained:
-            optimizer.state[one][KEY] = torch.empty_like(one)
     grads, count = set[int](), sum(one.numel() for one in trained)
+    largest = sorted(batches, key=data_bytes)[-2:]  # gradients of the first stay while the second is computed
 
-    def note(*_: Any) -> None:
-        grads.update(live.numbers(one.grad for one in trained))
+    def step(done: int) -> None:
+        live.phase = "rest"
+        gc.collect()
+        live.begin()
+        train_step(forward, model, optimizer, largest, 0.0, recipe, done, precision, world, halves)
+        for one in trained if recipe.ema is not None else ():
+            optimizer.state[one].setdefault(KEY, one.detach().clone())
 
     def enter(phase: str) -> Any:
         return lambda *_: setattr(live, "phase", phase)
 
     model.register_forward_pre_hook(enter("activations"))
     model.register_forward_hook(enter("head and loss"))
-    optimizer.register_step_pre_hook(note)
-    live.phase = "rest"
+    optimizer.register_step_pre_hook(lambda *_: grads.update(live.numbers(one.grad for one in trained)))
+    step(0)  # in it an optimizer makes what it keeps
+    step(1)
     gc.collect()
-    live.begin()
-    largest = sorted(batches, key=data_bytes)[-2:]  # gradients of the first stay while the second is computed
-    train_step(forward, model, optimizer, largest, 0.0, recipe, 0, precision, world, halves)
+    states = [one for state in optimizer.state.values() for one in state.values() if isinstance(one, torch.Tensor)]
     owned = {
         "weights": live.numbers(slot for slot, _ in slots(model).values()),
         "bf16 copies": live.numbers(halves.copies.values()),
-        "optimizer states": live.numbers(
-            one for state in optimizer.state.values() for one in state.values() if isinstance(one, torch.Tensor)
-        ),
+        "optimizer states": live.numbers(states),
         "gradients": grads,
     }
+    if world.size > 1:  # what lives on between steps and is none of these
+        owned["gradient buckets"] = {one.number for one in live.held.values()}.difference(*owned.values())
     parts: Counter[str] = Counter()
     for held in live.at_peak():
-        name = next((name for name, numbers in owned.items() if held.number in numbers), held.phase)
-        parts[name] += held.size
-    parts["rows"] = STEPS_AHEAD * sum(map(data_bytes, batches))
-    names = (*owned, "gradient buckets", "activations", "backward", "head and loss", "rows")
-    step = {name: parts.pop(name) for name in names if parts.get(name)}
-    step |= {"rest": sum(parts.values())} if sum(parts.values()) else {}
+        parts[next((name for name, numbers in owned.items() if held.number in numbers), held.phase)] += held.size
+    names = (*owned, "activations", "backward", "head and loss", "rest")
+    found = {name: parts[name] for name in names if parts[name]}
+    rows = {"rows": STEPS_AHEAD * sum(map(data_bytes, batches))}
     if not cpu:
-        return Memory(step, count)
-    kept = {name: step[name] for name in ("weights", "bf16 copies", "optimizer states", "gradient buckets", "rows") if name in step}
-    return Memory(step, count, {**kept, "files in memory": 2 * step.get("optimizer states", 0)})
+        return Memory(found | rows, count)
+    files = FILES * max(found["weights"], sum(one.nbytes for one in states))
+    return Memory(found | {"gaps of the heap": round(LOST * sum(found.values())), "checkpoint": files} | rows, count)
 
 
 @contextmanager

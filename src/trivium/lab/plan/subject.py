@@ -64,9 +64,13 @@ class MadeRows:
     def __init__(self, objective: Objective, config: ModelConfig, length: int, isolate: bool) -> None:
         size = config.vocab_size
         if size < 128:
-            raise ConfigError(f"model.vocab_size: expected at least 128 to make up rows, found {size}; or give the data")
+            raise ConfigError(
+                f"model.vocab_size: expected at least 128 to make up rows, found {size}; or give the data"
+            )
         few = range(5, min(105, size // 2))
-        self.vocabulary = Vocabulary(size, 0, 1, 2, 4, tuple(few), frozenset(range(few.stop)), *[np.ones(size, bool)] * 2)
+        self.vocabulary = Vocabulary(
+            size, 0, 1, 2, 4, tuple(few), frozenset(range(few.stop)), *[np.ones(size, bool)] * 2
+        )
         self.objective, self.length, self.parts = objective, length, 2 if isolate and length > 8 else 1
         objective.frame(self.vocabulary)
 
@@ -75,9 +79,9 @@ class MadeRows:
 
     def row(self, epoch: int, index: int) -> list[Example]:
         rng = late(0, epoch, index)
-        raw, first = self.objective.room(self.length), len(self.vocabulary.sentinels) + 5
-        ends = np.linspace(0, raw, self.parts + 1).astype(int)
-        pieces = [rng.integers(first, self.vocabulary.size, stop - start) for start, stop in zip(ends, ends[1:])]
+        first = len(self.vocabulary.sentinels) + 5
+        raw = self.objective.room(self.length // self.parts)
+        pieces = [rng.integers(first, self.vocabulary.size, raw) for _ in range(self.parts)]
         return [self.objective.piece(ids, None, self.vocabulary, rng) for ids in pieces]
 
     def origins(self, epoch: int, index: int) -> list[str]:
