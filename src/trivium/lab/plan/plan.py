@@ -13,8 +13,8 @@ from trivium.base.files import strict
 from trivium.base.log import columns, figures, result
 from trivium.data.loader import Loader
 from trivium.lab.plan.device import CPU, TERA, Device, device
-from trivium.lab.plan.rehearsal import Memory, rehearse
-from trivium.lab.plan.subject import Subject, subject
+from trivium.lab.plan.rehearsal import Needs, rehearse
+from trivium.lab.plan.subject import Planned, subject
 from trivium.model.size import row_flops
 from trivium.task.fit import largest
 from trivium.task.run import count_steps
@@ -27,7 +27,7 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run needs. Memory is in bytes, on the first rank; money in the unit of the price."""
 
     device: Device
@@ -39,9 +39,10 @@ class Plan:
     rows: int
     """Rows of a step of all ranks."""
     length: int
+    vocab_size: int
     real: bool
     """Whether the rows are those of the recipe."""
-    memory: Memory
+    memory: Needs
     change: str
     """The first change with which it would fit, or why none does; empty where it fits."""
     step_tokens: float
@@ -85,16 +86,16 @@ class Plan:
 class Trials:
     """The memory of variants of a run on one device, each rehearsed once."""
 
-    def __init__(self, recipe: Recipe, found: Subject, processes: int, where: Device) -> None:
+    def __init__(self, recipe: Recipe, found: Planned, processes: int, where: Device) -> None:
         self.recipe, self.found, self.processes, self.where = recipe, found, processes, where
-        self.known: dict[tuple[int, float, torch.dtype], Memory] = {}
+        self.known: dict[tuple[int, float, torch.dtype], Needs] = {}
 
     def loader(self, micro: int) -> Loader:
         """Return the loader of the first rank."""
         rows, pad, seed = self.found.rows, self.found.pad, self.recipe.seed
         return Loader(rows, self.recipe.step_rows(self.found.length), micro, pad, seed, 0, self.processes)
 
-    def memory(self, micro: int, again: float, precision: torch.dtype) -> Memory:
+    def memory(self, micro: int, again: float, precision: torch.dtype) -> Needs:
         """Return what micro-batches of so many rows need, with a share of blocks that are computed `again`."""
         if (key := (micro, again, precision)) not in self.known:
             model, made = copy.deepcopy(self.found.model), self.recipe.replace(recompute=again)
@@ -131,7 +132,7 @@ def plan(
     price: float | None = None,
     memory: float | None = None,
     tflops: float | None = None,
-) -> Plan:
+) -> RunPlan:
     """Plan a run of `trivium train` on so many devices, one process each.
 
     `mfu` is the share of the device's most FLOP/s that the FLOPs of the model reach; `price` is of a device and hour;
@@ -163,7 +164,7 @@ def plan(
     if recipe.budget_minutes is not None:
         steps = max(1, int(60 * recipe.budget_minutes / seconds))
     weights = [*found.model.parameters()]
-    return Plan(
+    return RunPlan(
         device=where,
         processes=processes,
         precision=name_of(precision),
@@ -172,6 +173,7 @@ def plan(
         micro_rows=micro,
         rows=every,
         length=found.length,
+        vocab_size=found.model.config.vocab_size,
         real=found.real,
         memory=needs,
         change="" if trials.fits(micro, again, precision) else trials.change(micro, precision),
@@ -184,13 +186,13 @@ def plan(
     )
 
 
-def tell(made: Plan, as_json: bool) -> None:
+def tell(made: RunPlan, as_json: bool) -> None:
     """Print a plan, as lines or as one JSON object."""
     for line in [json.dumps(strict(made.record()))] if as_json else lines(made):
         result(line)
 
 
-def lines(made: Plan) -> Iterator[str]:
+def lines(made: RunPlan) -> Iterator[str]:
     """Yield a plan as lines for people."""
     where, parts = made.device, made.memory
     yield f"{made.processes} x {where.name}: {where.about}"
@@ -213,7 +215,8 @@ def lines(made: Plan) -> Iterator[str]:
         cost = "" if made.cost is None else f"; {figures(made.cost)} at {made.price:g} a device and hour"
         yield f"hours           {figures(made.hours)} for {made.steps:,} steps{cost}"
     if not made.real:
-        yield "the data are not here: rows are two made-up documents that fill them"
+        words = f"of a vocabulary of {made.vocab_size:,} (model.vocab_size; a run takes that of its data)"
+        yield f"the data are not here: rows are two made-up documents that fill them, {words}"
     if made.idle:
         yield f"{made.idle} of {made.processes} processes have no row in a step: raise batch_tokens"
     if made.processes > 1:

@@ -38,7 +38,7 @@ FILES = 2
 
 
 @dataclass(frozen=True)
-class Memory:
+class Needs:
     """The most bytes that the first rank needs, by part."""
 
     parts: dict[str, int]
@@ -53,7 +53,7 @@ class Memory:
 
 def rehearse(
     model: Transformer, batches: Sequence[Batch], recipe: Recipe, precision: torch.dtype, size: int, cpu: bool
-) -> Memory:
+) -> Needs:
     """Return what a step on the micro-batches of the first of `size` ranks needs, on a CPU or on an accelerator.
 
     The model loses its numbers.
@@ -92,7 +92,7 @@ def _step(
     precision: torch.dtype,
     world: World,
     cpu: bool,
-) -> Memory:
+) -> Needs:
     trained = [one for one in model.parameters() if one.requires_grad]
     grads, count = set[int](), sum(one.numel() for one in trained)
     largest = sorted(batches, key=data_bytes)[-2:]  # gradients of the first stay while the second is computed
@@ -130,9 +130,9 @@ def _step(
     found = {name: parts[name] for name in names if parts[name]}
     rows = {"rows": STEPS_AHEAD * sum(map(data_bytes, batches))}
     if not cpu:
-        return Memory(found | rows, count)
+        return Needs(found | rows, count)
     files = FILES * max(found["weights"], sum(one.nbytes for one in states))
-    return Memory(found | {"gaps of the heap": round(LOST * sum(found.values())), "checkpoint": files} | rows, count)
+    return Needs(found | {"gaps of the heap": round(LOST * sum(found.values())), "checkpoint": files} | rows, count)
 
 
 @contextmanager

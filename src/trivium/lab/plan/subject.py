@@ -24,7 +24,7 @@ from trivium.task.start import fitting, fresh_tokenizer, row_length, start_model
 from trivium.train.recipe import Recipe
 
 
-class Subject(NamedTuple):
+class Planned(NamedTuple):
     """The model and the rows of a run."""
 
     model: Transformer
@@ -36,7 +36,7 @@ class Subject(NamedTuple):
     """Whether the rows are those of the recipe."""
 
 
-def subject(recipe: Recipe) -> Subject:
+def subject(recipe: Recipe) -> Planned:
     """Return what a recipe trains on what.
 
     A ConfigError names what is missing: a model that is no folder, or data whose rows cannot be made up.
@@ -47,7 +47,7 @@ def subject(recipe: Recipe) -> Subject:
         length = fitting(recipe.data.length, recipe.model, "data.length")
         if not all((path / "manifest.json").is_file() for path in paths):
             rows = MadeRows(recipe.objective, recipe.model, length, recipe.data.isolate)
-            return Subject(empty(recipe.model), rows, length, rows.vocabulary.pad, False)
+            return Planned(empty(recipe.model), rows, length, rows.vocabulary.pad, False)
         model = api.Model(empty(recipe.model), fresh_tokenizer(recipe))
     else:
         if gone := next((path for path in paths if not path.exists() and ":" not in str(path)), None):
@@ -55,7 +55,7 @@ def subject(recipe: Recipe) -> Subject:
         model = start_model(recipe)
         length = row_length(recipe, model)
     rows, _ = open_rows(recipe, model, length, Notes())
-    return Subject(model.transformer, rows, length, model.vocabulary.pad, True)
+    return Planned(model.transformer, rows, length, model.vocabulary.pad, True)
 
 
 class MadeRows:
