@@ -49,7 +49,8 @@ def attended(pattern: Pattern, length: int) -> float:
 
 def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: float = 0) -> float:
     """Return the FLOPs of training on a row: `encoder` and `decoder` tokens, and `targets` tokens through the head."""
-    read = {"encoder": encoder, "decoder": decoder, "head": targets}
+    stacks = {"encoder": encoder, "decoder": decoder}
+    read = {**stacks, "head": targets}
     with torch.device("meta"), Undrawn():
         model = Transformer(config)
     total = 0.0
@@ -59,7 +60,7 @@ def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: 
             total += 6.0 * module.weight.numel() * read.get(room, 0)
     total += 6.0 * getattr(model.head, "weight", torch.empty(0)).numel() * targets
     for name, stack in config.stacks.items():
-        width, length = stack.heads * stack.head_width(config.width(name)), read[name]
+        width, length = stack.heads * stack.head_width(config.width(name)), stacks[name]
         across = encoder if name == "decoder" and config.cross else 0
         for layer in range(stack.layers):
             total += 12.0 * width * length * (attended(stack.kind(layer)[0], length) + across)

@@ -157,8 +157,8 @@ def plan(
     loader = trials.loader(micro)
     batches = loader.step(0)
     held = sum(len(batch.stream.documents) for batch in batches)
-    sides = (0 if side is None else side.shape[1] for side in (batches[0].enc, batches[0].dec))
-    flops = row_flops(found.model.config, *sides, sum(batch.count() for batch in batches) / held)
+    enc, dec = (0 if side is None else side.shape[1] for side in (batches[0].enc, batches[0].dec))
+    flops = row_flops(found.model.config, enc, dec, sum(batch.count() for batch in batches) / held)
     seconds = most * flops / (where.flops(precision) * mfu)
     steps = None if recipe.budget_epochs and not found.real else count_steps(recipe, loader)
     if recipe.budget_minutes is not None:

@@ -46,8 +46,8 @@ def subject(recipe: Recipe) -> Planned:
         recipe.objective.fits(recipe.model.family, recipe.model.pictures is not None)
         length = fitting(recipe.data.length, recipe.model, "data.length")
         if not all((path / "manifest.json").is_file() for path in paths):
-            rows = MadeRows(recipe.objective, recipe.model, length, recipe.data.isolate)
-            return Planned(empty(recipe.model), rows, length, rows.vocabulary.pad, False)
+            made = MadeRows(recipe.objective, recipe.model, length, recipe.data.isolate)
+            return Planned(empty(recipe.model), made, length, made.vocabulary.pad, False)
         model = api.Model(empty(recipe.model), fresh_tokenizer(recipe))
     else:
         if gone := next((path for path in paths if not path.exists() and ":" not in str(path)), None):
