@@ -40,6 +40,7 @@ def test_a_signal_that_code_swallowed_is_told_before_there_is_work_to_save():
 
 
 def test_a_second_signal_ends_only_where_it_is_ctrl_c_some_time_later_outside_a_save(monkeypatch):
+    saved = False
     with pytest.raises(KeyboardInterrupt), stopping() as stop, stop.holding():
         signal.raise_signal(signal.SIGINT)
         monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
@@ -48,7 +49,9 @@ def test_a_second_signal_ends_only_where_it_is_ctrl_c_some_time_later_outside_a_
             signal.raise_signal(number)
         with shielded():
             signal.raise_signal(signal.SIGINT)
+        saved = True
         signal.raise_signal(signal.SIGINT)
+    assert saved
 
 
 def test_a_first_signal_in_a_save_is_kept_for_after_it():
