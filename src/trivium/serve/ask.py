@@ -254,12 +254,13 @@ def look(
     if len(turns) != 1 or turns[0].role != "user" or len(pictures) != 1:
         found = f"{len(turns)} messages and {len(pictures)} pictures"
         raise ApiError(f"messages: expected one of the user with one picture in it, found {found}", param="messages")
+    options = ask.options(served)
     try:
         seen = model.see([unpacked(pictures[0])])
     except (ValueError, DataError) as wrong:
         raise ApiError(f"image_url: {wrong}", param="messages") from None
     before = asked(model.layout(), seen, turns[0].text)
-    request = model.request(before * ask.n, most, ask.stop, pictures=seen * ask.n, **ask.options(served))
+    request = model.request(before * ask.n, most, ask.stop, pictures=seen * ask.n, **options)
     return TextJob(rows(model.config, request, top), ask.stop, ask.n)
 
 
@@ -274,7 +275,7 @@ def go_on(
     served: Served, ask: TextAsk, prompts: Sequence[str | Sequence[int]], usual: int, top: int | None = None
 ) -> TextJob:
     """Return the job that continues prompts, each a text or ids. Takes time: call it in a thread."""
-    model, most = served.model, ask.most(served, usual)
+    model, most, options = served.model, ask.most(served, usual), ask.options(served, len(prompts))
     ids = [model.encode(prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
     for row in ids:
         room = served.context - (0 if model.config.encoder is not None else len(row))
@@ -285,5 +286,5 @@ def go_on(
             )
         most = min(most, room)
     each = [row for row in ids for _ in range(ask.n)]
-    request = model.usual(each, most, most, ask.stop, **ask.options(served, len(ids)))
+    request = model.usual(each, most, most, ask.stop, **options)
     return TextJob(rows(model.config, request, top), ask.stop, ask.n)

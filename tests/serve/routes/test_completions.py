@@ -1,6 +1,7 @@
 """Completions say what `trivium generate` says, for texts and ids, whole and in pieces."""
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -133,6 +134,15 @@ def test_half_a_character_is_told_as_bytes() -> None:
 def test_what_cannot_be_honoured_is_named(made: Catalog, changes: dict, message: str) -> None:
     answer = post(made, PATH, {"model": "llama", "prompt": "a", **changes})
     assert answer.status_code == 400 and message in answer.json()["error"]["message"], answer.text
+
+
+def test_a_number_of_answers_that_is_refused_takes_no_memory(made: Catalog) -> None:
+    """Rows are made after the number was looked at: thousands of millions of them would fill any machine."""
+    tracemalloc.start()
+    answer = post(made, PATH, {"model": "llama", "prompt": "a", "n": 2_000_000})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status_code == 400 and peak < 8_000_000, (answer.text, peak)
 
 
 def test_the_usual_number_of_tokens_is_that_of_the_api(made: Catalog) -> None:
