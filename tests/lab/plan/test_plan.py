@@ -47,6 +47,7 @@ def test_a_rank_without_rows_is_told_and_does_not_make_a_step_shorter():
     assert any("56 of 64 processes have no row" in line for line in lines(many))
 
 
+@pytest.mark.slow
 def test_the_first_change_that_would_make_it_fit_is_told():
     large = recipe("decoder", "model.decoder.layers=1", "micro_rows=8")
     whole = plan(large, 1, "h100")

@@ -1,5 +1,7 @@
 """Every kernel computes the same function: values and gradients, for every pattern, bias, cap and way of packing."""
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -270,3 +272,18 @@ def test_dropout_drops_and_scales() -> None:
         dropped = kernel.attend(*tensors, view, WIDTH**-0.5, dropout=0.3)
         assert (kept - dropped).abs().mean() > 0.01
         assert torch.allclose(kept.mean(), dropped.mean(), atol=0.03)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_view_goes_with_its_pass(kernel: Kernel) -> None:
+    """Its masks are freed at once, and do not wait for the collector of cycles."""
+    where = packed([[5, 7]], 12)
+    view = View(Causal(), where, where)
+    there, x = weakref.ref(view), torch.randn(1, 2, 12, 8)
+    gc.disable()
+    try:
+        kernel.attend(x, x, x, view, 1.0)
+        del view
+        assert there() is None
+    finally:
+        gc.enable()

@@ -46,13 +46,12 @@ class Kernel(Choice):
         Raise ConfigError where this kernel cannot compute the case.
         """
         grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
-        key = id(self), q.device.type, q.dtype, grad, dropout, softcap
-        if (found := view.made.get(key)) is None:  # asked for by every layer of the pass
-            case = Case(view, q.device.type, q.dtype, grad, dropout, softcap)
+        case = Case(view, q.device.type, q.dtype, grad, dropout, softcap)
+        key = id(self), *case[1:]  # with the view in it, the view would hold itself, and its masks stay for long
+        if (kernel := view.made.get(key)) is None:  # asked for by every layer of the pass
             if (why := self.refuse(case)) is not None:
                 raise ConfigError(f"kernel: {self.kind} {why}; kernel = 'auto' takes one that fits")
-            found = view.made[key] = self.choose(case), case
-        kernel, case = found
+            kernel = view.made[key] = self.choose(case)
         out: Tensor = kernel.mix(q, k, v, scale, case)
         return out
 
