@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import distributed as dist
@@ -163,9 +162,12 @@ def device_blocks(recipe: Recipe, model: Transformer, cpu: bool) -> Iterator[Non
     if cpu:
         yield
         return
-    whole = getattr(recipe.loss, "chunk_rows", 0) * max(model.config.vocab_size, 1)
-    with patch.object(token, "BLOCK", whole):
+    kept = token.BLOCK
+    token.BLOCK = getattr(recipe.loss, "chunk_rows", 0) * max(model.config.vocab_size, 1)
+    try:
         yield
+    finally:
+        token.BLOCK = kept
 
 
 def data_bytes(batch: Batch) -> int:
