@@ -17,7 +17,9 @@ from pathlib import Path
 import trivium.task.run as run
 from trivium.data.loader import Loader
 
-phase, rank, here = os.environ.get("PHASE", ""), os.environ.get("RANK", "0"), Path(__file__).parent
+rank, here = os.environ.get("RANK", "0"), Path(__file__).parent
+phase, _, only = os.environ.get("PHASE", "").partition(" of ")  # "data of 1" is for rank 1 alone
+phase = phase if only in ("", rank) else ""
 plain_step, plain_order, plain_rows, scored = Loader.step, run.in_order, run.open_rows, [0]
 
 
