@@ -126,7 +126,8 @@ def main() -> None:
     options = parser.parse_args()
     file = ROOT / "bench" / "results" / "pictures.json"
     results = read_json(file) if file.is_file() else {}
-    facts = {"date": str(date.today()), "command": f"python bench/pictures.py {' '.join(sys.argv[1:])}".strip()}
+    words = ["PYTHON" if word == options.sklearn else word for word in sys.argv[1:]]  # where it is says nothing
+    facts = {"date": str(date.today()), "command": " ".join(["python bench/pictures.py", *words])}
     with tempfile.TemporaryDirectory() as folder:
         if options.sklearn and options.only != "questions":
             results["digits"] = digits(Path(folder) / "digits-rows", options.sklearn, options.minutes) | facts
