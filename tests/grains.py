@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import tiny
 from trivium.data.loader import Loader, in_order
@@ -20,16 +17,6 @@ from trivium.train.loop import train
 from trivium.train.parallel import World
 from trivium.train.recipe import Recipe
 
-ENDS = np.arange(96) % 7 == 0
-VOCABULARY = replace(
-    tiny.VOCABULARY,
-    size=96,
-    mask=64,
-    sentinels=tuple(range(66, 96)),
-    special=frozenset({0, 1, 2, *range(64, 96)}),
-    word_start=ENDS,
-    sentence_end=ENDS,
-)
 DROPPED = {"dropout": 0.1, "attention_dropout": 0.1}
 FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "decoder": ("gpt2", "causal", {"decoder": DROPPED}),
@@ -60,7 +47,7 @@ class GrainRun:
         self.preset, self.folder, self.recipe = preset, folder, recipe(**changes)
         made = Objective.parse({"kind": objective})
         self.rows, self.valid = (
-            DocumentRows(Corpus(data, split), made, VOCABULARY, 16, seed=3) for split in ("train", "valid")
+            DocumentRows(Corpus(data, split), made, tiny.MARKED, 16, seed=3) for split in ("train", "valid")
         )
 
     def model(self) -> Transformer:

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,17 @@ from trivium.objective.causal import CausalLM
 from trivium.train.recipe import Recipe
 
 VOCABULARY = Vocabulary(size=64, pad=0, bos=1, eos=2, special=frozenset({0, 1, 2}))
+ENDS = np.arange(96) % 7 == 0
+MARKED = replace(
+    VOCABULARY,
+    size=96,
+    mask=64,
+    sentinels=tuple(range(66, 96)),
+    special=frozenset({0, 1, 2, *range(64, 96)}),
+    word_start=ENDS,
+    sentence_end=ENDS,
+)
+"""With what every objective needs: a mask, sentinels, and where words and sentences begin and end."""
 
 
 def families(cls: type[Choice] = Choice) -> set[type[Choice]]:

@@ -1,7 +1,5 @@
 """Every objective, from the documents of a corpus to a model of its family that learns."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -17,16 +15,6 @@ from trivium.model.device import place
 from trivium.objective.objective import Objective
 from trivium.train.loss.token import TokenLoss
 
-ENDS = np.arange(96) % 7 == 0
-VOCABULARY = replace(
-    tiny.VOCABULARY,
-    size=96,
-    mask=64,
-    sentinels=tuple(range(66, 96)),
-    special=frozenset({0, 1, 2, *range(64, 96)}),
-    word_start=ENDS,
-    sentence_end=ENDS,
-)
 PAIRS = [
     ("gpt2", {"kind": "causal"}),
     ("llama", {"kind": "prefix"}),
@@ -48,7 +36,7 @@ def corpus(tmp_path_factory) -> Corpus:
 
 
 def rows(corpus: Corpus, objective: Objective) -> DocumentRows:
-    return DocumentRows(corpus, objective, VOCABULARY, length=32, seed=3)
+    return DocumentRows(corpus, objective, tiny.MARKED, length=32, seed=3)
 
 
 @pytest.mark.parametrize(("preset", "tree"), PAIRS, ids=str)

@@ -6,7 +6,7 @@ from torch import nn
 
 import grains
 import tiny
-from grains import FAMILIES, VOCABULARY, GrainRun
+from grains import FAMILIES, GrainRun
 from ranks import together
 from trivium.base.errors import ConfigError
 from trivium.base.seeds import mix
@@ -89,7 +89,7 @@ def test_the_gradient_is_that_of_a_plain_step(data):
     run.tree = {}
     plain, found = tiny.Recorder(run.model()), tiny.Recorder(run.model())
     rows = run.loader()
-    usual = Loader(run.rows, 8, 3, VOCABULARY.pad)
+    usual = Loader(run.rows, 8, 3, tiny.MARKED.pad)
     wanted = train_step(plain.module, plain.module, plain, usual.step(0), 0.1, run.recipe, 0, torch.float32)
     made = Grains(1, 8, World())
     step = train_step(found.module, found.module, found, rows.step(0), 0.1, run.recipe, 0, torch.float32, grains=made)
