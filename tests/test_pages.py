@@ -13,6 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from languages import differences
 from trivium.base.errors import EXIT_CODES
 from trivium.cli import app
 from trivium.interop.families import NEAREST, families
@@ -20,7 +21,9 @@ from trivium.model.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "trivium"
-PAGES = [ROOT / name for name in ("README.md", "DESIGN.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")]
+PAGES = [
+    ROOT / name for name in ("README.md", "README.zh.md", "DESIGN.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
+]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 PAGES += sorted(path for path in (ROOT / ".github").rglob("*") if path.is_file())
 ROOMS = {path.stem for path in SRC.iterdir() if not path.name.startswith("_")}
@@ -115,7 +118,53 @@ def test_scripts_import_only_what_exists(folder):
 def test_every_page_of_the_docs_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
-    assert pages == set(re.findall(r"\]\((\w+\.md)\)", index))
+    assert pages == set(re.findall(r"\]\(([\w.]+\.md)\)", index))
+
+
+def without_switch(page: str) -> str:
+    """The page without the line that leads to the other language."""
+    return re.sub(r"^.*(?:English \| |\| 中文).*$", "", page, count=1, flags=re.M)
+
+
+def test_the_readme_says_the_same_in_both_languages():
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md"))
+    assert "English | [中文](README.zh.md)" in english and "[English](README.md) | 中文" in chinese
+    assert not list(differences(without_switch(english), without_switch(chinese)))
+
+
+PAGE = (
+    "# A\n\nTake `x`, 1,280 [of](a.md).\n\n```\nmake a  # why\n# no heading\n```\n\n## B\n\n![p](b.png)\n\n| a | 2 |\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("## B", "B"),
+        ("## B", "### B"),
+        ("`x`", "`y`"),
+        ("1,280", "1,281"),
+        ("a.md", "c.md"),
+        ("b.png", "c.png"),
+        ("make a", "make b"),
+        ("# why", "# why 3"),
+        ("| a | 2 |", "2"),
+    ],
+)
+def test_what_a_translation_loses_is_seen(old, new):
+    assert list(differences(PAGE, PAGE.replace(old, new)))
+
+
+def test_a_translation_may_have_other_words():
+    other = PAGE.replace("Take", "取").replace("# why", "# 原因").replace("## B", "## 乙").replace("[of]", "[之]")
+    assert not list(differences(PAGE, other))
+
+
+def test_a_term_has_one_name_in_chinese():
+    page = (ROOT / "docs" / "terms.zh.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!英文)([^|]+) \| ([^|]+) \| [^|]+ \|$", page, re.M)
+    english, chinese = zip(*rows, strict=True)
+    assert len(rows) > 60 and len({*english}) == len({*chinese}) == len(rows)
 
 
 def test_the_table_of_exit_codes_stands_in_the_readme_and_in_the_help():
