@@ -33,7 +33,7 @@ from trivium.model.transformer import Transformer
 from trivium.train.exact.certificate import entry, link
 from trivium.train.exact.grain import GRAINS, Grains
 from trivium.train.half import half_weights
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 from trivium.train.step import train_step
 

@@ -88,7 +88,7 @@ def ours(case: Case, words: list[str]) -> Run:
     from trivium.model.device import reuse_memory
     from trivium.model.transformer import Transformer
     from trivium.train.half import half_weights
-    from trivium.train.parallel import World
+    from trivium.train.parallel.world import World
     from trivium.train.recipe import Recipe
     from trivium.train.recompute import recompute
     from trivium.train.step import train_step

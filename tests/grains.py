@@ -14,7 +14,7 @@ from trivium.objective.objective import Objective
 from trivium.train.evaluate import evaluate
 from trivium.train.exact.grain import grains_of
 from trivium.train.loop import train
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 
 DROPPED = {"dropout": 0.1, "attention_dropout": 0.1}

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from trivium.base.errors import TriviumError
-from trivium.train.parallel import World, world
+from trivium.train.parallel.world import World, world
 
 
 def together(size: int, act: Callable[[World], Any], folder: Path, seconds: float = 60.0) -> list[Any]:

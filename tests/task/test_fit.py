@@ -13,7 +13,7 @@ from trivium.base.process import Interrupted
 from trivium.model.size import training_bytes
 from trivium.task import fit
 from trivium.task.run import run
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 
 @pytest.mark.parametrize(

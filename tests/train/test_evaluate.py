@@ -7,7 +7,7 @@ import tiny
 from trivium.data.loader import in_order
 from trivium.model.device import place
 from trivium.train.evaluate import Evaluation, evaluate
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 LENGTHS = [11, 30, 5, 17, 40, 8, 22]
 

@@ -5,7 +5,7 @@ import tiny
 from trivium.model.weights import finite
 from trivium.train.finite import gradient_fault, pass_fault, state_fault
 from trivium.train.loss.token import TokenLoss
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 NAN, INF = float("nan"), float("inf")
 

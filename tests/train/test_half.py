@@ -8,7 +8,7 @@ from trivium.model.device import place
 from trivium.model.weights import collect
 from trivium.train.half import Halves, half_weights
 from trivium.train.loop import train
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.step import train_step
 
 HALF = torch.bfloat16

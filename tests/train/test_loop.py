@@ -19,7 +19,7 @@ from trivium.train.checkpoint import checkpoints, find, save_checkpoint
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import autocast_dtype, train
 from trivium.train.optim.adamw import AdamW
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 STEPS = 12
 LENGTHS = [11, 30, 5, 17, 9, 8, 22, 13]

@@ -10,7 +10,7 @@ from trivium.base.config import override, parse
 from trivium.base.errors import ConfigError
 from trivium.train.loop import train
 from trivium.train.pace import Pace
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe, lay
 
 MINUTES = 10.0

@@ -19,7 +19,7 @@ from trivium.task.fit import micro_rows
 from trivium.task.run import run
 from trivium.task.start import start_model
 from trivium.train.loop import autocast_dtype
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 from trivium.train.recompute import recompute
 from trivium.train.step import train_step

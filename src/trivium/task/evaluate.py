@@ -23,7 +23,7 @@ from trivium.task.start import fitting
 from trivium.train.evaluate import Evaluation, evaluate
 from trivium.train.finite import pass_fault
 from trivium.train.loss.token import TokenLoss
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 MICRO_ROWS = 16
 

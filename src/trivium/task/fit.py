@@ -20,7 +20,7 @@ from trivium.model.size import training_bytes
 from trivium.model.transformer import Transformer
 from trivium.train.exact.grain import grain_rows
 from trivium.train.loop import autocast_dtype
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 
 SHARE = 0.7

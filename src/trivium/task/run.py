@@ -30,7 +30,7 @@ from trivium.train.exact.certificate import sealed
 from trivium.train.exact.grain import grains_of
 from trivium.train.loop import autocast_dtype, train
 from trivium.train.pace import Pace
-from trivium.train.parallel import World, world
+from trivium.train.parallel.world import World, world
 from trivium.train.recipe import Recipe
 from trivium.train.recompute import recompute
 from trivium.train.run import free, open_run

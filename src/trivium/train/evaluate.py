@@ -12,7 +12,7 @@ from trivium.base.process import Interrupted, asked
 from trivium.model.device import evaluating, place
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from trivium.base.batch import Batch
 from trivium.model.device import evaluating, place
 from trivium.model.weights import finite, slots
 from trivium.train.loss.loss import Loss
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 
 def state_fault(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> str:

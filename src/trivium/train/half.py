@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from trivium.model.layer.head import VocabularyHead
 from trivium.train.optim.adamw import BlockAdamW
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 HALF = torch.bfloat16
 

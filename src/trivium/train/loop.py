@@ -30,7 +30,7 @@ from trivium.train.guard.keeper import Keeper, judge
 from trivium.train.guard.spike import Spikes
 from trivium.train.half import half_weights
 from trivium.train.pace import Pace
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.profile import traced
 from trivium.train.recipe import Recipe
 from trivium.train.run import Metrics, environment

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from trivium.base.log import duration, say
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 
 FOREVER = 1 << 62

@@ -20,7 +20,7 @@ from trivium.train.finite import gradient_fault, pass_fault, state_fault
 from trivium.train.guard.spike import Spikes
 from trivium.train.half import Halves
 from trivium.train.optim.optim import clip, total_norm
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 
 

@@ -13,7 +13,7 @@ from trivium.base.seeds import mix
 from trivium.data.loader import Loader
 from trivium.train.exact import grain
 from trivium.train.exact.grain import Grains, grain_rows, words
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.step import train_step
 
 FAST = {"decoder": {}, "encoder in bf16": {"precision": "bf16"}, "encoder-decoder": {}}

@@ -22,7 +22,7 @@ from trivium.model.weights import slots
 from trivium.train.average import KEY
 from trivium.train.half import Halves, half_weights
 from trivium.train.loss import token
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 from trivium.train.recompute import recompute
 from trivium.train.step import train_step

@@ -16,7 +16,7 @@ from trivium.train.exact.grain import Grains, grain_rows
 from trivium.train.guard.spike import Spikes
 from trivium.train.half import half_weights
 from trivium.train.loop import autocast_dtype
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recompute import recompute
 from trivium.train.step import train_step
 

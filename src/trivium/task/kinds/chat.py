@@ -17,7 +17,7 @@ from trivium.task.answer import answer, options_of, summary
 from trivium.task.metric.overlap import available
 from trivium.task.task import Paths, Task
 from trivium.train.evaluate import evaluate
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 
 BATCH_ROWS = 16
 

@@ -19,7 +19,7 @@ from torch import distributed as dist
 from trivium.base.batch import Batch
 from trivium.base.errors import ConfigError
 from trivium.base.seeds import mix
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 
 GRAINS = 8

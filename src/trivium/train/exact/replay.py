@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from trivium.base.errors import NumericsError
 from trivium.train.exact.grain import Passed
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 
 

@@ -19,7 +19,7 @@ from trivium.train.exact.certificate import Certificate
 from trivium.train.finite import pass_fault, state_fault
 from trivium.train.guard.spike import Spikes
 from trivium.train.pace import Pace
-from trivium.train.parallel import World
+from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 from trivium.train.run import Metrics
 from trivium.train.step import Step

@@ -12,7 +12,7 @@ from trivium.model.device import place
 from trivium.train.evaluate import evaluate
 from trivium.train.loop import train
 from trivium.train.loss.token import TokenLoss
-from trivium.train.parallel import World, world
+from trivium.train.parallel.world import World, world
 from trivium.train.step import train_step
 
 LENGTH = 200
