@@ -27,6 +27,7 @@ Words = list[str]
 RIGHT: dict[str, Words] = {
     "demo": ["-o", "new"],
     "recipes": ["-o", "new"],
+    "learn": ["-o", "new", "--no-open"],
     "schema": ["-o", "new"],
     "prepare": ["text", "-o", "new"],
     "lines": ["-o", "new", "--count", "2", "--text", "text"],
@@ -222,6 +223,12 @@ OTHERS: list[str] = [
     "embed bert --input empty.jsonl -o new.npy",
     "push text me/new",
     "recipes nothing-tiny -o new",
+    "learn -o new --no-open --language fr",
+    "learn -o new --no-open --run rop",
+    "learn -o new --no-open --run",
+    "learn -o data --no-open",
+    "learn -o rows.jsonl --no-open",
+    "learn -o llama --run rope",
 ]
 
 PATHS: list[tuple[str, str, str]] = [
@@ -263,7 +270,7 @@ def usage() -> Iterator[Words]:
         yield [*command, *words, "--quiet=maybe"]
         yield [*command, *words, "--log-file"]
         yield [*command, *words, "--log-file", "nowhere/run.log", "--levitate=3"]
-        if name not in ("demo", "recipes", "schema", "show", "inspect"):
+        if name not in ("demo", "recipes", "learn", "schema", "show", "inspect"):
             yield command
     for name in ("generate", "chat", "fill", "demo", "import", "export", "push", "compare"):
         yield [*name.split(), *RIGHT[name], "one", "two"]

@@ -30,7 +30,10 @@ def test_the_wheel_holds_what_the_tree_has(wheel: Path) -> None:
     kinds, source = {".py", ".html", ".css", ".js"}, ROOT / "src" / "trivium"
     sources = {f"trivium/{path.relative_to(source)}" for path in source.rglob("*") if path.suffix in kinds}
     more = {
-        f"trivium/{path.relative_to(ROOT)}" for folder in ("recipes", "tours") for path in (ROOT / folder).glob("*.*")
+        f"trivium/{path.relative_to(ROOT)}"
+        for folder in ("recipes", "tours", "learn")
+        for path in (ROOT / folder).rglob("*.*")
+        if "__pycache__" not in path.parts
     }
     assert names - {name for name in names if ".dist-info/" in name} == sources | more | {"trivium/py.typed"}
 

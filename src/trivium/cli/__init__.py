@@ -20,7 +20,7 @@ from trivium.cli.hub import export, import_, push
 from trivium.cli.lines import lines, read
 from trivium.cli.predict import predict
 from trivium.cli.prepare import prepare
-from trivium.cli.recipes import recipes, schema
+from trivium.cli.recipes import learn, recipes, schema
 from trivium.cli.serve import serve
 from trivium.cli.show import inspect, show
 from trivium.cli.study import ablate, compare, demo, plan
@@ -39,8 +39,8 @@ app = typer.Typer(
 )
 COMMANDS: list[Callable[..., None]] = [demo, recipes, prepare, train, finetune, evaluate, predict, generate, chat, fill]
 COMMANDS += [embed, lines, read, serve, show, inspect, trace, why, report, verify, import_, export, push]
-COMMANDS += [plan, compare, ablate, schema]  # in the order of the help
-PLAIN = demo, recipes, lines, report
+COMMANDS += [plan, compare, ablate, learn, schema]  # in the order of the help
+PLAIN = demo, recipes, lines, report, learn
 """The commands that take no kinds of one's own."""
 LOCAL = train, plan, push, why, compare, ablate, schema
 """Those that take no model, or none of the hub."""

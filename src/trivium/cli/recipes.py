@@ -1,4 +1,4 @@
-"""`trivium recipes` and `trivium schema`: the recipes and tours that come with Trivium, and what a recipe may hold."""
+"""`trivium recipes`, `schema` and `learn`: the recipes, tours and course that come with Trivium."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,3 +44,21 @@ def schema(
 
     write_json(out, schema(Recipe))
     say(f"the schema is {out}; name it in the first line of a recipe: #:schema {out}")
+
+
+def learn(
+    run: Annotated[
+        list[str] | None, typer.Option(help="Run the experiment of a page, or of all, for its numbers; repeatable.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the course.")] = Path("runs/learn"),
+    opened: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser.")] = True,
+) -> None:
+    """Build the course, a page for each idea, in English and Chinese; measure on this machine what a page says."""
+    from trivium.study.course import course
+
+    course.check_language(language)
+    if run:
+        course.run(run, out)
+    course.build(out)
+    course.show(out, language, opened=opened)

@@ -12,10 +12,16 @@ HOME = Path(__file__).parents[1]
 KINDS = {"recipes": "*.toml", "tours": "*.py"}
 
 
+def root() -> Path:
+    """Return the folder in which `recipes`, `tours` and `learn` lie: the package of a wheel, or a checkout."""
+    return HOME if (HOME / "recipes").is_dir() else HOME.parents[1]
+
+
 def shipped() -> dict[str, Path]:
     """Return every file that comes with Trivium by its place: `recipes/llama-tiny.toml`, `tours/3_attention.py`."""
-    root = HOME if (HOME / "recipes").is_dir() else HOME.parents[1]  # a wheel, or a checkout
-    return {f"{kind}/{path.name}": path for kind, names in KINDS.items() for path in sorted((root / kind).glob(names))}
+    return {
+        f"{kind}/{path.name}": path for kind, names in KINDS.items() for path in sorted((root() / kind).glob(names))
+    }
 
 
 def listing() -> Iterator[str]:

@@ -6,7 +6,6 @@ lets the browser run that script alone and load nothing.
 
 import base64
 import html
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from trivium.base import files
 from trivium.base.errors import ConfigError, DataError, ModelError
 from trivium.base.log import warn
-from trivium.base.policy import policy
+from trivium.base.policy import embedded, guarded
 from trivium.base.types import Message
 from trivium.interop.beside.generation import NOWHERE, UNSAID
 from trivium.interop.hub import Folder
@@ -67,13 +66,11 @@ def page(plan: dict[str, Any], data: bytes, name: str) -> str:
         "title": html.escape(name),
         "style": _read("page.css"),
         "script": "\n".join(_read(f"{one}.js") for one in SCRIPTS),
-        "plan": json.dumps(plan, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "plan": embedded(plan),
         "weights": base64.b64encode(data).decode(),
     }
     first, *others = _read("page.html").split("{{")
-    body = first + "".join(parts[key] + rest for key, _, rest in (other.partition("}}") for other in others))
-    meta = f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy(body))}">'
-    return body.replace("<head>\n", f"<head>\n{meta}\n", 1)
+    return guarded(first + "".join(parts[key] + rest for key, _, rest in (other.partition("}}") for other in others)))
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Every lesson, one a file; its `LESSON` joins."""

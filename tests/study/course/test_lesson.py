@@ -1,0 +1,41 @@
+"""Each lesson has a page, numbers that are kept, and the same exact numbers again today."""
+
+import json
+
+import pytest
+
+from trivium.base.errors import ConfigError, DataError
+from trivium.study.course import course, page
+from trivium.study.course.lesson import Lesson, kept, lesson, lessons
+
+NAMES = sorted(lessons())
+
+
+def test_each_page_has_a_lesson_and_each_lesson_a_page():
+    assert sorted(one.name for one in page.pages(course.home(), "en")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_exact_numbers_are_those_that_are_kept(name):
+    record = kept(course.home() / "numbers" / f"{name}.json")
+    again = lesson(name).exact()
+    assert record["date"] and record["machine"]["torch"] and record["seconds"] <= 180
+    for key, value in again.items():
+        assert record["numbers"][key] == pytest.approx(value, rel=1e-4, abs=1e-9), key
+
+
+def test_a_record_has_the_numbers_of_both_parts(tmp_path):
+    made = Lesson("mine", lambda: {"a": 1}, dict, lambda scratch: {"b": scratch.name}).run(tmp_path)
+    assert made["numbers"] == {"a": 1, "b": tmp_path.name} and made["seconds"] >= 0
+
+
+def test_an_unknown_lesson_is_named_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"unknown lesson 'rop'.*rope"):
+        lesson("rop")
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"numbers": 3}', json.dumps({"date": "today"})])
+def test_a_file_without_numbers_is_named(tmp_path, text):
+    (tmp_path / "rope.json").write_text(text)
+    with pytest.raises(DataError, match=r"rope\.json: expected the numbers of a lesson"):
+        kept(tmp_path / "rope.json")
