@@ -28,7 +28,7 @@ class Fence(NamedTuple):
     body: str
 
 
-class Section(NamedTuple):
+class PageSection(NamedTuple):
     """A heading and the Markdown below it."""
 
     heading: str
@@ -41,7 +41,7 @@ class CoursePage(NamedTuple):
     path: Path
     title: str
     idea: str
-    sections: list[Section]
+    sections: list[PageSection]
 
     @property
     def stem(self) -> str:
@@ -59,7 +59,7 @@ class CoursePage(NamedTuple):
         return "\n".join([self.idea, *(section.body for section in self.sections)])
 
     @property
-    def questions(self) -> list[Section]:
+    def questions(self) -> list[PageSection]:
         """The questions of the last section, each with its answer."""
         return _split(self.sections[-1].body, "### ")[1] if self.sections else []
 
@@ -79,7 +79,7 @@ class CoursePage(NamedTuple):
             return PLACE.sub(lambda at: f"{OPEN}{written(_found(self.path, numbers, at[1]), at[2] or '')}{CLOSE}", text)
 
         return self._replace(
-            idea=fill(self.idea), sections=[Section(one.heading, fill(one.body)) for one in self.sections]
+            idea=fill(self.idea), sections=[PageSection(one.heading, fill(one.body)) for one in self.sections]
         )
 
 
@@ -130,7 +130,7 @@ def _commands(page: CoursePage) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _split(text: str, mark: str) -> tuple[str, list[Section]]:
+def _split(text: str, mark: str) -> tuple[str, list[PageSection]]:
     """Split Markdown at its headings of a level: what stands before the first, and each with its body."""
     fences = [found.span() for found in FENCE.finditer(text)]
     starts = [
@@ -140,7 +140,7 @@ def _split(text: str, mark: str) -> tuple[str, list[Section]]:
     ]
     parts = [text[first:last] for first, last in zip(starts, [*starts[1:], len(text)], strict=True)]
     cut = [part.removeprefix(mark).partition("\n") for part in parts]
-    return text[: starts[0]] if starts else text, [Section(head.strip(), body.strip()) for head, _, body in cut]
+    return text[: starts[0]] if starts else text, [PageSection(head.strip(), body.strip()) for head, _, body in cut]
 
 
 def written(value: float, form: str = "") -> str:
