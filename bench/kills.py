@@ -2,16 +2,22 @@
 
     python bench/kills.py --kills 1000                      one process
     python bench/kills.py --kills 200 --processes 2         a rank or the launcher is killed; nobody may hang or stay
+    python bench/kills.py --kills 100 --processes 4 --seed 3 --plain
 
-Processes are forked from one that has imported everything, so a kill costs seconds. A kill that comes while a
-checkpoint is written is counted: there the danger is. The exit code is 1 where a weight differs, a process hangs or
-one stays behind.
+Steps are deterministic, so any number of processes must come to one hash; with `--plain` they are not. Processes are
+forked from one that has imported everything, so a life costs about a second. Of the kills one half comes at any moment
+of a life, the other in one of its first saves: there the danger is. bench/results/kills.json has a row for each number
+of processes and seed, which is counted once: a seed that is there is refused. The exit code is 1 where a weight
+differs, a process hangs or one stays behind.
 """
 
 import argparse
 import hashlib
 import io
+import json
+import mmap
 import os
+import platform
 import random
 import shutil
 import signal
@@ -19,38 +25,57 @@ import sys
 import tempfile
 import time
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # a process that is forked must have no threads
 
 import torch
+import torch._dynamo  # the first optimizer of a process imports it, which costs a second
 from torch.distributed import TCPStore
 
 from trivium.base import log
 from trivium.base.config import parse
 from trivium.base.errors import TriviumError
+from trivium.base.files import write_json
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.task.run import run
+from trivium.train import checkpoint
 from trivium.train.recipe import Recipe
 
+RESULTS = Path(__file__).resolve().parent / "results" / "kills.json"
 TIMEOUT_SECONDS = 10
+STEPS = 20
 RECIPE = {
     "data": {"path": ["data"], "length": 32},
     "model": {"preset": "gpt2", "depth": 1, "hidden_size": 128, "vocab_size": 384, "context": 64},
     "optim": {"lr": 1e-2},
     "precision": "fp32",
-    "batch_tokens": 64,
-    "micro_rows": 2,
-    "budget_steps": 40,
+    "batch_tokens": 128,
+    "micro_rows": 1,
+    "budget_steps": STEPS,
     "save_every_steps": 1,
-    "eval_every_steps": 40,
+    "eval_every_steps": STEPS,
     "spikes": {"memory_steps": 20},
     "timeout_seconds": TIMEOUT_SECONDS,
 }
+GRAINS = {"deterministic": True, "grain_rows": 1}
+SHARED = mmap.mmap(-1, 2)
+"""Whether a life is in a save, and the number of its saves; all processes share these bytes."""
 
 
-def train(folder: Path, rank: int, size: int, port: int) -> int:
+def save(*given, **named) -> Path:
+    """Save a checkpoint, and tell the process that kills."""
+    SHARED[0], SHARED[1] = 1, SHARED[1] + 1
+    folder = save_checkpoint(*given, **named)
+    SHARED[0] = 0
+    return folder
+
+
+save_checkpoint, checkpoint.save_checkpoint = checkpoint.save_checkpoint, save
+
+
+def train(recipe: dict, folder: Path, rank: int, size: int, port: int) -> int:
     """Train, or go on, in this process; return the exit code."""
     if size > 1:
         words = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
@@ -58,7 +83,7 @@ def train(folder: Path, rank: int, size: int, port: int) -> int:
         log.FIRST = rank == 0
     with open(os.devnull, "w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
         try:
-            run(parse(Recipe, RECIPE), folder, resume=True)
+            run(parse(Recipe, recipe), folder, resume=True)
         except TriviumError as error:
             if error.exit_code not in (5, 75):
                 os.write(1, f"{error}\n".encode())
@@ -77,10 +102,10 @@ def fork(act, *given) -> int:
         os._exit(code)
 
 
-def launcher(folder: Path, size: int, ranks: Path) -> int:
+def launcher(recipe: dict, folder: Path, size: int, ranks: Path) -> int:
     """Start the ranks, write their processes into a file, and wait for them; end all where one fails."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
-    children = [fork(train, folder, rank, size, store.port) for rank in range(size)]
+    children = [fork(train, recipe, folder, rank, size, store.port) for rank in range(size)]
     ranks.write_text(" ".join(map(str, children)))
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     return max(map(abs, codes))
@@ -101,21 +126,27 @@ def weights(folder: Path) -> str:
     return f"{newest.name} {digest.hexdigest()[:16]}"
 
 
-def one_run(folder: Path, size: int, delay: float | None, draw: random.Random) -> dict:
-    """Start or go on, kill after `delay` seconds, and wait for the end of all; return what happened."""
+def one_run(
+    recipe: dict, folder: Path, size: int, draw: random.Random, delay: float | None = None, saves: int = 0
+) -> dict:
+    """Start or go on, kill `delay` seconds after the start, or after so many `saves` have begun, and wait for the end
+    of all; return what happened.
+    """
     ranks, found = folder.parent / "ranks", {"killed": False, "saving": False, "hangs": 0, "orphans": 0}
     ranks.unlink(missing_ok=True)
-    child = fork(train, folder, 0, 1, 0) if size == 1 else fork(launcher, folder, size, ranks)
+    SHARED[0] = SHARED[1] = 0
+    child = fork(train, recipe, folder, 0, 1, 0) if size == 1 else fork(launcher, recipe, folder, size, ranks)
     began, family = time.monotonic(), [child]
     if size > 1:
         while not (ranks.exists() and len(ranks.read_text().split()) == size):
             time.sleep(0.002)
         family += map(int, ranks.read_text().split())
-    while alive(child) and (delay is None or time.monotonic() - began < delay):
+    while alive(child) and (delay is None or SHARED[1] < saves or time.monotonic() - began < delay):
+        began = time.monotonic() if SHARED[1] < saves else began
         time.sleep(0.001)
     if alive(child):
         found["killed"] = True
-        found["saving"] = any((folder / "checkpoints").glob(".step-*")) if folder.exists() else False
+        found["saving"] = bool(SHARED[0])
         with suppress(ProcessLookupError):
             os.kill(draw.choice(family), signal.SIGKILL)
     deadline = time.monotonic() + TIMEOUT_SECONDS + 10
@@ -130,44 +161,86 @@ def one_run(folder: Path, size: int, delay: float | None, draw: random.Random) -
     return found
 
 
+def text_data() -> None:
+    """Make the data folder in the working folder."""
+    Path("text").mkdir()
+    for number in range(24):
+        Path(f"text/{number:02d}.txt").write_text(f"A letter came in the morning of day {number}.\n" * 5)
+    with redirect_stdout(io.StringIO()):
+        prepare([Path("text")], Path("data"), Preparation(tokenizer="bytes", near=None, valid_share=0.2))
+
+
+def killed(recipe: dict, folder: Path, asked: argparse.Namespace) -> dict:
+    """Kill runs until so many kills are done; return the counts, which are also written after each run that ends."""
+    draw, size, whole = random.Random(asked.seed), asked.processes, folder.with_name("whole")
+    for _ in range(2):  # the first is slower
+        shutil.rmtree(whole, ignore_errors=True)
+        began = time.monotonic()
+        if code := one_run(recipe, whole, size, draw)["code"]:
+            sys.exit(f"the run that nothing kills ended with exit code {code}")
+    seconds, wanted = time.monotonic() - began, weights(whole)
+    row = {"processes": size, "deterministic": not asked.plain, "seed": asked.seed, "hash": wanted}
+    row |= dict.fromkeys(("kills", "saving", "runs", "wrong", "hangs", "orphans"), 0)
+    while True:
+        more, saves = row["kills"] < asked.kills, draw.choice([0, 0, 0, 1, 2, 3])
+        delay = draw.uniform(0.0, (0.5 / STEPS if saves else 0.4) * seconds)
+        done = one_run(recipe, folder, size, draw, delay if more else None, saves)
+        row["kills"] += done["killed"]
+        for name in ("saving", "hangs", "orphans"):
+            row[name] += done[name]
+        if done["code"] == 0 and not done["killed"]:
+            row["runs"], row["wrong"] = row["runs"] + 1, row["wrong"] + (weights(folder) != wanted)
+            shutil.rmtree(folder)
+            row |= {"run_seconds": round(seconds, 2), "seconds": round(time.monotonic() - began)}
+            keep(row, asked)
+            if not more:
+                return row
+
+
+def keep(row: dict, asked: argparse.Namespace) -> None:
+    """Write the row of this command among those of the others; a run that is not over yet is not in it."""
+    if asked.dry:
+        return
+    others = [one for one in kept() if identity(one) != identity(row)]
+    command = f"python bench/kills.py {' '.join(sys.argv[1:])}"
+    row = {**row, "date": str(date.today()), "machine": platform.machine(), "cores": os.cpu_count(), "command": command}
+    write_json(RESULTS, sorted([*others, row], key=identity))
+
+
+def kept() -> list[dict]:
+    """Return the rows of earlier commands."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+
+
+def identity(row: dict) -> tuple[int, bool, int]:
+    """Return what names a row."""
+    return row["processes"], row["deterministic"], row["seed"]
+
+
 def main() -> int:
     """Kill, and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plain", action="store_true", help="Steps that are not deterministic.")
+    parser.add_argument("--dry", action="store_true", help="Write no results.")
     asked = parser.parse_args()
+    mine = (asked.processes, not asked.plain, asked.seed)
+    if not asked.dry and mine in map(identity, kept()):
+        sys.exit(f"{RESULTS}: has {asked.processes} processes with seed {asked.seed}; take another --seed")
     torch.set_num_threads(1)
-    draw, home, before = random.Random(asked.seed), Path(tempfile.mkdtemp(prefix="kills-")), time.monotonic()
+    home = Path(tempfile.mkdtemp(prefix="kills-"))
     os.chdir(home)
-    Path("text").mkdir()
-    for number in range(24):
-        Path(f"text/{number:02d}.txt").write_text(f"A letter came in the morning of day {number}.\n" * 5)
-    with redirect_stdout(io.StringIO()):
-        prepare([Path("text")], Path("data"), Preparation(tokenizer="bytes", near=None, valid_share=0.2))
-    began = time.monotonic()
-    whole = one_run(home / "whole", asked.processes, None, draw)
-    if whole["code"]:
-        sys.exit(f"the run that nothing kills ended with exit code {whole['code']}")
-    seconds, wanted = time.monotonic() - began, weights(home / "whole")
-    kills = saving = hangs = orphans = runs = wrong = 0
-    folder = home / "run"
-    while kills < asked.kills:
-        done = one_run(folder, asked.processes, draw.uniform(0.0, 0.7 * seconds), draw)
-        kills, saving = kills + done["killed"], saving + done["saving"]
-        hangs, orphans = hangs + done["hangs"], orphans + done["orphans"]
-        if done["code"] == 0 and not done["killed"]:
-            runs, wrong = runs + 1, wrong + (weights(folder) != wanted)
-            shutil.rmtree(folder)
-    while one_run(folder, asked.processes, None, draw)["code"]:
-        pass
-    runs, wrong = runs + 1, wrong + (weights(folder) != wanted)
-    print(f"{asked.processes} processes, {kills} kills, {saving} while a checkpoint was written, seed {asked.seed}")
-    print(f"{runs} runs ended, {runs - wrong} with the weights of the run that nothing killed ({wanted})")
-    took = time.monotonic() - before
-    print(f"a run takes {seconds:.1f} s; {hangs} hung, {orphans} processes stayed behind, {took:.0f} s")
+    text_data()
+    row = killed(RECIPE if asked.plain else RECIPE | GRAINS, home / "run", asked)
+    print(f"{row['processes']} processes, {row['kills']} kills, {row['saving']} while a checkpoint was written")
+    right = row["runs"] - row["wrong"]
+    print(f"{row['runs']} runs ended, {right} with the weights of the run that nothing killed ({row['hash']})")
+    hung = f"{row['hangs']} hung, {row['orphans']} processes stayed behind"
+    print(f"a run takes {row['run_seconds']} s; {hung}, {row['seconds']} s in all")
     shutil.rmtree(home)
-    return int(bool(wrong or hangs or orphans))
+    return int(bool(row["wrong"] or row["hangs"] or row["orphans"]))
 
 
 if __name__ == "__main__":
