@@ -3,13 +3,16 @@
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from trivium.base.process import processes, speaks
+from trivium.base.process import heard, processes, speaks
 
 BLOCK = """
 import multiprocessing, os, sys
@@ -52,6 +55,30 @@ def test_processes_are_spawned_where_there_is_no_server(monkeypatch):
     assert processes().get_start_method() == "forkserver"
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     assert processes("trivium.base.process").get_start_method() == "spawn"
+
+
+def test_a_long_call_gives_its_result_or_its_error():
+    assert heard(lambda: 7, 5) == 7
+    with pytest.raises(ZeroDivisionError):
+        heard(lambda: 1 / 0, 5)
+
+
+def test_a_call_that_does_not_return_is_left_and_a_signal_is_heard_meanwhile():
+    with pytest.raises(TimeoutError, match=r"0\.05 seconds"):
+        heard(lambda: time.sleep(5), 0.05)
+
+    def told(*_):
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGUSR1, told)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        began = time.monotonic()
+        with pytest.raises(InterruptedError):
+            heard(threading.Event().wait, 5)
+        assert time.monotonic() - began < 3
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.slow

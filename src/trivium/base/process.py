@@ -10,11 +10,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from trivium.base.errors import TriviumError
 from trivium.base.files import sha256
@@ -25,6 +25,33 @@ AGAIN_SECONDS = 2.0
 """A second Ctrl-C ends at once after this time; before, it is the same request: a launcher passes on what the terminal
 sends to all.
 """
+
+
+T = TypeVar("T")
+
+
+def heard(act: Callable[[], T], seconds: float) -> T:
+    """Return what a long call into a library returns, made in a thread, so that this one hears signals meanwhile.
+
+    TimeoutError after so many seconds; the thread is left to itself.
+    """
+    found: list[T] = []
+    failed: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            found.append(act())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    thread.join(max(0.0, seconds))
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError(f"no answer within {seconds:g} seconds")
+    return found[0]
 
 
 def processes(*modules: str) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +114,29 @@ def test_a_rank_that_is_lost_is_named_and_ends_the_run(here, launcher, lost, num
         assert len(errors(run)) == 1 and not [word for word in NOISE if word in run.said], run.said
     again = Started(here, "train", "r.toml", "-o", "run", "--resume", "budget_steps=30")
     assert again.ended(120) == 0, again.said
+
+
+@pytest.mark.slow
+def test_what_stands_still_hears_a_signal_and_stops_saved(here):
+    run = start(here, "budget_steps=300", phase="training").there(2)
+    for rank in (0, 1):
+        run.signal(signal.SIGSTOP, run.rank(rank))
+    run.signal(signal.SIGTERM)
+    assert run.ended(15) == 75 and "saved; add --resume" in run.said, run.said
+
+
+def state(process):
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.slow
+def test_ctrl_z_holds_every_process_and_all_go_on_together(here):
+    run = start(here, "budget_steps=30", phase="training").there(2).signal(signal.SIGTSTP)
+    every = [run.process.pid, run.rank(0), run.rank(1)]
+    run.until(lambda: [*map(state, every)] == ["T"] * 3, 10)
+    run.signal(signal.SIGCONT)
+    run.until(lambda: "T" not in map(state, every), 10)
+    assert run.ended(60) == 0, run.said
 
 
 @pytest.mark.slow

@@ -5,8 +5,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from logging import CRITICAL, getLogger
 
 from torch.distributed import TCPStore
@@ -48,14 +49,21 @@ def launch(processes: int, words: Sequence[str]) -> int:
             "trivium", sys.executable, dict.fromkeys(ranks, command), envs, DefaultLogsSpecs(log_dir=folder)
         )
         assert isinstance(context, SubprocessContext)
-        passed, failed = "", 0.0
+        started = [context.subprocess_handlers[rank].proc for rank in ranks]
+
+        def tell(number: int) -> None:
+            for process in started:
+                if process.poll() is None:
+                    os.kill(process.pid, number)
+
+        passed, failed = False, 0.0
+        before = signal.signal(signal.SIGTSTP, partial(pause, tell))
         try:
-            while None in (codes := [context.subprocess_handlers[rank].proc.poll() for rank in ranks]):
+            while None in (codes := [process.poll() for process in started]):
                 if stop.signal and not passed:
-                    passed = stop.signal
-                    for rank in ranks:
-                        if codes[rank] is None:
-                            os.kill(context.subprocess_handlers[rank].proc.pid, getattr(signal, passed))
+                    passed = True
+                    tell(getattr(signal, stop.signal))
+                    tell(signal.SIGCONT)  # one that stands still would never hear it
                 bad = {code for code in codes if code}
                 failed = failed or (time.monotonic() if bad else 0.0)
                 patience = GRACE_SECONDS if bad - {Interrupted.exit_code} else SAVING_SECONDS
@@ -63,8 +71,16 @@ def launch(processes: int, words: Sequence[str]) -> int:
                     context.close(timeout=KILL_SECONDS)
                 time.sleep(POLL_SECONDS)
         finally:
+            signal.signal(signal.SIGTSTP, before)
             context.close(signal.SIGKILL, KILL_SECONDS)
     return verdict({rank: code for rank, code in enumerate(codes) if code})
+
+
+def pause(tell: Callable[[int], None], *_: object) -> None:
+    """Let all processes stand still while this one does: Ctrl-Z reaches it alone, because each has its own session."""
+    tell(signal.SIGSTOP)
+    signal.raise_signal(signal.SIGSTOP)
+    tell(signal.SIGCONT)
 
 
 def verdict(failed: Mapping[int, int]) -> int:

@@ -2,10 +2,12 @@
 
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import distributed as dist
 from torch import nn
 
 from trivium.base.errors import LostRank
+from trivium.base.process import heard
 from trivium.model.device import pick
 from trivium.train.guard.watch import Watch
 
@@ -95,16 +98,20 @@ def world(device: torch.device | None = None, seconds: float = 600.0) -> Iterato
     if size == 1 or dist.is_initialized():
         yield World(dist.get_rank(), dist.get_world_size(), device) if dist.is_initialized() else World(device=device)
         return
-    limit = timedelta(seconds=seconds)
+    limit, until = timedelta(seconds=seconds), time.monotonic() + seconds
     try:
-        store, rank, _ = next(dist.rendezvous("env://", timeout=limit))
-    except dist.DistError as error:
+        store, rank, _ = heard(lambda: next(dist.rendezvous("env://", timeout=limit)), seconds)
+    except (dist.DistError, TimeoutError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise LostRank(f"{where}: nobody answers there (timeout_seconds={seconds:g}); is the launcher gone?") from error
     watch = Watch(store, rank, size, seconds, hosted=rank == 0 and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ)
     try:
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)
+        group = partial(dist.init_process_group, world_size=size, timeout=limit)
+        try:
+            heard(partial(group, backend, store=store, rank=rank), until - time.monotonic())
+        except TimeoutError:  # gloo waits so long for each of its several steps
+            raise watch.lost() from None
         yield World(rank, size, device, watch)
     except RuntimeError as error:
         if not (isinstance(error, dist.DistError) or FAILED.search(str(error))):
