@@ -5,7 +5,8 @@
 For each family, precision and number of processes a recipe is planned, and trained for three steps and a checkpoint by
 the code of `trivium train`, with one thread a process, joined by gloo. Measured is the largest RSS of the first rank
 less its RSS before the model is built, after a tiny run in the same process has loaded the libraries. The data are
-words of chance. The script prints a table and writes bench/results/plan.json, unless it is a `--dry` run.
+words of chance. The script prints each cell and writes it into bench/results/plan.json, in place of an older one of the
+same name, unless it is a `--dry` run; so the cells may be measured in portions.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from trivium.train.recipe import read_recipe
 STACKS = {"decoder": ("decoder",), "encoder": ("encoder",), "encoder_decoder": ("encoder", "decoder")}
 KINDS = {"decoder": ("llama", "causal"), "encoder": ("bert", "masked"), "encoder_decoder": ("t5", "denoise")}
 STEPS = 3
+RESULTS = Path(__file__).parent / "results" / "plan.json"
 
 CHILD = """
 import os, sys
@@ -99,28 +102,26 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
     parser.add_argument("--dry", action="store_true", help="Write no results.")
     asked = parser.parse_args()
-    table: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
         data = written(Path(temporary))
-        for family in asked.families:
-            for precision in asked.precisions:
-                for processes in asked.processes:
-                    words = overrides(family, precision, data)
-                    made = plan(read_recipe(None, words), processes)
-                    found = measured(words, processes, Path(temporary, f"{family}-{precision}-{processes}"))
-                    row = {"family": family, "precision": precision, "processes": processes}
-                    row |= {"parts": made.memory.parts}
-                    table.append({**row, "parameters": made.parameters, "planned": made.memory.peak, "measured": found})
-                    told = f"{family:16} {precision} {processes} {made.memory.peak / 2**20:8.1f} MiB planned, "
-                    told += f"{made.memory.peak / found:.3f} of measured {found / 2**20:8.1f}"
-                    print(
-                        told,
-                        json.dumps({name: round(size / 2**20) for name, size in made.memory.parts.items()}),
-                        flush=True,
-                    )
-    if not asked.dry:
-        machine = {"date": str(date.today()), "machine": platform.machine(), "rows": table}
-        write_json(Path(__file__).parent / "results" / "plan.json", machine)
+        for family, precision, processes in product(asked.families, asked.precisions, asked.processes):
+            words = overrides(family, precision, data)
+            made = plan(read_recipe(None, words), processes)
+            found = measured(words, processes, Path(temporary, f"{family}-{precision}-{processes}"))
+            parts = {name: round(size / 2**20) for name, size in made.memory.parts.items()}
+            told = f"{family:16} {precision} {processes} {made.memory.peak / 2**20:8.1f} MiB planned, "
+            told += f"{made.memory.peak / found:.3f} of measured {found / 2**20:8.1f}"
+            print(told, json.dumps(parts), flush=True)
+            row = {"parts_mib": parts, "parameters": made.parameters, "planned": made.memory.peak, "measured": found}
+            row |= {"ratio": round(made.memory.peak / found, 3), "date": str(date.today())}
+            if not asked.dry:
+                keep(f"{family} {precision} {processes}", {**row, "machine": platform.machine()})
+
+
+def keep(cell: str, row: dict[str, Any]) -> None:
+    """Write the row of a cell among those of the others."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    write_json(RESULTS, dict(sorted({**known, cell: row}.items())))
 
 
 if __name__ == "__main__":

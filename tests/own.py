@@ -21,6 +21,7 @@ from trivium.token import template
 from trivium.train import schedule
 from trivium.train.loss import loss, token
 from trivium.train.optim import optim
+from trivium.train.track import tracker
 
 USED: set[str] = set()
 
@@ -205,6 +206,15 @@ class Square(schedule.Schedule, kind="house"):
     def after(self, step, steps):
         USED.add("schedule")
         return 1 - (step / steps) ** 2
+
+
+class Noted(tracker.Tracker, kind="house"):
+    """A note that a record came."""
+
+    module = "json"
+
+    def begin(self, run):
+        return tracker.Sink(lambda record: USED.add("tracker"), lambda: None, "in memory")
 
 
 class Spoken(template.Template, kind="house"):

@@ -20,8 +20,11 @@ LIBRARIES = [
     "ray",
     "resiliparse",
     "sacrebleu",
+    "tensorboard",
+    "trackio",
     "transformers",
     "uvicorn",
+    "wandb",
 ]
 LOAD = """
 import importlib, pkgutil, sys

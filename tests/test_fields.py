@@ -17,6 +17,7 @@ from trivium.model.stack import StackConfig
 from trivium.train.loss.loss import Loss
 from trivium.train.optim.optim import Optim
 from trivium.train.recipe import DataConfig, Recipe
+from trivium.train.track.tracker import Tracker
 
 SRC = Path(trivium.__file__).parent
 
@@ -106,7 +107,16 @@ def test_every_number_has_bounds():
 
 
 @pytest.mark.parametrize(
-    "cls", [Recipe, DataConfig, ModelConfig, StackConfig, *Loss.kinds.values(), *Optim.kinds.values()]
+    "cls",
+    [
+        Recipe,
+        DataConfig,
+        ModelConfig,
+        StackConfig,
+        *Loss.kinds.values(),
+        *Optim.kinds.values(),
+        *Tracker.kinds.values(),
+    ],
 )
 def test_every_field_of_a_run_says_what_it_is_for(cls):
     assert not [name for name, field in cls.model_fields.items() if not field.description]

@@ -44,6 +44,7 @@ from trivium.train.loop import train
 from trivium.train.loss import loss
 from trivium.train.optim import optim
 from trivium.train.recipe import Recipe
+from trivium.train.track import tracker
 
 OWN = Path(__file__).with_name("own.py")
 FAMILIES: dict[str, type[Choice]] = {
@@ -61,6 +62,7 @@ FAMILIES: dict[str, type[Choice]] = {
     "loss": loss.Loss,
     "optim": optim.Optim,
     "schedule": schedule.Schedule,
+    "tracker": tracker.Tracker,
     "template": template.Template,
     "filter": filter.Filter,
     "engine": engine.Engine,
@@ -102,6 +104,7 @@ TREE = {
     "loss": {"kind": "house", "chunk_rows": 8},
     "optim": {"kind": "house", "lr": 0.1},
     "schedule": "house",
+    "track": "house",
     "budget_steps": 2,
     "precision": "fp32",
 }

@@ -58,6 +58,8 @@ def run(
     with world(seconds=recipe.timeout_seconds) as ranks:
         if ranks.first:
             free(folder, resume, force)
+            for tracker in recipe.track:
+                tracker.library()  # what is missing is told before any work is done
         model = start_model(recipe)
         vocabulary = model.vocabulary
         length = row_length(recipe, model)

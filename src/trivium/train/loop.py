@@ -5,7 +5,7 @@ Pretraining, fine-tuning, masked and text-to-text learning differ in loader, hea
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def train(
         tell_precision(folder, precision, recipe)
     if last.step:
         say(f"resuming from step {last.step:,}{pace.of}")
-    metrics = Metrics(folder / "metrics.jsonl", last.step, world.first)
+    metrics = Metrics(folder / "metrics.jsonl", last.step, world.first, recipe)
     if recipe.compile:
         model.compile()  # in place, so no key changes its name
     grains = grains_of(recipe, loader.step_rows, loader.micro_rows, world)
@@ -85,7 +85,7 @@ def train(
     forward, halves = alone.wrap(model), half_weights(model, optimizer, precision, alone)
     parts = pace, best, average, spikes, certificate, metrics
     keeper = Keeper(model, optimizer, recipe, folder, world, precision, last, parts, score)
-    with stopping() as stop, stop.holding(), progress("training", pace.known, "steps") as bar:
+    with closing(metrics), stopping() as stop, stop.holding(), progress("training", pace.known, "steps") as bar:
         mark = time.perf_counter()
         if not last.step or kept.get("owed"):
             keeper.begin()

@@ -28,6 +28,7 @@ from trivium.train.loss.token import TokenLoss
 from trivium.train.optim.adamw import AdamW
 from trivium.train.optim.optim import Optim
 from trivium.train.schedule import WSD, Cosine, Schedule
+from trivium.train.track.tracker import Tracker
 
 BUDGETS = ("budget_tokens", "budget_steps", "budget_epochs", "budget_minutes")
 """The fields of which a recipe has one."""
@@ -142,6 +143,8 @@ class Recipe(Config):
     """Minutes between two checkpoints, beside those by steps; None saves by steps alone."""
     log_every_steps: int = Field(10, gt=0)
     """Steps between two lines of metrics.jsonl."""
+    track: Tiled[Tracker] = ()
+    """Trackers that get the records of metrics.jsonl too: `tensorboard`, `wandb`, `trackio`; each needs its package."""
     keep_checkpoints: int = Field(2, gt=0)
     """The newest checkpoints that are kept."""
     keep_minutes: float | None = Field(None, gt=0, le=1e6)

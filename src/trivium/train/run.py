@@ -20,10 +20,19 @@ from trivium.base.process import Interrupted
 from trivium.base.version import FORMAT, readable
 from trivium.train.checkpoint import checkpoints
 from trivium.train.recipe import BUDGETS, Recipe
+from trivium.train.track.tracker import Tracks
 
 EXTENDING = {*BUDGETS}
 EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints", "license"}
-EXTENDING |= {"keep_best", "patience", "replay_every_steps", "save_every_minutes", "keep_minutes", "timeout_seconds"}
+EXTENDING |= {
+    "track",
+    "keep_best",
+    "patience",
+    "replay_every_steps",
+    "save_every_minutes",
+    "keep_minutes",
+    "timeout_seconds",
+}
 """Fields that a resumed run may change: its budget, when it writes and ends, and what its card says."""
 PARTS = {
     "recipe.json",
@@ -35,6 +44,9 @@ PARTS = {
     "adapter",
     ".lock",
     ".claim",
+    "track.json",
+    "tensorboard",
+    "wandb",
 }
 PARTS |= {"log.txt", "result.json", "confusion.png", "curve.png", "profile.json"}
 """What may stand in a run folder."""
@@ -43,42 +55,54 @@ LOWERING = {"recipe.optim.lr"}
 
 
 class Metrics:
-    """`metrics.jsonl`, one JSON object per line; a number that is not finite is null.
+    """`metrics.jsonl`, one JSON object per line; a number that is not finite is null. The trackers of a recipe get the
+    same records.
 
     A resumed run drops the lines after the step it continues from. Lines that are broken are dropped with a warning,
     except for the last, which a killed run may have left half-written.
     """
 
-    def __init__(self, path: Path, start: int, enabled: bool = True) -> None:
-        self.path, self.enabled = path, enabled
+    def __init__(self, path: Path, start: int, enabled: bool = True, recipe: Recipe | None = None) -> None:
+        """`start` is the step from which the run goes on; a run that begins anew with step 0 drops all lines."""
+        self.path, self.enabled, before = path, enabled, list[dict[str, Any]]()
         if enabled and path.exists():
-            lines = [(line, _step(line)) for line in path.read_bytes().splitlines()]
-            if broken := sum(step is None for _, step in lines[:-1]):
+            lines = [(line, _read(line)) for line in path.read_bytes().splitlines()]
+            if broken := sum(not found for _, found in lines[:-1]):
                 warn(f"{path}: dropped {broken} lines that are not JSON objects with a step")
-            kept = [line.decode() for line, step in lines if step is not None and step <= start]
+            kept = [line.decode() for line, found in lines if found and 0 <= found["step"] <= (start or -1)]
+            before = [found for _, found in lines if found and found["step"] > (start or -1)]
             write_text(path, "".join(f"{line}\n" for line in kept))
+        asked = recipe if enabled and recipe is not None and recipe.track else None
+        self.tracks = asked and Tracks(asked.track, path.parent, dump(asked), start, before)
 
     def write(self, **facts: Any) -> None:
         """Append one line; if it cannot be written, warn and leave it out."""
         if not self.enabled:
             return
-        size = self.path.stat().st_size if self.path.exists() else 0
+        size, record = self.path.stat().st_size if self.path.exists() else 0, strict(facts)
         try:
             with open(self.path, "a", encoding="utf-8") as handle:
-                handle.write(json.dumps(strict(facts)) + "\n")
+                handle.write(json.dumps(record) + "\n")
         except OSError as error:
             warn(f"{self.path}: cannot write: {error.strerror or error}; a line of step {facts['step']} is left out")
             with suppress(OSError):
                 os.truncate(self.path, size)  # half a line would spoil the next
+        if self.tracks is not None:
+            self.tracks.write(record)
+
+    def close(self) -> None:
+        """Let the trackers write what they still hold."""
+        if self.tracks is not None:
+            self.tracks.close()
 
 
-def _step(line: bytes) -> int | None:
-    """Return the step of a line, or None for a broken one."""
+def _read(line: bytes) -> dict[str, Any]:
+    """Return the record of a line, an empty one for a broken line."""
     try:
-        step = json.loads(line.decode())["step"]
+        found = json.loads(line.decode())
+        return found if isinstance(found["step"], int) else {}
     except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return step if isinstance(step, int) else None
+        return {}
 
 
 def environment() -> dict[str, Any]:
@@ -163,8 +187,10 @@ def _remove(folder: Path) -> None:
 
 def _retract(folder: Path, made: bool) -> None:
     """Remove what a run writes before its first step, and the folder too if this run `made` it."""
-    for name in ("recipe.json", "environment.json", "metrics.jsonl"):
+    for name in ("recipe.json", "environment.json", "metrics.jsonl", "track.json"):
         (folder / name).unlink(missing_ok=True)
+    for name in ("tensorboard", "wandb"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     if made and not any(path.name != ".lock" for path in folder.iterdir()):
         shutil.rmtree(folder, ignore_errors=True)
 
