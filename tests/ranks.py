@@ -13,10 +13,13 @@ from typing import Any
 import torch
 
 from trivium.base.errors import TriviumError
+from trivium.train.parallel.layout import Parallelism
 from trivium.train.parallel.world import World, world
 
 
-def together(size: int, act: Callable[[World], Any], folder: Path, seconds: float = 60.0) -> list[Any]:
+def together(
+    size: int, act: Callable[[World], Any], folder: Path, seconds: float = 60.0, layout: Parallelism = Parallelism()
+) -> list[Any]:
     """Run `act` in `size` processes and give what each returned, as JSON takes it; a TriviumError as its text.
 
     Whoever is not done after `seconds` is ended, and the test fails.
@@ -32,7 +35,7 @@ def together(size: int, act: Callable[[World], Any], folder: Path, seconds: floa
             continue
         try:
             os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
-            with world(torch.device("cpu")) as ranks:
+            with world(torch.device("cpu"), layout=layout) as ranks:
                 try:
                     found = act(ranks)
                 except TriviumError as error:

@@ -24,8 +24,13 @@ from trivium.base.errors import DataError, TriviumError, told
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-(?P<process>\d+)", re.DOTALL)
 
 
+def temporary(path: Path, process: int) -> Path:
+    """Return the name under which a process writes what becomes `path`."""
+    return path.with_name(f".{path.name}.tmp-{process}")
+
+
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    return temporary(path, os.getpid())
 
 
 def _alive(process: str) -> bool:
@@ -86,22 +91,22 @@ def writing(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     Raise TriviumError with the file's name where the disk is full or the folder is read-only.
     """
     path = Path(path)
-    temporary = _temporary(path)
+    beside = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
         encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")  # the same bytes on every system
-        with open(temporary, mode, encoding=encoding, newline=newline) as handle:
+        with open(beside, mode, encoding=encoding, newline=newline) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
+        os.replace(beside, path)
         sync_folder(path.parent)
     except OSError as error:
         raise TriviumError(f"{path}: cannot write: {error.strerror or error}; nothing was changed") from error
     finally:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -155,26 +160,30 @@ def vacant(path: str | Path, force: bool = False) -> None:
 
 
 @contextmanager
-def publishing(folder: str | Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; then flush it and rename it to `folder`, in place of an older one."""
+def publishing(folder: str | Path, filled: Path | None = None) -> Iterator[Path]:
+    """Give a temporary folder to fill; then flush it and rename it to `folder`, in place of an older one.
+
+    Give `filled` instead, where several processes have filled it.
+    """
     folder = Path(folder)
-    temporary, old = _temporary(folder), folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    inside, old = filled or _temporary(folder), folder.with_name(f".{folder.name}.old-{os.getpid()}")
     try:
         _sweep(folder)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        for inner in [*(path for path in temporary.rglob("*") if path.is_dir()), temporary]:
+        if filled is None:
+            shutil.rmtree(inside, ignore_errors=True)
+            inside.mkdir(parents=True)
+        yield inside
+        for inner in [*(path for path in inside.rglob("*") if path.is_dir()), inside]:
             sync_folder(inner)
         if folder.exists():
             os.replace(folder, old)
-        os.replace(temporary, folder)
+        os.replace(inside, folder)
         sync_folder(folder.parent)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise TriviumError(f"{folder}: cannot write: {error.strerror or error}; nothing was changed") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(inside, ignore_errors=True)
         if old.exists():
             shutil.rmtree(old, ignore_errors=True) if folder.exists() else os.replace(old, folder)
 

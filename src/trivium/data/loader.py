@@ -83,13 +83,14 @@ class Loader:
         return sum(self.rows.size(epoch) for epoch in range(whole)) + int((count - whole) * self.rows.size(whole))
 
     def step(self, step: int) -> list[Batch]:
-        """Return the micro-batches of a step for this rank; one of padding alone if the rank has no rows."""
+        """Return the micro-batches of a step for this rank, as many as for every rank; what has no rows is padding."""
         first = step * self.step_rows
         last = first + self.step_rows if self.samples is None else min(first + self.step_rows, self.samples)
         at = first + self.rank * (self.block or 1)
         samples = range(at, min(at + self.block, last)) if self.block else range(at, last, self.world)
         mine = gather(self.rows, map(self.locate, samples))
-        chunks = [mine[at : at + self.micro_rows] for at in range(0, len(mine), self.micro_rows)] or [[[]]]  # type: ignore[list-item]
+        most = min(last - first, self.block) if self.block else -(-(last - first) // self.world)
+        chunks = [mine[at : at + self.micro_rows] or [[]] for at in range(0, max(most, 1), self.micro_rows)]
         # A multiple of 8 gives few distinct shapes, for the allocator and the compiler.
         return [collate(chunk, self.pad, self.rows.length, multiple=8) for chunk in chunks]
 
@@ -139,10 +140,16 @@ def next_of(ready: "queue.Queue[list[Batch] | BaseException]") -> list[Batch] | 
 
 
 def in_order(rows: Rows, micro_rows: int, pad: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-    """Yield every row of epoch 0 once, in order, for evaluation. Ranks share the batches; the last one may be short."""
-    every = range(rows.size(0))
-    for at in watched(every[rank * micro_rows :: world * micro_rows], "scoring held-out rows", "batches"):
-        yield collate(gather(rows, ((0, index) for index in every[at : at + micro_rows])), pad, rows.length)
+    """Yield every row of epoch 0 once, in order, for evaluation. Ranks share the batches; the last one may be short.
+
+    Each rank has as many batches; what has no rows is padding.
+    """
+    size = rows.size(0)
+    turns = range(0, -(-size // (world * micro_rows)) * world * micro_rows, world * micro_rows)
+    for turn in watched(turns, "scoring held-out rows", "batches"):
+        at = turn + rank * micro_rows
+        mine = gather(rows, ((0, index) for index in range(at, min(at + micro_rows, size))))
+        yield collate(mine or [[]], pad, rows.length)
 
 
 def gather(rows: Rows, places: Iterable[tuple[int, int]]) -> list[list[Example]]:

@@ -30,6 +30,7 @@ from trivium.train.exact.certificate import sealed
 from trivium.train.exact.grain import grains_of
 from trivium.train.loop import autocast_dtype, train
 from trivium.train.pace import Pace
+from trivium.train.parallel.shard import gather, spread
 from trivium.train.parallel.world import World, world
 from trivium.train.recipe import Recipe
 from trivium.train.recompute import recompute
@@ -55,7 +56,7 @@ def run(
     """
     since = Pace.clock() if since is None else since
     resume = resume or from_step is not None
-    with world(seconds=recipe.timeout_seconds) as ranks:
+    with world(seconds=recipe.timeout_seconds, layout=recipe.parallel) as ranks:
         if ranks.first:
             free(folder, resume, force)
             for tracker in recipe.track:
@@ -72,7 +73,7 @@ def run(
         if recipe.lora is not None:
             torch.manual_seed(recipe.seed)
             adapt(model.transformer, recipe.lora)
-        transformer = model.transformer.to(ranks.device).train()
+        transformer = model.transformer.to(ranks.device if ranks.mesh is None else "cpu").train()
         recompute(transformer, recipe.recompute)
         pad, each = vocabulary.pad, recipe.step_rows(length)
         kept = folder / "recipe.json" if resume else None
@@ -80,7 +81,7 @@ def run(
         chosen = recipe.replace(micro_rows=micro)
         grains = grains_of(recipe, each, micro, ranks)
         block = None if grains is None else grains.rows * grains.share
-        loader = Loader(rows, each, micro, pad, recipe.seed, ranks.rank, ranks.size, block=block)
+        loader = Loader(rows, each, micro, pad, recipe.seed, ranks.reader, ranks.readers, block=block)
         steps = count_steps(recipe, loader)
         scores: list[Evaluation] = []
 
@@ -102,7 +103,9 @@ def run(
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
             if resume and not any((folder / "checkpoints").glob("*step-*")):
                 say("nothing to resume, starting at step 0")
+            skeleton = spread(transformer, ranks, torch.bfloat16 if recipe.precision == "bf16" else torch.float32)
             last = train(transformer, loader, chosen, steps, folder, ranks, score, from_step, since, profile)
+            model.transformer = gather(transformer, skeleton, ranks)
             if last.repeats and recipe.micro_rows is None:
                 last = last._replace(repeats=f"{last.repeats} micro_rows={micro}")
             if last.repeats:
@@ -174,6 +177,6 @@ def score_rows(
     transformer: Transformer, rows: Rows, text_bytes: int | None, vocabulary: Vocabulary, recipe: Recipe, ranks: World
 ) -> Evaluation:
     """Evaluate a model on held-out rows; `text_bytes` is the size in bytes of their text."""
-    batches = in_order(rows, recipe.micro_rows or 1, vocabulary.pad, ranks.rank, ranks.size)
+    batches = in_order(rows, recipe.micro_rows or 1, vocabulary.pad, ranks.reader, ranks.readers)
     precision = autocast_dtype(recipe, ranks.device)
     return evaluate(transformer, batches, ranks, text_bytes, vocabulary.special, precision, recipe.loss.plain())

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from trivium.base.config import Config
+from trivium.train.parallel.part import local
 
 KEY = "average"
 """The name of the averages in the state of the optimizer, by which checkpoints keep them."""
@@ -42,8 +43,9 @@ class Average:
         for weight in weights:
             if KEY not in self.optimizer.state[weight]:
                 self.optimizer.state[weight][KEY] = weight.detach().clone()
-        averages = [self.optimizer.state[weight][KEY] for weight in weights]
+        averages = [local(self.optimizer.state[weight][KEY]) for weight in weights]
         with torch.no_grad():
+            weights = [local(weight) for weight in weights]
             get_ema_multi_avg_fn(min(self.ema.decay, (1 + step) / (10 + step)))(averages, weights, step)
 
     def exchange(self) -> None:

@@ -2,6 +2,7 @@
 
     checkpoints/step-00001000/   model.safetensors  optim.safetensors  state.json  manifest.json
 
+Of a split model each process writes a file `shard-...safetensors` with its parts instead of the two (parallel/store).
 A checkpoint is written under a temporary name and renamed when it is complete. The newest one that verifies
 counts; no file points to it.
 """
@@ -9,7 +10,7 @@ counts; no file points to it.
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ from trivium.base.errors import ModelError, TriviumError
 from trivium.base.files import publishing, read_json, write_json, writing, xxh3
 from trivium.base.log import say, warn
 from trivium.base.version import FORMAT, readable
-from trivium.model.weights import collect, fill
+from trivium.model.weights import collect, fill, slots
+from trivium.train.parallel.part import split
+from trivium.train.parallel.world import World, meeting
 
 FILES = ("model.safetensors", "optim.safetensors", "state.json")
+PART = "shard-"
+"""How the names of the files of a split model begin."""
 FAILED_SAVES_LIMIT = 3
 DAMAGED, LEFT = "damaged", "left"
 """What the names of checkpoints that no longer count begin with."""
@@ -32,12 +37,13 @@ _NAME = re.compile(r"step-(\d{8})")
 
 
 def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return what an optimizer keeps by `index.name`: tensors where they are, and plain values."""
     state = optimizer.state_dict()
     tensors, plain = {}, {}
     for index, entries in state["state"].items():
         for key, value in entries.items():
             if isinstance(value, torch.Tensor):
-                tensors[f"{index}.{key}"] = value.detach().cpu().contiguous()
+                tensors[f"{index}.{key}"] = value.detach()
             else:
                 plain[f"{index}.{key}"] = value
     return tensors, plain
@@ -59,19 +65,29 @@ def save_checkpoint(
     """
     folder = _folder(root, step)
     tensors, plain = _flatten(optimizer)
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     with publishing(folder) as temporary:
         for name, content in (("model.safetensors", collect(model)), ("optim.safetensors", tensors)):
             with writing(temporary / name) as handle:
                 handle.write(save(content, metadata={"format": "pt"}))
-        write_json(temporary / "state.json", {**state, "step": step, "optim": plain})
-        hashes = {name: xxh3(temporary / name) for name in FILES}
-        write_json(temporary / "manifest.json", {"format": FORMAT, "step": step, "xxh3_128": hashes})
+        _seal(temporary, step, {**state, "step": step, "optim": plain})
     verify(folder)
+    _prune(root, keep, best, minutes)
+    return folder
+
+
+def _seal(folder: Path, step: int, state: dict[str, Any]) -> None:
+    """Write what is no tensor, and the hash of each file."""
+    write_json(folder / "state.json", state)
+    hashes = {path.name: xxh3(path) for path in sorted(folder.iterdir())}
+    write_json(folder / "manifest.json", {"format": FORMAT, "step": step, "xxh3_128": hashes})
+
+
+def _prune(root: Path, keep: int, best: int, minutes: float | None) -> None:
     oldest = time.time() - 60 * (minutes or 0.0)
     for old in sorted(one for one in checkpoints(root) if one != best)[: -max(keep, 1)]:
         if minutes is None or _folder(root, old).stat().st_mtime < oldest:
             shutil.rmtree(_folder(root, old), ignore_errors=True)
-    return folder
 
 
 class Saver:
@@ -80,9 +96,12 @@ class Saver:
     The third failure in a row and a failed `final` save are errors: the run ends, because its work cannot be saved.
     """
 
-    def __init__(self, root: Path, keep: int, minutes: float | None = None) -> None:
-        """`keep` and `minutes` are those of `save_checkpoint`."""
-        self.root, self.keep, self.minutes, self.failed = root, keep, minutes, 0
+    def __init__(
+        self, root: Path, keep: int, minutes: float | None = None, world: World = World(), later: bool = False
+    ) -> None:
+        """`keep` and `minutes` are those of `save_checkpoint`; with `later` a split model goes on while it is saved."""
+        self.root, self.keep, self.minutes, self.world, self.failed = root, keep, minutes, world, 0
+        self.later, self.pending, self.group = later, list[Callable[[], None]](), meeting(world)
 
     def save(
         self,
@@ -93,9 +112,45 @@ class Saver:
         final: bool,
         best: int = 0,
     ) -> None:
-        """Save the checkpoint of a step, or warn; that of step `best` is not removed."""
+        """Save the checkpoint of a step, or warn; that of step `best` is not removed. Wait for the one before.
+
+        All processes of a split model must ask, else only the first.
+        """
+        while self.pending:
+            self._try(self.pending.pop(), False)
+        if self.world.mesh is None:
+            return self._try(
+                lambda: save_checkpoint(self.root, step, model, optimizer, state, self.keep, best, self.minutes), final
+            )
+        self._try(lambda: self._part(step, model, optimizer, state, best, self.later and not final), final)
+
+    def _part(
+        self,
+        step: int,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        state: dict[str, Any],
+        best: int,
+        later: bool,
+    ) -> None:
+        from trivium.train.parallel.store import save_parts
+
+        folder, (tensors, plain) = _folder(self.root, step), _flatten(optimizer)
+        tensors |= {name: tensor.detach() for name, (tensor, _) in slots(model).items()}
+
+        def seal(filled: Path) -> None:
+            _seal(filled, step, {**state, "step": step, "optim": plain})
+            verify(filled)
+
+        def prune() -> None:
+            _prune(self.root, self.keep, best, self.minutes)
+
+        wait = save_parts(folder, tensors, seal, prune, self.world, self.group, later)
+        self.pending += [wait] if later else []
+
+    def _try(self, act: Callable[[], object], final: bool) -> None:
         try:
-            save_checkpoint(self.root, step, model, optimizer, state, self.keep, best, self.minutes)
+            act()
             self.failed = 0
         except TriviumError as error:
             self.failed += 1
@@ -116,7 +171,8 @@ def verify(folder: Path) -> None:
     """Check the hash of every file of a checkpoint; a ModelError names the first that is wrong."""
     manifest = read_json(folder / "manifest.json", ModelError)
     hashes = manifest.get("xxh3_128") if isinstance(manifest, dict) else None
-    for name in FILES:
+    parts = isinstance(hashes, dict) and any(name.startswith(PART) for name in hashes)
+    for name in {*hashes, "state.json"} if parts else FILES:
         path = folder / name
         if not isinstance(hashes, dict) or not path.is_file() or xxh3(path) != hashes.get(name):
             raise ModelError(f"{path}: missing or damaged: its hash is not the one in manifest.json")
@@ -171,11 +227,16 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     """Fill model and optimizer from a checkpoint and return its state; a ModelError names what does not fit."""
     readable(read_json(folder / "manifest.json", ModelError), folder / "manifest.json", ModelError)
     state = read_json(folder / "state.json", ModelError)
-    try:
-        model_state, tensors = load_file(folder / "model.safetensors"), load_file(folder / "optim.safetensors")
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{folder}: cannot read: {error}") from error
-    fill(model, model_state, str(folder))
+    if any(folder.glob(f"{PART}*")) or any(split(tensor) for tensor in model.parameters()):
+        from trivium.train.parallel.store import read_parts
+
+        tensors = read_parts(folder, model, optimizer)
+    else:
+        try:
+            model_state, tensors = load_file(folder / "model.safetensors"), load_file(folder / "optim.safetensors")
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{folder}: cannot read: {error}") from error
+        fill(model, model_state, str(folder))
     entries: dict[int, dict[str, Any]] = {}
     for key, value in [*tensors.items(), *state["optim"].items()]:
         index, name = key.split(".", 1)

@@ -9,9 +9,10 @@ from torch import nn
 
 from trivium.base.batch import Batch
 from trivium.base.process import Interrupted, asked
-from trivium.model.device import evaluating, place
+from trivium.model.device import place
 from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
+from trivium.train.parallel.shard import scoring
 from trivium.train.parallel.world import World
 
 
@@ -51,9 +52,9 @@ def evaluate(
     """
     totals, contents, count = list[float](), list[float](), 0
     specials = torch.tensor(sorted(special), dtype=torch.long, device=world.device)
-    with evaluating(model):
+    with scoring(model):
         for batch in batches:
-            if asked():
+            if asked() if world.mesh is None else world.sum(float(asked()))[0]:  # all go through a split model
                 break
             batch = place(batch, world.device)
             with world.autocast(precision):
@@ -66,6 +67,7 @@ def evaluate(
     if world.sum(float(asked()))[0]:
         raise Interrupted("stopped in an evaluation")
     # The sum of all batches, rounded once, is that of any number of ranks.
-    total, content, count = math.fsum(world.every(totals)), math.fsum(world.every(contents)), int(world.sum(count)[0])
+    total, content = (math.fsum(world.every(sums if world.speaks else [])) for sums in (totals, contents))
+    count = int(world.total(count)[0])
     bits = content / math.log(2) / text_bytes if text_bytes else None
     return Evaluation(total / count if count else float("nan"), count, bits)

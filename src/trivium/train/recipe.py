@@ -27,6 +27,7 @@ from trivium.train.loss.loss import Loss
 from trivium.train.loss.token import TokenLoss
 from trivium.train.optim.adamw import AdamW
 from trivium.train.optim.optim import Optim
+from trivium.train.parallel.layout import Parallelism
 from trivium.train.schedule import WSD, Cosine, Schedule
 from trivium.train.track.tracker import Tracker
 
@@ -155,6 +156,8 @@ class Recipe(Config):
     """End the run after so many evaluations in a row without a lower held-out loss; None never does."""
     ema: EMA | None = None
     """Average the weights over steps, and evaluate and keep the averages."""
+    parallel: Parallelism = Parallelism()
+    """How the model is laid over several processes."""
     timeout_seconds: float = Field(600.0, ge=1, le=1e6)
     """Seconds that a process waits for the others, at the start and in a step, before the run ends."""
     imports: Seq[str] = ()
@@ -207,6 +210,15 @@ class Recipe(Config):
             raise ValueError("deterministic: a clock decides precision = 'auto'; take fp32 or bf16")
         if self.deterministic and self.budget_minutes is not None:
             raise ValueError("deterministic: a clock decides the steps of budget_minutes; take budget_steps or another")
+        if self.parallel.splits:
+            asked = {
+                "deterministic": self.deterministic,
+                "compile": self.compile,
+                "micro_rows=auto": not self.micro_rows,
+            }
+            asked |= {"lora": self.lora is not None and self.parallel.tensor > 1}
+            for name in (name for name, wanted in asked.items() if wanted):
+                raise ValueError(f"{name}: not with a model that is split (parallel); leave one of them out")
         return self
 
     def step_rows(self, length: int) -> int:

@@ -26,6 +26,7 @@ EXTENDING = {*BUDGETS}
 EXTENDING |= {"eval_every_steps", "save_every_steps", "log_every_steps", "keep_checkpoints", "license"}
 EXTENDING |= {
     "track",
+    "parallel",
     "keep_best",
     "patience",
     "replay_every_steps",

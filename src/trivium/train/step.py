@@ -107,16 +107,16 @@ def train_step(
         if grains is not None:
             weights = [weight for weight in model.parameters() if weight.requires_grad]
             return grains.passed(partial(back, only=True), weights, batches, recipe.seed, done)
-        count, tokens = world.sum(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
+        count, tokens = world.total(sum(batch.count() for batch in batches), sum(batch.tokens() for batch in batches))
         # Dropout draws from (seed, step, rank) alone, so a resumed run repeats it.
-        torch.manual_seed(mix(recipe.seed, done, world.rank))
-        # Ranks average their gradients, so each multiplies by the number of ranks.
-        scale, last, only = world.size / max(count, 1e-9), len(batches) - 1, len(batches) == 1
+        torch.manual_seed(mix(recipe.seed, done, world.reader))
+        # Those that read average their gradients, so each multiplies by their number.
+        scale, last, only = world.readers / max(count, 1e-9), len(batches) - 1, len(batches) == 1
         total = sum(back(batch, scale, number < last, only) for number, batch in enumerate(batches))
-        return Passed(count, tokens, world.sum(total)[0])
+        return Passed(count, tokens, world.total(total)[0])
 
     count, tokens, total, data = replayed(passes, model, recipe, done, world)
-    mean, norm = total / count if count else 0.0, float(total_norm(model.parameters()))
+    mean, norm = total / count if count else 0.0, float(total_norm(model.parameters(), world))
     finite = math.isfinite(mean) and math.isfinite(norm)
     takes, reason = finite and count > 0, "" if count else "it has no targets"
     if not finite:

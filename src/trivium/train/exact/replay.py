@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from trivium.base.errors import NumericsError
 from trivium.train.exact.grain import Passed
+from trivium.train.parallel.part import local
 from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 
@@ -36,4 +37,5 @@ def same_bits(one: Tensor | None, other: Tensor | None) -> bool:
     """Return whether two tensors of one shape and type have the same bits; a NaN equals itself."""
     if one is None or other is None:
         return one is other
+    one, other = local(one), local(other)
     return one.dtype == other.dtype and torch.equal(*(part.reshape(-1).view(torch.uint8) for part in (one, other)))

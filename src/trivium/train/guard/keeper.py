@@ -47,7 +47,9 @@ class Keeper:
         self.world, self.precision, self.last, self.score = world, precision, last, score
         self.pace, self.best, self.average, spikes, self.certificate, self.metrics = parts
         self.start, self.bad = last.step, 0
-        self.saver = Saver(folder / "checkpoints", recipe.keep_checkpoints, recipe.keep_minutes)
+        self.saver = Saver(
+            folder / "checkpoints", recipe.keep_checkpoints, recipe.keep_minutes, world, recipe.parallel.save_async
+        )
         self.states = self.pace.state, self.best.state, spikes.state, self.certificate.state
         self.good: Sequence[Batch] = ()
 
@@ -102,7 +104,7 @@ class Keeper:
         judge(self.last, self.bad, final, self.world.any(fault), self.folder)
 
     def _save(self, final: bool, owed: bool = False) -> None:
-        if not self.world.first:
+        if not self.world.first and self.world.mesh is None:
             return
         state = {"facts": self.last.record(), "bf16": self.precision == torch.bfloat16}
         for more in self.states:

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from trivium.train.optim.optim import Optim, groups
+from trivium.train.parallel.part import local, split
 
 BLOCK = 1 << 17
 """The numbers of a parameter that are changed together: with their means, 2 MiB."""
@@ -32,7 +33,7 @@ class AdamW(Optim, kind="adamw"):
 
 
 class BlockAdamW(torch.optim.AdamW):
-    """PyTorch's fused AdamW. Where parameters have copies in bfloat16, it goes through them in blocks.
+    """PyTorch's fused AdamW. Where parameters have copies in bfloat16 or are split, it goes through them in blocks.
 
     A block is read once: while it is in the cache of a core, its gradient becomes float32, the step is done, and the
     result is written into the copy too.
@@ -45,13 +46,15 @@ class BlockAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        if not self.copies:
+        if not self.copies and not any(split(one) for group in self.param_groups for one in group["params"]):
             return super().step(closure)
         for group in self.param_groups:
             kept: tuple[list[Tensor], ...] = ([], [], [], [], [], [])
             self._init_group(group, *kept)
             torch._foreach_add_(kept[5], 1)
-            for parts in together(zip(*kept[:4], kept[5], strict=True), self.copies):
+            mine = [[local(one) for one in tensors] for tensors in kept[:4]]
+            mine[1] = [one.contiguous() for one in mine[1]]
+            for parts in together(zip(*mine, kept[5], strict=True), self.copies):
                 weights, grads, means, squares, counts, copies = (list(one) for one in zip(*parts, strict=True))
                 torch._fused_adamw_(
                     weights,

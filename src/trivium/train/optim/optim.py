@@ -7,6 +7,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from trivium.base.config import Choice
+from trivium.train.parallel.part import local, settle, split, square_sum
+from trivium.train.parallel.world import World
 
 
 class Optim(Choice):
@@ -40,9 +42,13 @@ def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     return decay, no_decay
 
 
-def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Return the norm of all gradients, in float32 also where they are not."""
-    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+def total_norm(parameters: Iterable[nn.Parameter], world: World = World()) -> Tensor:
+    """Return the norm of all gradients, in float32 also where they are not; of a split model over all processes."""
+    parameters = [parameter for parameter in parameters if parameter.grad is not None]
+    if any(split(one.grad) for one in parameters):
+        settle(parameters)
+        return torch.tensor(world.sum(square_sum((one.grad for one in parameters), world.size))[0]).sqrt()
+    grads = [parameter.grad for parameter in parameters]
     norms = torch._foreach_norm(grads, 2, torch.float32) if grads else (torch.zeros(()),)
     return torch.linalg.vector_norm(torch.stack(norms))
 
@@ -53,5 +59,5 @@ def clip(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], n
     if isinstance(optimizer, torch.optim.AdamW) and optimizer.defaults["fused"]:
         optimizer.grad_scale = torch.tensor(1 / factor) if factor < 1 else None  # type: ignore[attr-defined]
     elif factor < 1:
-        grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        grads = [local(parameter.grad) for parameter in parameters if parameter.grad is not None]
         torch._foreach_mul_(grads, factor)
