@@ -100,10 +100,10 @@ def run(
         }
         facts |= {"micro_rows": micro} if recipe.micro_rows is None else {}
         kernels = chosen_kernels(transformer, loader, ranks, autocast_dtype(recipe, ranks.device))
+        skeleton = spread(transformer, ranks, torch.bfloat16 if recipe.precision == "bf16" else torch.float32)
         with open_run(folder, recipe, facts, resume, ranks.first, force, kernels=kernels):
             if resume and not any((folder / "checkpoints").glob("*step-*")):
                 say("nothing to resume, starting at step 0")
-            skeleton = spread(transformer, ranks, torch.bfloat16 if recipe.precision == "bf16" else torch.float32)
             last = train(transformer, loader, chosen, steps, folder, ranks, score, from_step, since, profile)
             model.transformer = gather(transformer, skeleton, ranks)
             if last.repeats and recipe.micro_rows is None:

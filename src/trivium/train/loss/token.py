@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from trivium.base.batch import Batch
 from trivium.base.types import IGNORE
 from trivium.train.loss.loss import Loss, LossSum
+from trivium.train.parallel.vocabulary import VocabularyPart, mine
 
 BLOCK = 1 << 19
 """Scores that are softmaxed together: 2 MiB of float32, so that they stay in the cache of a core."""
@@ -44,9 +45,10 @@ class TokenLoss(Loss, kind="token"):
         """Return the weighted sum of the losses of N targets, and each loss (float32, without gradient)."""
         kind = features.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
+        weight, bias, part = mine(head)
         with torch.autocast(kind, enabled=False):
             return _ChunkedCrossEntropy.apply(  # type: ignore[no-any-return]
-                features, head.weight, head.bias, targets, weights, head.softcap, self, dtype, torch.is_grad_enabled()
+                features, weight, bias, targets, weights, head.softcap, self, dtype, torch.is_grad_enabled(), part
             )
 
 
@@ -65,14 +67,15 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         config: TokenLoss,
         dtype: torch.dtype,
         training: bool,
+        vocabulary: VocabularyPart,
     ) -> tuple[Tensor, Tensor]:
-        rows, vocabulary = len(targets), len(weight)
+        rows = len(targets)
         losses = torch.zeros(rows, dtype=torch.float32, device=features.device)
         needs = ctx.needs_input_grad[:3] if training else (False,) * 3
         grad_features = torch.empty_like(features) if needs[0] else None
         grad_weight = grad_bias = None
         matrix, shift = weight.to(dtype), None if bias is None else bias.to(dtype)
-        together = max(1, BLOCK // vocabulary) if features.device.type == "cpu" else config.chunk_rows
+        together = max(1, BLOCK // len(weight)) if features.device.type == "cpu" else config.chunk_rows
         for at in range(0, rows, config.chunk_rows):
             part = slice(at, min(at + config.chunk_rows, rows))
             x = features[part].to(dtype)
@@ -81,13 +84,15 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 here = slice(first, min(first + together, part.stop))
                 block = scores[first - at : here.stop - at]
                 scale = None if weights is None else weights[here]
-                losses[here] = _block(block, targets[here], scale, softcap, config, any(needs))
+                losses[here] = _block(block, targets[here], scale, softcap, config, any(needs), vocabulary)
             if grad_features is not None:
                 grad_features[part] = (scores @ matrix).to(features.dtype)
             if needs[1]:
                 grad_weight = _add(grad_weight, scores.t() @ x, weight, rows > config.chunk_rows)
             if needs[2] and bias is not None:
                 grad_bias = _add(grad_bias, scores.sum(0), bias, rows > config.chunk_rows)
+        if grad_features is not None:
+            vocabulary.sum(grad_features)
         if not rows:
             grad_weight = torch.zeros_like(weight) if needs[1] else None
             grad_bias = torch.zeros_like(bias) if bias is not None and needs[2] else None
@@ -99,7 +104,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         assert ctx.grads is not None, "the gradients of a loss are made once"
         given, ctx.grads = ctx.grads, None  # in place: a copy of the gradient of a large table costs as much as a layer
-        return (*(None if one is None else one.mul_(grad) for one in given), None, None, None, None, None, None)
+        return (*(None if one is None else one.mul_(grad) for one in given), None, None, None, None, None, None, None)
 
 
 def _block(
@@ -109,6 +114,7 @@ def _block(
     softcap: float | None,
     config: TokenLoss,
     training: bool,
+    part: VocabularyPart,
 ) -> Float[Tensor, " n"]:
     """Return the loss of each row of scores, computed in float32; in training, turn the scores into their gradients."""
     scores, slope, target = block.float(), None, target[:, None]
@@ -116,19 +122,19 @@ def _block(
         scores = scores.div_(softcap).tanh_()
         slope = 1 - scores.square() if training else None
         scores = scores.mul_(softcap)
-    picked = scores.gather(1, target)
-    torch.log_softmax(scores, -1, out=scores)
-    likely = scores.gather(1, target)
+    picked = part.pick(scores, target)
+    part.log_softmax(scores)
+    likely = part.pick(scores, target)
     lse, smooth = picked - likely, config.label_smoothing
-    loss = -likely if not smooth else (smooth - 1) * likely - smooth * scores.mean(dim=-1, keepdim=True)
+    loss = -likely if not smooth else (smooth - 1) * likely - smooth * part.mean(scores)
     loss = loss + config.z_loss * lse.square() if config.z_loss else loss
     if training:
         grad = scores.exp_()  # the softmax
         if config.z_loss:
             grad.mul_(1 + 2 * config.z_loss * lse)
         if smooth:
-            grad.sub_(smooth / grad.shape[1])
-        grad.scatter_add_(1, target, torch.full_like(lse, smooth - 1))
+            grad.sub_(smooth / (grad.shape[1] * part.count))
+        part.add(grad, target, smooth - 1)
         if weight is not None:
             grad.mul_(weight[:, None])
         if slope is not None:

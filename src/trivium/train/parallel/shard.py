@@ -35,6 +35,7 @@ def spread(model: nn.Module, world: World, precision: torch.dtype = torch.float3
         from trivium.train.parallel.tensor import split_matrices
 
         split_matrices(model, world.mesh["tensor"])
+        model.to(world.device)
     if world.readers > 1:
         mesh, half = world.mesh["replicate", "shard"], precision == torch.bfloat16
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
