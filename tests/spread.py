@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 import torch.distributed.checkpoint.hf_storage
 import torch.distributed.fsdp  # here once, and not in each forked process
 
 import tiny
+from ranks import together
 from trivium.base.seeds import generator
 from trivium.base.types import IGNORE, Example
 from trivium.train.loop import train
@@ -64,6 +66,20 @@ def fit(ranks, family, folder, steps, tree=None, **changes):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     weights = torch.cat([one.detach().flatten() for one in found.parameters()]).tolist() if ranks.first else []
     return [[line["loss"] for line in lines], [line["norm"] for line in lines], weights]
+
+
+def compared(folder, family, layout, steps=20, alone=True, **changes):
+    """Train a family alone and on a layout: losses, norms and weights are the same; give what the layout gave."""
+    size, given = LAYOUTS[layout]
+    run = lambda ranks: fit(ranks, family, folder / "run", steps, **changes)
+    found = together(size, run, folder / "ranks", 300.0, layout=given)[0]
+    if alone:
+        wanted = fit(World(), family, folder / "alone", steps, **changes)
+        print(family, layout, "losses within", max(abs(a / b - 1) for a, b in zip(found[0], wanted[0], strict=True)))
+        assert found[0] == pytest.approx(wanted[0], rel=1e-5)
+        assert found[1] == pytest.approx(wanted[1], rel=1e-4), "norms before clipping"
+        assert found[2] == pytest.approx(wanted[2], abs=1e-4)
+    return found
 
 
 def alone(family, folder, steps, **changes):

@@ -23,7 +23,7 @@ INSIDE = re.compile(r"(?:encoder|decoder)\.blocks\.\d+\.(?:attention|cross|ffn)\
 STYLES: dict[str, Any] = dict.fromkeys(("q", "k", "v", "gate", "up"), ColwiseParallel)
 STYLES |= dict.fromkeys(("o", "down"), RowwiseParallel)
 STYLES |= {name: lambda: SequenceParallel(sequence_dim=1, use_local_output=True) for name in ("q_norm", "k_norm")}
-"""How a module of a sublayer is split, by its name; a norm of heads has all its weight, and reads heads [B, H, T, E]."""
+"""How a module of a sublayer is split, by its name; a norm of heads has its whole weight, and reads its own heads."""
 
 
 def split_matrices(model: nn.Module, mesh: Any) -> None:
