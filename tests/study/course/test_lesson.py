@@ -19,9 +19,9 @@ def test_each_page_has_a_lesson_and_each_lesson_a_page():
 def test_the_exact_numbers_are_those_that_are_kept(name):
     record = kept(course.home() / "numbers" / f"{name}.json")
     again = lesson(name).exact()
-    assert record["date"] and record["machine"]["torch"]
+    assert record["date"] and record["machine"]["torch"] and record["seconds"] <= 180
     for key, value in again.items():
-        assert record["numbers"][key] == pytest.approx(value, rel=1e-4, abs=1e-9), key
+        assert record["numbers"][key] == pytest.approx(value, rel=1e-3, abs=1e-9), key
 
 
 def test_a_record_has_the_numbers_of_both_parts(tmp_path):

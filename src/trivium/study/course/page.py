@@ -116,7 +116,7 @@ def differences(one: CoursePage, other: CoursePage, headings: Sequence[dict[str,
     for what, parts in (
         ("commands", [_commands(page) for page in (one, other)]),
         ("formulae", [[fence.body for fence in page.fences("math")] for page in (one, other)]),
-        ("inline formulae", [sorted(re.findall(r"\$`(.+?)`\$", page.body)) for page in (one, other)]),
+        ("inline formulae", [sorted({*re.findall(r"\$`(.+?)`\$", page.body)}) for page in (one, other)]),
         ("numbers", [sorted(page.places) for page in (one, other)]),
         ("drawings", [[(fence.name, [*words(fence)]) for fence in page.fences("drawing")] for page in (one, other)]),
     ):

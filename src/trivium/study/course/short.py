@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
+from trivium.base.batch import Batch, collate
 from trivium.base.config import merge, parse
 from trivium.base.files import write_text
 from trivium.base.log import speaking
+from trivium.base.types import Example
 from trivium.corpus.prepare import Preparation, prepare
 from trivium.corpus.read import embedded
+from trivium.model.device import place
 from trivium.task.run import run
 from trivium.train.recipe import Recipe
 
@@ -68,3 +74,10 @@ def outcome(folder: Path) -> dict[str, Any]:
         "losses": [line["loss"] for line in logged],
         "model": folder / "model",
     }
+
+
+def random_batch(vocab_size: int, rows: int, length: int) -> Batch:
+    """Return rows of random ids, one document a row, with the next ids as targets; always the same, on the CPU."""
+    ids = np.random.default_rng(0).integers(0, vocab_size, (rows, length + 1))
+    every = [[Example(dec=row[:-1], targets={"token": row[1:]})] for row in ids]
+    return place(collate(every, pad=0), torch.device("cpu"))
