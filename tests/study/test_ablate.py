@@ -1,22 +1,29 @@
 """A grid runs once: done cells are kept, an interrupted one goes on, one that is taken is left to its owner."""
 
+import contextlib
 import fcntl
 import json
+import math
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from trivium.base.config import dump
 from trivium.base.errors import TriviumError
+from trivium.base.files import write_json
+from trivium.base.process import Interrupted
 from trivium.study import ablate as room
 from trivium.study.ablate import Job, ablate, run_jobs
 from trivium.study.grid import read_axis
 from trivium.study.trial import seconds_per_step
+from trivium.study.tune import read_sweep
 from trivium.train.recipe import read_recipe
 
 AXES = [read_axis("model.decoder.norm=rms,layer")]
@@ -150,3 +157,109 @@ def test_a_time_is_taken_once(here: Path, tmp_path: Path, monkeypatch: pytest.Mo
     for _ in range(2):
         ablate(here / "r.toml", [], AXES, tmp_path, "time", seeds=1, minutes=0.5)
     assert plans == [[60, 120]] * 2
+
+
+OPTIMA = {"base": 4e-3, "norm-layer": 32e-3}
+"""The best rate of each cell in the pretended runs below; layer is better there, and worse at 4e-3."""
+
+
+def pretended(done: list[tuple[str, float, int]], most: int = 99) -> Callable[..., list[str]]:
+    """A `run_jobs` whose losses are known; a stop comes after `most` runs."""
+
+    def run(jobs: Sequence[Job], *_: object) -> list[str]:
+        for one in jobs:
+            if room._done(one):
+                continue
+            if len(done) == most:
+                raise Interrupted("stopped")
+            rate, seed = one.recipe.optim.lr, one.recipe.seed
+            done.append((one.name, rate, seed))
+            better = 0.1 * (one.name == "norm-layer")
+            loss = 4 - better + 0.2 * math.log2(rate / OPTIMA[one.name]) ** 2 + 0.001 * seed
+            lost = rate > 0.05
+            one.folder.mkdir(parents=True, exist_ok=True)
+            (one.folder / "metrics.jsonl").write_text(
+                "".join(json.dumps({"step": step, "loss": loss, "valid_loss": loss}) + "\n" for step in range(1, 7))
+            )
+            result = {"loss": None if lost else loss, "unfinished": "step 3" if lost else None, "tokens_per_second": 9}
+            result |= {"peak_mb": 1.0, "parameters": 9, "steps": 6, "tokens": 768, "threads": 1}
+            write_json(one.folder / "recipe.json", {"recipe": dump(one.recipe)})
+            write_json(one.result, result)
+        return []
+
+    return run
+
+
+SWEEP = read_sweep("optim.lr=2e-3,4e-3,8e-3")
+
+
+def test_each_cell_is_compared_at_its_own_best_value(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """At one rate for all layer is worse by 1.7; at its own it is better by 0.1, which the verdict says."""
+    done: list[tuple[str, float, int]] = []
+    monkeypatch.setattr(room, "run_jobs", pretended(done))
+    report = ablate(here / "r.toml", [], AXES, tmp_path, seeds=3, sweep=SWEEP)
+    searched = [(name, rate) for rate in (2e-3, 4e-3, 8e-3) for name in OPTIMA]
+    grown = [("norm-layer", 16e-3), ("norm-layer", 32e-3), ("norm-layer", 64e-3)]
+    later = [(name, rate, seed) for seed in (1, 2) for name, rate in OPTIMA.items()]
+    assert done == [*((name, rate, 0) for name, rate in (*searched, *grown)), *later]
+    (sentence, lost) = report["comparisons"][0]["sentences"]
+    assert "layer against rms: better by 0.1000 nats" in sentence
+    assert "each at its best optim.lr: 0.032 against 0.004)" in sentence and "edge" not in sentence
+    assert lost == "layer: optim.lr=0.064 did not finish: step 3."
+    assert {(one["cell"], one["run"]) for one in report["results"]} == {
+        (name, f"{name}/lr-{rate:g}/{seed}") for name, rate in OPTIMA.items() for seed in range(3)
+    }
+    said, html = capsys.readouterr().out, (tmp_path / "ablate.html").read_text()
+    assert "4.0000 *" in said and "3.9000 *" in html and "its own best optim.lr" in html
+    assert report["tune"]["optima"]["norm-layer"]["best"] == 32e-3
+
+
+def test_an_optimum_that_stays_at_the_edge_is_said(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "run_jobs", pretended([]))
+    report = ablate(here / "r.toml", [], AXES, tmp_path, seeds=2, sweep=read_sweep("optim.lr=1e-3,2e-3"))
+    verdict, edge = report["comparisons"][0]["sentences"]
+    assert "0.016, at the edge of its grid, against 0.004" in verdict
+    assert edge.startswith("layer: its best optim.lr, 0.016, is the largest that was tried, at the edge of the grid")
+
+
+def test_a_killed_search_goes_on_with_what_is_missing(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[tuple[str, float, int]] = []
+    monkeypatch.setattr(room, "run_jobs", pretended(whole))
+    expected = ablate(here / "r.toml", [], AXES, tmp_path / "whole", seeds=2, sweep=SWEEP)
+    parts: list[tuple[str, float, int]] = []
+    for most in (4, 8, 99):
+        monkeypatch.setattr(room, "run_jobs", pretended(parts, most))
+        with contextlib.suppress(Interrupted):
+            report = ablate(here / "r.toml", [], AXES, tmp_path / "parts", seeds=2, sweep=SWEEP)
+    assert parts == whole and report == expected
+
+
+def test_a_search_without_some_run_gives_no_optimum(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Another worker has a run: the smallest loss of the others is no optimum."""
+    run = pretended([])
+    taken = lambda jobs, *rest: run([one for one in jobs if (one.name, one.recipe.optim.lr) != ("base", 4e-3)])
+    monkeypatch.setattr(room, "run_jobs", taken)
+    report = ablate(here / "r.toml", [], AXES, tmp_path, seeds=2, sweep=SWEEP)
+    assert "1 of 2 searches are not done; the same command goes on" in capsys.readouterr().out
+    assert report["comparisons"][0]["sentences"][0].endswith(
+        "layer against rms: not run yet, at " + report["budget"] + "."
+    )
+
+
+@pytest.mark.slow
+def test_a_search_trains_for_real(here: Path, tmp_path: Path) -> None:
+    """A rate that is far too large is never the best one, and the curve says what its runs gave."""
+    sweep = read_sweep("optim.lr=1e-3,1e-2,50")
+    report = ablate(here / "r.toml", ["clip=0"], AXES, tmp_path, seeds=2, workers=2, sweep=sweep)
+    for name, one in report["tune"]["optima"].items():
+        assert one["best"] < 1 and len(one["losses"]) >= 3
+        for rate, loss in one["losses"].items():
+            result = json.loads((tmp_path / name / f"lr-{rate}" / "0" / "result.json").read_text())
+            assert result["loss"] == loss
+    assert len(report["results"]) == 4 and "each at its best optim.lr" in report["comparisons"][0]["sentences"][0]

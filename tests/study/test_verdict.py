@@ -35,7 +35,7 @@ def runs(cell: str, losses: list[float | None], speed: int) -> list[dict]:
             "cell": cell,
             "seed": seed,
             "loss": loss,
-            "diverged": None if loss else "step 3",
+            "unfinished": None if loss else "step 3",
             "tokens_per_second": speed,
             "peak_mb": 10.0,
             "parameters": 1000,
@@ -61,7 +61,7 @@ def test_sentences_name_axis_values_numbers_and_budget() -> None:
 def test_a_run_that_diverged_is_said_and_not_averaged_away() -> None:
     results = [*runs("base", [4.0, 4.01], 100), *runs("norm-layer", [3.9, None], 50), *runs("norm-none", [3.0], 50)]
     diverged, single = sentences(COMPARISON, results, "10 steps")
-    assert "layer: 1 of 2 runs diverged" in diverged and "better" not in diverged
+    assert "layer: 1 of 2 runs did not finish" in diverged and "better" not in diverged
     assert "one seed cannot tell" in single
 
 
@@ -76,7 +76,7 @@ def test_a_report_is_page_picture_and_json(tmp_path: Path) -> None:
     report(tmp_path, "10 steps", [COMPARISON], results, {"norm-layer": "ffn.size 4 -> 5"})
     found = json.loads((tmp_path / "ablate.json").read_text())
     assert found["comparisons"][0]["rows"][1][0] == "layer (ffn.size 4 -> 5)"
-    assert found["comparisons"][0]["rows"][1][1] == "1 diverged"
+    assert found["comparisons"][0]["rows"][1][1] == "1 not finished"
     html = (tmp_path / "ablate.html").read_text()
     assert "4.0050 ± 0.0071" in html and "5 % to chance" in html and "data:image/png" in html
     assert (tmp_path / "ablate.png").read_bytes().startswith(b"\x89PNG")

@@ -42,18 +42,14 @@ def plan(
 
 def compare(
     data: Annotated[Path, typer.Option(help="A data folder.")],
-    families: Annotated[
-        str, typer.Option(help="The families, separated by commas.")
-    ] = "decoder,encoder,encoder_decoder",
+    families: Annotated[str, typer.Option(help="The families, with commas.")] = "decoder,encoder,encoder_decoder",
     budget_flops: Annotated[float, typer.Option(min=1, max=1e30, help="The FLOPs of each run.")] = 5e12,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each family.")] = 1,
     layers: Annotated[
         int, typer.Option(min=1, max=4096, help="Layers; an encoder-decoder has half of them in each stack.")
     ] = 4,
     hidden_size: Annotated[int, typer.Option(min=64, max=1 << 24, help="The width, a multiple of 64.")] = 256,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of runs, table and page.")] = Path(
-        "runs/compare"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the results.")] = Path("runs/compare"),
 ) -> None:
     """Train the three families on one corpus with one budget and compare them."""
     from trivium.study.compare import compare as run
@@ -67,6 +63,9 @@ def ablate(
     axis: Annotated[
         list[str] | None,
         typer.Option(help="key=v1,v2: TOML values or words, with a name as name:value. The first is the reference."),
+    ] = None,
+    tune: Annotated[
+        str | None, typer.Option(help="key=v1,v2: compare each variant at its own best number, such as optim.lr.")
     ] = None,
     match: Annotated[str, typer.Option(help="What is equal in all cells: params, flops or time.")] = "params",
     seeds: Annotated[
@@ -82,7 +81,9 @@ def ablate(
     """Run a grid of variants with equal budgets and report which differences are more than chance."""
     from trivium.study.ablate import ablate as run
     from trivium.study.grid import read_axis
+    from trivium.study.tune import read_sweep
 
     axes = [read_axis(text) for text in axis or []]
     folder = out or Path("runs") / f"ablate-{recipe.stem}"
-    run(recipe, overrides or [], axes, folder, match, seeds, minutes, workers, cross)  # type: ignore[arg-type]
+    sweep = read_sweep(tune) if tune else None
+    run(recipe, overrides or [], axes, folder, match, seeds, minutes, workers, cross, sweep)  # type: ignore[arg-type]

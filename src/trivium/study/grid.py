@@ -47,6 +47,8 @@ class Cell(NamedTuple):
     recipe: Recipe
     note: str = ""
     """The change that keeps the budget equal."""
+    place: str = ""
+    """The folder of its runs under that of its name: a tuned value has its own."""
 
 
 Timer = Callable[[Cell], float]

@@ -31,33 +31,35 @@ MEGABYTE = 1024 if sys.platform == "linux" else 2**20
 
 
 def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Train a recipe in a run folder, or go on there, and return what was measured; divergence is a result too.
+    """Train a recipe in a run folder, or go on there, and return what was measured; not to finish is a result too.
 
     `loss` is the last held-out loss in nats per target, `tokens` are those that were read, on both sides of an
     encoder-decoder and without padding, memory is in MB beyond what the process had, times in seconds.
     """
     before, start, cpu = _peak_mb(), time.monotonic(), time.process_time()
-    diverged = None
+    unfinished = None
     try:
         run(recipe, folder, resume=(folder / "recipe.json").exists())
     except NumericsError as error:
-        diverged = str(error)
+        unfinished = str(error)
     peak = _peak_mb()
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [row["valid_loss"] for row in rows if "valid_loss" in row]
     seconds = statistics.median(row["seconds"] for row in rows if "seconds" in row)
     loss, steps = losses[-1] if losses else None, recipe.budget_steps or 0
     last = next((row for row in reversed(rows) if "tokens" in row), {"step": 1, "tokens": 0, "all_targets": 0})
-    if diverged is None and loss is None:
-        diverged = "the held-out loss is not a number" if losses else "there is no held-out text"
+    if unfinished is None and loss is None:
+        unfinished = "the held-out loss is not a number" if losses else "there is no held-out text"
+    if unfinished is None and (end := max(row["step"] for row in rows)) < steps:
+        unfinished = f"it stopped at step {end:,} of {steps:,}"
     return {
         "parameters": count(recipe),
         "steps": recipe.budget_steps,
         "tokens": last["tokens"],
         "targets": last["all_targets"],
         "flops": steps * step_flops(recipe),
-        "loss": None if diverged else loss,
-        "diverged": diverged,
+        "loss": None if unfinished else loss,
+        "unfinished": unfinished,
         "step_seconds": seconds,
         "tokens_per_second": round(last["tokens"] / last["step"] / seconds),
         "peak_mb": None if before is None or peak is None else round(peak - before, 1),

@@ -1,8 +1,8 @@
 """Verdict: what the runs of a grid show. Means, spreads, a sentence for each difference, curves with bands, one page.
 
 The rule: two values differ where Student's two-sided t-test with pooled variance, over their seeds, gives a chance of
-less than 5 %; the difference is of mean held-out losses. One seed decides nothing, and a run without a finite loss has
-diverged.
+less than 5 %; the difference is of mean held-out losses. One seed decides nothing, and a run that diverged or stopped
+has no loss. Where a value was tuned, the runs are those at the best value of each cell.
 """
 
 import math
@@ -17,7 +17,9 @@ from trivium.base.files import write_json
 from trivium.base.log import columns, say
 from trivium.lab import page
 from trivium.lab.picture import blank, finish, read, save, smoothed
+from trivium.study import tune
 from trivium.study.grid import Comparison
+from trivium.study.tune import Tuned
 
 QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """Of Student's t, two-sided 5 %, for 1 to 10 degrees of freedom."""
@@ -54,7 +56,7 @@ def spread(values: Sequence[float], form: str = "{:.4f}") -> str:
     return mean if len(values) < 2 else f"{mean} ± {form.format(statistics.stdev(values))}"
 
 
-def sentences(comparison: Comparison, results: Sequence[Run], budget: str) -> list[str]:
+def sentences(comparison: Comparison, results: Sequence[Run], budget: str, tuned: Tuned | None = None) -> list[str]:
     """Return one sentence for each value against the first."""
     runs = {name: _runs(results, name) for _, name in comparison.cells}
     (label, first), *others = comparison.cells
@@ -64,10 +66,11 @@ def sentences(comparison: Comparison, results: Sequence[Run], budget: str) -> li
         begin, pair = f"{comparison.axis}{beside}: {other} against {label}", ((other, name), (label, first))
         mine, base = _losses(runs[name]), _losses(runs[first])
         lost = [
-            f"{text}: {count} of {len(runs[one])} runs diverged"
+            f"{text}: {count} of {len(runs[one])} runs did not finish"
             for text, one in pair
             if (count := len(runs[one]) - len(_losses(runs[one])))
         ]
+        lost += [f"{text}: {why}" for text, one in pair if tuned and (why := tuned.lost(one))]
         if lost or not (mine and base):
             out.append(f"{begin}: {'; '.join(lost) or 'not run yet'}, at {budget}.")
             continue
@@ -81,8 +84,9 @@ def sentences(comparison: Comparison, results: Sequence[Run], budget: str) -> li
         speed = _median(runs[name], "tokens_per_second") / _median(runs[first], "tokens_per_second")
         noun = "seed" if len(mine) == len(base) == 1 else "seeds"
         counts = "/".join(dict.fromkeys(str(len(some)) for some in (mine, base)))
+        own = f", {tuned.against(name, first)}" if tuned else ""
         out.append(
-            f"{begin}: {said} ({spread(mine)} against {spread(base)}, {counts} {noun}), "
+            f"{begin}: {said} ({spread(mine)} against {spread(base)}, {counts} {noun}{own}), "
             f"{speed:.2f} x the tokens a second; budget: {budget}."
         )
     return out
@@ -96,7 +100,7 @@ def table(comparison: Comparison, results: Sequence[Run], notes: Mapping[str, st
             continue
         losses = _losses(runs)
         note = f" ({notes[name]})" if notes.get(name) else ""
-        loss = spread(losses) if len(losses) == len(runs) else f"{len(runs) - len(losses)} diverged"
+        loss = spread(losses) if len(losses) == len(runs) else f"{len(runs) - len(losses)} not finished"
         known = {key: all(run[key] is not None for run in runs) for key in ("tokens_per_second", "peak_mb")}
         medians = (f"{_median(runs, key):,.0f}" if there else "?" for key, there in known.items())
         sizes = (f"{runs[0][key]:,}" for key in ("parameters", "steps"))
@@ -105,18 +109,30 @@ def table(comparison: Comparison, results: Sequence[Run], notes: Mapping[str, st
 
 
 def report(
-    folder: Path, budget: str, comparisons: Sequence[Comparison], results: Sequence[Run], notes: Mapping[str, str]
+    folder: Path,
+    budget: str,
+    comparisons: Sequence[Comparison],
+    results: Sequence[Run],
+    notes: Mapping[str, str],
+    tuned: Tuned | None = None,
 ) -> dict[str, Any]:
     """Print the tables and sentences, and write them with the curves as `ablate.html`, `.png` and `.json`."""
     parts, entries = [page.paragraph(f"Every run had {budget}. Loss is nats per target on held-out text.")], []
+    if tuned:
+        parts.append(page.paragraph(tune.RULE.format(tuned.sweep.key)))
     for comparison in comparisons:
-        rows, lines = table(comparison, results, notes), sentences(comparison, results, budget)
+        rows, lines = table(comparison, results, notes), sentences(comparison, results, budget, tuned)
         title = comparison.axis + (f", {comparison.beside}" if comparison.beside else "")
-        for line in ("", *columns([[title, *HEADER[1:]], *rows]), *lines):
+        tables = [[[comparison.axis, *HEADER[1:]], *rows]]
+        if tuned:
+            tables.insert(0, tuned.table(comparison.cells))
+            lines += tuned.notes(comparison.cells)
+        say(f"\n{title}")
+        for line in (*(line for one in tables for line in columns(one)), *lines):
             say(line)
-        parts += [page.heading(title), *map(page.paragraph, lines), page.table([comparison.axis, *HEADER[1:]], rows)]
+        parts += [page.heading(title), *map(page.paragraph, lines), *(page.table(one[0], one[1:]) for one in tables)]
         entries.append({**comparison._asdict(), "rows": rows, "sentences": lines})
-    draw(folder, comparisons, results, folder / "ablate.png")
+    draw(folder, comparisons, results, folder / "ablate.png", tuned)
     parts.append(page.picture(folder / "ablate.png", "loss of every value, mean and range over seeds"))
     threads = "/".join(str(count) for count in sorted({result["threads"] for result in results}))
     measured = f"medians over seeds, threads per run: {threads}, of machines that may have had other work"
@@ -125,21 +141,29 @@ def report(
     )
     page.write(folder / "ablate.html", "Ablation", parts)
     found = {"budget": budget, "rule": RULE, "comparisons": entries, "results": results}
+    if tuned:
+        found["tune"] = tuned.record()
     write_json(folder / "ablate.json", found)
     say(f"\nthe page is {folder / 'ablate.html'}")
     return found
 
 
-def draw(folder: Path, comparisons: Sequence[Comparison], results: Sequence[Run], out: Path) -> None:
-    """Draw each comparison: loss against tokens, mean and range over seeds, and the last held-out losses as dots."""
-    figure = blank(10, 3.4 * len(comparisons), dpi=130)
-    grid = figure.subplots(len(comparisons), 2, squeeze=False, width_ratios=(3, 2))
-    for (curves, dots), comparison in zip(grid, comparisons, strict=True):
+def draw(
+    folder: Path, comparisons: Sequence[Comparison], results: Sequence[Run], out: Path, tuned: Tuned | None = None
+) -> None:
+    """Draw each comparison: loss against tokens, mean and range over seeds, and the last held-out losses as dots.
+
+    Where a value was tuned, the loss at each value is drawn too.
+    """
+    widths = (3, 2, 2) if tuned else (3, 2)
+    figure = blank(5 * len(widths), 3.4 * len(comparisons), dpi=130)
+    grid = figure.subplots(len(comparisons), len(widths), squeeze=False, width_ratios=widths)
+    for (curves, dots, *more), comparison in zip(grid, comparisons, strict=True):
         bounds = []
         for number, (label, name) in enumerate(comparison.cells):
             if runs := _runs(results, name):
                 color = f"C{number % 10}"
-                bounds.append(_curve(curves, folder / name, runs, color, label))
+                bounds.append(_curve(curves, folder, runs, color, label))
                 losses = _losses(runs)
                 dots.plot([number] * len(losses), losses, linestyle="", marker="o", color=color, alpha=0.6)
                 if losses:
@@ -156,12 +180,14 @@ def draw(folder: Path, comparisons: Sequence[Comparison], results: Sequence[Run]
         dots.set(xlim=(-0.6, len(labels) - 0.4), ylabel="held-out loss at the end")
         finish(curves)
         finish(dots)
+        if tuned:
+            tuned.draw(more[0], comparison.cells)
     save(figure, out)
 
 
 def _curve(axes: Any, folder: Path, runs: Sequence[Run], color: str, label: str) -> tuple[float, float]:
     """Draw the losses of one cell; return bounds that leave out the first part of training."""
-    found, tokens = [read(folder / str(run["seed"]) / "metrics.jsonl") for run in runs], 1e-6 * runs[0]["tokens"]
+    found, tokens = [read(folder / run["run"] / "metrics.jsonl") for run in runs], 1e-6 * runs[0]["tokens"]
     steps, lines = _common([(one.steps, smoothed(one)) for one in found])
     x = steps * tokens / runs[0]["steps"]
     axes.plot(x, lines.mean(0), color=color, linewidth=1.0, label=label)
