@@ -164,3 +164,4 @@ def test_the_curve_has_a_star_at_each_optimum_and_a_cross_for_each_lost_run(tune
     assert [x for mark, x in marks if mark == "*"] == [[2e-3], [1e-3]]
     assert sorted(value for mark, x in marks if mark == "x" for value in x) == [1e-3, 2e-3, 2e-3]
     assert axes.get_xscale() == "log" and axes.get_ylim()[0] < 2.0
+    assert [text.get_text() for text in axes.get_xticklabels(which="both")] == ["0.001", "0.002", "0.004"]

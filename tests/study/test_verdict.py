@@ -34,6 +34,7 @@ def runs(cell: str, losses: list[float | None], speed: int) -> list[dict]:
         {
             "cell": cell,
             "seed": seed,
+            "run": f"{cell}/{seed}",
             "loss": loss,
             "unfinished": None if loss else "step 3",
             "tokens_per_second": speed,

@@ -45,7 +45,7 @@ def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
     peak = _peak_mb()
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [row["valid_loss"] for row in rows if "valid_loss" in row]
-    seconds = statistics.median(row["seconds"] for row in rows if "seconds" in row)
+    seconds = statistics.median([row["seconds"] for row in rows if "seconds" in row] or [0.0])  # none was logged
     loss, steps = losses[-1] if losses else None, recipe.budget_steps or 0
     last = next((row for row in reversed(rows) if "tokens" in row), {"step": 1, "tokens": 0, "all_targets": 0})
     if unfinished is None and loss is None:
@@ -61,7 +61,7 @@ def measured(recipe: Recipe, folder: Path) -> dict[str, Any]:
         "loss": None if unfinished else loss,
         "unfinished": unfinished,
         "step_seconds": seconds,
-        "tokens_per_second": round(last["tokens"] / last["step"] / seconds),
+        "tokens_per_second": round(last["tokens"] / last["step"] / seconds) if seconds else 0,
         "peak_mb": None if before is None or peak is None else round(peak - before, 1),
         "seconds": round(time.monotonic() - start, 1),
         "cpu_seconds": round(time.process_time() - cpu, 1),

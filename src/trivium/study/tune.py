@@ -147,13 +147,17 @@ class Tuned(NamedTuple):
             good = [value for value in sorted(one.losses) if math.isfinite(one.losses[value])]
             losses = [one.losses[value] for value in good]
             axes.plot(good, losses, **look | {"linestyle": "-"}, marker="o", markersize=3.5, linewidth=1)
-            axes.plot([*one.reasons], [0.96] * len(one.reasons), **look, **over, marker="x")
+            if one.reasons:
+                axes.plot([*one.reasons], [0.96] * len(one.reasons), **look, **over, marker="x")
             if good:
                 best = good.index(one.value)
                 axes.plot(good[best], losses[best], **look, marker="*", markersize=13, mec="white")
                 seen += losses[max(0, best - 1) : best + 2]
-        if all(value > 0 for one in self.optima.values() for value in one.losses):
+        values = sorted({value for _, one in self.of(cells) for value in one.losses})
+        if all(value > 0 for value in values):
             axes.set_xscale("log")
+        axes.set_xticks(values, [*map(_text, values)], rotation=30 if len(values) > 3 else 0)
+        axes.set_xticks([], minor=True)
         if seen:  # what is far from every optimum may leave the picture
             margin = 0.06 * (max(seen) - min(seen)) or 0.1
             axes.set_ylim(min(seen) - margin, max(seen) + margin)
