@@ -6,10 +6,12 @@ import torch
 
 import tiny
 import trivium
-from trivium.base.batch import collate
+from trivium.base.batch import Batch, Stream, collate
+from trivium.base.errors import ConfigError
 from trivium.base.types import Example
 from trivium.model.device import place
-from trivium.model.init import Init, initialise, mark
+from trivium.model.init import Init, MuP, initialise, mark
+from trivium.model.presets import PRESETS
 from trivium.train.loss.token import TokenLoss
 
 KINDS = [kind() for kind in Init.kinds.values() if kind.__module__.startswith("trivium.")]
@@ -64,15 +66,13 @@ def test_a_fresh_model_knows_nothing(preset: str) -> None:
     """Its scores are small, so that the first loss is that of a guess among all."""
     model = tiny.model(preset).eval()
     ids = torch.randint(64, (4, 12))
-    from trivium.base.batch import Batch, Stream
-
     side = Stream(ids, torch.arange(12).expand(4, 12), torch.ones_like(ids))
     with torch.no_grad():
         logits = model.logits(model(Batch(side, side, {})))
     assert float(logits.std()) < 1.3
 
 
-def copying(init: str, steps: int = 200) -> float:
+def copying(init: str | dict[str, object], steps: int = 200) -> float:
     """The loss of a small BART that is trained to write down six random symbols of sixteen that its encoder reads."""
     torch.manual_seed(0)
     model = trivium.build("bart", depth=1, hidden_size=64, vocab_size=64, context=16, init=init).transformer.train()
@@ -95,8 +95,56 @@ def test_with_scaled_weights_a_decoder_soon_looks_at_its_encoder() -> None:
     assert copying("scaled") < 0.5, "log(16) = 2.77 is what can be had without looking"
 
 
+def test_a_decoder_that_begins_by_handing_on_looks_sooner() -> None:
+    looking, blind = (copying({"kind": "scaled", "copies": copies}, steps=60) for copies in (True, False))
+    assert looking < 1.4 and blind > 2.5, "log(16) = 2.77 is what can be had without looking"
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2, 1])
+def test_cross_attention_that_copies_is_nearly_the_identity(kv_heads: int) -> None:
+    sizes = {"hidden_size": 512, "heads": 4, "kv_heads": kv_heads, "vocab_size": 64, "layers": 1}
+    cross = trivium.build("bart", init={"kind": "scaled", "copies": True}, **sizes).transformer.decoder.blocks[0].cross
+    x = torch.randn(64, 512)
+    with torch.no_grad():
+        values = cross.v(x).unflatten(-1, (kv_heads, -1)).repeat_interleave(4 // kv_heads, 1).flatten(1)
+        out = cross.o(values)
+    assert float(torch.cosine_similarity(out, x, dim=-1).min()) > 0.35
+    assert float((out * x).mean()) == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_copy_needs_states_of_the_width_of_the_decoder() -> None:
+    for preset in ("gpt2", "bert", "paligemma2"):
+        with pytest.raises(ConfigError, match=r"init.copies: expected a decoder with cross-attention"):
+            tiny.model(preset, tree={"init": {"kind": "normal", "copies": True}})
+
+
 def test_an_output_is_known_by_its_mark_and_not_by_its_name() -> None:
     module = torch.nn.ModuleDict({"down": torch.nn.Linear(64, 64), "last": mark(torch.nn.Linear(64, 64), "output")})
     initialise(torch.nn.ModuleDict({"decoder": module}), Init.parse("normal"), 64, {"decoder": 8})
     assert float(module["down"].weight.detach().std()) == pytest.approx(0.02, rel=0.1)
     assert float(module["last"].weight.detach().std()) == pytest.approx(0.02 / 4, rel=0.1)
+
+
+def scores(preset: str, base_size: int) -> torch.Tensor:
+    """The scores of a fresh model of width 32 for some ids."""
+    model = tiny.model(preset, tree={"tie": True, "init": MuP(base_size=base_size)}).eval()
+    ids = torch.randint(64, (2, 12), generator=torch.Generator().manual_seed(0))
+    side = Stream(ids, torch.arange(12).expand(2, 12), torch.ones_like(ids))
+    with torch.no_grad():
+        return model.logits(model(Batch(side, side, {})))
+
+
+TIED = [name for name, tree in PRESETS.items() if tree["vocab_size"] and tree.get("head") != "none"]
+SCALED = {"t5", "mbart", "marian", "pegasus", "gemma2", "gemma3_text", "paligemma2"}
+
+
+@pytest.mark.parametrize("preset", sorted({*TIED} - SCALED - {"vit-gpt2", "trocr"}))
+def test_the_scores_of_a_tied_head_shrink_with_the_width(preset: str) -> None:
+    whole, quarter = scores(preset, 32), scores(preset, 8)
+    assert float(whole.std()) > 0.01 and torch.allclose(quarter, whole / 4, atol=1e-6)
+
+
+@pytest.mark.parametrize("preset", sorted(SCALED))
+def test_a_table_that_is_multiplied_by_the_root_of_the_width_is_refused(preset: str) -> None:
+    with pytest.raises(ConfigError, match="init: mup has no rule"):
+        tiny.model(preset, tree={"init": "mup"})

@@ -16,7 +16,7 @@ from trivium.model.attention.auto import Auto, choose
 from trivium.model.attention.kernel import Case, Kernel
 from trivium.model.attention.pattern import Pattern, Where
 from trivium.model.attention.view import View
-from trivium.model.init import Init, Normal
+from trivium.model.init import Init, MuP, Normal
 from trivium.model.layer.embed import Embed, Tokens
 from trivium.model.layer.head import LM, MLM, Head
 from trivium.model.layer.position import Position
@@ -82,6 +82,12 @@ class ModelConfig(Config):
                 raise ValueError(f"image_token: expected an id below vocab_size, found {self.image_token}")
             if self.memory_size != self.hidden_size:
                 raise ValueError("project: expected true: states of another width take no place of a token")
+        if isinstance(self.init, MuP) and any(getattr(part, "scale", False) for part in (self.embed, self.head)):
+            raise ValueError(
+                "init: mup has no rule for a table that is multiplied by the root of the width; take scaled"
+            )
+        if self.init.copies and not (self.cross and self.memory_size == self.hidden_size):
+            raise ValueError("init.copies: expected a decoder with cross-attention to states of its own width")
         for pattern in self.decoder.pattern if self.decoder else ():
             if pattern.ahead():
                 raise ValueError(

@@ -9,6 +9,7 @@
     norm weights, biases                as built (1 or 0), 0         the same                  the same
 
 `normal` is GPT-2's. `scaled` starts every block as the identity and learns faster at small widths. `fan_in` is T5's.
+`mup` is `scaled` with learning rates that serve at every width.
 Where scores are scaled by another factor than 1 / sqrt(E), the query matrix starts smaller or larger by that much, so
 that attention starts equally flat everywhere.
 
@@ -20,8 +21,9 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from trivium.base.config import Choice
@@ -34,6 +36,9 @@ class Init(Choice):
 
     std: float = Field(0.02, gt=0)
     """The standard deviation."""
+    copies: bool = False
+    """Whether cross-attention begins by handing on what it attends to: o is the transpose of v. A small decoder then
+    looks at its encoder many times sooner."""
 
     def linear(self, fan_in: int) -> float:
         """Return the deviation of an ordinary linear layer."""
@@ -46,6 +51,10 @@ class Init(Choice):
     def head(self, fan_in: int) -> float:
         """Return the deviation of an untied head."""
         return self.std
+
+    def rates(self, model: nn.Module) -> dict[nn.Parameter, float]:
+        """Return the factor of the learning rate of each parameter that has another one than 1."""
+        return {}
 
 
 class Normal(Init, kind="normal"):
@@ -78,6 +87,32 @@ class FanIn(Init, kind="fan_in"):
         return fan_in**-0.5
 
 
+class MuP(Scaled, kind="mup"):
+    """`scaled`, such that a learning rate found at the width `base_size` serves at any (Yang et al. 2022).
+
+    Maximal update parametrisation (arXiv:2203.03466), for heads that keep their size and grow in number. At the width D
+    matrices take the rate times base_size / D, an untied head too; tables, norms and biases take it as it is. The norm
+    before a tied head begins at base_size / D, with the rate times as much: scores have that factor, and the stock
+    class can still say the model. A step of Muon, which is orthogonal, has the root of the factor.
+    """
+
+    base_size: int = Field(128, gt=0, le=1 << 24)
+    """The width at which learning rates are as they stand in the recipe."""
+
+    def rates(self, model: nn.Module) -> dict[nn.Parameter, float]:
+        share = self.base_size / int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        tables = {one.weight for one in model.modules() if isinstance(one, nn.Embedding)}
+        rest = tables.union(model.inputs.parameters())  # type: ignore[operator, union-attr]
+        found = {one: share for one in model.parameters() if one.ndim > 1 and one not in rest}
+        tied = getattr(model.head, "weight", None) in tables
+        return found | ({last_norm(model).weight: share} if tied else {})  # type: ignore[dict-item]
+
+
+def last_norm(model: nn.Module) -> nn.Module:
+    """Return the norm whose output meets the matrix of the head: of all norms it is made last."""
+    return [one for one in model.modules() if getattr(getattr(one, "weight", None), "ndim", 0) == 1][-1]
+
+
 class Undrawn(TorchFunctionMode):
     """A context in which `nn.init` draws no numbers, and tables of positions lie on the CPU.
 
@@ -93,14 +128,22 @@ class Undrawn(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def mark(module: M, part: Literal["output", "head", "bias_table", "query"], factor: float = 1.0) -> M:
+Part = Literal["output", "head", "bias_table", "query", "cross"]
+
+
+def mark(module: M, part: Part, factor: float = 1.0) -> M:
     """Mark what the weight of a module is where its class does not say it, and return the module.
 
     `output` writes into the residual stream, `head` is an untied head, `bias_table` holds biases of relative
-    positions. The deviation of a `query` matrix is multiplied by `factor`.
+    positions, `cross` is a whole cross-attention. The deviation of a `query` matrix is multiplied by `factor`.
     """
     module.part = part, factor  # type: ignore[assignment]
     return module
+
+
+def transposed(v: Float[Tensor, "KE S"], heads: int, kv_heads: int) -> Float[Tensor, "S HE"]:
+    """Return the output matrix that is the transpose of the values' matrix; query heads of one group share it."""
+    return v.unflatten(0, (kv_heads, -1)).repeat_interleave(heads // kv_heads, 0).flatten(0, 1).T
 
 
 def initialise(model: nn.Module, init: Init, hidden_size: int, layers: Mapping[str, int]) -> None:
@@ -117,5 +160,11 @@ def initialise(model: nn.Module, init: Init, hidden_size: int, layers: Mapping[s
     for _, module, part, factor in marked:
         if part == "head":
             nn.init.normal_(module.weight, std=init.head(hidden_size))
+        elif part == "cross" and init.copies:
+            module.o.weight.data.copy_(transposed(module.v.weight.data, module.config.heads, module.config.kv_heads))
         elif factor != 1.0:
             nn.init.normal_(module.weight, std=factor * init.linear(hidden_size))
+    for weight, rate in init.rates(model).items():
+        if weight.ndim == 1:
+            offset = getattr(last_norm(model), "offset", 0.0)
+            weight.data = (weight.data + offset) * rate - offset

@@ -196,7 +196,7 @@ def trained(recipe: Recipe, folder: Path) -> Path:
 
 def scored(folder: Path, base: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the scores of the pretrained model beside floors, and of its answers, with the seconds that they took."""
-    score, floors = score_folder(base, folder / "data", LENGTH), measured_floors(folder)
+    score, floors = score_folder(base, folder / "data", LENGTH), measured_floors(folder / "data")
     began = time.monotonic()
     before = summary(answer_file(api.load(base), folder / "questions" / "heldout.jsonl"))
     took = round(time.monotonic() - began, 1)
@@ -221,22 +221,24 @@ def answered(folder: Path, tuned: Path) -> dict[str, Any]:
     }
 
 
-def measured_floors(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the scores of n-gram models and of a compressor on the held-out text."""
-    vocabulary = (tokenizer := Tokenizer.load(folder / "data" / "tokenizer")).vocabulary
-    documents, texts = {}, {}
-    size = 0
+def measured_floors(data: Path) -> dict[str, dict[str, float]]:
+    """Return the scores of n-gram models and of a compressor on the held-out text of a data folder."""
+    tokenizer, texts = Tokenizer.load(data / "tokenizer"), {}
     for split in ("train", "valid"):
-        corpus = Corpus(folder / "data", split)
-        rows = DocumentRows(corpus, CausalLM(), vocabulary, LENGTH)
+        texts[split] = "\n\n".join(tokenizer.decode(ids.tolist()) for ids in Corpus(data, split).documents()).encode()
+    return ngram_floors(data) | {"xz": {"bits_per_byte": floor.xz(texts["train"], texts["valid"])}}
+
+
+def ngram_floors(data: Path) -> dict[str, dict[str, float]]:
+    """Return the scores of a unigram and a trigram model on the held-out text of a data folder."""
+    vocabulary, documents = Tokenizer.load(data / "tokenizer").vocabulary, {}
+    for split in ("train", "valid"):
+        rows = DocumentRows(corpus := Corpus(data, split), CausalLM(), vocabulary, LENGTH)
         documents[split] = [rows.framed(document, 0, 1 << 40) for document in range(len(corpus))]
-        texts[split] = "\n\n".join(tokenizer.decode(ids.tolist()) for ids in corpus.documents()).encode()
-        size = corpus.bytes
     found: dict[str, dict[str, float]] = {}
     for name, order in (("unigram", 1), ("trigram", 3)):
         score = floor.ngram(documents["train"], documents["valid"], vocabulary.size, order, vocabulary.special)
-        found[name] = {"loss": score.mean, "bits_per_byte": floor.bits_per_byte(score.content, size)}
-    found["xz"] = {"bits_per_byte": floor.xz(texts["train"], texts["valid"])}
+        found[name] = {"loss": score.mean, "bits_per_byte": floor.bits_per_byte(score.content, corpus.bytes)}
     return found
 
 

@@ -3,8 +3,14 @@ import torch
 from torch import nn
 
 import tiny
+from trivium.base.batch import collate
+from trivium.base.seeds import generator
+from trivium.base.types import Example
+from trivium.model.device import place
 from trivium.model.presets import PRESETS
+from trivium.train.loss.token import TokenLoss
 from trivium.train.optim.adamw import AdamW
+from trivium.train.optim.muon import Muon
 from trivium.train.optim.optim import Optim, clip, groups, total_norm
 
 
@@ -73,3 +79,46 @@ def test_the_norm_of_gradients_in_bfloat16_is_float32():
     wanted = float(torch.tensor(0.3).bfloat16()) * (64 * 65) ** 0.5
     assert float(total_norm(layer.parameters())) == pytest.approx(wanted, rel=1e-5)
     assert float(total_norm([nn.Parameter(torch.ones(1))])) == 0
+
+
+def moved(optim, init, width, tie, steps=4):
+    """The root mean square of how far the scores of a model of this width move in some steps on the same rows."""
+    heads = {"heads": width // 16, "kv_heads": None}
+    model = tiny.model(tree={"hidden_size": width, "init": init, "tie": tie}, **heads).train()
+    optimizer = optim.build(model)
+    texts = generator(0).integers(3, 64, (16, 17))
+    batch = place(collate([[Example(dec=ids[:-1], targets={"token": ids[1:]})] for ids in texts], pad=0))
+    with torch.no_grad():
+        before = model.logits(model(batch))
+    for _ in range(steps):
+        total, losses, _ = TokenLoss()(model.head, model(batch), batch)
+        (total / len(losses)).backward()
+        for group in optimizer.param_groups:
+            group["lr"] = optim.lr * group.get("lr_scale", 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():
+        return float((model.logits(model(batch)) - before).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("tie", [True, False])
+@pytest.mark.parametrize("optim", [AdamW(lr=3e-3), Muon(lr=3e-3)], ids=lambda optim: optim.kind)
+def test_with_mup_a_step_moves_scores_as_far_at_every_width(optim, tie):
+    """The coordinate check of Yang et al. 2022."""
+    base = {"kind": "mup", "base_size": 32}
+    narrow, wide, unlike = (moved(optim, *case, tie) for case in ((base, 32), (base, 256), ("scaled", 256)))
+    assert narrow / 1.7 < wide < 1.7 * narrow and unlike > 3 * narrow
+
+
+@pytest.mark.parametrize("optim", [AdamW(weight_decay=0.2), Muon(weight_decay=0.2)], ids=lambda optim: optim.kind)
+def test_a_rate_by_width_leaves_the_share_that_decays(optim):
+    model = tiny.model(tree={"tie": True, "init": {"kind": "mup", "base_size": 8}})
+    groups, last = optim.build(model).param_groups, model.decoder.norm.weight
+    assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, model.parameters()))
+    for group in groups:
+        scale = group.get("lr_scale", 1.0)
+        wide = any(p is last or (p.ndim > 1 and p is not model.tokens.weight) for p in group["params"])
+        assert scale == (1.0 if not wide else 0.5 if group.get("muon") else 0.25)
+        assert group["weight_decay"] * scale in (0.0, 0.2)
+    plain = optim.build(tiny.model(tree={"init": "scaled"})).param_groups
+    assert all(group.get("lr_scale", 1.0) == 1.0 for group in plain)

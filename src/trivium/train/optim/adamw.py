@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from trivium.train.optim.optim import Optim, groups
+from trivium.train.optim.optim import Optim, by_rate, groups
 from trivium.train.parallel.part import local, split
 
 BLOCK = 1 << 17
@@ -28,7 +28,7 @@ class AdamW(Optim, kind="adamw"):
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         decay, no_decay = groups(model)
         tables = [{"params": decay, "weight_decay": self.weight_decay}, {"params": no_decay, "weight_decay": 0.0}]
-        tables = [table for table in tables if table["params"]]
+        tables = [part for table in tables for part in by_rate(model, table)]
         return BlockAdamW(tables, self.lr, (self.beta1, self.beta2), self.eps, fused=True)
 
 

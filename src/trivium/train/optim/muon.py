@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trivium.base.log import say
 from trivium.train.optim.adamw import AdamW, BlockAdamW
-from trivium.train.optim.optim import Optim, groups
+from trivium.train.optim.optim import Optim, by_rate, groups
 
 POLYNOMIAL = 3.4445, -4.7750, 2.0315
 """The coefficients of a step that brings the singular values of a matrix to about 1."""
@@ -43,7 +43,7 @@ class Muon(AdamW, kind="muon"):
         ]
         tables[0]["lr_scale"] = self.matrix_scale
         tables.append({"params": no_decay, "weight_decay": 0.0, "muon": False})
-        tables = [table for table in tables if table["params"]]
+        tables = [part for table in tables for part in by_rate(model, table, 0.5 if table["muon"] else 1.0)]
         made = MuonAdamW(tables, self.lr, (self.beta1, self.beta2), self.eps, fused=True)
         made.muon = self
         return made

@@ -1,12 +1,14 @@
 """Optimizers: how gradients change parameters. The family, and what its kinds share."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from trivium.base.config import Choice
+from trivium.model.init import Init
 from trivium.train.parallel.part import local, settle, split, square_sum
 from trivium.train.parallel.world import World
 
@@ -40,6 +42,24 @@ def groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         if parameter.requires_grad:
             (no_decay if parameter.ndim < 2 or id(parameter) in tables else decay).append(parameter)
     return decay, no_decay
+
+
+def by_rate(model: nn.Module, group: dict[str, Any], power: float = 1.0) -> list[dict[str, Any]]:
+    """Split a group by the rates that the initial weights of the model ask for; without such rates, return it alone.
+
+    A part takes its rate to the `power` in `lr_scale`, and divides its weight decay by it: the share that a step takes
+    stays the same.
+    """
+    config = getattr(model, "config", None)
+    rates = config.init.rates(model) if isinstance(getattr(config, "init", None), Init) else {}
+    parts: dict[float, list[nn.Parameter]] = {}
+    for one in group["params"]:
+        parts.setdefault(rates.get(one, 1.0) ** power, []).append(one)
+    scale, decay = group.get("lr_scale", 1.0), group["weight_decay"]
+    return [
+        {**group, "params": params} | ({} if rate == 1.0 else {"lr_scale": scale * rate, "weight_decay": decay / rate})
+        for rate, params in parts.items()
+    ]
 
 
 def total_norm(parameters: Iterable[nn.Parameter], world: World = World()) -> Tensor:
