@@ -5,7 +5,7 @@
 
 Each run is a run folder with a result.json, so the same command goes on where it was stopped, and a run that is done is
 only drawn again. The picture is docs/recipes.png, the numbers are bench/results/recipes.json, the table is printed.
-Levels in a panel are n-grams of the same text: a unigram knows frequencies alone, a trigram is a text without its source
+Levels in a panel are n-grams of the same text: a unigram knows frequencies alone, a trigram is a text without source
 where a decoder reads one. The spans of T5 are other targets, and have no such level. Minutes are processor time.
 """
 

@@ -18,8 +18,9 @@ import tokens
 from trivium.base.files import write_json
 from trivium.base.log import columns, say
 
-INITS = {"scaled": ["model.init=scaled"], "mup": ["model.init=mup", "model.init.base_size=64"]}
-"""The overrides of each choice."""
+BASE = 64
+INITS = {"scaled": ["model.init=scaled"], "mup": ["model.init=mup", f"model.init.base_size={BASE}"]}
+"""The overrides of each choice; at the width BASE they are the same."""
 RATES = [2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2]
 STEPS, HEAD = 80, 32
 SHAPE = ["model.decoder.layers=2", "batch_tokens=1024", "data.length=128", f"budget_steps={STEPS}"]
@@ -29,7 +30,7 @@ def sweep(name: str, width: int, given: argparse.Namespace) -> dict[str, Any]:
     """Return the held-out loss of one choice at one width with each rate, and the best rate."""
     heads = [f"model.decoder.{key}={width // HEAD}" for key in ("heads", "kv_heads")]
     size = [f"data.path={given.data}", *SHAPE, f"model.hidden_size={width}", *heads]
-    folder = given.out / name / str(width)
+    folder = given.out / ("scaled" if width == BASE else name) / str(width)
     best, found = tokens.tuned([*size, *INITS[name], *given.overrides], given.rates, folder)
     return {"best": best, "losses": {rate: None if math.isinf(loss) else loss for rate, loss in found.items()}}
 

@@ -3,11 +3,17 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from trivium.base.errors import ConfigError
+from trivium.data.loader import Loader
 from trivium.lab import recipes as room
 from trivium.lab.recipes import copy, listing, shipped
+from trivium.model.presets import PRESETS as KNOWN
+from trivium.task.feed import open_rows
+from trivium.task.start import start_model
 from trivium.train.recipe import read_recipe
+from trivium.train.step import train_step
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,3 +59,30 @@ def test_in_a_wheel_they_lie_inside_the_package(tmp_path: Path, monkeypatch: pyt
     copy([], tmp_path)
     monkeypatch.setattr(room, "HOME", tmp_path)
     assert {path.parents[1] for path in shipped().values()} == {tmp_path}
+
+
+PRESETS = ["gpt2", "llama", "llama3", "mistral", "qwen3", "gemma2", "bert", "roberta", "modernbert"]
+PRESETS += ["t5", "t5-v1.1", "bart", "mbart"]
+SMALL = ["model.hidden_size=32", "model.context=64", "data.length=64", "batch_tokens=512", "micro_rows=8"]
+"""A width and a step at which each recipe takes a fraction of a second."""
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_usual_preset_has_a_small_recipe_that_learns(preset: str, data: Path):
+    recipe = read_recipe(ROOT / "recipes" / f"{preset}-tiny.toml", [f"data.path={data}", *SMALL, "precision=fp32"])
+    assert recipe.model is not None and recipe.model.preset == preset
+    model = start_model(recipe)
+    rows, _ = open_rows(recipe, model, 64)
+    loader, network = Loader(rows, 8, 8, 0, recipe.seed), model.transformer.train()
+    optimizer = recipe.optim.build(network)
+    batches = next(iter(loader.stream(0, 1)))
+    losses = [
+        train_step(network, network, optimizer, batches, 5e-3, recipe, step, torch.float32).loss for step in range(6)
+    ]
+    assert losses[-1] < losses[0] - 0.3, "the same rows six times"
+
+
+def test_the_presets_with_a_small_recipe_are_those_of_the_objectives():
+    table = [line for line in (ROOT / "docs" / "objectives.md").read_text().splitlines() if line.startswith("| `")]
+    named = {name.strip() for line in table for name in line.split("|")[-2].split(",")}
+    assert {*PRESETS} == named & {*KNOWN}
