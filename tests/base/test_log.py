@@ -23,9 +23,9 @@ def test_without_a_terminal_progress_is_a_plain_line_now_and_then(monkeypatch, c
     now = [0.0]
     monkeypatch.setattr(log.time, "monotonic", lambda: now[0])
     with log.progress("training", 100, "steps") as bar:
-        bar.update(1)
+        bar.update(1, lambda: pytest.fail("words that nobody sees are not made"))
         now[0] = 20.0
-        bar.update(40, "loss 2.0")
+        bar.update(40, lambda: "loss 2.0")
         bar.update(41)
     assert capsys.readouterr().out == "training: 40/100 steps, 2.00 steps/s, 30s left, loss 2.0\n"
 
@@ -70,7 +70,7 @@ def test_slow_work_has_a_rate_too(monkeypatch, capsys):
     monkeypatch.setattr(log.time, "monotonic", lambda: now[0])
     with log.progress("training", 10, "steps") as bar:
         now[0] = 40.0
-        bar.update(1, bar.rate(8192, "tokens"))
+        bar.update(1, lambda: bar.rate(8192, "tokens"))
     assert capsys.readouterr().out == "training: 1/10 steps, 0.0250 steps/s, 6m00s left, 205 tokens/s\n"
 
 
@@ -103,7 +103,7 @@ def test_a_terminal_gets_a_live_bar(monkeypatch):
     monkeypatch.setattr(log.sys.stdout, "isatty", lambda: True, raising=False)
     with log.progress("training", 2, "steps") as bar:
         assert bar.live is not None
-        bar.update(1, "loss 1.0")
+        bar.update(1, lambda: "loss 1.0")
         task = bar.live.tasks[0]
         assert (task.completed, task.fields["note"]) == (1, "loss 1.0")
 

@@ -12,7 +12,7 @@ import torch
 import tiny
 from trivium.base.batch import Batch, collate
 from trivium.base.types import Example
-from trivium.model.device import bf16_gain, evaluating, memory_bytes, place
+from trivium.model.device import bf16_gain, evaluating, memory_bytes, place, used_bytes
 
 
 def test_a_placed_batch_is_the_same_batch_in_tensors() -> None:
@@ -29,6 +29,12 @@ def test_a_placed_batch_is_the_same_batch_in_tensors() -> None:
 def test_the_gain_of_bf16_is_measured() -> None:
     assert bf16_gain("cpu") > 0
     assert bf16_gain("cpu") is bf16_gain("cpu")
+
+
+def test_a_process_knows_what_it_holds():
+    before = used_bytes()
+    held = torch.ones(32 << 20, dtype=torch.uint8)
+    assert (30 << 20) < used_bytes() - before < (60 << 20) and held.sum() == 32 << 20
 
 
 FAULTS = """

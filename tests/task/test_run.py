@@ -149,12 +149,37 @@ def test_the_record_says_which_weights_the_model_has(data, tmp_path):
     assert model.record["held_out"]["weights"] == line["valid_weights"] == "averaged"
 
 
-@pytest.mark.parametrize("change", [{"keep_best": True}, {"patience": 3}])
+@pytest.mark.parametrize("change", [{"keep_best": True}, {"patience": 3}, {"samples": ["A letter"]}])
 def test_what_needs_held_out_rows_says_so_where_there_are_none(pretrained, questions, tmp_path, change):
     (name,) = change
     with pytest.raises(ConfigError, match=f"{name}: there are no held-out rows to score; give data.valid"):
         run(tuning(pretrained, questions, **change), tmp_path / "run")
     assert not (tmp_path / "run" / "recipe.json").exists()
+
+
+def test_samples_are_what_the_model_writes_and_change_no_step(data, tmp_path):
+    for name, prompts in (("plain", []), ("sampled", ["A letter", "The"])):
+        run(pretraining(data, samples=prompts), tmp_path / name)
+    plain, found = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("plain", "sampled")
+    )
+    assert [line.get("loss") for line in plain] == [line.get("loss") for line in found]
+    written = api.load(tmp_path / "sampled" / "model").generate(["A letter", "The"])
+    assert found[-1]["valid_samples"] == written and not any("valid_samples" in line for line in plain)
+    assert "samples" not in api.load(tmp_path / "sampled" / "model").record["held_out"]
+
+
+def test_an_encoder_fills_the_gaps_of_its_samples(data, tmp_path):
+    sizes = {"depth": 1, "hidden_size": 16, "vocab_size": 384, "context": 64}
+    recipe = pretraining(data, model={"preset": "bert", **sizes}, objective="masked", samples="A [MASK] came")
+    run(recipe, tmp_path / "run")
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    ((best, _),) = api.load(tmp_path / "run" / "model").fill("A [MASK] came", 1)[0]
+    assert last["valid_samples"] == [best]
+    with pytest.raises(ConfigError, match=r"^samples: .*mask"):
+        run(recipe.replace(samples=("no gap",)), tmp_path / "none")
+    assert not (tmp_path / "none" / "model").exists()
 
 
 def deterministic(data, folder, **changes):

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -108,18 +108,26 @@ class Progress:
         """Start from `done` units of earlier work, which do not count in the rate."""
         self.skipped = self.done = done
 
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return max(time.monotonic() - self.start, 1e-9)
+
     def rate(self, count: float, unit: str) -> str:
         """Return how much was done in a second since the start."""
-        return f"{figures(count / max(time.monotonic() - self.start, 1e-9))} {unit}/s"
+        return f"{figures(count / self.seconds)} {unit}/s"
 
-    def update(self, done: int, note: str = "") -> None:
-        """Show that `done` units of work are finished in all."""
+    def update(self, done: int, about: Callable[[], str] = str) -> None:
+        """Show that `done` units of work are finished in all, and the words that `about` makes where they are shown."""
         self.done, now = done, time.monotonic()
+        due = now - self.shown >= PLAIN_EVERY_SECONDS
+        if self.live is None and not due:
+            return
         made = done - self.skipped
-        rate = self.rate(made, self.unit) if made else ""
+        rate, note = self.rate(made, self.unit) if made else "", about()
         if self.live is not None:
             self.live.update(self.task, completed=done, total=self.total, note=note, rate=rate)
-        if now - self.shown >= PLAIN_EVERY_SECONDS:
+        if due:
             self.shown = now
             total = "" if self.total is None else f"/{self.total:,}"
             left = f"{duration((now - self.start) / made * (self.total - done))} left" if self.total and made else ""

@@ -21,6 +21,8 @@ from trivium.lab.page import replaceable
 
 FEW = 20
 """The most labels for which a confusion matrix shows its counts."""
+KEPT = ("tokens", "all_seconds", "norm", "lr", "memory")
+"""What a curve takes of the lines of training beside their losses."""
 SPAN = 0.02
 """The width of the smoothing, as a share of the run."""
 
@@ -48,6 +50,10 @@ class Curve:
     """The learning rate at each of `steps`."""
     rates: list[float] = field(default_factory=list)
     """Tokens a second since the step before in `steps`, at each but the first."""
+    memory: list[float] = field(default_factory=list)
+    """MiB that the first process held at each of `steps`; not a number where it was not kept."""
+    samples: dict[int, list[str]] = field(default_factory=dict)
+    """What the model wrote after each prompt, by the step of the evaluation."""
 
 
 def read(path: str | Path) -> Curve:
@@ -63,6 +69,7 @@ def read(path: str | Path) -> Curve:
         raise DataError(f"{path}: cannot read metrics: {getattr(error, 'strerror', None) or error}") from error
     train: dict[int, dict[str, Any]] = {}
     valid: dict[int, float] = {}
+    samples: dict[int, list[str]] = {}
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
@@ -76,10 +83,13 @@ def read(path: str | Path) -> Curve:
             train[step] = row
         if _finite(row.get("valid_loss")):
             valid[step] = row["valid_loss"]
+        if isinstance(texts := row.get("valid_samples"), list):
+            samples[step] = [str(text) for text in texts]
     steps = sorted(train)
-    kept = {key: [train[step].get(key) for step in steps] for key in ("tokens", "all_seconds", "norm", "lr")}
+    kept = {key: [train[step].get(key) for step in steps] for key in KEPT}
     tokens, times = ([value or 0 for value in kept[key]] for key in ("tokens", "all_seconds"))
     norms, lrs = ([math.nan if value is None else value for value in kept[key]] for key in ("norm", "lr"))
+    memory = [value / 2**20 if value else math.nan for value in kept["memory"]]
     return Curve(
         steps,
         [train[step]["loss"] for step in steps],
@@ -93,6 +103,8 @@ def read(path: str | Path) -> Curve:
             float(more / took) if took > 0 else math.nan
             for more, took in zip(np.diff(tokens), np.diff(times), strict=True)
         ],
+        memory,
+        dict(sorted(samples.items())),
     )
 
 

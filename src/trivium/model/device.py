@@ -51,6 +51,15 @@ def memory_bytes(device: torch.device) -> int | None:
     return min(found, default=None)
 
 
+def used_bytes() -> int | None:
+    """Return the bytes that this process holds: the most so far on an accelerator, else what is resident."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    with suppress(OSError, ValueError, IndexError):  # only Linux tells it in files
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
 def free_bytes(device: torch.device) -> int | None:
     """Return the bytes of memory that nothing uses, None where nothing tells; on the CPU, without giving up files."""
     if device.type == "cuda":
@@ -106,20 +115,28 @@ def reuse_memory() -> None:
             library.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
 
 
+PRODUCT = {"cpu": 1024, "cuda": 8192}
+"""The rows and columns of the matrices by which the speed of a device is measured."""
+
+
+@cache
+def product_flops(dtype: torch.dtype, device_type: str = "cpu") -> float:
+    """Return the FLOP/s of a matrix product on a device, the best of four."""
+    size, best = PRODUCT.get(device_type, 1024), float("inf")
+    a, b = (torch.ones(size, size, dtype=dtype, device=device_type) for _ in range(2))
+    for _ in range(4):
+        start = time.perf_counter()
+        product = a @ b
+        if device_type != "cpu":
+            product[0, 0].item()  # waits for it
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * size**3 / best
+
+
 @cache
 def bf16_gain(device_type: str = "cpu") -> float:
     """Return how many times faster a bfloat16 matrix product is here than a float32 one, as measured."""
-    device = torch.device(device_type)
-    seconds: dict[torch.dtype, float] = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
-        best = float("inf")
-        for _ in range(4):
-            start = time.perf_counter()
-            (a @ b).sum().item()
-            best = min(best, time.perf_counter() - start)
-        seconds[dtype] = best
-    return seconds[torch.float32] / seconds[torch.bfloat16]
+    return product_flops(torch.bfloat16, device_type) / product_flops(torch.float32, device_type)
 
 
 @contextmanager

@@ -6,10 +6,12 @@ once, a table look-up not at all; only the keys that the pattern allows count.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from trivium.base.batch import Batch
 from trivium.model.attention.pattern import Pattern, Where
 from trivium.model.config import ModelConfig
 from trivium.model.init import Undrawn
@@ -65,6 +67,13 @@ def row_flops(config: ModelConfig, encoder: int = 0, decoder: int = 0, targets: 
         for layer in range(stack.layers):
             total += 12.0 * width * length * (attended(stack.kind(layer)[0], length) + across)
     return total
+
+
+def step_flops(config: ModelConfig, batches: Sequence[Batch]) -> float:
+    """Return the FLOPs of training on batches of one shape, the positions of padding included."""
+    held = sum(len(batch.stream.documents) for batch in batches)
+    enc, dec = (0 if side is None else side.shape[1] for side in (batches[0].enc, batches[0].dec))
+    return held * row_flops(config, enc, dec, sum(batch.count() for batch in batches) / held)
 
 
 def flops(config: ModelConfig, length: int) -> float:

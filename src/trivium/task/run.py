@@ -1,6 +1,7 @@
 """Run a recipe: pretraining, continued training and fine-tuning fill a run folder with a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from trivium.data.rows import Rows
 from trivium.model.adapt import adapt, merge
 from trivium.model.attention.pattern import Where
 from trivium.model.config import kernels
-from trivium.model.device import place
+from trivium.model.device import evaluating, place
 from trivium.model.transformer import Transformer
 from trivium.rows.notes import Notes
 from trivium.task.about import data_facts
@@ -87,12 +88,14 @@ def run(
 
         def measure() -> Evaluation:
             assert valid is not None
-            scores.append(score_rows(transformer, *valid, vocabulary, chosen, ranks))
+            found = score_rows(transformer, *valid, vocabulary, chosen, ranks)
+            scores.append(replace(found, samples=sampled(model, recipe.samples)))
             return scores[-1]
 
         score = measure if valid is not None else None
-        if score is None and (recipe.keep_best or recipe.patience):
-            name = "keep_best" if recipe.keep_best else "patience"
+        scored = {"keep_best": recipe.keep_best, "patience": recipe.patience, "samples": recipe.samples}
+        if score is None and any(scored.values()):
+            name = next(name for name, asked in scored.items() if asked)
             raise ConfigError(f"{name}: there are no held-out rows to score; give data.valid, or leave {name} out")
         facts: dict[str, Any] = {
             "tokenizer": model.tokenizer.identity if vocabulary.size else "",
@@ -171,6 +174,19 @@ def count_steps(recipe: Recipe, loader: Loader) -> int | None:
     if recipe.budget_tokens is None:
         return None
     return max(1, recipe.budget_tokens // recipe.batch_tokens)
+
+
+def sampled(model: api.Model, prompts: Sequence[str]) -> tuple[str, ...]:
+    """Return what a model writes after each prompt, or has for its gaps; a ConfigError says why it cannot."""
+    if not prompts:
+        return ()
+    try:
+        with evaluating(model.transformer):
+            if model.config.decoder is None:
+                return tuple(" ".join(gap[0][0] for gap in model.fill(prompt, 1)) for prompt in prompts)
+            return tuple(model.generate([*prompts]))
+    except (ConfigError, ModelError) as error:
+        raise ConfigError(f"samples: {error}") from error
 
 
 def score_rows(

@@ -25,6 +25,8 @@ class Evaluation:
     targets: int
     bits_per_byte: float | None = None
     """Bits per UTF-8 byte of the original text; targets that are special tokens do not count."""
+    samples: tuple[str, ...] = ()
+    """What the model wrote after each prompt of the recipe's `samples`."""
 
     @property
     def perplexity(self) -> float:
@@ -33,7 +35,8 @@ class Evaluation:
 
     def record(self) -> dict[str, float | int | None]:
         """Return the scores as plain data."""
-        return {**asdict(self), "perplexity": self.perplexity}
+        scores = {name: value for name, value in asdict(self).items() if name != "samples"}
+        return {**scores, "perplexity": self.perplexity}
 
 
 def evaluate(

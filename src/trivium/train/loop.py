@@ -6,6 +6,7 @@ Pretraining, fine-tuning, masked and text-to-text learning differ in loader, hea
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from trivium.model.size import ADAM_BYTES
 from trivium.train.average import Average
 from trivium.train.best import Best
 from trivium.train.checkpoint import find, load_checkpoint, set_aside
+from trivium.train.console import Console
 from trivium.train.evaluate import Evaluation
 from trivium.train.exact.certificate import Certificate
 from trivium.train.exact.grain import grains_of
@@ -81,8 +83,9 @@ def train(
         model.compile()  # in place, so no key changes its name
     grains = grains_of(recipe, loader.step_rows, loader.micro_rows, world)
     alone = world if grains is None else World(device=world.device)  # no average over ranks but the sum of the grains
-    certificate, spikes, before = Certificate(folder, grains, model, last.step, kept), Spikes(recipe.spikes, kept), last
+    certificate, spikes = Certificate(folder, grains, model, last.step, kept), Spikes(recipe.spikes, kept)
     forward, halves = alone.wrap(model), half_weights(model, optimizer, precision, alone)
+    console = Console(model, precision, world, last)
     parts = pace, best, average, spikes, certificate, metrics
     keeper = Keeper(model, optimizer, recipe, folder, world, precision, last, parts, score)
     with closing(metrics), stopping() as stop, stop.holding(), progress("training", pace.known, "steps") as bar:
@@ -103,7 +106,7 @@ def train(
             last, mark = last.followed(step, began, mark), time.perf_counter()
             if not step.skipped:
                 average.update(last.step - last.skipped)
-            bar.update(last.step, f"{bar.rate(last.tokens - before.tokens, 'tokens')}, loss {last.loss:.3f}")
+            bar.update(last.step, partial(console.line, bar, last, batches))
             if last.reason and world.first:
                 warn(f"step {last.step}: skipped: {last.reason}")
             if keeper.follow(last, batches, due):

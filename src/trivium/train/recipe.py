@@ -144,6 +144,8 @@ class Recipe(Config):
     """Minutes between two checkpoints, beside those by steps; None saves by steps alone."""
     log_every_steps: int = Field(10, gt=0)
     """Steps between two lines of metrics.jsonl."""
+    samples: Tiled[str] = ()
+    """Prompts that the model continues at each evaluation (an encoder fills their gaps), for metrics.jsonl."""
     track: Tiled[Tracker] = ()
     """Trackers that get the records of metrics.jsonl too: `tensorboard`, `wandb`, `trackio`; each needs its package."""
     keep_checkpoints: int = Field(2, gt=0)

@@ -13,7 +13,7 @@ from torch import nn
 from trivium.base.batch import Batch
 from trivium.base.files import strict
 from trivium.base.seeds import mix
-from trivium.model.device import place
+from trivium.model.device import place, used_bytes
 from trivium.train.exact.grain import Grains, Passed
 from trivium.train.exact.replay import replayed
 from trivium.train.finite import gradient_fault, pass_fault, state_fault
@@ -50,6 +50,8 @@ class Step(NamedTuple):
     """Seconds of all steps so far, with loading, evaluation and checkpoints."""
     repeats: str = ""
     """The overrides of the recipe that repeat a run by minutes by steps; the last step has them."""
+    memory: int = 0
+    """Bytes that the first process holds: resident, or the most so far on its accelerator; 0 where nothing tells."""
     data: str = ""
     """The SHA-256 of what a deterministic step read, on all processes."""
     best: Mapping[str, Any] = MappingProxyType({})
@@ -67,6 +69,7 @@ class Step(NamedTuple):
             tokens=self.tokens + step.tokens,
             all_targets=self.all_targets + step.targets,
             skipped=self.skipped + step.skipped,
+            memory=used_bytes() or 0,
             seconds=round(now - began, 4),
             all_seconds=round(self.all_seconds + now - mark, 4),
         )

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from trivium.task.run import run
 def two(data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("report")
     run(pretraining(data), folder / "first")
-    run(pretraining(data, optim={"lr": 2e-2}), folder / "second")
+    run(pretraining(data, optim={"lr": 2e-2}, samples=["A letter", "Winter <b>"]), folder / "second")
     return [folder / "first", folder / "second"]
 
 
@@ -35,15 +36,39 @@ def test_results_are_those_of_the_metrics(two: list[Path], tmp_path: Path) -> No
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         (row,) = (row for row in rows if row[:1] == [str(folder)])
         assert row[1] == str(lines[-2]["step"]) and row[2] == f"{lines[-2]['tokens']:,}"
-        assert row[6] == f"{lines[-1]['valid_loss']:.4f}"
+        assert row[5].endswith(" MiB") and row[7] == f"{lines[-1]['valid_loss']:.4f}"
 
 
 def test_only_the_fields_that_differ_are_listed(two: list[Path], tmp_path: Path) -> None:
     report(two, tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     between = page[page.index("What differs") : page.index("Recipes")]
-    assert cells(between) == [["field", *map(str, two)], ["optim.lr", "0.01", "0.02"]]
-    assert page.count("<img ") == 4
+    samples = "['A letter', 'Winter <b>']"
+    assert cells(between) == [["field", *map(str, two)], ["optim.lr", "0.01", "0.02"], ["samples", "[]", samples]]
+    assert page.count("<img ") == 5
+
+
+def test_samples_stand_by_step_under_their_prompt(two: list[Path], tmp_path: Path) -> None:
+    report(two[1:], tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    lines = [json.loads(line) for line in (two[1] / "metrics.jsonl").read_text().splitlines()]
+    texts = {f"{line['step']:,}": line["valid_samples"] for line in lines if "valid_samples" in line}
+    assert [*texts] == ["0", "2", "4"]
+    for number, prompt in enumerate(("A letter", "Winter &lt;b&gt;")):
+        part = page.split(f"<p>{prompt}</p>")[1].split("</table>")[0]
+        assert cells(part) == [[step, text[number]] for step, text in texts.items()]
+    report(two[:1], tmp_path / "none.html")
+    assert "Samples" not in (tmp_path / "none.html").read_text()
+
+
+def test_what_differs_of_the_machines_comes_first(two: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(two[0], other)
+    environment = json.loads((other / "environment.json").read_text())
+    (other / "environment.json").write_text(json.dumps({**environment, "threads": 64}))
+    report([two[0], other], tmp_path / "r.html")
+    (machine,) = (tmp_path / "r.html").read_text().split("<h2>Machine</h2>")[1:]
+    assert cells(machine)[1] == ["threads", str(environment["threads"]), "64"]
 
 
 def test_one_run_has_its_recipe_and_machine(two: list[Path], tmp_path: Path) -> None:

@@ -1,13 +1,12 @@
 """The devices that a run is planned for: their memory, and how many products they do in a second."""
 
-import time
 from typing import NamedTuple
 
 import torch
 
 from trivium.base.errors import ConfigError
 from trivium.base.explain import closest
-from trivium.model.device import memory_bytes
+from trivium.model.device import memory_bytes, product_flops
 
 GB, TERA = 10**9, 10**12
 
@@ -69,14 +68,3 @@ def here(processes: int) -> Device:
     half, full = (product_flops(dtype) for dtype in (torch.bfloat16, torch.float32))
     about = f"a process of this machine ({torch.get_num_threads()} threads, products measured)"
     return Device(CPU, about, (whole or float("inf")) / processes, half / processes, full / processes)
-
-
-def product_flops(dtype: torch.dtype, size: int = 1024) -> float:
-    """Return the FLOP/s of a matrix product on this CPU, the best of four."""
-    a, b = (torch.ones(size, size, dtype=dtype) for _ in range(2))
-    best = float("inf")
-    for _ in range(4):
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return 2.0 * size**3 / best

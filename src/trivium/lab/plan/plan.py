@@ -15,7 +15,7 @@ from trivium.data.loader import Loader
 from trivium.lab.plan.device import CPU, TERA, Device, device
 from trivium.lab.plan.rehearsal import Needs, rehearse
 from trivium.lab.plan.subject import Planned, subject
-from trivium.model.size import row_flops
+from trivium.model.size import step_flops
 from trivium.task.fit import largest
 from trivium.task.run import count_steps
 from trivium.train.loop import autocast_dtype, name_of
@@ -157,8 +157,7 @@ def plan(
     loader = trials.loader(micro)
     batches = loader.step(0)
     held = sum(len(batch.stream.documents) for batch in batches)
-    enc, dec = (0 if side is None else side.shape[1] for side in (batches[0].enc, batches[0].dec))
-    flops = row_flops(found.model.config, enc, dec, sum(batch.count() for batch in batches) / held)
+    flops = step_flops(found.model.config, batches) / held
     seconds = most * flops / (where.flops(precision) * mfu)
     steps = None if recipe.budget_epochs and not found.real else count_steps(recipe, loader)
     if recipe.budget_minutes is not None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from trivium.base.errors import DataError
 from trivium.base.files import read_json
 from trivium.base.log import duration, figures, say
@@ -18,8 +20,13 @@ PANELS: Mapping[str, tuple[str, Values]] = {
     "Speed": ("tokens/s", lambda curve: curve.rates),
     "Gradient norm": ("norm before clipping", lambda curve: curve.norms),
     "Learning rate": ("learning rate", lambda curve: curve.lrs),
+    "Memory": ("MiB of the first process", lambda curve: curve.memory),
 }
 """What is drawn beside the losses: the title, the label of the axis, and the values at the steps of a curve."""
+EXACT = ("Learning rate", "Memory")
+"""What is drawn as it is, not smoothed."""
+SHOWN = 6
+"""The most evaluations whose samples are shown: the first, the last, and some between."""
 LIMIT = 12
 """The most runs of a page: more lines cannot be told apart."""
 
@@ -40,7 +47,7 @@ def report(folders: Sequence[Path], out: Path) -> None:
         raise DataError(f"report: expected at most {LIMIT} runs, found {len(folders)}")
     runs = [_open(folder) for folder in folders]
     title = f"The run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs"
-    page.write(out, title, [*_results(runs), *_pictures(runs), *_choices(runs), *_machines(runs)])
+    page.write(out, title, [*_results(runs), *_pictures(runs), *_samples(runs), *_choices(runs), *_machines(runs)])
     say(f"the page is {out}")
 
 
@@ -57,7 +64,7 @@ def _open(folder: Path) -> RunRecord:
 
 def _results(runs: Sequence[RunRecord]) -> Iterator[str]:
     yield page.heading("Results")
-    header = ("run", "steps", "tokens", "time", "tokens/s", "loss", "held out", "best held out")
+    header = ("run", "steps", "tokens", "time", "tokens/s", "memory", "loss", "held out", "best held out")
     rows = []
     for run in runs:
         curve, valid = run.curve, run.curve.valid_losses
@@ -70,6 +77,7 @@ def _results(runs: Sequence[RunRecord]) -> Iterator[str]:
                 f"{curve.tokens[-1]:,}",
                 duration(curve.seconds) if curve.seconds else "not known",
                 speed,
+                f"{np.nanmax(curve.memory):,.0f} MiB" if np.isfinite(curve.memory).any() else "not known",
                 f"{smooth(curve.losses, max(1, len(curve.losses) // 50))[-1]:.4f}",
                 f"{valid[-1]:.4f}" if valid else "none",
                 f"{best[0]:.4f}, step {best[1]:,}" if best else "none",
@@ -78,7 +86,8 @@ def _results(runs: Sequence[RunRecord]) -> Iterator[str]:
     yield page.table(header, rows)
     yield page.paragraph(
         "Losses are nats per target; those of different objectives or tokenizers are not to be compared. The loss "
-        "is that of training, a mean over the last steps. Time and speed count loading, evaluation and saving."
+        "is that of training, a mean over the last steps. Time and speed count loading, evaluation and saving. "
+        "Memory is the most that the first process held after a step."
     )
 
 
@@ -89,8 +98,23 @@ def _pictures(runs: Sequence[RunRecord]) -> Iterator[str]:
     yield page.image(png(figure), "Losses: each step pale, their mean over 2 % of the run, held-out losses as points")
     for title, (label, values) in PANELS.items():
         lines = {run.name: (run.curve.steps, values(run.curve)) for run in runs}
-        if any(len(found) for _, found in lines.values()):
-            yield page.image(_panel(title, label, lines, title == "Learning rate"), title)
+        if any(np.isfinite(found).any() for _, found in lines.values()):
+            yield page.image(_panel(title, label, lines, title in EXACT), title)
+
+
+def _samples(runs: Sequence[RunRecord]) -> Iterator[str]:
+    """Yield what each run wrote after its prompts, evaluation by evaluation."""
+    written = [run for run in runs if run.curve.samples]
+    if written:
+        yield page.heading("Samples over time")
+    for run in written:
+        steps = [*run.curve.samples]
+        some = [steps[round(at)] for at in np.linspace(0, len(steps) - 1, min(SHOWN, len(steps)))]
+        prompts = run.recipe.get("samples") or []
+        for number, prompt in enumerate(prompts):
+            texts = [(f"{step:,}", run.curve.samples[step][number : number + 1]) for step in some]
+            yield page.paragraph(f"{run.name}: {prompt}" if len(runs) > 1 else str(prompt))
+            yield page.facts([(step, text[0]) for step, text in texts if text])
 
 
 def _panel(title: str, label: str, lines: Mapping[str, tuple[Sequence[int], Sequence[float]]], exact: bool) -> bytes:
@@ -127,6 +151,7 @@ def _machines(runs: Sequence[RunRecord]) -> Iterator[str]:
     known = [_flat(run.environment) for run in runs]
     paths = dict.fromkeys(path for one in known for path in one)
     rows = [(path, *(str(one.get(path, "-")) for one in known)) for path in paths]
+    rows.sort(key=lambda row: len({*row[1:]}) < 2)  # what differs comes first
     yield page.table(("", *(run.name for run in runs)), rows)
 
 

@@ -122,6 +122,7 @@ class Keeper:
         except Interrupted:
             self.leave(owed=True)
         told = {**found.record(), **({"weights": "averaged"} if self.average.used else {})}
+        told |= {"samples": list(found.samples)} if found.samples else {}
         self.metrics.write(step=self.last.step, **{f"valid_{key}": value for key, value in told.items()})
         if final and found.targets and not math.isfinite(found.loss):
             judge(self.last, self.bad, final, "the held-out loss", self.folder)
