@@ -74,7 +74,9 @@ class Run:
 
     def metrics(self):
         lines = map(json.loads, (self.folder / "metrics.jsonl").read_text().splitlines())
-        return [{key: value for key, value in line.items() if "seconds" not in key} for line in lines]
+        return [
+            {key: value for key, value in line.items() if "seconds" not in key and key != "memory"} for line in lines
+        ]
 
     def losses_lines(self):
         return [line for line in self.metrics() if "loss" in line]
