@@ -37,7 +37,7 @@ def test_mfu_is_the_flops_a_second_as_a_share_of_a_product(bar, data, monkeypatc
     whole = held * length * flops(model.config, length)  # as if each position were a target
     head = 6 * model.head.weight.numel() * (held * length - sum(batch.count() for batch in taken))
     share = (whole - head) / sum(batch.tokens() for batch in taken) * 500 / (1e9 * 2)
-    assert words == f"500 tokens/s, MFU {share:.1%}, loss 2.500, gradient norm 0.25, 3 MiB"
+    assert words == f"500 tokens/s, MFU {100 * share:.3g}%, loss 2.500, gradient norm 0.25, 3 MiB"
     said = capsys.readouterr().out
     assert "share of 1.00 GFLOP/s a process, a product of 1,024 x 1,024 in bf16 as measured here" in said
     line.line(bar, Step(tokens=2040), taken)

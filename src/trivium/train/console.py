@@ -36,7 +36,7 @@ class Console:
         words = [f"{bar.rate(tokens, 'tokens')}", f"loss {last.loss:.3f}", f"gradient norm {last.norm:.3g}"]
         if self.config is not None and tokens:
             self.share = self.share or self._measured(self.config, batches)
-            words.insert(1, f"MFU {self.share * tokens / bar.seconds:.1%}")
+            words.insert(1, f"MFU {figures(100 * self.share * tokens / bar.seconds)}%")
         return ", ".join([*words, f"{last.memory / 2**20:,.0f} MiB"] if last.memory else words)
 
     def _measured(self, config: ModelConfig, batches: Sequence[Batch]) -> float:
