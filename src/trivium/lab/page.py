@@ -25,7 +25,8 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem } h1, h2, p, s
 th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 6rem }
 th { background: var(--soft); font-weight: 600 }
-.facts td { text-align: left; white-space: normal; vertical-align: top }
+.facts td, .facts th { text-align: left; white-space: normal; vertical-align: top; overflow-wrap: anywhere }
+.facts td + td { min-width: 7rem } .facts td:first-child { min-width: 3rem }
 figure { margin: 1rem 0 } figcaption { color: var(--faint); font-size: .85rem }
 figure { overflow-x: auto } img { max-width: 100%; min-width: 34rem; background: #fff }
 code { background: var(--soft); padding: .1rem .3rem }
@@ -64,10 +65,10 @@ def scrolled(body: str, kind: str = "") -> str:
     return f'<div class="scroll"><table class="{kind}">{body}</table></div>'
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table; the first column is text, the others are numbers."""
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], kind: str = "") -> str:
+    """Return a table; the first column is text, the others are numbers, or texts in one of the `kind` "facts"."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    return scrolled(f"<tr>{head}</tr>{_rows(rows)}")
+    return scrolled(f"<tr>{head}</tr>{_rows(rows)}", kind)
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> str:

@@ -55,8 +55,17 @@ def test_samples_stand_by_step_under_their_prompt(two: list[Path], tmp_path: Pat
     texts = {f"{line['step']:,}": line["valid_samples"] for line in lines if "valid_samples" in line}
     assert [*texts] == ["0", "2", "4"]
     for number, prompt in enumerate(("A letter", "Winter &lt;b&gt;")):
-        part = page.split(f"<p>{prompt}</p>")[1].split("</table>")[0]
-        assert cells(part) == [[step, text[number]] for step, text in texts.items()]
+        part = page.split(f"<p>After &#x27;{prompt}&#x27;:</p>")[1].split("</table>")[0]
+        shown = [[step, text[number] if text[number].strip() else "(blank)"] for step, text in texts.items()]
+        assert cells(part) == [["step", str(two[1])], *shown]
+    later = tmp_path / "later"
+    shutil.copytree(two[1], later)
+    lines = (later / "metrics.jsonl").read_text().replace('"valid_samples": [', '"valid_samples": ["other ", ')
+    (later / "metrics.jsonl").write_text("".join(line for line in lines.splitlines(True) if '"step": 4' not in line))
+    report([*two, later], tmp_path / "both.html")
+    part = (tmp_path / "both.html").read_text().split("A letter&#x27;:</p>")[1].split("</table>")[0]
+    assert cells(part)[0] == ["step", str(two[1]), str(later)], "a run without samples has no column"
+    assert [row[2] for row in cells(part)[1:]] == ["other ", "other ", "-"]
     report(two[:1], tmp_path / "none.html")
     assert "Samples" not in (tmp_path / "none.html").read_text()
 

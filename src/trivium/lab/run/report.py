@@ -103,18 +103,29 @@ def _pictures(runs: Sequence[RunRecord]) -> Iterator[str]:
 
 
 def _samples(runs: Sequence[RunRecord]) -> Iterator[str]:
-    """Yield what each run wrote after its prompts, evaluation by evaluation."""
-    written = [run for run in runs if run.curve.samples]
-    if written:
+    """Yield what the runs wrote after each prompt, evaluation by evaluation, side by side."""
+    prompts = dict.fromkeys(prompt for run in runs if run.curve.samples for prompt in _prompts(run))
+    if prompts:
         yield page.heading("Samples over time")
-    for run in written:
-        steps = [*run.curve.samples]
-        some = [steps[round(at)] for at in np.linspace(0, len(steps) - 1, min(SHOWN, len(steps)))]
-        prompts = run.recipe.get("samples") or []
-        for number, prompt in enumerate(prompts):
-            texts = [(f"{step:,}", run.curve.samples[step][number : number + 1]) for step in some]
-            yield page.paragraph(f"{run.name}: {prompt}" if len(runs) > 1 else str(prompt))
-            yield page.facts([(step, text[0]) for step, text in texts if text])
+    for prompt in prompts:
+        written = {
+            run.name: {step: texts[_prompts(run).index(prompt)] for step, texts in run.curve.samples.items()}
+            for run in runs
+            if run.curve.samples and prompt in _prompts(run)
+        }
+        steps = sorted({step for texts in written.values() for step in texts})
+        some = dict.fromkeys(steps[round(at)] for at in np.linspace(0, len(steps) - 1, SHOWN))
+        rows = [(f"{step:,}", *(_text(texts.get(step)) for texts in written.values())) for step in some]
+        yield page.paragraph(f"After {prompt!r}:")
+        yield page.table(("step", *written), rows, "facts")
+
+
+def _prompts(run: RunRecord) -> list[str]:
+    return run.recipe.get("samples") or []
+
+
+def _text(text: str | None) -> str:
+    return "-" if text is None else text if text.strip() else "(blank)"
 
 
 def _panel(title: str, label: str, lines: Mapping[str, tuple[Sequence[int], Sequence[float]]], exact: bool) -> bytes:
@@ -126,7 +137,7 @@ def _panel(title: str, label: str, lines: Mapping[str, tuple[Sequence[int], Sequ
         axes.plot(steps[len(steps) - len(shown) :], shown, linewidth=1.4, label=name)
     axes.set(title=title, xlabel="optimizer step", ylabel=label)
     axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     finish(axes)
     if len(lines) > 1:
         axes.legend(frameon=False, fontsize="small")
@@ -141,9 +152,13 @@ def _choices(runs: Sequence[RunRecord]) -> Iterator[str]:
     if len(runs) > 1:
         yield page.heading("What differs")
         different = [row for row in rows if len({*row[1:]}) > 1]
-        yield page.table(("field", *names), different) if different else page.paragraph("Nothing in the recipes.")
+        yield (
+            page.table(("field", *names), different, "facts")
+            if different
+            else page.paragraph("Nothing in the recipes.")
+        )
     yield page.heading("Recipe" if len(runs) == 1 else "Recipes")
-    yield f"<details><summary>all {len(rows)} fields</summary>{page.table(('field', *names), rows)}</details>"
+    yield f"<details><summary>all {len(rows)} fields</summary>{page.table(('field', *names), rows, 'facts')}</details>"
 
 
 def _machines(runs: Sequence[RunRecord]) -> Iterator[str]:
@@ -152,7 +167,7 @@ def _machines(runs: Sequence[RunRecord]) -> Iterator[str]:
     paths = dict.fromkeys(path for one in known for path in one)
     rows = [(path, *(str(one.get(path, "-")) for one in known)) for path in paths]
     rows.sort(key=lambda row: len({*row[1:]}) < 2)  # what differs comes first
-    yield page.table(("", *(run.name for run in runs)), rows)
+    yield page.table(("", *(run.name for run in runs)), rows, "facts")
 
 
 def _flat(tree: Any, path: str = "") -> dict[str, Any]:
