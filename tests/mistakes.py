@@ -234,6 +234,10 @@ OTHERS: list[str] = [
     "learn -o new --no-open --run rop",
     "learn -o new --no-open --run",
     "learn -o data --no-open",
+    "learn lines.txt",
+    "learn --check attention nowhere.py",
+    "learn --check attenton",
+    "learn --check attention rows.jsonl",
     "learn -o rows.jsonl --no-open",
     "learn -o llama --run rope",
 ]

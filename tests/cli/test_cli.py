@@ -268,7 +268,7 @@ def test_a_model_of_own_kinds_is_used_with_imports(here: Path, tmp_path: Path) -
 def test_every_command_that_loads_a_model_takes_imports() -> None:
     commands = typer.main.get_command(app).commands
     without = {name for name, command in commands.items() if "imports" not in {p.name for p in command.params}}
-    assert without == {"demo", "recipes", "tokenizer", "lines", "report"}
+    assert without == {"demo", "recipes", "learn", "tokenizer", "lines", "report"}
 
 
 def test_a_damaged_model_or_data_folder_is_taken_on_request(here: Path, tmp_path: Path) -> None:

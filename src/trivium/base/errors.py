@@ -5,7 +5,7 @@ The command line prints the message without a traceback and exits with `exit_cod
 
 EXIT_CODES = {
     0: "done",
-    1: "done, and `trivium inspect` found red flags, or `trivium verify` a difference",
+    1: "done; `trivium inspect` found red flags, `trivium verify` a difference, or `trivium learn --check` a mistake",
     2: "a wrong command, recipe, file or folder; or something that cannot be read or written",
     4: "the training was not finite",
     5: "a process of the run was lost; the same command with --resume goes on from the newest checkpoint",

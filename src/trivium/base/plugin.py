@@ -58,7 +58,7 @@ def load(paths: Iterable[str | Path], where: str = "config") -> None:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:
             del sys.modules[name], IMPORTED[name]
-            raise ConfigError(f"{where}: imports: {_told(error, str(module.__file__))}") from error
+            raise ConfigError(f"{where}: imports: {told(error, str(module.__file__))}") from error
 
 
 def extra(module: str, what: str) -> Any:
@@ -105,8 +105,8 @@ def match(wanted: Any) -> list[str]:
     return warnings
 
 
-def _told(error: BaseException, file: str) -> str:
-    """Return the file, the innermost line in it and the error, in one line."""
+def told(error: BaseException, file: str) -> str:
+    """Return a file, the innermost line in it of an error and the error, in one line."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     message = str(error)
     if isinstance(error, SyntaxError) and error.filename == file:

@@ -47,6 +47,8 @@ def schema(
 
 
 def learn(
+    file: Annotated[Path | None, typer.Argument(help="With --check: your file [print the exercise].")] = None,
+    check: Annotated[str | None, typer.Option(help="Judge the function of an exercise that you wrote.")] = None,
     run: Annotated[
         list[str] | None, typer.Option(help="Run the experiment of a page, or of all, for its numbers; repeatable.")
     ] = None,
@@ -54,9 +56,17 @@ def learn(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the course.")] = Path("runs/learn"),
     opened: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser.")] = True,
 ) -> None:
-    """Build the course, a page for each idea, in English and Chinese; measure on this machine what a page says."""
+    """Build the course, a page for each idea, in English and Chinese; measure on this machine what a page says.
+
+    With --check judge a function that you wrote, such as attention. A wrong one gets a hint, and the exit code 1.
+    """
+    if check is not None:
+        from trivium.study.course.judge import check as judge
+
+        raise typer.Exit(judge(check, file))
     from trivium.study.course import course
 
+    course.alone(file)
     course.check_language(language)
     if run:
         course.run(run, out)

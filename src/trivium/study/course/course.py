@@ -64,6 +64,12 @@ def show(out: Path, language: str, stem: str = "index", opened: bool = True) -> 
         say("no browser was found here; open the file in one")
 
 
+def alone(file: Path | None) -> None:
+    """Raise ConfigError for a file that no exercise judges."""
+    if file is not None:
+        raise ConfigError(f"{file}: expected --check with an exercise: --check attention {file}")
+
+
 def check_language(language: str) -> None:
     """Raise ConfigError for a language that the course does not have."""
     if language not in LANGUAGES:

@@ -1,0 +1,1 @@
+"""Every exercise of the course, one a file; its `EXERCISE` joins."""
