@@ -227,6 +227,47 @@ const course = {
     return element;
   },
 
+  // Tokens in a line, each with words below it: items are {text, below, look, faint}; `look` is a class: special, target,
+  // none. Pointer and arrow keys pick one, `pick(at)`. `set(at)` moves the cursor, `show(items)` puts others in.
+  tokens({ title, items, pick }) {
+    let at = 0;
+    const line = course.make("div", { class: "tokens", tabindex: 0, role: "application", "aria-label": title });
+    const paint = () =>
+      line.replaceChildren(
+        ...items.map((item, place) =>
+          course.make(
+            "div",
+            { class: `token ${item.look || ""} ${item.faint ? "faint" : ""} ${place === at && pick ? "here" : ""}`, pointerenter: () => go(place), pointerdown: () => go(place) },
+            course.make("span", {}, item.text.replace(/^ /, "\u2423").replace(/\n/g, "\u21b5")),
+            item.below === undefined ? null : course.make("small", {}, item.below.replace(/^ /, "\u2423").replace(/\n/g, "\u21b5")),
+          ),
+        ),
+      );
+    const go = (place) => {
+      if (!pick || !items.length) return;
+      at = Math.max(0, Math.min(items.length - 1, place));
+      pick(at);
+    };
+    line.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      go(at + step);
+    });
+    const element = course.make("div", { class: "part" }, title ? course.make("h3", {}, title) : null, line);
+    element.set = (place) => {
+      at = place;
+      paint();
+    };
+    element.show = (now) => {
+      items = now;
+      at = Math.min(at, Math.max(0, items.length - 1));
+      paint();
+    };
+    paint();
+    return element;
+  },
+
   // A line that says in words what the drawing shows now; screen readers hear it.
   reading() {
     const element = course.make("p", { class: "read", "aria-live": "polite" });
