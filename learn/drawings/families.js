@@ -1,6 +1,6 @@
 // Who depends on whom in each family: tokens to point at, and the matrix of all pairs.
 course.drawings.families = (stage, data, labels) => {
-  let family = "encoder";
+  let family = "decoder";
   let at = 2;
   const words = { read: labels.read.split("|"), written: labels.written.split("|") };
   const tokens = () => (family === "encoder_decoder" ? [...words.read, ...words.written] : words.read);

@@ -34,7 +34,7 @@ def test_no_page_names_another_host(built):
         assert "http" not in text.replace('http-equiv="', ""), path
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_pages_draw_without_an_error_and_fit_a_phone(built, dark):
     with browser() as shown:
         for path in sorted(built.rglob("*.html")):

@@ -39,3 +39,10 @@ def test_a_file_without_numbers_is_named(tmp_path, text):
     (tmp_path / "rope.json").write_text(text)
     with pytest.raises(DataError, match=r"rope\.json: expected the numbers of a lesson"):
         kept(tmp_path / "rope.json")
+
+
+def test_numbers_of_an_older_page_are_named(tmp_path):
+    (tmp_path / "rope.json").write_text('{"numbers": {"a": 1}}')
+    assert kept(tmp_path / "rope.json", [("a", ".2f")])["numbers"] == {"a": 1}
+    with pytest.raises(DataError, match=r"has no 'b', which the page shows; measure it: trivium learn --run rope"):
+        kept(tmp_path / "rope.json", [("a", ""), ("b", "")])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trivium.base.errors import ConfigError, TriviumError
 from trivium.base.files import write_json, write_text
-from trivium.base.log import duration, say
+from trivium.base.log import duration, say, watched
 from trivium.lab import recipes
 from trivium.study.course import page as pages
 from trivium.study.course.lesson import kept, lesson, lessons
@@ -32,8 +32,10 @@ def build(out: Path) -> None:
     renderer, texts = Renderer(home()), {language: pages.pages(home(), language) for language in LANGUAGES}
     names = [page.name for page in texts[LANGUAGES[0]]]
     own = {name: (out / "numbers" / f"{name}.json").is_file() for name in names}
-    records = {name: kept((out if own[name] else home()) / "numbers" / f"{name}.json") for name in names}
-    drawings = {name: lesson(name).drawing(records[name]["numbers"]) for name in names}
+    files = {name: (out if own[name] else home()) / "numbers" / f"{name}.json" for name in names}
+    records = {page.name: kept(files[page.name], page.places) for page in texts[LANGUAGES[0]]}
+    shown = watched(names, "making the drawings", "pages")
+    drawings = {name: lesson(name).drawing(records[name]["numbers"]) for name in shown}
     for language, listed in texts.items():
         for before, page, after in zip([None, *listed], listed, [*listed[1:], None], strict=False):
             made = renderer.page(page, records[page.name], own[page.name], drawings[page.name], (before, after))

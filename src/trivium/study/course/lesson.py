@@ -2,7 +2,7 @@
 
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -67,9 +67,12 @@ def lesson(name: str) -> Lesson:
     return lessons()[name]
 
 
-def kept(path: Path) -> dict[str, Any]:
-    """Read the numbers of a lesson; a DataError names a file that holds something else."""
+def kept(path: Path, shown: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
+    """Read the numbers of a lesson. A DataError names a file that is something else, or lacks what is `shown`."""
     found = read_json(path)
     if not isinstance(found, dict) or not isinstance(found.get("numbers"), dict):
         raise DataError(f"{path}: expected the numbers of a lesson; remove the file, and run the lesson again")
+    if lacking := next((name for name, _ in shown if name not in found["numbers"]), None):
+        way = f"measure it: trivium learn --run {path.stem}"
+        raise DataError(f"{path}: has no {lacking!r}, which the page shows; {way}")
     return found
