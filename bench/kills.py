@@ -5,10 +5,10 @@
     python bench/kills.py --kills 100 --processes 4 --seed 3 --plain
 
 Steps are deterministic, so any number of processes must come to one hash; with `--plain` they are not. Processes are
-forked from one that has imported everything, so a life costs about a second. Of the kills one half comes at any moment
-of a life, the other in one of its first saves: there the danger is. bench/results/kills.json has a row for each number
-of processes and seed, which is counted once: a seed that is there is refused. The exit code is 1 where a weight
-differs, a process hangs or one stays behind.
+forked from one that has imported everything, so a life costs about a second. A fifth of the kills comes before the
+first save of a life, the others between the start of one of its first saves and that of the next.
+bench/results/kills.json has a row for each number of processes and seed, which is counted once: a seed that is there is
+refused. The exit code is 1 where a weight differs, a process hangs or one stays behind.
 """
 
 import argparse
@@ -26,6 +26,7 @@ import tempfile
 import time
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # a process that is forked must have no threads
@@ -45,6 +46,7 @@ from trivium.train.recipe import Recipe
 
 RESULTS = Path(__file__).resolve().parent / "results" / "kills.json"
 TIMEOUT_SECONDS = 10
+POLL_SECONDS = 0.004
 STEPS = 20
 RECIPE = {
     "data": {"path": ["data"], "length": 32},
@@ -129,21 +131,24 @@ def weights(folder: Path) -> str:
 def one_run(
     recipe: dict, folder: Path, size: int, draw: random.Random, delay: float | None = None, saves: int = 0
 ) -> dict:
-    """Start or go on, kill `delay` seconds after the start, or after so many `saves` have begun, and wait for the end
-    of all; return what happened.
+    """Start or go on, kill `delay` seconds after so many `saves` have begun, and wait for the end of all.
+
+    Return what happened, and when each save began, in seconds since the start.
     """
-    ranks, found = folder.parent / "ranks", {"killed": False, "saving": False, "hangs": 0, "orphans": 0}
+    ranks, found = folder.parent / "ranks", {"killed": False, "saving": False, "hangs": 0, "orphans": 0, "begun": []}
     ranks.unlink(missing_ok=True)
     SHARED[0] = SHARED[1] = 0
     child = fork(train, recipe, folder, 0, 1, 0) if size == 1 else fork(launcher, recipe, folder, size, ranks)
-    began, family = time.monotonic(), [child]
+    began, family, mark = time.monotonic(), [child], 0.0
     if size > 1:
         while not (ranks.exists() and len(ranks.read_text().split()) == size):
-            time.sleep(0.002)
+            time.sleep(POLL_SECONDS)
         family += map(int, ranks.read_text().split())
-    while alive(child) and (delay is None or SHARED[1] < saves or time.monotonic() - began < delay):
-        began = time.monotonic() if SHARED[1] < saves else began
-        time.sleep(0.001)
+    while alive(child) and (delay is None or SHARED[1] < saves or time.monotonic() - began - mark < delay):
+        now = time.monotonic() - began
+        found["begun"] += [now] * (SHARED[1] - len(found["begun"]))
+        mark = now if SHARED[1] < saves else mark
+        time.sleep(POLL_SECONDS)
     if alive(child):
         found["killed"] = True
         found["saving"] = bool(SHARED[0])
@@ -151,7 +156,7 @@ def one_run(
             os.kill(draw.choice(family), signal.SIGKILL)
     deadline = time.monotonic() + TIMEOUT_SECONDS + 10
     while any(map(alive, family)) and time.monotonic() < deadline:
-        time.sleep(0.005)
+        time.sleep(POLL_SECONDS)
     left = [process for process in family if alive(process)]
     found["hangs"], found["orphans"] = int(child in left), len([process for process in left if process != child])
     for process in left:
@@ -173,28 +178,38 @@ def text_data() -> None:
 def killed(recipe: dict, folder: Path, asked: argparse.Namespace) -> dict:
     """Kill runs until so many kills are done; return the counts, which are also written after each run that ends."""
     draw, size, whole = random.Random(asked.seed), asked.processes, folder.with_name("whole")
-    for _ in range(2):  # the first is slower
-        shutil.rmtree(whole, ignore_errors=True)
-        began = time.monotonic()
-        if code := one_run(recipe, whole, size, draw)["code"]:
-            sys.exit(f"the run that nothing kills ended with exit code {code}")
-    seconds, wanted = time.monotonic() - began, weights(whole)
+    began = time.monotonic()
+    first = one_run(recipe, whole, size, draw)
+    if first["code"]:
+        sys.exit(f"the run that nothing kills ended with exit code {first['code']}")
+    ends, wanted = rhythm(first["begun"], [1.0, 1.0]), weights(whole)
     row = {"processes": size, "deterministic": not asked.plain, "seed": asked.seed, "hash": wanted}
     row |= dict.fromkeys(("kills", "saving", "runs", "wrong", "hangs", "orphans"), 0)
     while True:
-        more, saves = row["kills"] < asked.kills, draw.choice([0, 0, 0, 1, 2, 3])
-        delay = draw.uniform(0.0, (0.5 / STEPS if saves else 0.4) * seconds)
+        more, saves = row["kills"] < asked.kills, draw.randint(0, 4)
+        delay = draw.uniform(0.0, ends[min(saves, 1)])
         done = one_run(recipe, folder, size, draw, delay if more else None, saves)
+        ends = rhythm(done["begun"], ends)
         row["kills"] += done["killed"]
         for name in ("saving", "hangs", "orphans"):
             row[name] += done[name]
         if done["code"] == 0 and not done["killed"]:
             row["runs"], row["wrong"] = row["runs"] + 1, row["wrong"] + (weights(folder) != wanted)
             shutil.rmtree(folder)
-            row |= {"run_seconds": round(seconds, 2), "seconds": round(time.monotonic() - began)}
+            row["seconds"] = round(time.monotonic() - began)
             keep(row, asked)
             if not more:
                 return row
+
+
+def rhythm(begun: list[float], before: list[float]) -> list[float]:
+    """Return the seconds from the start of a life to its first save, and from one save to the next.
+
+    They are the mean of what was known and of this life, because a machine becomes slower and faster.
+    """
+    steps = [later - one for one, later in pairwise(begun)]
+    found = begun[0] if begun else before[0], sum(steps) / len(steps) if steps else before[1]
+    return [(old + new) / 2 for old, new in zip(before, found, strict=True)]
 
 
 def keep(row: dict, asked: argparse.Namespace) -> None:
@@ -238,7 +253,7 @@ def main() -> int:
     right = row["runs"] - row["wrong"]
     print(f"{row['runs']} runs ended, {right} with the weights of the run that nothing killed ({row['hash']})")
     hung = f"{row['hangs']} hung, {row['orphans']} processes stayed behind"
-    print(f"a run takes {row['run_seconds']} s; {hung}, {row['seconds']} s in all")
+    print(f"{hung}, {row['seconds']} s in all")
     shutil.rmtree(home)
     return int(bool(row["wrong"] or row["hangs"] or row["orphans"]))
 
