@@ -73,8 +73,9 @@ class Metrics:
             kept = [line.decode() for line, found in lines if found and 0 <= found["step"] <= (start or -1)]
             before = [found for _, found in lines if found and found["step"] > (start or -1)]
             write_text(path, "".join(f"{line}\n" for line in kept))
-        asked = recipe if enabled and recipe is not None and recipe.track else None
-        self.tracks = asked and Tracks(asked.track, path.parent, dump(asked), start, before)
+        self.tracks: Tracks | None = None
+        if enabled and recipe is not None and recipe.track:
+            self.tracks = Tracks(recipe.track, path.parent, dump(recipe), start, before)
 
     def write(self, **facts: Any) -> None:
         """Append one line; if it cannot be written, warn and leave it out."""
