@@ -16,6 +16,7 @@ from trivium.task.feed import open_rows
 from trivium.task.run import count_steps, run
 from trivium.token.tokenizer import Tokenizer
 from trivium.train.exact.certificate import FILE, sealed
+from trivium.train.parallel.layout import Parallelism
 from trivium.train.recipe import Recipe, lay
 
 
@@ -168,6 +169,17 @@ def test_samples_are_what_the_model_writes_and_change_no_step(data, tmp_path):
     written = api.load(tmp_path / "sampled" / "model").generate(["A letter", "The"])
     assert found[-1]["valid_samples"] == written and not any("valid_samples" in line for line in plain)
     assert "samples" not in api.load(tmp_path / "sampled" / "model").record["held_out"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", ["shard", "tensor"])
+def test_a_model_that_is_split_writes_the_samples_of_a_whole_one(data, tmp_path, split):
+    recipe, layout = pretraining(data, samples=["A letter"]), Parallelism(**{split: 2})
+    run(recipe, tmp_path / "one")
+    act = lambda ranks: str(run(recipe.replace(parallel=layout), tmp_path / "two"))
+    together(2, act, tmp_path / "ranks", 300.0, layout=layout)
+    one, two = ((tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("one", "two"))
+    assert json.loads(two[-1])["valid_samples"] == json.loads(one[-1])["valid_samples"]
 
 
 def test_an_encoder_fills_the_gaps_of_its_samples(data, tmp_path):
