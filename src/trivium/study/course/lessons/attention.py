@@ -14,7 +14,7 @@ from trivium.model.attention.kernel import Case, Eager
 from trivium.model.attention.pattern import Causal, Where
 from trivium.model.attention.using import using
 from trivium.model.attention.view import View
-from trivium.study.course import rows
+from trivium.study.course import ids
 from trivium.study.course.lesson import Lesson, Numbers
 
 HALF, LETTERS, HEADS, ROWS, STEPS = 12, len(ascii_lowercase), 2, 32, 200
@@ -74,18 +74,18 @@ def measured(scratch: Path) -> Numbers:
     torch.manual_seed(0)
     model = api.build("llama", layers=2, heads=HEADS, hidden_size=64, vocab_size=LETTERS, context=2 * HALF)
     draw = torch.Generator().manual_seed(0)
-    row = rows.repeated(1, HALF, LETTERS, draw)[0]
+    row = ids.repeated(1, HALF, LETTERS, draw)[0]
     mask = causal(len(row)).mask[0, 0]
     optimizer = torch.optim.AdamW(model.transformer.parameters(), lr=3e-3)
     found: dict[str, Any] = {"row": row.tolist(), "apart": apart()}
     for when, steps in (("before", 0), ("after", STEPS)):
         for _ in range(steps):
             optimizer.zero_grad()
-            rows.loss(model.transformer, rows.repeated(ROWS, HALF, LETTERS, draw), HALF).backward()
+            ids.loss(model.transformer, ids.repeated(ROWS, HALF, LETTERS, draw), HALF).backward()
             optimizer.step()
         weights = maps(model, row)
         with torch.no_grad():
-            loss = rows.loss(model.transformer, rows.repeated(256, HALF, LETTERS, draw), HALF)
+            loss = ids.loss(model.transformer, ids.repeated(256, HALF, LETTERS, draw), HALF)
         shares = [held(one, mask, HELD) for one in weights]
         found |= {f"loss_{when}": float(loss), f"least_{when}": min(shares), f"most_{when}": max(shares)}
         for layer, heads in enumerate(weights.split(HEADS), start=1):

@@ -12,7 +12,7 @@ from trivium import api
 from trivium.model.config import configure
 from trivium.model.layer.norm import LayerNorm, Norm, RMSNorm
 from trivium.model.size import parameters
-from trivium.study.course import rows
+from trivium.study.course import ids
 from trivium.study.course.lesson import Lesson, Numbers
 
 VECTOR = (2.0, -1.0, 0.5, 3.0, -0.5, 1.0, 0.0, 1.5)
@@ -59,9 +59,9 @@ def pass_seconds(module: nn.Module) -> float:
 
 def step_seconds(model: api.Model) -> float:
     """Return the processor time of a training step, without the optimizer."""
-    ids = torch.randint(0, 1024, (ROWS, LENGTH + 1))
+    made = torch.randint(0, 1024, (ROWS, LENGTH + 1))
     since = time.process_time()
-    rows.loss(model.transformer, ids).backward()
+    ids.loss(model.transformer, made).backward()
     return time.process_time() - since
 
 
