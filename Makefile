@@ -48,7 +48,7 @@ slow: .venv/.clients ## run the slow tests
 bench: .venv/.dev ## run the benchmarks that need no model or data; each script in bench/ says how to run it
 	@set -e; for name in attention cache data decode; do echo "== $$name"; $(BIN)/python bench/$$name.py; done
 
-ablations: .venv/.demo ## answer nine questions at equal budget; SOURCE=FOLDER is the text; can be resumed
+ablations: .venv/.demo ## answer nine questions, each variant at its own best rate; SOURCE=FOLDER is the text; can be resumed
 	nice -n 5 $(BIN)/python bench/ablations.py $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
 
 clean: ## remove the virtual environment, build/ and caches; keep runs/
