@@ -80,13 +80,13 @@ def measured(scratch: Path) -> Numbers:
         (three_passes(scores, values) - scores.new_tensor(one_pass(scores, values)[-1]["output"])).abs().max()
     )
     draw, view = torch.Generator().manual_seed(0), causal(TIMED)
-    made = [torch.randn(1, HEADS, TIMED, HEAD, generator=draw).requires_grad_() for _ in range(3)]
-    outputs = {name: kernel.attend(*made, view, HEAD**-0.5).detach() for name, kernel in KERNELS.items()}
+    q, k, v = (torch.randn(1, HEADS, TIMED, HEAD, generator=draw).requires_grad_() for _ in range(3))
+    outputs = {name: kernel.attend(q, k, v, view, HEAD**-0.5).detach() for name, kernel in KERNELS.items()}
     seconds: dict[str, list[float]] = {name: [] for name in KERNELS}
     for _ in range(ROUNDS):
         for name, kernel in KERNELS.items():
             since = time.process_time()
-            kernel.attend(*made, view, HEAD**-0.5).sum().backward()
+            kernel.attend(q, k, v, view, HEAD**-0.5).sum().backward()
             seconds[name].append(time.process_time() - since)
     times = {f"{name}_ms": 1e3 * median(found) for name, found in seconds.items()}
     memory = {

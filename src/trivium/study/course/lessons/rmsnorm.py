@@ -69,7 +69,8 @@ def measured(scratch: Path) -> Numbers:
     """Time both norms and a whole step by turns."""
     torch.manual_seed(0)
     model = api.build("llama", layers=LAYERS, hidden_size=WIDTH, heads=4, vocab_size=1024, context=LENGTH)
-    modules, seconds = {kind: norm.build(WIDTH) for kind, norm in NORMS.items()}, {"rms": [], "layer": [], "step": []}
+    modules = {kind: norm.build(WIDTH) for kind, norm in NORMS.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in (*NORMS, "step")}
     for _ in range(ROUNDS):
         for kind, module in modules.items():
             seconds[kind].append(pass_seconds(module))
