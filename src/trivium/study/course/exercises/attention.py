@@ -1,6 +1,7 @@
 """Attention of some heads, with or without the causal mask."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ def ours(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     return Eager().attend(q[None], k[None], v[None], view, q.shape[-1] ** -0.5)[0]
 
 
-def wrong(scale: str = "root", axis: int = -1, mask: str = "right") -> object:
+def wrong(scale: str = "root", axis: int = -1, mask: str = "right") -> Callable[..., Tensor]:
     """Return attention with one thing changed."""
 
     def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:

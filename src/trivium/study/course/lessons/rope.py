@@ -52,7 +52,7 @@ def change(scores: Any) -> float:
 
 def exact() -> Numbers:
     """Return wavelengths of the pairs, parameters of a table, and what moving does to scores with added vectors."""
-    frequency = RoPE().relative(1, WIDTH).frequency
+    frequency = RoPE().relative(1, WIDTH).get_buffer("frequency")
     sizes = {name: sum(parameters(configure("llama", position=[name])).values()) for name in ("rope", "learned")}
     return {
         "shortest": 2 * math.pi / float(frequency[0]),
@@ -79,7 +79,7 @@ def drawing(numbers: Numbers) -> Any:
     return {
         "rotary": rotary(q, k, here).round(decimals=3).tolist(),
         "added": added(q, k, here).round(decimals=3).tolist(),
-        "frequencies": RoPE().relative(1, WIDTH).frequency.tolist(),
+        "frequencies": RoPE().relative(1, WIDTH).get_buffer("frequency").tolist(),
         "curve": rotary(same, same, torch.arange(FAR))[:, 0].round(decimals=3).tolist(),
     }
 
