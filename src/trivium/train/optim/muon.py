@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trivium.base.log import say
 from trivium.train.optim.adamw import AdamW, BlockAdamW
 from trivium.train.optim.optim import Optim, by_rate, groups
+from trivium.train.parallel.part import alike, cut, local, whole
 
 POLYNOMIAL = 3.4445, -4.7750, 2.0315
 """The coefficients of a step that brings the singular values of a matrix to about 1."""
@@ -103,26 +104,31 @@ class MuonAdamW(BlockAdamW):
                 self._turn(group)
 
     def _turn(self, group: dict[str, Any]) -> None:
-        """Update the matrices of a group, those of one shape together."""
-        shapes: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+        """Update the matrices of a group, those of one shape together.
+
+        Of matrices that are split each process has its part of the momentum, and makes the whole ones orthogonal.
+        """
+        shapes: dict[Any, list[nn.Parameter]] = defaultdict(list)
         for one in group["params"]:
             if one.grad is not None:
-                shapes[one.shape].append(one)
-        for shape, ones in shapes.items():
-            grads = torch.stack([one.grad for one in ones]).float()  # type: ignore[misc]
+                shapes[one.shape, getattr(one, "placements", None)].append(one)
+        for (shape, _), ones in shapes.items():
+            grads = torch.stack([local(one.grad) for one in ones]).float()
             grads = grads if self.grad_scale is None else grads / self.grad_scale
             kept = [self.state[one] for one in ones]
             for state in kept:
                 state["step"] = state.get("step", torch.zeros(())) + 1
-            means = torch.stack([state.get("momentum", torch.zeros(shape, device=grads.device)) for state in kept])
+            zeros = torch.zeros_like(grads[0])
+            means = torch.stack([local(state.get("momentum", zeros)) for state in kept])
             momentum = self._momentum(int(kept[0]["step"]))
             means.lerp_(grads, 1 - momentum)
             half = torch.bfloat16 if grads.is_cuda else torch.float32
-            updates = orthogonal(grads.lerp_(means, momentum).to(half)).float()
+            parts = zip(ones, grads.lerp_(means, momentum).to(half), strict=True)
+            updates = orthogonal(torch.stack([whole(alike(one, part)) for one, part in parts])).float()
             size = group["lr"] * RMS * max(shape) ** 0.5
             for one, state, mean, update in zip(ones, kept, means, updates, strict=True):
-                state["momentum"] = mean.clone()
-                one.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=size)
+                state["momentum"] = alike(one, mean.clone())
+                local(one).mul_(1 - group["lr"] * group["weight_decay"]).sub_(cut(update, one), alpha=size)
                 if one in self.copies:
                     self.copies[one].copy_(one)
 

@@ -26,6 +26,25 @@ def whole(tensor: Any) -> Tensor:
     return tensor.full_tensor() if split(tensor) else tensor  # type: ignore[no-any-return]
 
 
+def alike(tensor: Any, part: Tensor) -> Tensor:
+    """Return a tensor that is split as another one, of which this process has a part."""
+    if not split(tensor):
+        return part
+    shape = {"shape": tensor.shape, "stride": tensor.stride()}
+    return type(tensor.detach()).from_local(part, tensor.device_mesh, tensor.placements, run_check=False, **shape)  # type: ignore[attr-defined, no-any-return]
+
+
+def cut(full: Tensor, tensor: Any) -> Tensor:
+    """Return the part that this process has of numbers which are split as a tensor."""
+    if not split(tensor):
+        return full
+    from torch.distributed.tensor import DTensor, Replicate
+
+    mesh = tensor.device_mesh
+    there = DTensor.from_local(full, mesh, [Replicate()] * mesh.ndim, run_check=False)
+    return there.redistribute(placements=tensor.placements).to_local()  # type: ignore[no-any-return]
+
+
 def settle(parameters: Iterable[Tensor]) -> None:
     """Add up gradients of which each process has a summand, so that they are laid out as their weights are."""
     for one in parameters:

@@ -29,6 +29,7 @@ def spread(model: nn.Module, world: World, precision: torch.dtype = torch.float3
         return model
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
+    getLogger("torch.distributed.tensor").setLevel(ERROR)  # it tells that two dimensions are gathered in turn
     hollow = {id(one): nn.Parameter(one.to("meta"), one.requires_grad) for one in model.parameters()}
     skeleton = copy.deepcopy(model, hollow)
     if world.tensor > 1:
@@ -52,7 +53,6 @@ def gather(model: nn.Module, skeleton: nn.Module, world: World) -> nn.Module:
     """
     if skeleton is model:
         return model
-    getLogger("torch.distributed.tensor").setLevel(ERROR)  # it tells that two dimensions are gathered in turn
     state = {}
     for name, (tensor, _) in slots(model).items():
         full = whole(tensor.detach())
