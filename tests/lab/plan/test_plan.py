@@ -10,6 +10,7 @@ from trivium.data.loader import Loader
 from trivium.lab.plan.plan import lines, plan, tell
 from trivium.lab.plan.subject import subject
 from trivium.model.transformer import Transformer
+from trivium.train.parallel.layout import Parallelism
 from trivium.train.step import train_step
 
 
@@ -59,7 +60,30 @@ def test_the_first_change_that_would_make_it_fit_is_told():
     )
     none = plan(large, 1, "h100", memory=0.001)
     assert none.change.startswith("none: weights, gradients and optimizer states alone are")
-    assert "does not shard" in none.change
+    assert "more devices with parallel.shard=0" in none.change
+
+
+def test_a_split_model_has_a_share_of_its_state_on_each_rank():
+    large = recipe("decoder", "model.decoder.layers=6", "batch_tokens=512")
+    one, whole = plan(large, 1, "h100"), plan(large, 8, "h100")
+    made = plan(large.replace(parallel=Parallelism(shard=0)), 8, "h100")
+    pair = plan(large.replace(parallel=Parallelism(shard=4, tensor=2)), 8, "h100")
+    for name in ("weights", "optimizer states"):
+        for found in (made, pair):
+            assert found.memory.parts[name] == pytest.approx(whole.memory.parts[name] / 8, abs=1)
+    assert (
+        0
+        < pair.memory.parts["blocks at work"]
+        < made.memory.parts["blocks at work"]
+        < 2 * whole.memory.parts["weights"]
+    )
+    assert "gradient buckets" in whole.memory.parts and "gradient buckets" not in made.memory.parts
+    assert pair.rows == 8 and pair.step_seconds == pytest.approx(one.step_seconds / 8)
+    assert any("replicate 1, shard 4, tensor 2" in line for line in lines(pair))
+    with pytest.raises(ConfigError, match="do not divide the 8 of this run"):
+        plan(large.replace(parallel=Parallelism(shard=3)), 8, "h100")
+    tight = plan(large, 8, "h100", memory=1.02 * made.memory.peak / 0.9 / 1e9)
+    assert tight.change.endswith("parallel.shard=0")
 
 
 def test_epochs_of_data_that_are_elsewhere_have_no_hours():

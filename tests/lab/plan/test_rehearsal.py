@@ -17,6 +17,7 @@ from trivium.lab.plan.rehearsal import rehearse
 from trivium.lab.plan.subject import subject
 from trivium.model.transformer import Transformer
 from trivium.train.half import half_weights
+from trivium.train.parallel.layout import ProcessGrid
 from trivium.train.step import train_step
 
 BENCH = Path(__file__).parents[3] / "bench" / "plan.py"
@@ -25,7 +26,7 @@ BENCH = Path(__file__).parents[3] / "bench" / "plan.py"
 def planned(made, precision=torch.float32, size=1, cpu=True):
     found = subject(made)
     loader = Loader(found.rows, made.step_rows(found.length), made.micro_rows, found.pad, 0, 0, size)
-    return rehearse(found.model, loader.step(0), made, precision, size, cpu), loader.step(0)
+    return rehearse(found.model, loader.step(0), made, precision, ProcessGrid(size), cpu), loader.step(0)
 
 
 def allocated(made, batches, precision, path):

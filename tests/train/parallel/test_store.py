@@ -64,7 +64,7 @@ def test_a_run_goes_on_with_another_layout(tmp_path, family):
 
 
 def saving(ranks, root, broken, later=True):
-    """Save a split model twice, the second time on a full disk where it is `broken`; change it as soon as that began."""
+    """Save a split model twice, and change it as soon as the first began; the second fails on a rank if `broken`."""
     model = spread.model("decoder")
     shard.spread(model, ranks)
     optimizer = tiny.recipe().optim.build(model)
@@ -73,6 +73,8 @@ def saving(ranks, root, broken, later=True):
     with torch.no_grad():
         for one in model.parameters():
             one.add_(1.0)
+    for wait in saver.pending:
+        wait()
     if broken and ranks.rank == 1:
         store.PartWriter.write_data = lambda *_: 1 / 0
     saver.save(2, model, optimizer, {"facts": {"step": 2}}, final=True)

@@ -3,7 +3,7 @@ import pytest
 import tiny
 from spread import LAYOUTS, PRESETS, compared
 from trivium.base.errors import ConfigError
-from trivium.train.parallel.tensor import share
+from trivium.train.parallel.layout import evenly
 
 VARIANTS = {
     "grouped keys and norms of heads": {"decoder": {"kv_heads": 2, "heads": 4, "qk_norm": "rms"}, "tie": False},
@@ -36,7 +36,7 @@ def test_variants_of_layers_are_split_too(tmp_path, variant):
 )
 def test_sizes_that_neighbours_cannot_share_are_named(model, size, told):
     with pytest.raises(ConfigError, match=told):
-        share(model, size)
+        evenly(model.config, size)
 
 
 def test_what_cannot_be_split_is_named(tmp_path):

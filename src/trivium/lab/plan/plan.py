@@ -4,7 +4,8 @@ import copy
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import torch
 
@@ -19,6 +20,7 @@ from trivium.model.size import step_flops
 from trivium.task.fit import largest
 from trivium.task.run import count_steps
 from trivium.train.loop import autocast_dtype, name_of
+from trivium.train.parallel.layout import Parallelism, ProcessGrid, evenly
 from trivium.train.recipe import Recipe
 
 ROOM = 0.9
@@ -32,6 +34,7 @@ class RunPlan:
 
     device: Device
     processes: int
+    grid: ProcessGrid
     precision: str
     parameters: int
     trained: int
@@ -58,7 +61,7 @@ class RunPlan:
     @property
     def idle(self) -> int:
         """Processes that have no row in a step."""
-        return max(0, self.processes - self.rows)
+        return max(0, self.grid.readers - self.rows) * self.grid.tensor
 
     @property
     def tokens_per_second(self) -> float:
@@ -80,7 +83,17 @@ class RunPlan:
         derived = ("idle", "tokens_per_second", "hours", "cost")
         found = {**asdict(self), "device": self.device._asdict(), **{name: getattr(self, name) for name in derived}}
         found["memory"]["peak"] = self.memory.peak
+        found["grid"] = self.grid._asdict()
         return found
+
+
+class Variant(NamedTuple):
+    """A variant of a run: rows at a time, the share of blocks computed again, the type of products and the layout."""
+
+    micro: int
+    again: float
+    precision: torch.dtype
+    layout: Parallelism
 
 
 class Trials:
@@ -88,39 +101,40 @@ class Trials:
 
     def __init__(self, recipe: Recipe, found: Planned, processes: int, where: Device) -> None:
         self.recipe, self.found, self.processes, self.where = recipe, found, processes, where
-        self.known: dict[tuple[int, float, torch.dtype], Needs] = {}
+        self.known: dict[Variant, Needs] = {}
 
-    def loader(self, micro: int) -> Loader:
+    def loader(self, micro: int, grid: ProcessGrid) -> Loader:
         """Return the loader of the first rank."""
         rows, pad, seed = self.found.rows, self.found.pad, self.recipe.seed
-        return Loader(rows, self.recipe.step_rows(self.found.length), micro, pad, seed, 0, self.processes)
+        return Loader(rows, self.recipe.step_rows(self.found.length), micro, pad, seed, 0, grid.readers)
 
-    def memory(self, micro: int, again: float, precision: torch.dtype) -> Needs:
+    def memory(self, micro: int, again: float, precision: torch.dtype, layout: Parallelism) -> Needs:
         """Return what micro-batches of so many rows need, with a share of blocks that are computed `again`."""
-        if (key := (micro, again, precision)) not in self.known:
+        if (key := Variant(micro, again, precision, layout)) not in self.known:
             model, made = copy.deepcopy(self.found.model), self.recipe.replace(recompute=again)
-            cpu = self.where.name == CPU
-            self.known[key] = rehearse(model, self.loader(micro).step(0), made, precision, self.processes, cpu)
+            cpu, grid = self.where.name == CPU, layout.grid(self.processes)
+            self.known[key] = rehearse(model, self.loader(micro, grid).step(0), made, precision, grid, cpu)
         return self.known[key]
 
-    def fits(self, micro: int, again: float, precision: torch.dtype) -> bool:
+    def fits(self, micro: int, again: float, precision: torch.dtype, layout: Parallelism) -> bool:
         """Return whether they fit into the device."""
-        return self.memory(micro, again, precision).peak <= ROOM * self.where.memory
+        return self.memory(micro, again, precision, layout).peak <= ROOM * self.where.memory
 
     def change(self, micro: int, precision: torch.dtype) -> str:
         """Return the first change with which the run fits, or why none of them is enough."""
-        again, half = self.recipe.recompute, torch.bfloat16
-        for share, kind in ((again, precision), (1.0, precision), (again, half), (1.0, half)):
-            if rows := largest(micro, lambda rows: self.fits(rows, share, kind)):  # noqa: B023
+        again, half, given = self.recipe.recompute, torch.bfloat16, self.recipe.parallel
+        layouts = [given] + [Parallelism(shard=0)] * (self.processes > 1 and not given.splits)
+        ways = ((again, precision), (1.0, precision), (again, half), (1.0, half))
+        for layout, (share, kind) in product(layouts, ways):
+            if rows := largest(micro, lambda rows: self.fits(rows, share, kind, layout)):  # noqa: B023
                 words = {f"micro_rows={rows}": rows != micro, f"recompute={share:g}": share != again}
-                words |= {"precision=bf16": kind != precision}
+                words |= {"precision=bf16": kind != precision, "parallel.shard=0": layout != given}
                 return " ".join(word for word, changed in words.items() if changed)
-        parts = self.memory(1, 1.0, half).parts
+        parts = self.memory(1, 1.0, half, layouts[-1]).parts
         state = sum(parts.get(name, 0) for name in ("weights", "bf16 copies", "optimizer states", "gradients"))
         return (
-            f"none: weights, gradients and optimizer states alone are {state / GIB:,.1f} GiB, and each rank has them "
-            "whole, so more ranks do not help: `trivium train` does not shard them; take a device with more memory, "
-            "or a smaller model"
+            f"none: weights, gradients and optimizer states alone are {state / GIB:,.1f} GiB on each rank; take "
+            "more devices with parallel.shard=0, a device with more memory, or a smaller model"
         )
 
 
@@ -144,21 +158,22 @@ def plan(
             "deterministic: the sums of grains are not planned; plan it with deterministic=false, and allow for some "
             "more gradients"
         )
+    grid = recipe.parallel.grid(processes)
     where, found = device(name, processes, memory, tflops), subject(recipe)
+    if grid.tensor > 1:
+        evenly(found.model.config, grid.tensor)
     precision = torch.bfloat16
     if recipe.precision == "fp32" or (recipe.precision == "auto" and name == CPU):
         precision = autocast_dtype(recipe, torch.device(CPU))
     trials, every = Trials(recipe, found, processes, where), recipe.step_rows(found.length)
-    most = -(-every // processes)
-    again = recipe.recompute
-    wanted = recipe.micro_rows or largest(most, lambda rows: trials.fits(rows, again, precision)) or 1
-    micro = min(wanted, most)
-    needs = trials.memory(micro, again, precision)
-    loader = trials.loader(micro)
+    most = -(-every // grid.readers)
+    options = recipe.recompute, precision, recipe.parallel
+    micro = min(recipe.micro_rows or largest(most, lambda rows: trials.fits(rows, *options)) or 1, most)
+    needs, loader = trials.memory(micro, *options), trials.loader(micro, grid)
     batches = loader.step(0)
     held = sum(len(batch.stream.documents) for batch in batches)
     flops = step_flops(found.model.config, batches) / held
-    seconds = most * flops / (where.flops(precision) * mfu)
+    seconds = most * flops / (where.flops(precision) * mfu * grid.tensor)
     steps = None if recipe.budget_epochs and not found.real else count_steps(recipe, loader)
     if recipe.budget_minutes is not None:
         steps = max(1, int(60 * recipe.budget_minutes / seconds))
@@ -166,6 +181,7 @@ def plan(
     return RunPlan(
         device=where,
         processes=processes,
+        grid=grid,
         precision=name_of(precision),
         parameters=sum(one.numel() for one in weights),
         trained=needs.trained,
@@ -175,7 +191,7 @@ def plan(
         vocab_size=found.model.config.vocab_size,
         real=found.real,
         memory=needs,
-        change="" if trials.fits(micro, again, precision) else trials.change(micro, precision),
+        change="" if trials.fits(micro, *options) else trials.change(micro, precision),
         step_tokens=every * sum(batch.tokens() for batch in batches) / held,
         step_flops=every * flops,
         step_seconds=seconds,
@@ -218,5 +234,8 @@ def lines(made: RunPlan) -> Iterator[str]:
         yield f"the data are not here: rows are two made-up documents that fill them, {words}"
     if made.idle:
         yield f"{made.idle} of {made.processes} processes have no row in a step: raise batch_tokens"
-    if made.processes > 1:
-        yield "each rank has all weights, gradients and optimizer states (data parallelism); nothing is sharded"
+    if made.grid.splits:
+        words = ", ".join(f"{name} {size}" for name, size in made.grid._asdict().items())
+        yield f"processes       {words}; activations are as without tensor, which needs fewer"
+    elif made.processes > 1:
+        yield "each rank has all weights, gradients and optimizer states (data parallelism); parallel.shard splits them"

@@ -17,11 +17,13 @@ from trivium.model.adapt import adapt
 from trivium.model.attention.attention import Attention
 from trivium.model.attention.auto import Auto
 from trivium.model.attention.kernel import SDPA, Eager
+from trivium.model.stack import Block
 from trivium.model.transformer import Transformer
 from trivium.model.weights import slots
 from trivium.train.average import KEY
 from trivium.train.half import Halves, half_weights
 from trivium.train.loss import token
+from trivium.train.parallel.layout import ProcessGrid
 from trivium.train.parallel.world import World
 from trivium.train.recipe import Recipe
 from trivium.train.recompute import recompute
@@ -51,14 +53,16 @@ class Needs:
 
 
 def rehearse(
-    model: Transformer, batches: Sequence[Batch], recipe: Recipe, precision: torch.dtype, size: int, cpu: bool
+    model: Transformer, batches: Sequence[Batch], recipe: Recipe, precision: torch.dtype, grid: ProcessGrid, cpu: bool
 ) -> Needs:
-    """Return what a step on the micro-batches of the first of `size` ranks needs, on a CPU or on an accelerator.
+    """Return what a step on the micro-batches of the first rank of a grid needs, on a CPU or on an accelerator.
 
-    The model loses its numbers.
+    Of a model that is split the rank has its share of weights, gradients and optimizer states, and while it computes a
+    block all of that block and of the next; what neighbours save in activations is not taken off. The model loses its
+    numbers.
     """
-    live = Live()
-    with ranks(size) as world, live, device_blocks(recipe, model, cpu):
+    live, travels = Live(), travelling(model, recipe, grid)
+    with ranks(grid) as world, live, device_blocks(recipe, model, cpu):
         for tensor, places in slots(model).values():
             made: Any = live.hollow(tensor)
             made = nn.Parameter(made, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
@@ -77,7 +81,7 @@ def rehearse(
         if isinstance(forward, nn.parallel.DistributedDataParallel):
             forward.register_comm_hook(None, sent)
         halves = half_weights(model, optimizer, precision, world) if cpu else Halves()
-        return _step(live, model, forward, optimizer, halves, batches, recipe, precision, world, cpu)
+        return _step(live, model, forward, optimizer, halves, batches, recipe, precision, world, cpu, grid, travels)
 
 
 def _step(
@@ -91,6 +95,8 @@ def _step(
     precision: torch.dtype,
     world: World,
     cpu: bool,
+    grid: ProcessGrid,
+    travels: int,
 ) -> Needs:
     trained = [one for one in model.parameters() if one.requires_grad]
     grads, count = set[int](), sum(one.numel() for one in trained)
@@ -120,33 +126,50 @@ def _step(
         "optimizer states": live.numbers(states),
         "gradients": grads,
     }
-    if world.size > 1:  # what lives on between steps and is none of these
+    if world.size > 1 and not grid.splits:  # what lives on between steps and is none of these
         owned["gradient buckets"] = {one.number for one in live.held.values()}.difference(*owned.values())
     parts: Counter[str] = Counter()
     for held in live.at_peak():
         parts[next((name for name, numbers in owned.items() if held.number in numbers), held.phase)] += held.size
     names = (*owned, "activations", "backward", "head and loss", "rest")
     found = {name: parts[name] for name in names if parts[name]}
+    for name in ("weights", "optimizer states", "gradients"):
+        found[name] = -(-found.get(name, 0) // (grid.shard * grid.tensor))
+    found |= {"blocks at work": travels} if travels else {}
     rows = {"rows": STEPS_AHEAD * sum(map(data_bytes, batches))}
     if not cpu:
         return Needs(found | rows, count)
-    files = FILES * max(found["weights"], sum(one.nbytes for one in states))
+    files = FILES * max(found["weights"], found["optimizer states"])
+    files += FILES * min(found["weights"], found["optimizer states"]) * grid.splits  # one file has both
     return Needs(found | {"gaps of the heap": round(LOST * sum(found.values())), "checkpoint": files} | rows, count)
 
 
 @contextmanager
-def ranks(size: int) -> Iterator[World]:
-    """Yield the first rank of a world of so many, whose other ranks are not there (PyTorch's `fake` process group)."""
-    if size == 1:
+def ranks(grid: ProcessGrid) -> Iterator[World]:
+    """Yield the first rank of a grid, whose other ranks are not there (PyTorch's `fake` process group)."""
+    if (size := grid.replicate * grid.shard * grid.tensor) == 1:
         yield World()
         return
     import torch.testing._internal.distributed.fake_pg  # registers it  # noqa: F401
 
     dist.init_process_group("fake", store=dist.HashStore(), rank=0, world_size=size)
     try:
-        yield World(0, size)
+        yield World(0, size, mesh=grid if grid.splits else None, tensor=grid.tensor)
     finally:
         dist.destroy_process_group()
+
+
+def travelling(model: Transformer, recipe: Recipe, grid: ProcessGrid) -> int:
+    """Return the bytes of weights and gradients that are whole while a block of a split model is computed.
+
+    That are those in no block, and those of two blocks, because the next one is on its way.
+    """
+    if not grid.splits or grid.readers == 1:
+        return 0
+    blocks = [sum(p.numel() for p in one.parameters()) for one in model.modules() if isinstance(one, Block)]
+    rest = sum(one.numel() for one in model.parameters()) - sum(blocks)
+    weight = 2 if recipe.precision == "bf16" else 4
+    return (8 * rest + 2 * (weight + 4) * max(blocks, default=0)) // grid.tensor
 
 
 def sent(_: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:

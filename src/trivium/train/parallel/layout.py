@@ -6,6 +6,7 @@ from pydantic import Field
 
 from trivium.base.config import Config
 from trivium.base.errors import ConfigError
+from trivium.model.config import ModelConfig
 
 
 class ProcessGrid(NamedTuple):
@@ -53,3 +54,18 @@ class Parallelism(Config):
     def splits(self) -> bool:
         """Whether it asks for a model that is split."""
         return self.shard != 1 or self.tensor != 1
+
+
+def evenly(config: ModelConfig, size: int) -> None:
+    """Raise a ConfigError that names the first size of a model which so many processes cannot share evenly."""
+    sizes = {"model.vocab_size": config.vocab_size if config.texts else size}
+    for name, stack in config.stacks.items():
+        sizes[f"model.{name}.heads"] = stack.heads
+        sizes[f"model.{name}.kv_heads"] = stack.kv_heads or stack.heads
+        sizes[f"model.{name}.ffn.size"] = stack.ffn.width(config.width(name))
+    for name, found in sizes.items():
+        if found % size:
+            raise ConfigError(
+                f"{name}: {found} cannot be shared evenly by the {size} processes of parallel.tensor; "
+                "change one of the two"
+            )

@@ -17,6 +17,7 @@ from trivium.model.layer.head import VocabularyHead
 from trivium.model.layer.norm import JointRMSNormModule
 from trivium.model.layer.position import ALiBiBias, BucketBias, RelativePosition
 from trivium.model.transformer import Transformer
+from trivium.train.parallel.layout import evenly
 from trivium.train.parallel.vocabulary import VocabularyProduct
 
 INSIDE = re.compile(r"(?:encoder|decoder)\.blocks\.\d+\.(?:attention|cross|ffn)\.(.+)")
@@ -32,7 +33,7 @@ def split_matrices(model: nn.Module, mesh: Any) -> None:
     A ConfigError names a size that the neighbours cannot share evenly, and a part that cannot be split.
     """
     assert isinstance(model, Transformer)
-    share(model, mesh.size())
+    evenly(model.config, mesh.size())
     plan: dict[str, Any] = {}
     for name, module in model.named_modules():
         if (match := INSIDE.fullmatch(name)) and any(True for _ in module.parameters()):
@@ -58,18 +59,3 @@ def split_matrices(model: nn.Module, mesh: Any) -> None:
                 mine = nn.Parameter(distribute_tensor(whole, mesh, [Shard(0)]), whole.requires_grad)
                 setattr(head, name, model.tokens.weight if tied and name == "weight" else mine)
         head.product = VocabularyProduct(head)
-
-
-def share(model: Transformer, size: int) -> None:
-    """Raise a ConfigError that names the first size of a model which so many processes cannot share evenly."""
-    sizes = {"model.vocab_size": model.config.vocab_size if model.tokens is not None else size}
-    for name, stack in model.config.stacks.items():
-        sizes[f"model.{name}.heads"] = stack.heads
-        sizes[f"model.{name}.kv_heads"] = stack.kv_heads or stack.heads
-        sizes[f"model.{name}.ffn.size"] = stack.ffn.width(model.config.width(name))
-    for name, found in sizes.items():
-        if found % size:
-            raise ConfigError(
-                f"{name}: {found} cannot be shared evenly by the {size} processes of parallel.tensor; "
-                "change one of the two"
-            )
