@@ -60,7 +60,7 @@ def fit(ranks, family, folder, steps, tree=None, **changes):
         **{"schedule": "constant", "optim": {"lr": 3e-3}, "batch_tokens": 80, "micro_rows": 1, **changes}
     )
     loader = tiny.loader(rows(family), 5, 1, rank=ranks.reader, world=ranks.readers)
-    skeleton = spread(one, ranks)
+    skeleton = spread(one, ranks, torch.bfloat16 if recipe.precision == "bf16" else torch.float32)
     train(one, loader, recipe, steps, folder, ranks)
     found = gather(one, skeleton, ranks)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

@@ -2,7 +2,8 @@
 
 `torch.distributed.checkpoint` plans who writes and reads what, so a checkpoint of one layout is read on any other. Its
 Hugging Face storage keeps shapes and places in the headers of the files; the `.metadata` of its own, which is a pickle,
-is not written. Import this file where it is used: PyTorch's distributed tensors cost seconds.
+is not written; only its plans travel as objects, between the processes of one run. Import this file where it is used:
+PyTorch's distributed tensors cost seconds.
 """
 
 import os

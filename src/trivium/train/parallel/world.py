@@ -146,7 +146,7 @@ def world(
             heard(partial(group, backend, store=store, rank=rank), until - time.monotonic())
         except TimeoutError:  # gloo waits so long for each of its several steps
             raise watch.lost() from None
-        yield World(rank, size, device, watch, mesh_of(grid, device), grid.tensor)
+        yield World(rank, size, device, watch, mesh_of(grid, device, limit), grid.tensor)
     except RuntimeError as error:
         if not (isinstance(error, dist.DistError) or FAILED.search(str(error))):
             raise
@@ -157,15 +157,20 @@ def world(
             dist.destroy_process_group()
 
 
-def mesh_of(grid: ProcessGrid, device: torch.device) -> Any:
-    """Return the mesh of a grid that splits a model, and None for one of whole copies."""
+def mesh_of(grid: ProcessGrid, device: torch.device, limit: timedelta) -> Any:
+    """Return the mesh of a grid that splits a model, and None for one of whole copies; nobody waits beyond a limit."""
     if not grid.splits:
         return None
     from torch.distributed.device_mesh import init_device_mesh
 
-    return init_device_mesh(device.type, tuple(grid), mesh_dim_names=grid._fields)
+    mesh = init_device_mesh(device.type, tuple(grid), mesh_dim_names=grid._fields)
+    for group in mesh.get_all_groups():
+        dist.distributed_c10d._set_pg_timeout(limit, group)  # a mesh takes none
+    return mesh
 
 
 def meeting(world: World) -> Any:
     """Return a group in which processes that split a model meet to save it, whatever else they do meanwhile."""
-    return None if world.mesh is None else dist.new_group(backend="gloo")
+    if world.mesh is None:
+        return None
+    return dist.new_group(backend="gloo", timeout=timedelta(seconds=world.watch.seconds if world.watch else 600.0))
