@@ -104,8 +104,9 @@ class MuP(Scaled, kind="mup"):
         tables = {one.weight for one in model.modules() if isinstance(one, nn.Embedding)}
         rest = tables.union(model.inputs.parameters())  # type: ignore[operator, union-attr]
         found = {one: share for one in model.parameters() if one.ndim > 1 and one not in rest}
-        tied = getattr(model.head, "weight", None) in tables
-        return found | ({last_norm(model).weight: share} if tied else {})  # type: ignore[dict-item]
+        if getattr(model.head, "weight", None) in tables:
+            found[last_norm(model).weight] = share  # type: ignore[index]
+        return found
 
 
 def last_norm(model: nn.Module) -> nn.Module:

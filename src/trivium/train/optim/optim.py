@@ -50,8 +50,8 @@ def by_rate(model: nn.Module, group: dict[str, Any], power: float = 1.0) -> list
     A part takes its rate to the `power` in `lr_scale`, and divides its weight decay by it: the share that a step takes
     stays the same.
     """
-    config = getattr(model, "config", None)
-    rates = config.init.rates(model) if isinstance(getattr(config, "init", None), Init) else {}
+    init = getattr(getattr(model, "config", None), "init", None)
+    rates = init.rates(model) if isinstance(init, Init) else {}
     parts: dict[float, list[nn.Parameter]] = {}
     for one in group["params"]:
         parts.setdefault(rates.get(one, 1.0) ** power, []).append(one)
@@ -68,7 +68,7 @@ def total_norm(parameters: Iterable[nn.Parameter], world: World = World()) -> Te
     if any(split(one.grad) for one in parameters):
         settle(parameters)
         return torch.tensor(world.sum(square_sum((one.grad for one in parameters), world.size))[0]).sqrt()
-    grads = [parameter.grad for parameter in parameters]
+    grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
     norms = torch._foreach_norm(grads, 2, torch.float32) if grads else (torch.zeros(()),)
     return torch.linalg.vector_norm(torch.stack(norms))
 
