@@ -165,6 +165,12 @@ def test_a_term_has_one_name_in_chinese():
     rows = re.findall(r"^\| (?!英文)([^|]+) \| ([^|]+) \| [^|]+ \|$", page, re.M)
     english, chinese = zip(*rows, strict=True)
     assert len(rows) > 60 and len({*english}) == len({*chinese}) == len(rows)
+    pairs = re.findall(r"^\| (?!不用)([^|]+) \| ([^|]+) \|$", page, re.M)
+    refused = {word: good for bad, good in pairs for word in bad.split("、")}
+    assert refused["令牌"] == "词元" and {*refused.values()} & {*chinese} and not {*refused} & {*chinese}
+    for path in [ROOT / "README.zh.md", *(ROOT / "learn" / "zh").glob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        assert not [f"{path.name}: {word}, say {good}" for word, good in refused.items() if word in text]
 
 
 def test_the_table_of_exit_codes_stands_in_the_readme_and_in_the_help():
