@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -51,9 +50,15 @@ def test_pages_draw_without_an_error_and_fit_a_phone(built, dark):
             assert not shown.problems, path
 
 
-def test_the_numbers_of_this_machine_are_put_in(tmp_path, monkeypatch):
-    real = course.lesson
-    monkeypatch.setattr(course, "lesson", lambda name: STAND_IN if name == "rope" else real(name))
+@pytest.fixture
+def short(monkeypatch):
+    """A course of one page, which is built in no time."""
+    every = page.pages
+    monkeypatch.setattr(page, "pages", lambda *given: [one for one in every(*given) if one.name == "rope"])
+
+
+def test_the_numbers_of_this_machine_are_put_in(short, tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "lesson", lambda name: STAND_IN)
     course.run(["rope"], tmp_path)
     course.build(tmp_path)
     text = (tmp_path / "en" / "06-rope.html").read_text(encoding="utf-8")
@@ -85,9 +90,8 @@ def test_what_is_no_course_is_left_alone(tmp_path):
         course.check_language("fr")
 
 
-def test_the_command_builds_and_says_where(built, tmp_path, capsys, monkeypatch):
+def test_the_command_builds_and_says_where(short, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda url: False)
-    shutil.copytree(built, tmp_path / "mine")
     assert command(["learn", "-o", str(tmp_path / "mine"), "--language", "zh"]) == 0
     said = capsys.readouterr().out
     assert f"the course is {tmp_path}/mine/zh/index.html" in said and "no browser was found" in said
