@@ -171,10 +171,10 @@ def verify(folder: Path) -> None:
     """Check the hash of every file of a checkpoint; a ModelError names the first that is wrong."""
     manifest = read_json(folder / "manifest.json", ModelError)
     hashes = manifest.get("xxh3_128") if isinstance(manifest, dict) else None
-    parts = isinstance(hashes, dict) and any(name.startswith(PART) for name in hashes)
-    for name in {*hashes, "state.json"} if parts else FILES:
+    known = hashes if isinstance(hashes, dict) else {}
+    for name in {*known, "state.json"} if any(name.startswith(PART) for name in known) else FILES:
         path = folder / name
-        if not isinstance(hashes, dict) or not path.is_file() or xxh3(path) != hashes.get(name):
+        if not path.is_file() or xxh3(path) != known.get(name):
             raise ModelError(f"{path}: missing or damaged: its hash is not the one in manifest.json")
 
 

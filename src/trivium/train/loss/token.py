@@ -133,7 +133,7 @@ def _block(
         if config.z_loss:
             grad.mul_(1 + 2 * config.z_loss * lse)
         if smooth:
-            grad.sub_(smooth / (grad.shape[1] * part.count))
+            grad.sub_(smooth / (grad.shape[1] * part.parts))
         part.add(grad, target, smooth - 1)
         if weight is not None:
             grad.mul_(weight[:, None])

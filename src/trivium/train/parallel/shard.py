@@ -9,6 +9,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import ERROR, getLogger
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -19,8 +20,10 @@ from trivium.model.weights import fill, slots
 from trivium.train.parallel.part import whole
 from trivium.train.parallel.world import World
 
+M = TypeVar("M", bound=nn.Module)
 
-def spread(model: nn.Module, world: World, precision: torch.dtype = torch.float32) -> nn.Module:
+
+def spread(model: M, world: World, precision: torch.dtype = torch.float32) -> M:
     """Split a model over the processes in place; return one like it without numbers, which `gather` fills.
 
     Where the processes have whole copies, return the model itself.
@@ -46,13 +49,13 @@ def spread(model: nn.Module, world: World, precision: torch.dtype = torch.float3
     return skeleton
 
 
-def gather(model: nn.Module, skeleton: nn.Module, world: World) -> nn.Module:
+def gather(model: nn.Module, skeleton: M, world: World) -> M:
     """Return the model of `spread` with the numbers of a split one, on the CPU of the first process.
 
     All processes must ask; on the others it has no numbers.
     """
     if skeleton is model:
-        return model
+        return skeleton
     state = {}
     for name, (tensor, _) in slots(model).items():
         full = whole(tensor.detach())

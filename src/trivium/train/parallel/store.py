@@ -58,7 +58,7 @@ def save_parts(
     def end() -> None:
         try:
             if waited is not None:
-                waited.result()
+                waited.result()  # type: ignore[union-attr]
         except CheckpointException as failed:
             raise refused(failed) from None
 

@@ -18,7 +18,7 @@ class VocabularyPart(NamedTuple):
     """The tokens of which this process has the scores, in the last dimension."""
 
     first: int = 0
-    count: int = 1
+    parts: int = 1
     """The parts of the vocabulary."""
     group: Any = None
     """The processes that have them; None for one part."""
@@ -55,7 +55,7 @@ class VocabularyPart(NamedTuple):
     def mean(self, scores: Tensor) -> Tensor:
         """Return the mean over the vocabulary, [n, 1]."""
         mean = scores.mean(dim=-1, keepdim=True)
-        return mean if self.group is None else self.sum(mean) / self.count
+        return mean if self.group is None else self.sum(mean) / self.parts
 
     def _own(self, scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         index = target - self.first
@@ -77,7 +77,7 @@ def mine(head: Any) -> tuple[Tensor, Tensor | None, VocabularyPart]:
 class VocabularyProduct(nn.Module):
     """What computes the scores of a head whose matrix is split, for losses that need them all."""
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, head: Any) -> None:
         super().__init__()
         self.head = [head]  # in a list, so that its weights have one name
 
