@@ -1,7 +1,7 @@
 """The small recipe of each preset, trained for real: one picture of their curves, and a table.
 
-    trivium prepare embedded -o data/embedded
-    python bench/recipes.py data/embedded [--only gpt2 bart] [--out runs/recipes] [override ...]
+    trivium prepare embedded -o data/embedded --valid-share 0.002
+    python bench/recipes.py data/embedded budget_tokens=300_000 [--only gpt2 bart] [--out runs/recipes]
 
 Each run is a run folder with a result.json, so the same command goes on where it was stopped, and a run that is done is
 only drawn again. The picture is docs/recipes.png, the numbers are bench/results/recipes.json, the table is printed.
@@ -45,11 +45,11 @@ def draw(found: dict[str, Any], floors: dict[str, Any], out: Path) -> None:
     """Draw a panel for each preset that has a run."""
     rows = -(-len(found) // COLUMNS)
     figure = blank(4.2 * COLUMNS, 3.3 * rows, dpi=110)
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    panels = [*figure.subplots(rows, COLUMNS, squeeze=False).flat]
     for axes, (name, one) in zip(panels, found.items(), strict=False):
         levels = {level: floors[level]["loss"] for level in LEVELS[one["objective"]]}
         draw_losses(axes, [(name, read(out / name / "metrics.jsonl"))], levels, f"{name} ({one['objective']})")
-    for axes in list(panels)[len(found) :]:
+    for axes in panels[len(found) :]:
         axes.set_visible(False)
     save(figure, ROOT / "docs" / "recipes.png")
 
