@@ -133,14 +133,15 @@ def _step(
         parts[next((name for name, numbers in owned.items() if held.number in numbers), held.phase)] += held.size
     names = (*owned, "activations", "backward", "head and loss", "rest")
     found = {name: parts[name] for name in names if parts[name]}
-    for name in ("weights", "optimizer states", "gradients"):
-        found[name] = -(-found.get(name, 0) // (grid.shard * grid.tensor))
+    share = grid.shard * grid.tensor
+    shared = ("weights", "optimizer states", "gradients")
+    found = {name: -(-size // share) if name in shared else size for name, size in found.items()}
     found |= {"blocks at work": travels} if travels else {}
     rows = {"rows": STEPS_AHEAD * sum(map(data_bytes, batches))}
     if not cpu:
         return Needs(found | rows, count)
-    files = FILES * max(found["weights"], found["optimizer states"])
-    files += FILES * min(found["weights"], found["optimizer states"]) * grid.splits  # one file has both
+    sizes = found["weights"], sum(one.nbytes for one in states) // share
+    files = FILES * (sum(sizes) if grid.splits else max(sizes))  # one file has both where the model is split
     return Needs(found | {"gaps of the heap": round(LOST * sum(found.values())), "checkpoint": files} | rows, count)
 
 
