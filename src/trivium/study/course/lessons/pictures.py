@@ -64,13 +64,13 @@ def exact() -> Numbers:
     """Return tokens and numbers of patches of a picture of 224 x 224, and what the first layer of ViT-Base holds."""
     found: dict[str, Any] = {}
     for patch in (8, 16, 32):
-        made = ImageProcessor(patch=patch)
-        found[f"patches_{patch}"] = made.longest
+        found[f"patches_{patch}"] = ImageProcessor(patch=patch).longest
         found[f"numbers_{patch}"] = PatchEmbed(patch=patch).patch_size
     base = configure("vit")
-    entry = base.encoder.embed.build(base.hidden_size, base.context, Learned(), 0.0)  # type: ignore[union-attr]
-    image, _ = picture(generator(1))
-    back = processor(8).levels(*((made := processor(8)(image)).values, made.places))
+    entry: Any = PatchEmbed().build(base.hidden_size, base.context, Learned(), 0.0)
+    (image, _), cut = picture(generator(1)), processor(8)
+    made = cut(image)
+    back = cut.levels(made.values, made.places)
     return {
         **found,
         "matrix": sum(weight.numel() for weight in entry.patch.parameters()),
