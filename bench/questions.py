@@ -147,6 +147,7 @@ QUESTIONS: dict[str, Question] = {
         group="position",
         match="flops",
         overrides={"long": ["data.length=128", "model.context=512"], "short": ["data.length=64", "model.context=256"]},
+        rates={"short": "optim.lr=4e-3,8e-3"},
         own={"short": positions(0.177)},
     ),
     "pattern": Question(
