@@ -140,7 +140,7 @@ def report(
         page.paragraph(f"{RULE} Speed and memory are {measured}; peak memory is what a process used beyond its start.")
     )
     page.write(folder / "ablate.html", "Ablation", parts)
-    found = {"budget": budget, "rule": RULE, "comparisons": entries, "results": results}
+    found: dict[str, Any] = {"budget": budget, "rule": RULE, "comparisons": entries, "results": results}
     if tuned:
         found["tune"] = tuned.record()
     write_json(folder / "ablate.json", found)

@@ -121,7 +121,7 @@ class Keeper:
                 found = self.score()
         except Interrupted:
             self.leave(owed=True)
-        told = {**found.record(), **({"weights": "averaged"} if self.average.used else {})}
+        told: dict[str, Any] = {**found.record(), **({"weights": "averaged"} if self.average.used else {})}
         told |= {"samples": list(found.samples)} if found.samples else {}
         self.metrics.write(step=self.last.step, **{f"valid_{key}": value for key, value in told.items()})
         if final and found.targets and not math.isfinite(found.loss):
