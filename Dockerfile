@@ -7,6 +7,7 @@ WORKDIR /opt/trivium
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 COPY recipes recipes
+COPY learn learn
 COPY tours tours
 RUN python -m pip install --no-cache-dir -c constraints.txt ".[fast,serve,json]"
 USER trivium

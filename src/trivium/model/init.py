@@ -129,14 +129,14 @@ class Undrawn(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-Part = Literal["output", "head", "bias_table", "query", "cross"]
+Part = Literal["output", "head", "bias_table", "query"]
 
 
 def mark(module: M, part: Part, factor: float = 1.0) -> M:
     """Mark what the weight of a module is where its class does not say it, and return the module.
 
     `output` writes into the residual stream, `head` is an untied head, `bias_table` holds biases of relative
-    positions, `cross` is a whole cross-attention. The deviation of a `query` matrix is multiplied by `factor`.
+    positions. The deviation of a `query` matrix is multiplied by `factor`.
     """
     module.part = part, factor  # type: ignore[assignment]
     return module
@@ -158,10 +158,10 @@ def initialise(model: nn.Module, init: Init, hidden_size: int, layers: Mapping[s
             nn.init.normal_(module.weight, std=init.output(depth, fan_in) if part == "output" else init.linear(fan_in))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    for _, module, part, factor in marked:
+    for name, module, part, factor in marked:
         if part == "head":
             nn.init.normal_(module.weight, std=init.head(hidden_size))
-        elif part == "cross" and init.copies:
+        elif init.copies and name.endswith(".cross"):
             module.o.weight.data.copy_(transposed(module.v.weight.data, module.config.heads, module.config.kv_heads))
         elif factor != 1.0:
             nn.init.normal_(module.weight, std=factor * init.linear(hidden_size))

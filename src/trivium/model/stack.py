@@ -13,7 +13,6 @@ from trivium.model.attention.crowd import Crowd
 from trivium.model.attention.kernel import Kernel
 from trivium.model.attention.pattern import Full, Pattern, Tiles, Where
 from trivium.model.attention.view import View
-from trivium.model.init import mark
 from trivium.model.layer.embed import Embed
 from trivium.model.layer.ffn import FFN, MLP
 from trivium.model.layer.norm import LayerNorm, NoNorm, Norm
@@ -125,7 +124,7 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(
             Block(
                 Attention(own, layer),
-                mark(Attention(own.replace(norm=NoNorm(), memory_size=cross), layer), "cross") if cross else None,
+                Attention(own.replace(norm=NoNorm(), memory_size=cross), layer) if cross else None,
                 config.ffn.build(hidden_size),
                 config.residual.build(config.norm, hidden_size, 3 if cross else 2, layer, config.dropout),
             )
