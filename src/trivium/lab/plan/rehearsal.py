@@ -32,8 +32,10 @@ from trivium.train.step import train_step
 STEPS_AHEAD = 4
 """The steps whose rows are in memory: that which is computed, two that wait, and one that is being read."""
 
-LOST = 0.3
-"""The share of what lives at the peak that gaps in the heap of the C library add to it on a CPU, as measured."""
+PASSING = ("activations", "backward", "head and loss")
+"""The parts that come and go in a pass."""
+LOST = 0.7
+"""The share of these parts that gaps in the heap of the C library add to them on a CPU, as measured."""
 FILES = 2
 """How often the bytes of the larger file of a checkpoint are in memory as it is written (safetensors), on a CPU."""
 
@@ -131,7 +133,7 @@ def _step(
     parts: Counter[str] = Counter()
     for held in live.at_peak():
         parts[next((name for name, numbers in owned.items() if held.number in numbers), held.phase)] += held.size
-    names = (*owned, "activations", "backward", "head and loss", "rest")
+    names = (*owned, *PASSING, "rest")
     found = {name: parts[name] for name in names if parts[name]}
     share = grid.shard * grid.tensor
     shared = ("weights", "optimizer states", "gradients")
@@ -142,7 +144,8 @@ def _step(
         return Needs(found | rows, count)
     sizes = found["weights"], sum(one.nbytes for one in states) // share
     files = FILES * (sum(sizes) if grid.splits else max(sizes))  # one file has both where the model is split
-    return Needs(found | {"gaps of the heap": round(LOST * sum(found.values())), "checkpoint": files} | rows, count)
+    gaps = round(LOST * sum(found.get(name, 0) for name in PASSING))
+    return Needs(found | {"gaps of the heap": gaps, "checkpoint": files} | rows, count)
 
 
 @contextmanager
