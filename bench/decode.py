@@ -23,6 +23,7 @@ from trivium import api
 from trivium.base.files import write_json
 from trivium.infer.generate import Generation
 from trivium.infer.request import Request
+from trivium.study.course.lessons.heads import cache_bytes
 
 HEADS, WIDTH = 8, 512
 WINDOW = {"kind": "window", "size": 256}
@@ -48,11 +49,6 @@ def begin(side: api.Model, context: int, tokens: int) -> Generation:
     run.engine.lookup = False  # one token a pass
     run.step()
     return run
-
-
-def cache_bytes(run: Generation) -> int:
-    """Return the bytes of the buffers that hold keys and values."""
-    return sum(buffer.nbytes for row in run.rows if row.slot is not None for buffer in row.slot.home.buffers)
 
 
 def measure(depth: int, context: int, tokens: int, rounds: int) -> dict[str, Any]:

@@ -107,18 +107,9 @@ def nanogpt(machine: Machine, model: dict[str, Any], rows: int, length: int) -> 
     built = GPT(GPTConfig(**given, block_size=length, dropout=0.0)).to(machine.device)
     optimizer = built.configure_optimizers(0.1, 3e-4, (0.9, 0.95), machine.device.type)
     read = torch.from_numpy(np.random.default_rng(0).integers(5, model["vocab_size"], (rows, length + 1)))
-    read, called = read.to(machine.device), torch.compile(built)
-
-    def step() -> float:
-        with torch.autocast(machine.device.type, dtype=torch.bfloat16):
-            loss = called(read[:, :-1], read[:, 1:].contiguous())[1]
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(built.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return float(loss.item())
-
-    return step
+    inputs, wanted = read[:, :-1].to(machine.device), read[:, 1:].contiguous().to(machine.device)
+    words = ["bf16", "compiled"]
+    return bench.theirs(words, built, optimizer, lambda called: called(inputs, wanted)[1], machine.device.type)
 
 
 def gpt2(machine: Machine, given: argparse.Namespace) -> dict[str, Any]:

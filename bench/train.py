@@ -137,14 +137,14 @@ def parted(batch: Any, count: int) -> list[Any]:
     return found
 
 
-def theirs(case: Case, words: list[str], model: Any, optimizer: Any, forward: Callable[[Any], Any]) -> Run:
+def theirs(words: list[str], model: Any, optimizer: Any, forward: Callable[[Any], Any], device: str = "cpu") -> Run:
     """Return a step of a peer: `forward` of its model, compiled or not, gives the loss."""
     import torch
 
     called = torch.compile(model) if "compiled" in words else model
 
     def step() -> float:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in words):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled="bf16" in words):
             loss = forward(called)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -168,7 +168,7 @@ def nanogpt(case: Case, words: list[str]) -> Run:
     model = GPT(GPTConfig(**{name: case.model[own] for name, own in sizes.items() if own in case.model}))
     optimizer = model.configure_optimizers(0.1, 3e-4, (0.9, 0.95), "cpu")
     read = torch.from_numpy(ids(case))
-    return theirs(case, words, model, optimizer, lambda called: called(read[:, :-1], read[:, 1:].contiguous())[1])
+    return theirs(words, model, optimizer, lambda called: called(read[:, :-1], read[:, 1:].contiguous())[1])
 
 
 def transformers(case: Case, words: list[str]) -> Run:
@@ -188,7 +188,7 @@ def transformers(case: Case, words: list[str]) -> Run:
         model = T5ForConditionalGeneration(T5Config(**sizes, dropout_rate=0.0, decoder_start_token_id=0)).train()
         labels = read[:, : case.length // 4].contiguous()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-4, (0.9, 0.95), fused=True)
-    return theirs(case, words, model, optimizer, lambda called: called(input_ids=read, labels=labels).loss)
+    return theirs(words, model, optimizer, lambda called: called(input_ids=read, labels=labels).loss)
 
 
 def work(case: Case, side: str, began: float) -> None:

@@ -39,6 +39,13 @@ def members(package: str, path: Iterable[str]) -> list[str]:
     return names
 
 
+def constants(package: str, constant: str) -> dict[str, Any]:
+    """Return what each module of a package has under the name of a constant, by its `name`."""
+    modules = members(package, importlib.import_module(package).__path__)
+    found = [getattr(importlib.import_module(f"{package}.{module}"), constant) for module in modules]
+    return {one.name: one for one in found}
+
+
 def load(paths: Iterable[str | Path], where: str = "config") -> None:
     """Run Python files, each once, so that the kinds they define join their families.
 

@@ -3,7 +3,6 @@
 A mistake is a wrong way to compute the same: a learner's function that gives its values has made it, and gets its hint.
 """
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -40,10 +39,7 @@ class Exercise:
 @cache
 def exercises() -> dict[str, Exercise]:
     """Return every exercise by its name."""
-    package = importlib.import_module("trivium.study.course.exercises")
-    names = plugin.members(package.__name__, package.__path__)
-    found = [importlib.import_module(f"{package.__name__}.{name}").EXERCISE for name in names]
-    return {exercise.name: exercise for exercise in found}
+    return plugin.constants("trivium.study.course.exercises", "EXERCISE")
 
 
 def exercise(name: str) -> Exercise:

@@ -1,6 +1,5 @@
 """Lessons: what a page of the course measures and draws. A file of `lessons` is one, and its `LESSON` joins."""
 
-import importlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -53,10 +52,7 @@ class Lesson:
 @cache
 def lessons() -> dict[str, Lesson]:
     """Return every lesson by its name."""
-    package = importlib.import_module("trivium.study.course.lessons")
-    names = plugin.members(package.__name__, package.__path__)
-    found = [importlib.import_module(f"{package.__name__}.{name}").LESSON for name in names]
-    return {lesson.name: lesson for lesson in found}
+    return plugin.constants("trivium.study.course.lessons", "LESSON")
 
 
 def lesson(name: str) -> Lesson:
