@@ -196,7 +196,9 @@ def test_slow_clients_are_dropped_and_do_not_stop_the_others() -> None:
 
 @pytest.mark.slow
 def test_a_hundred_that_drip_and_a_hundred_that_do_not_read_stop_nobody() -> None:
-    body = json.dumps({**CHAT, "n": 2, "max_tokens": 100, "stream": True, "logprobs": True, "top_logprobs": 20})
+    body = json.dumps(
+        {**CHAT, "n": 2, "seed": 1, "max_tokens": 100, "stream": True, "logprobs": True, "top_logprobs": 20}
+    )
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     whole = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
     with catalog(receive_seconds=3, stall_seconds=3, waiting=500) as made, behind_a_socket(made) as address:
@@ -224,7 +226,9 @@ def test_a_hundred_that_drip_and_a_hundred_that_do_not_read_stop_nobody() -> Non
 def test_a_client_that_does_not_read_is_dropped() -> None:
     with catalog(stall_seconds=0.3) as made, behind_a_socket(made) as address:
         host, port = address.removeprefix("http://").split(":")
-        body = json.dumps({**CHAT, "n": 8, "max_tokens": 120, "stream": True, "logprobs": True, "top_logprobs": 20})
+        body = json.dumps(
+            {**CHAT, "n": 8, "seed": 1, "max_tokens": 120, "stream": True, "logprobs": True, "top_logprobs": 20}
+        )
         request = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

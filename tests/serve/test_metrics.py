@@ -10,7 +10,9 @@ from serving import CHAT, ask, catalog, post, tiny
 
 def test_requests_and_tokens_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     with catalog() as made:
-        done = ask(made, lambda client: client.post("/v1/chat/completions", json=CHAT))[0].json()["usage"]
+        done = ask(made, lambda client: client.post("/v1/chat/completions", json={**CHAT, "temperature": 0}))[0].json()[
+            "usage"
+        ]
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert line["model"] == "llama" and line["status"] == 200 and line["written"] == done["completion_tokens"] == 8
     assert line["read"] == done["prompt_tokens"] and line["route"] == "/v1/chat/completions"
