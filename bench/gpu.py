@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sides import theirs
 
 import train as bench
 from trivium.base.batch import Batch, Stream
@@ -109,7 +110,7 @@ def nanogpt(machine: Machine, model: dict[str, Any], rows: int, length: int) -> 
     read = torch.from_numpy(np.random.default_rng(0).integers(5, model["vocab_size"], (rows, length + 1)))
     inputs, wanted = read[:, :-1].to(machine.device), read[:, 1:].contiguous().to(machine.device)
     words = ["bf16", "compiled"]
-    return bench.theirs(words, built, optimizer, lambda called: called(inputs, wanted)[1], machine.device.type)
+    return theirs(words, built, optimizer, lambda called: called(inputs, wanted)[1], machine.device.type)
 
 
 def gpt2(machine: Machine, given: argparse.Namespace) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""A training step of ours beside nanoGPT and transformers: tokens/s, share of what the machine gives, memory, start.
+"""A training step of ours beside nanoGPT, transformers and litgpt: speed, memory, start.
 
-    python bench/train.py --nanogpt FOLDER [--only gpt2 bert t5 char memory] [--threads 2] [--pairs 5]
+    python bench/train.py --nanogpt FOLDER [--only gpt2 llama bert t5 char memory] [--threads 2] [--pairs 5]
 
 Each side is a process of its own. All of a case stand ready, and take turns of a few steps: A B C A B C, `--pairs`
 times (not `memory`: one after another, two steps each). A ratio is the median over the turns of one side by another.
@@ -11,8 +11,9 @@ for a busy machine; with more they are wall time, and the machine must be quiet.
 
 In the same run the ceilings: a product of 2,048 x 2,048 x 2,048 in float32 and in bfloat16, a copy of 512 MiB, and
 the products of the step's own matrices (forward, and both of backward; attention left out) timed alone. nanoGPT is a
-checkout (https://github.com/karpathy/nanoGPT), by option or the variable NANOGPT. A peer that is not there is left
-out. A part is kept in bench/results/train.json beside the other parts, which --only leaves as they are.
+checkout (https://github.com/karpathy/nanoGPT), by option or the variable NANOGPT; litgpt is `pip install litgpt`. A
+peer that is not there is left out. A part is kept in bench/results/train.json beside the other parts, which --only
+leaves as they are.
 """
 
 import argparse
@@ -28,34 +29,23 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from sides import SIDES, Case, masked
 
 RESULTS = Path(__file__).parent / "results" / "train.json"
-Run = Callable[[], float]
-"""Do one step and return its loss."""
-
-
-class Case(NamedTuple):
-    """A model, the ids of a step, and the sides in order; the first peer is at its default."""
-
-    model: dict[str, Any]
-    """What `configure` takes."""
-    rows: int
-    length: int
-    """Ids of a row; of an encoder-decoder the decoder reads a quarter of it beside."""
-    sides: tuple[str, ...]
-    steps: int = 1
-    """Steps of a turn."""
-
-
 GPT2 = {"preset": "gpt2", "vocab_size": 50304, "ffn": {"activation": "gelu"}}
 SMALL = {**GPT2, "vocab_size": 65, "context": 64, "layers": 4, "heads": 4, "hidden_size": 128}
+LLAMA = {"preset": "llama", "layers": 30, "heads": 9, "kv_heads": 3, "hidden_size": 576, "ffn_size": 1536}
+LLAMA |= {"vocab_size": 49152, "context": 2048, "tie": True}
 T5 = {"preset": "t5", "layers": 6, "heads": 8, "hidden_size": 512, "ffn_size": 2048}
 OURS = ("trivium bf16", "trivium fp32")
 NANO = ("nanogpt fp32", "nanogpt bf16", "nanogpt bf16 compiled")
+LIT = ("litgpt fp32", "litgpt bf16", "litgpt bf16 compiled")
 STOCK = ("transformers fp32", "transformers bf16", "transformers bf16 compiled")
 CASES = {
     "gpt2": Case(GPT2, 4, 256, (*OURS, *NANO)),
+    "llama": Case(LLAMA, 4, 256, (*OURS, *LIT, *STOCK)),
     "bert": Case({"preset": "bert"}, 16, 128, (*OURS, *STOCK)),
     "t5": Case(T5, 8, 256, (*OURS, *STOCK), 2),
     "char": Case(SMALL, 12, 64, (*OURS, "trivium fp32 compiled", *NANO, "nanogpt fp32 compiled"), 20),
@@ -63,138 +53,10 @@ CASES = {
 }
 
 
-def ids(case: Case) -> Any:
-    """Return the same random ids [B, T + 1] for every side."""
-    import numpy as np
-
-    return np.random.default_rng(0).integers(5, case.model.get("vocab_size", 30000), (case.rows, case.length + 1))
-
-
-def masked(case: Case) -> Any:
-    """Return which 15 % of the places an encoder must predict."""
-    import numpy as np
-
-    return np.random.default_rng(1).random((case.rows, case.length)) < 0.15
-
-
-def ours(case: Case, words: list[str]) -> Run:
-    """Return a step of ours."""
-    import numpy as np
-    import torch
-
-    from trivium.base.batch import Batch, Stream
-    from trivium.base.config import parse
-    from trivium.model.config import configure
-    from trivium.model.device import reuse_memory
-    from trivium.model.transformer import Transformer
-    from trivium.train.half import half_weights
-    from trivium.train.parallel.world import World
-    from trivium.train.recipe import Recipe
-    from trivium.train.recompute import recompute
-    from trivium.train.step import train_step
-
-    reuse_memory()
-    torch.manual_seed(0)
-    config = configure(**case.model)
-    model = Transformer(config).train()
-    tree = {"data": {"path": "none"}, "model": {"preset": "gpt2", "vocab_size": 64}}
-    recipe = parse(Recipe, {**tree, "budget_steps": 1}, "bench")
-    optimizer = recipe.optim.build(model)
-    precision = torch.bfloat16 if "bf16" in words else torch.float32
-    halves, read = half_weights(model, optimizer, precision), ids(case)
-
-    def stream(part: Any) -> Stream:
-        places = np.broadcast_to(np.arange(part.shape[1]), part.shape)
-        return Stream(part, places, np.ones_like(part), plain=True)
-
-    if config.encoder is None:
-        batch = Batch(None, stream(read[:, :-1]), {"token": read[:, 1:]})
-    elif config.decoder is None:
-        batch = Batch(stream(read[:, :-1]), None, {"token": np.where(masked(case), read[:, :-1], -100)})
-    else:
-        wanted = read[:, : case.length // 4]
-        shifted = np.concatenate([np.zeros_like(wanted[:, :1]), wanted[:, :-1]], axis=1)
-        batch = Batch(stream(read[:, :-1]), stream(shifted), {"token": wanted})
-    if "compiled" in words:
-        model.compile()
-    if "recompute" in words:
-        recompute(model, 1.0)
-    batches = parted(batch, 4) if "parts" in words else [batch]
-    return lambda: train_step(model, model, optimizer, batches, 3e-4, recipe, 0, precision, World(), halves).loss
-
-
-def parted(batch: Any, count: int) -> list[Any]:
-    """Return the rows of a batch of a decoder in so many micro-batches."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    found = []
-    for rows in np.array_split(np.arange(len(batch.dec.ids)), count):
-        arrays = {name: getattr(batch.dec, name)[rows] for name in ("ids", "positions", "documents")}
-        targets = {head: wanted[rows] for head, wanted in batch.targets.items()}
-        found.append(replace(batch, dec=replace(batch.dec, **arrays), targets=targets))
-    return found
-
-
-def theirs(words: list[str], model: Any, optimizer: Any, forward: Callable[[Any], Any], device: str = "cpu") -> Run:
-    """Return a step of a peer: `forward` of its model, compiled or not, gives the loss."""
-    import torch
-
-    called = torch.compile(model) if "compiled" in words else model
-
-    def step() -> float:
-        with torch.autocast(device, dtype=torch.bfloat16, enabled="bf16" in words):
-            loss = forward(called)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return float(loss.item())
-
-    return step
-
-
-def nanogpt(case: Case, words: list[str]) -> Run:
-    """Return a step of nanoGPT's model with its own optimizer."""
-    import torch
-
-    sys.path.insert(0, os.environ["NANOGPT"])
-    from model import GPT, GPTConfig
-
-    torch.manual_seed(0)
-    sizes = {"n_layer": "layers", "n_head": "heads", "n_embd": "hidden_size", "vocab_size": "vocab_size"}
-    sizes["block_size"] = "context"
-    model = GPT(GPTConfig(**{name: case.model[own] for name, own in sizes.items() if own in case.model}))
-    optimizer = model.configure_optimizers(0.1, 3e-4, (0.9, 0.95), "cpu")
-    read = torch.from_numpy(ids(case))
-    return theirs(words, model, optimizer, lambda called: called(read[:, :-1], read[:, 1:].contiguous())[1])
-
-
-def transformers(case: Case, words: list[str]) -> Run:
-    """Return a step of transformers' model, with torch's fused AdamW."""
-    import torch
-    from transformers import BertConfig, BertForMaskedLM, T5Config, T5ForConditionalGeneration
-
-    torch.manual_seed(0)
-    read = torch.from_numpy(ids(case))[:, :-1].contiguous()
-    model: Any
-    if case.model["preset"] == "bert":
-        dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-        model = BertForMaskedLM(BertConfig(**dropout)).train()
-        labels = torch.where(torch.from_numpy(masked(case)), read, -100)
-    else:
-        sizes = {"d_model": 512, "num_layers": 6, "num_heads": 8, "d_ff": 2048, "vocab_size": 32128, "d_kv": 64}
-        model = T5ForConditionalGeneration(T5Config(**sizes, dropout_rate=0.0, decoder_start_token_id=0)).train()
-        labels = read[:, : case.length // 4].contiguous()
-    optimizer = torch.optim.AdamW(model.parameters(), 3e-4, (0.9, 0.95), fused=True)
-    return theirs(words, model, optimizer, lambda called: called(input_ids=read, labels=labels).loss)
-
-
 def work(case: Case, side: str, began: float) -> None:
     """Be one side: do a first step, then as many as each line of stdin asks for; answer in JSON."""
     name, *words = side.split()
-    run = {"trivium": ours, "nanogpt": nanogpt, "transformers": transformers}[name](case, words)
+    run = SIDES[name](case, words)
     first = run()
     print(json.dumps({"start": round(time.time() - began, 2), "loss": first}), flush=True)
     for line in sys.stdin:
@@ -350,7 +212,7 @@ def there(side: str) -> bool:
     """Return whether a side can run here."""
     if side.startswith("nanogpt"):
         return (Path(os.environ.get("NANOGPT", "")) / "model.py").is_file()
-    return side.startswith("trivium") or importlib.util.find_spec("transformers") is not None
+    return importlib.util.find_spec(side.split()[0]) is not None
 
 
 def instructions() -> str:
