@@ -128,16 +128,23 @@ def theirs(words: list[str], model: Any, optimizer: Any, forward: Callable[[Any]
     return step
 
 
-def nanogpt(case: Case, words: list[str]) -> Run:
-    """Return a step of nanoGPT's model with its own optimizer."""
+def nano(case: Case, lr: float, beta2: float, seed: int = 0, **more: Any) -> tuple[Any, Any]:
+    """Return nanoGPT's model, with `more` of its own fields, and its own optimizer."""
     import torch
 
     sys.path.insert(0, os.environ["NANOGPT"])
     from model import GPT, GPTConfig
 
-    torch.manual_seed(0)
-    model = GPT(GPTConfig(**named(case, NANO)))
-    optimizer = model.configure_optimizers(0.1, 3e-4, (0.9, 0.95), "cpu")
+    torch.manual_seed(seed)
+    model = GPT(GPTConfig(**named(case, NANO), **more))
+    return model, model.configure_optimizers(0.1, lr, (0.9, beta2), "cpu")
+
+
+def nanogpt(case: Case, words: list[str]) -> Run:
+    """Return a step of nanoGPT's model with its own optimizer."""
+    import torch
+
+    model, optimizer = nano(case, 3e-4, 0.95)
     read = torch.from_numpy(ids(case))
     return theirs(words, model, optimizer, lambda called: called(read[:, :-1], read[:, 1:].contiguous())[1])
 

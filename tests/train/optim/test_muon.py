@@ -77,6 +77,20 @@ def test_copies_in_bfloat16_follow():
     assert all(torch.equal(copy, p.bfloat16()) for p, copy in made.copies.items())
 
 
+def test_with_copies_the_products_are_bfloat16_and_the_update_is_nearly_the_same():
+    changes = {}
+    for copied in (False, True):
+        model = nn.Sequential(nn.Linear(24, 40, bias=False), nn.Linear(24, 40, bias=False))
+        made = Muon(lr=0.1, weight_decay=0.0).build(model)
+        nn.init.zeros_(model[0].weight)
+        made.copies = {p: p.detach().bfloat16() for p in model.parameters()} if copied else {}
+        for step in range(3):
+            filled(model, step)
+            made.step()
+        changes[copied] = model[0].weight.detach()
+    assert 0 < float((changes[True] - changes[False]).norm()) < 0.03 * float(changes[False].norm())
+
+
 def test_auto_takes_muon_where_it_is_cheap(capsys):
     model = tiny.model()
     few, many = extra_share(model, 64), extra_share(model, 1 << 20)

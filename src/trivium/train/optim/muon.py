@@ -113,24 +113,26 @@ class MuonAdamW(BlockAdamW):
             if one.grad is not None:
                 shapes[one.shape, getattr(one, "placements", None)].append(one)
         for (shape, _), ones in shapes.items():
+            kept = [self.state[one] for one in ones]
+            for one, state in zip(ones, kept, strict=True):
+                if "momentum" not in state:
+                    state |= {"step": torch.zeros(()), "momentum": alike(one, torch.zeros_like(local(one)))}
+            torch._foreach_add_([state["step"] for state in kept], 1)
+            momentum = self._momentum(int(kept[0]["step"]))
             grads = torch.stack([local(one.grad) for one in ones]).float()
             grads = grads if self.grad_scale is None else grads / self.grad_scale
-            kept = [self.state[one] for one in ones]
-            for state in kept:
-                state["step"] = state.get("step", torch.zeros(())) + 1
-            zeros = torch.zeros_like(grads[0])
-            means = torch.stack([local(state.get("momentum", zeros)) for state in kept])
-            momentum = self._momentum(int(kept[0]["step"]))
-            means.lerp_(grads, 1 - momentum)
-            half = torch.bfloat16 if grads.is_cuda else torch.float32
-            parts = zip(ones, grads.lerp_(means, momentum).to(half), strict=True)
+            means = [local(state["momentum"]) for state in kept]
+            torch._foreach_lerp_(means, [*grads], 1 - momentum)
+            # A step in bfloat16 takes these products in it too.
+            half = torch.bfloat16 if grads.is_cuda or self.copies else torch.float32
+            parts = zip(ones, grads.lerp_(torch.stack(means), momentum).to(half), strict=True)
             updates = orthogonal(torch.stack([whole(alike(one, part)) for one, part in parts])).float()
-            size = group["lr"] * RMS * max(shape) ** 0.5
-            for one, state, mean, update in zip(ones, kept, means, updates, strict=True):
-                state["momentum"] = alike(one, mean.clone())
-                local(one).mul_(1 - group["lr"] * group["weight_decay"]).sub_(cut(update, one), alpha=size)
-                if one in self.copies:
-                    self.copies[one].copy_(one)
+            weights = [local(one) for one in ones]
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            changes = [cut(update, one) for one, update in zip(ones, updates, strict=True)]
+            torch._foreach_add_(weights, changes, alpha=-group["lr"] * RMS * max(shape) ** 0.5)
+            if copied := [one for one in ones if one in self.copies]:
+                torch._foreach_copy_([self.copies[one] for one in copied], copied)
 
     def _momentum(self, step: int) -> float:
         warm = min(1.0, step / self.muon.momentum_warmup_steps) if self.muon.momentum_warmup_steps else 1.0
