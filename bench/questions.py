@@ -15,7 +15,7 @@ class Form(NamedTuple):
     tune: str
     vocabulary: int
     seeds: int
-    valid_share: float = 0.002
+    valid_share: float = 0.006
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ FORMS = {
             "model.context=128",
             "model.hidden_size=32",
             "model.decoder.layers=2",
-            "batch_tokens=1024",
-            "budget_steps=250",
-            "save_every_steps=250",
+            "batch_tokens=2048",
+            "budget_steps=500",
+            "save_every_steps=500",
+            "schedule.warmup_steps=50",
         ],
         "optim.lr=4e-3,8e-3,1.6e-2",
         vocabulary=512,
-        seeds=2,
+        seeds=5,
     ),
 }
 FAN_IN = '{kind = "fan_in", std = 0.02}'

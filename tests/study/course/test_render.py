@@ -30,9 +30,9 @@ caption: see `this`
 
 ## Measure
 
-| x | y |
-|---|---|
-| {{a:.0%}} | 1 |
+| x | y | z | w |
+|---|--:|:--|:-:|
+| {{a:.0%}} | 1 | 2 | 3 |
 
 After.
 
@@ -67,6 +67,14 @@ def test_a_page_has_its_parts(html):
     assert "<details><summary>Why <code>a</code>?</summary><p>So.</p>" in html
     assert '<a class="next" rel="next" href="02-other.html"><small>Next</small>Next &amp; last</a>' in html
     assert html.count("</script>") == 2 and "Content-Security-Policy" in html
+
+
+def test_cells_are_aligned_by_classes(html):
+    """The policy of a page refuses a style in a tag."""
+    cells = '<th>x</th>\n<th class="right">y</th>\n<th class="left">z</th>\n<th class="center">w</th>'
+    assert cells in html and html.count('<td class="right">') == 1 and "style=" not in html.partition("</style>")[2]
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    assert all(f"td.{side} {{ text-align: {side} }}" in style for side in ("left", "right", "center"))
 
 
 def test_whose_numbers_they_are_stands_below_the_table(html):

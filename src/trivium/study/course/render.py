@@ -29,6 +29,7 @@ class Renderer:
         self.latex = cache(plugin.extra("latex2mathml.converter", "the course").convert)
         self.markdown.enable("table")
         self.markdown.core.ruler.push("math", _formulae)
+        self.markdown.core.ruler.push("aligned", _aligned)
         self.markdown.add_render_rule("math", lambda _, tokens, at, *rest: self._math(tokens[at].content, "inline"))
         self.markdown.add_render_rule("fence", lambda _, tokens, at, *rest: self._fence(tokens[at]))
         self.markdown.add_render_rule("table_open", lambda *_: scrolled("").removesuffix(END))
@@ -133,6 +134,13 @@ def _formulae(state: Any) -> None:
         for before, code, after in zip(inside, inside[1:], inside[2:], strict=False):
             if code.type == "code_inline" and before.content.endswith("$") and after.content.startswith("$"):
                 before.content, after.content, code.type = before.content[:-1], after.content[1:], "math"
+
+
+def _aligned(state: Any) -> None:
+    """Let classes align the cells of tables, since the policy of a page refuses a style in a tag."""
+    for token in state.tokens:
+        if side := token.attrs.pop("style", "").removeprefix("text-align:"):
+            token.attrJoin("class", side)
 
 
 def _link(renderer: Any, tokens: Any, at: int, options: Any, env: Any) -> str:
