@@ -4,9 +4,9 @@
 
 The text becomes a data folder once. Then the plan is printed, and question after question runs as `trivium ablate
 --tune` does: cells are ordinary run folders in runs/ablations, the same command goes on after a stop, `--questions`
-picks some. `--form short` is a small form of the same questions; the long one takes about twelve hours of one core.
-After each question its picture, bench/results/ablations.json and docs/ablations.md are written; `--render` writes only
-the page. `questions.py` has the questions, `answers.py` the page.
+picks some. `--form short` is a small form of the same questions. After each question its picture,
+bench/results/ablations.json and docs/ablations.md are written; `--render` writes only the page. `questions.py` has the
+questions, `answers.py` the page.
 """
 
 import argparse
@@ -47,7 +47,10 @@ TIMES = (1, 2, 4)
 
 
 def plan(names: Sequence[str], form: str, data: Path, seeds: int) -> None:
-    """Print the runs of each question and their hours; a step of each cell is timed once, cells of a group once."""
+    """Print the runs of each question and their hours; a step of each cell is timed once, cells of a group once.
+
+    The hours of a plan of all questions are kept for the page.
+    """
     rows, total, known = [["question", "cells", "runs", "more at most", "parameters", "tokens each", "hours"]], 0.0, {}
     for name in names:
         one, axes = asked(name, form), [read_axis(axis) for axis in asked(name, form).axes]
@@ -68,6 +71,9 @@ def plan(names: Sequence[str], form: str, data: Path, seeds: int) -> None:
         f"about {duration(3600 * total)} on one core as busy as now, with runs that are done and without those of a "
         "grid that grows"
     )
+    if [*names] == [*QUESTIONS]:
+        kept = read_json(RESULTS) if RESULTS.is_file() else {}
+        write_json(RESULTS, {**kept, "hours": {**kept.get("hours", {}), form: round(total, 1)}})
 
 
 def cpu_seconds(folder: Path) -> float:
@@ -168,7 +174,6 @@ def main() -> None:
     names = given.questions.split(",") if given.questions else list(QUESTIONS)
     if unknown := [name for name in names if name not in QUESTIONS]:
         parser.error(f"--questions: {unknown[0]!r} is none of {', '.join(QUESTIONS)}")
-    names = [name for name in names if given.form not in QUESTIONS[name].left_out]
     form, data = FORMS[given.form], given.folder / given.form / "data"
     if given.source:
         prepare([given.source], data, Preparation(vocab_size=form.vocabulary, valid_share=form.valid_share))

@@ -1,6 +1,7 @@
 """Sentences that follow the stated rule, checked against tables of Student's t and against made-up runs."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ def test_quantiles_are_those_of_the_tables(freedom: int, expected: float) -> Non
 
 
 def test_a_verdict_needs_more_than_the_spread() -> None:
-    assert judge([4.00, 4.01, 4.02], [3.90, 3.91, 3.92]) == ("better", pytest.approx(-0.1))
+    assert judge([4.00, 4.01, 4.02], [3.90, 3.91, 3.92])[:2] == ("better", pytest.approx(-0.1))
     assert judge([4.00, 4.01, 4.02], [4.10, 4.11, 4.12])[0] == "worse"
     assert judge([4.00, 4.10, 4.20], [4.05, 4.15, 4.25])[0] == "no difference"
     assert judge([4.0], [3.0])[0] == "undecided"
@@ -23,6 +24,26 @@ def test_a_verdict_needs_more_than_the_spread() -> None:
     # t = 0.1 / (s sqrt(2/3)) with s = 0.05 is 2.45: under the 2.776 that four degrees of freedom ask for
     assert judge([4.00, 4.05, 4.10], [4.10, 4.15, 4.20])[0] == "no difference"
     assert judge([4.00, 4.05, 4.10], [4.12, 4.17, 4.22])[0] == "worse"
+
+
+def test_the_least_difference_that_counts_is_that_of_the_test() -> None:
+    """2.776 standard errors of a difference of two means of three with a deviation of 0.05."""
+    first, second = [4.00, 4.05, 4.10], [4.10, 4.15, 4.20]
+    least = judge(first, second).least
+    assert least == pytest.approx(2.776 * 0.05 * math.sqrt(2 / 3))
+    for more, word in ((0.999 * least, "no difference"), (1.001 * least, "worse")):
+        assert judge(first, [loss + more for loss in first]).word == word
+    assert judge([4.0], [3.0]).least == math.inf
+
+
+def test_a_seed_that_both_sides_share_makes_no_pair() -> None:
+    """Losses in another order of seeds have the same verdict: data of one seed are no reason for one loss."""
+    assert judge([4.00, 4.05, 4.10], [4.01, 4.06, 4.11]) == judge([4.00, 4.05, 4.10], [4.11, 4.01, 4.06])
+
+
+def test_what_would_count_is_said_where_there_is_no_difference() -> None:
+    results = [*runs("base", [4.0, 4.1], 100), *runs("norm-layer", [4.05, 4.15], 50)]
+    assert "no difference at this budget (+0.0500 nats; 0.3043 would count)" in sentences(COMPARISON, results, "x")[0]
 
 
 def test_a_spread_is_mean_and_deviation() -> None:

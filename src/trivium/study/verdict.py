@@ -1,15 +1,17 @@
 """Verdict: what the runs of a grid show. Means, spreads, a sentence for each difference, curves with bands, one page.
 
 The rule: two values differ where Student's two-sided t-test with pooled variance, over their seeds, gives a chance of
-less than 5 %; the difference is of mean held-out losses. One seed decides nothing, and a run that diverged or stopped
-has no loss. Where a value was tuned, the runs are those at the best value of each cell.
+less than 5 %; the difference is of mean held-out losses. Runs of one seed read the same data, but their losses do not
+rise and fall together (LOG.md, 2026-12-01), so pairs of a seed would only cost degrees of freedom. One seed decides
+nothing, and a run that diverged or stopped has no loss. Where a value was tuned, the runs are those at the best value
+of each cell.
 """
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +28,9 @@ QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.2
 HEADER = ["cell", "held-out loss", "seeds", "tokens/s", "peak MB", "parameters", "steps"]
 RULE = (
     "Better and worse: the mean held-out losses differ, and a t-test over the seeds (pooled variance, two-sided) gives "
-    "less than 5 % to chance. No difference: it gives more, so a difference smaller than the spread may still exist."
+    "less than 5 % to chance. No difference: it gives more, and a difference that is smaller than the least one that "
+    "would count may still exist. Each verdict stands alone: of twenty pairs of equal variants, one is expected to be "
+    "called better or worse."
 )
 
 Run = Mapping[str, Any]
@@ -37,17 +41,27 @@ def quantile(freedom: int) -> float:
     return QUANTILES[freedom - 1] if freedom <= len(QUANTILES) else 1.96 + 2.5 / freedom
 
 
-def judge(first: Sequence[float], second: Sequence[float]) -> tuple[str, float]:
-    """Return (`better`, `worse`, `no difference` or `undecided`, difference) of losses against the first ones."""
+class Judgement(NamedTuple):
+    """What the losses of one value say against those of another."""
+
+    word: str
+    """`better`, `worse`, `no difference` or `undecided`."""
+    gap: float
+    """The difference of the means."""
+    least: float
+    """The least difference that would count, with this spread and so many seeds."""
+
+
+def judge(first: Sequence[float], second: Sequence[float]) -> Judgement:
+    """Return what the second losses say against the first ones."""
     gap = statistics.mean(second) - statistics.mean(first)
     freedom = len(first) + len(second) - 2
     if min(len(first), len(second)) < 2:
-        return "undecided", gap
+        return Judgement("undecided", gap, math.inf)
     pooled = sum((value - statistics.mean(group)) ** 2 for group in (first, second) for value in group) / freedom
-    error = math.sqrt(pooled * (1 / len(first) + 1 / len(second)))
-    if abs(gap) <= quantile(freedom) * error or gap == 0:
-        return "no difference", gap
-    return ("better" if gap < 0 else "worse"), gap
+    least = quantile(freedom) * math.sqrt(pooled * (1 / len(first) + 1 / len(second)))
+    word = "no difference" if abs(gap) <= least or gap == 0 else "better" if gap < 0 else "worse"
+    return Judgement(word, gap, least)
 
 
 def spread(values: Sequence[float], form: str = "{:.4f}") -> str:
@@ -74,11 +88,11 @@ def sentences(comparison: Comparison, results: Sequence[Run], budget: str, tuned
         if lost or not (mine and base):
             out.append(f"{begin}: {'; '.join(lost) or 'not run yet'}, at {budget}.")
             continue
-        word, gap = judge(base, mine)
+        word, gap, least = judge(base, mine)
         said = {
             "better": f"better by {-gap:.4f} nats",
             "worse": f"worse by {gap:.4f} nats",
-            "no difference": f"no difference at this budget ({gap:+.4f} nats)",
+            "no difference": f"no difference at this budget ({gap:+.4f} nats; {least:.4f} would count)",
             "undecided": f"{gap:+.4f} nats, which one seed cannot tell from chance",
         }[word]
         speed = _median(runs[name], "tokens_per_second") / _median(runs[first], "tokens_per_second")
