@@ -1,6 +1,7 @@
 """The page of `bench/ablations.py`: docs/ablations.md from the results of the questions and of small measurements."""
 
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,11 @@ NOT_YET = (
 CHECKED = (
     "The published numbers beside each question were checked on 2026-12-01 against public transcriptions of the tables "
     "and abstracts of the papers. A difference of one run each has no spread beside it."
+)
+SPEED, COLUMN = r", [\d.]+ x the tokens a second", HEADER.index("tokens/s")
+UNTIMED = (
+    "Speeds are left out of the tables, because the machine had other work beside these runs; norms, products and "
+    "decoding are timed below."
 )
 
 
@@ -64,6 +70,8 @@ def opening(found: Mapping[str, Any]) -> list[str]:
         rule,
         "",
         CHECKED,
+        "",
+        UNTIMED,
         "",
         BEFORE,
         "",
@@ -102,8 +110,9 @@ def section(name: str, found: Mapping[str, Any]) -> list[str]:
         cells = [(label, cell) for label, cell in entry["cells"]]
         if len(one["comparisons"]) > 1:
             lines += [f"### {entry['axis']}" + (f", {entry['beside']}" if entry["beside"] else ""), ""]
-        told = (*entry["sentences"], *one_rate(cells, tuned), *agreement(name, cells, one["losses"]))
-        table = [[entry["axis"], *HEADER[1:]], *entry["rows"]]
+        said = (re.sub(SPEED, "", text) for text in entry["sentences"])
+        told = (*said, *one_rate(cells, tuned), *agreement(name, cells, one["losses"]))
+        table = [row[:COLUMN] + row[COLUMN + 1 :] for row in ([entry["axis"], *HEADER[1:]], *entry["rows"])]
         lines += [
             *(f"- {text}" for text in told),
             "",

@@ -52,3 +52,11 @@ def test_the_other_pair_writes_the_whole_sentence(kinds):
     for draw in kinds["infill"]:
         assert "".join(draw["targets"]).removeprefix("<s>").removesuffix("</s>") == objectives.SENTENCE
         assert "<mask>" in draw["sides"]["encoder"]["tokens"]
+
+
+@pytest.mark.parametrize("name", ["denoise", "infill"])
+def test_of_a_pair_the_encoder_sees_all_and_the_decoder_the_past(kinds, name):
+    for draw in kinds[name]:
+        assert all(set(row) == {"#"} for row in draw["sides"]["encoder"]["seen"])
+        seen = draw["sides"]["decoder"]["seen"]
+        assert seen == ["#" * (at + 1) + "." * (len(seen) - at - 1) for at in range(len(seen))]
