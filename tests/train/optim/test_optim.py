@@ -52,6 +52,14 @@ def test_what_is_frozen_is_left_alone():
     assert len(AdamW().build(model).param_groups) in (1, 2)
 
 
+def test_the_norm_of_a_gradient_in_bfloat16_is_that_of_its_numbers():
+    weight = nn.Parameter(torch.zeros(3, 1 << 21))
+    weight.grad_dtype = None
+    weight.grad = torch.randn(3, 1 << 21).bfloat16()
+    expected = torch.linalg.vector_norm(weight.grad.double())
+    assert float(total_norm([weight])) == pytest.approx(float(expected), rel=1e-5)
+
+
 @pytest.mark.parametrize("most", [0.0, 0.5, 100.0])
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
 def test_clipping_is_that_of_torch(kind, most):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.base.config import Choice
+from trivium.model.layer.joined import fits, joined
 
 
 class Norm(Choice):
@@ -34,8 +35,16 @@ class RMSNormModule(nn.Module):
         self.eps, self.offset = eps, offset
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        if fits(x):
+            return self.joined(x, None, x.dtype)[1]
         weight = self.weight.float() + self.offset  # in bfloat16 the sum would lose the weight's last bits
         return F.rms_norm(x.float(), weight.shape, weight, self.eps).to(x.dtype)
+
+    def joined(
+        self, x: Float[Tensor, "*B D"], addend: Float[Tensor, "*B D"] | None, dtype: torch.dtype
+    ) -> tuple[Float[Tensor, "*B D"], Float[Tensor, "*B D"]]:
+        """Return x + addend, and its norm in `dtype`, where x `fits`."""
+        return joined(x, addend, self.weight.float() + self.offset, self.eps, dtype)
 
 
 class JointRMSNormModule(RMSNormModule):

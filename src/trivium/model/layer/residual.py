@@ -11,11 +11,13 @@ Xiong et al. 2020 (arXiv:2002.04745), Ding et al. 2021 (arXiv:2105.13290), Chowd
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.base.config import Choice
-from trivium.model.layer.norm import Norm
+from trivium.model.layer.joined import fits
+from trivium.model.layer.norm import Norm, RMSNormModule
 
 Sublayer = Callable[[Tensor], Tensor]
 
@@ -33,30 +35,42 @@ class ResidualStream(nn.Module):
         raise NotImplementedError
 
 
+def added(norm: nn.Module, x: Tensor, y: Tensor | None, half: bool = True) -> tuple[Tensor, Tensor]:
+    """Return x + y and its norm; with `half` the norm may have the type of products, as only a sublayer reads it."""
+    if isinstance(norm, RMSNormModule) and fits(x):
+        return norm.joined(x, y, torch.get_autocast_dtype("cpu") if half else x.dtype)
+    x = x if y is None else x + y
+    return x, norm(x)
+
+
 class PreStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
+        y = None
         for norm, sublayer in zip(self.norms, sublayers, strict=True):
-            x = x + self.dropout(sublayer(norm(x)))
-        return x
+            x, h = added(norm, x, y)
+            y = self.dropout(sublayer(h))
+        return x + y
 
 
 class PostStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         for norm, sublayer in zip(self.norms, sublayers, strict=True):
-            x = norm(x + self.dropout(sublayer(x)))
+            x = added(norm, x, self.dropout(sublayer(x)), half=False)[1]
         return x
 
 
 class SandwichStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
+        y = None
         for before, after, sublayer in zip(self.norms[::2], self.norms[1::2], sublayers, strict=True):
-            x = x + self.dropout(after(sublayer(before(x))))
-        return x
+            x, h = added(before, x, y)
+            y = self.dropout(after(sublayer(h)))
+        return x + y
 
 
 class ParallelStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
-        h = self.norms[0](x)
+        x, h = added(self.norms[0], x, None)
         return x + sum(self.dropout(sublayer(h)) for sublayer in sublayers)
 
 

@@ -8,11 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from trivium.train.optim.optim import Optim, by_rate, groups
+from trivium.train.optim.optim import BLOCK, Optim, by_rate, groups
 from trivium.train.parallel.part import local, split
-
-BLOCK = 1 << 17
-"""The numbers of a parameter that are changed together: with their means, 2 MiB."""
 
 
 class AdamW(Optim, kind="adamw"):

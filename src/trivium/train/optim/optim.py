@@ -1,6 +1,6 @@
 """Optimizers: how gradients change parameters. The family, and what its kinds share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,9 @@ from trivium.base.config import Choice
 from trivium.model.init import Init
 from trivium.train.parallel.part import local, settle, split, square_sum
 from trivium.train.parallel.world import World
+
+BLOCK = 1 << 17
+"""The numbers of a parameter that are read or changed together: with their means, 2 MiB."""
 
 
 class Optim(Choice):
@@ -68,9 +71,14 @@ def total_norm(parameters: Iterable[nn.Parameter], world: World = World()) -> Te
     if any(split(one.grad) for one in parameters):
         settle(parameters)
         return torch.tensor(world.sum(square_sum((one.grad for one in parameters), world.size))[0]).sqrt()
-    grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
+    grads = [part for parameter in parameters if (grad := parameter.grad) is not None for part in _parts(grad)]
     norms = torch._foreach_norm(grads, 2, torch.float32) if grads else (torch.zeros(()),)
     return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def _parts(grad: Tensor) -> Sequence[Tensor]:
+    """Return a gradient in parts, each of which becomes float32 in the cache of a core where it is not."""
+    return (grad,) if grad.dtype == torch.float32 or grad.numel() <= BLOCK else grad.reshape(-1).split(BLOCK)
 
 
 def clip(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], norm: float, most: float) -> None:
