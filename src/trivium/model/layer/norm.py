@@ -47,6 +47,14 @@ class RMSNormModule(nn.Module):
         return joined(x, addend, self.weight.float() + self.offset, self.eps, dtype)
 
 
+def added(norm: nn.Module, x: Tensor, addend: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return x + addend and its norm, in the type of products where one pass makes both: only a sublayer reads it."""
+    if isinstance(norm, RMSNormModule) and fits(x):
+        return norm.joined(x, addend, torch.get_autocast_dtype("cpu"))
+    x = x if addend is None else x + addend
+    return x, norm(x)
+
+
 class JointRMSNormModule(RMSNormModule):
     """One root mean square for all heads of a token."""
 

@@ -9,21 +9,19 @@ Xiong et al. 2020 (arXiv:2002.04745), Ding et al. 2021 (arXiv:2105.13290), Chowd
 """
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from trivium.base.config import Choice
-from trivium.model.layer.joined import fits
-from trivium.model.layer.norm import Norm, RMSNormModule
+from trivium.model.layer.norm import Norm, added
 
 Sublayer = Callable[[Tensor], Tensor]
 
 
 class ResidualStream(nn.Module):
-    """Norms and dropout of one block."""
+    """Norms and dropout of one block; here a norm stands before each sublayer."""
 
     def __init__(self, norms: Sequence[nn.Module], dropout: float) -> None:
         super().__init__()
@@ -32,20 +30,7 @@ class ResidualStream(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         """Run the sublayers and add their outputs to x."""
-        raise NotImplementedError
-
-
-def added(norm: nn.Module, x: Tensor, y: Tensor | None, half: bool = True) -> tuple[Tensor, Tensor]:
-    """Return x + y and its norm; with `half` the norm may have the type of products, as only a sublayer reads it."""
-    if isinstance(norm, RMSNormModule) and fits(x):
-        return norm.joined(x, y, torch.get_autocast_dtype("cpu") if half else x.dtype)
-    x = x if y is None else x + y
-    return x, norm(x)
-
-
-class PreStream(ResidualStream):
-    def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
-        y = None
+        y: Any = None
         for norm, sublayer in zip(self.norms, sublayers, strict=True):
             x, h = added(norm, x, y)
             y = self.dropout(sublayer(h))
@@ -55,13 +40,13 @@ class PreStream(ResidualStream):
 class PostStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
         for norm, sublayer in zip(self.norms, sublayers, strict=True):
-            x = added(norm, x, self.dropout(sublayer(x)), half=False)[1]
+            x = norm(x + self.dropout(sublayer(x)))
         return x
 
 
 class SandwichStream(ResidualStream):
     def forward(self, x: Float[Tensor, "B T D"], sublayers: Sequence[Sublayer]) -> Float[Tensor, "B T D"]:
-        y = None
+        y: Any = None
         for before, after, sublayer in zip(self.norms[::2], self.norms[1::2], sublayers, strict=True):
             x, h = added(before, x, y)
             y = self.dropout(after(sublayer(h)))
@@ -93,7 +78,7 @@ class Pre(Residual, kind="pre"):
 
     def build(self, norm: Norm, size: int, sublayers: int, layer: int, dropout: float) -> ResidualStream:
         norms = [norm.build(size) for _ in range(sublayers)]
-        return PreStream(norms if layer or self.first else [nn.Identity(), *norms[1:]], dropout)
+        return ResidualStream(norms if layer or self.first else [nn.Identity(), *norms[1:]], dropout)
 
 
 class Post(Residual, kind="post"):
