@@ -32,6 +32,8 @@ PRESETS += ("t5", "t5-v1.1", "bart", "mbart")
 LEVELS = {"causal": ("unigram", "trigram"), "infill": ("unigram", "trigram"), "masked": ("unigram",), "denoise": ()}
 """The n-grams that answer the same question as an objective."""
 COLUMNS = 4
+EVALS = 4
+"""The evaluations of a run, beside that of its start."""
 
 
 def trained(name: str, recipe: Recipe, folder: Path) -> dict[str, Any]:
@@ -64,6 +66,9 @@ def main() -> None:
     found: dict[str, Any] = {}
     for name in PRESETS:
         recipe = read_recipe(ROOT / "recipes" / f"{name}-tiny.toml", [f"data.path={given.data}", *given.overrides])
+        if recipe.budget_tokens:
+            steps = recipe.budget_tokens // recipe.batch_tokens
+            recipe = recipe.replace(budget_tokens=None, budget_steps=steps, eval_every_steps=max(1, steps // EVALS))
         if name in given.only or (given.out / name / "result.json").is_file():
             found[name] = trained(name, recipe, given.out / name)
     floors = ngram_floors(given.data)
