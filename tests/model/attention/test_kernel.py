@@ -16,8 +16,9 @@ from places import PATTERNS, alone, packed
 from trivium.base.errors import ConfigError
 from trivium.model.attention import tiled
 from trivium.model.attention.auto import Auto
-from trivium.model.attention.kernel import SDPA, Case, Eager, Kernel, Products
+from trivium.model.attention.kernel import SDPA, Case, Eager, Kernel
 from trivium.model.attention.pattern import Causal, Full, Pattern, Where, Window
+from trivium.model.attention.products import Products
 from trivium.model.attention.tiled import Tiled
 from trivium.model.attention.view import View
 from trivium.model.layer.position import ALiBi, Bucket, RelativePosition

@@ -2,7 +2,8 @@
 
 import torch
 
-from trivium.model.attention.kernel import SDPA, Case, Eager, Kernel, Products
+from trivium.model.attention.kernel import SDPA, Case, Eager, Kernel
+from trivium.model.attention.products import Products
 from trivium.model.attention.tiled import BLOCK, Tiled
 
 SHORT = 512

@@ -2,7 +2,7 @@
 
     softmax(cap(q k^T * scale) + view) v,  where query head h reads key/value head h // (H / K)
 
-Here are the reference and PyTorch's own; `tiled`, `flex` and `flash` have files of their own.
+Here are the reference and PyTorch's own; `products`, `tiled`, `flex` and `flash` have files of their own.
 """
 
 from typing import Any, NamedTuple, Self
@@ -91,32 +91,19 @@ class Eager(Kernel, kind="eager"):
     def mix(self, q: Tensor, k: Tensor, v: Tensor, scale: float, case: Case) -> Tensor:
         weight = self.weights(q, k, scale, case)
         weight = F.dropout(weight, case.dropout) if case.dropout else weight
-        out = weight.to(v.dtype) @ _shared(v, q)
-        return out if case.view.shape else out.masked_fill(case.view.empty, 0.0)
+        out = weight.to(v.dtype) @ shared(v, q)
+        return out if case.view.sure else out.masked_fill(case.view.empty, 0.0)
 
     def weights(self, q: Tensor, k: Tensor, scale: float, case: Case) -> Float[Tensor, "B H T S"]:
         """Return the weight of each key for each query; the weights of a query that sees no key have no meaning."""
         wide = torch.promote_types(q.dtype, torch.float32)
-        scores = (q @ _shared(k, q).mT).to(wide) * scale  # B H T S
+        scores = (q @ shared(k, q).mT).to(wide) * scale  # B H T S
         if case.softcap is not None:
             scores = case.softcap * torch.tanh(scores / case.softcap)
         return (scores + case.view.scores(wide)).softmax(dim=-1)
 
 
-class Products(Eager, kind="products"):
-    """Eager, with scores and weights in the type of the inputs; the softmax itself computes in float32."""
-
-    def weights(self, q: Tensor, k: Tensor, scale: float, case: Case) -> Float[Tensor, "B H T S"]:
-        scores = (q * scale) @ _shared(k, q).mT  # B H T S
-        if case.softcap is not None:
-            scores = case.softcap * torch.tanh(scores / case.softcap)
-        return (scores if case.view.shape == "full" else scores + case.view.scores(q.dtype)).softmax(dim=-1)
-
-    def reason(self) -> str:
-        return "fast products in bfloat16 where rows are short"
-
-
-def _shared(x: Float[Tensor, "B K S E"], q: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H S E"]:
+def shared(x: Float[Tensor, "B K S E"], q: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H S E"]:
     """Return keys or values repeated for each query head that reads them."""
     groups = q.shape[1] // x.shape[1]
     return x.repeat_interleave(groups, dim=1) if groups > 1 else x
@@ -136,7 +123,7 @@ class SDPA(Kernel, kind="sdpa"):
         out: Any = F.scaled_dot_product_attention(
             q, k, v, mask, case.dropout, is_causal=shape == "causal", scale=scale, enable_gqa=grouped
         )
-        return out if shape else out.masked_fill(case.view.empty, 0.0)
+        return out if case.view.sure else out.masked_fill(case.view.empty, 0.0)
 
     def reason(self) -> str:
         return "fused, and without a mask wherever the rows are whole documents"

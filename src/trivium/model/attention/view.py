@@ -68,6 +68,11 @@ class View:
             return "full" if queries == 1 else None  # the last position sees every key
         return shape
 
+    @property
+    def sure(self) -> bool:
+        """Whether every query sees a key, as in whole documents under a pattern that has a shape."""
+        return self.plain and self.pattern.shape(self.k.position.shape[1]) is not None
+
     @cached_property
     def rotation(self) -> Rotation | None:
         """The rotation of queries and keys."""
@@ -107,6 +112,12 @@ class View:
             bias = self.bias()
             seen = torch.zeros((), dtype=dtype, device=self.mask.device) if bias is None else bias.to(dtype)
             made = self.made[dtype] = torch.where(self.mask, seen, torch.finfo(dtype).min / 2)
+        return made
+
+    def spread(self, dtype: torch.dtype, size: tuple[int, int]) -> Float[Tensor, "B*H T S"]:
+        """Return `scores` for each of B x H heads, made once."""
+        if (made := self.made.get((dtype, size))) is None:
+            made = self.made[dtype, size] = self.scores(dtype).expand(*size, -1, -1).flatten(0, 1)
         return made
 
     def states(self, block: int) -> Int[Tensor, "B T/block S/block"]:
