@@ -17,7 +17,7 @@ class Products(Eager, kind="products"):
         if case.softcap is not None:
             scores = case.softcap * torch.tanh((q * scale) @ k.mT / case.softcap)
             return (scores if view.shape == "full" else scores + view.scores(q.dtype)).softmax(dim=-1)
-        both = q.shape[:2]
+        both = q.shape[0], q.shape[1]
         mask = None if view.shape == "full" else view.spread(q.dtype, both)
         scores = _Scores.apply(q.flatten(0, 1), k.flatten(0, 1), mask, scale)
         return scores.unflatten(0, both).softmax(dim=-1)  # type: ignore[no-any-return]

@@ -76,6 +76,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         grad_weight = grad_bias = None
         matrix, shift = weight.to(dtype), None if bias is None else bias.to(dtype)
         together = max(1, BLOCK // len(weight)) if features.device.type == "cpu" else config.chunk_rows
+        # The only chunk keeps its product for the backward pass: there it takes the factor along, without a pass of it.
+        last = features.device.type == "cpu" and 0 < rows <= config.chunk_rows
         for at in range(0, rows, config.chunk_rows):
             part = slice(at, min(at + config.chunk_rows, rows))
             x = features[part].to(dtype)
@@ -87,7 +89,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 losses[here] = _block(block, targets[here], scale, softcap, config, any(needs), vocabulary)
             if grad_features is not None:
                 grad_features[part] = (scores @ matrix).to(features.dtype)
-            if needs[1]:
+            if needs[1] and not last:
                 grad_weight = _add(grad_weight, scores.t() @ x, weight, rows > config.chunk_rows)
             if needs[2] and bias is not None:
                 grad_bias = _add(grad_bias, scores.sum(0), bias, rows > config.chunk_rows)
@@ -96,7 +98,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         if not rows:
             grad_weight = torch.zeros_like(weight) if needs[1] else None
             grad_bias = torch.zeros_like(bias) if bias is not None and needs[2] else None
-        ctx.grads = grad_features, grad_weight, grad_bias
+        ctx.grads, ctx.like = [grad_features, grad_weight, grad_bias], weight
+        ctx.last = (scores.t(), x) if last and needs[1] else None
         ctx.mark_non_differentiable(losses)
         return (losses if weights is None else losses * weights).sum(), losses
 
@@ -104,7 +107,12 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         assert ctx.grads is not None, "the gradients of a loss are made once"
         given, ctx.grads = ctx.grads, None  # in place: a copy of the gradient of a large table costs as much as a layer
-        return (*(None if one is None else one.mul_(grad) for one in given), None, None, None, None, None, None, None)
+        given = [None if one is None else one.mul_(grad) for one in given]
+        if ctx.last is not None:
+            scores, x = ctx.last
+            product = torch.addmm(x.new_empty(()), scores, x, beta=0, alpha=float(grad))
+            given[1] = _add(None, product, ctx.like, False)
+        return (*given, None, None, None, None, None, None, None)
 
 
 def _block(
