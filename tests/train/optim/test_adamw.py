@@ -3,7 +3,7 @@ from torch import nn
 
 import tiny
 from trivium.base.seeds import generator
-from trivium.train.optim import adamw
+from trivium.train.optim import adamw, optim
 from trivium.train.optim.adamw import AdamW
 from trivium.train.optim.optim import clip
 
@@ -29,7 +29,8 @@ def test_adamw_does_what_its_paper_says():
 
 
 def test_blocks_and_copies_change_no_bit(monkeypatch):
-    monkeypatch.setattr(adamw, "BLOCK", 64)
+    for module in (adamw, optim):
+        monkeypatch.setattr(module, "BLOCK", 64)
     one, other = (tiny.model("gpt2") for _ in range(2))
     first, second = AdamW(lr=0.1).build(one), AdamW(lr=0.1).build(other)
     second.copies = {p: p.detach().bfloat16() for p in other.parameters() if p.ndim == 2}

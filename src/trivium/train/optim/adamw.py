@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from trivium.train.optim.optim import BLOCK, Optim, by_rate, groups
+from trivium.train.optim.optim import BLOCK, Optim, by_rate, groups, pieces
 from trivium.train.parallel.part import local, split
 
 
@@ -80,10 +80,10 @@ def together(all_of: Iterable[tuple[Tensor, ...]], copies: Mapping[Tensor, Tenso
     block: list[tuple[Any, ...]] = []
     size = 0
     for *tensors, count in all_of:
-        pieces = [one.view(-1).split(BLOCK) for one in tensors]
+        parts = [pieces(one) for one in tensors]
         copy = copies.get(tensors[0])
-        copied = [None] * len(pieces[0]) if copy is None else copy.view(-1).split(BLOCK)
-        for *piece, other in zip(*pieces, copied, strict=True):
+        copied = [None] * len(parts[0]) if copy is None else pieces(copy)
+        for *piece, other in zip(*parts, copied, strict=True):
             if block and size + piece[0].numel() > BLOCK:
                 yield block
                 block, size = [], 0

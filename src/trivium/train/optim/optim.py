@@ -71,14 +71,17 @@ def total_norm(parameters: Iterable[nn.Parameter], world: World = World()) -> Te
     if any(split(one.grad) for one in parameters):
         settle(parameters)
         return torch.tensor(world.sum(square_sum((one.grad for one in parameters), world.size))[0]).sqrt()
-    grads = [part for parameter in parameters if (grad := parameter.grad) is not None for part in _parts(grad)]
+    grads: list[Tensor] = []
+    for parameter in parameters:  # what is not float32 becomes it in the cache, piece by piece
+        if (grad := parameter.grad) is not None:
+            grads += (grad,) if grad.dtype == torch.float32 else pieces(grad.contiguous())
     norms = torch._foreach_norm(grads, 2, torch.float32) if grads else (torch.zeros(()),)
     return torch.linalg.vector_norm(torch.stack(norms))
 
 
-def _parts(grad: Tensor) -> Sequence[Tensor]:
-    """Return a gradient in parts, each of which becomes float32 in the cache of a core where it is not."""
-    return (grad,) if grad.dtype == torch.float32 or grad.numel() <= BLOCK else grad.reshape(-1).split(BLOCK)
+def pieces(tensor: Tensor) -> Sequence[Tensor]:
+    """Return a contiguous tensor in pieces that stay in the cache of a core; a small one is a piece as it is."""
+    return (tensor,) if tensor.numel() <= BLOCK and tensor.is_contiguous() else tensor.view(-1).split(BLOCK)
 
 
 def clip(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], norm: float, most: float) -> None:
