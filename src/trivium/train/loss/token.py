@@ -109,7 +109,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         given, ctx.grads = ctx.grads, None  # in place: a copy of the gradient of a large table costs as much as a layer
         given = [None if one is None else one.mul_(grad) for one in given]
         if ctx.last is not None:
-            scores, x = ctx.last
+            (scores, x), ctx.last = ctx.last, None  # the graph lives longer than this pass needs them
             product = torch.addmm(x.new_empty(()), scores, x, beta=0, alpha=float(grad))
             given[1] = _add(None, product, ctx.like, False)
         return (*given, None, None, None, None, None, None, None)
