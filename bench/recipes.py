@@ -31,7 +31,7 @@ PRESETS = ("gpt2", "llama", "llama3", "mistral", "qwen3", "gemma2", "bert", "rob
 PRESETS += ("t5", "t5-v1.1", "bart", "mbart")
 LEVELS = {"causal": ("unigram", "trigram"), "infill": ("unigram", "trigram"), "masked": ("unigram",), "denoise": ()}
 """The n-grams that answer the same question as an objective."""
-COLUMNS = 4
+COLUMNS = 5
 EVALS = 4
 """The evaluations of a run, beside that of its start."""
 
@@ -46,7 +46,7 @@ def trained(name: str, recipe: Recipe, folder: Path) -> dict[str, Any]:
 def draw(found: dict[str, Any], floors: dict[str, Any], out: Path) -> None:
     """Draw a panel for each preset that has a run."""
     rows = -(-len(found) // COLUMNS)
-    figure = blank(4.2 * COLUMNS, 3.3 * rows, dpi=110)
+    figure = blank(4.2 * COLUMNS, 3.3 * rows, dpi=80)
     panels = [*figure.subplots(rows, COLUMNS, squeeze=False).flat]
     for axes, (name, one) in zip(panels, found.items(), strict=False):
         levels = {level: floors[level]["loss"] for level in LEVELS[one["objective"]]}
