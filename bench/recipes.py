@@ -75,12 +75,12 @@ def main() -> None:
     draw(found, floors, given.out)
     write_json(KEPT, {"floors": floors, "overrides": given.overrides, "recipes": found})
     say(json.dumps(floors))
-    say("| preset | recipe | parameters | objective | steps | tokens | minutes | held-out loss |")
-    say("|---|---|--:|---|--:|--:|--:|--:|")
+    say("| preset | parameters | objective | steps | tokens | minutes | held-out loss |")
+    say("|---|--:|---|--:|--:|--:|--:|")
     for name, one in found.items():
         minutes, loss = one["cpu_seconds"] / 60, "diverged" if one["loss"] is None else f"{one['loss']:.3f}"
         say(
-            f"| `{name}` | `recipes/{name}-tiny.toml` | {one['parameters']:,} | {one['objective']} | {one['steps']:,} "
+            f"| {name} | {one['parameters']:,} | {one['objective']} | {one['steps']:,} "
             f"| {one['tokens']:,} | {minutes:.1f} | {loss} |"
         )
 
