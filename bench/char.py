@@ -8,8 +8,8 @@ Each run is a process of its own, and they take turns: A B A B, each pair with a
 its README for a CPU (12 random windows of 64, AdamW 1e-3, cosine to a tenth, float32, not compiled).
 
 A run counts when it is finished: its learning rate has come to the end of its schedule, and only then it is scored,
-once. A budget is the smallest of those tried with which every seed ends at 1.88 or below; `--find` looks for
-nanoGPT's. All are scored in float32 on the same rows of 64 characters, the whole held-out text. The clock runs from
+once. With the steps of ours every seed ends at 1.88 or below. nanoGPT has the fewest of those tried with which a seed
+does; `--find` looks for them. All are scored in float32 on the same rows of 64 characters, the whole held-out text. The clock runs from
 the first step to the last; start-up is told beside it, and scoring is left out. With one thread the ratio is of
 processor time, for a busy machine; with more of wall time. Both are kept, in bench/results/char.json.
 """
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "char.json"
 RECIPE = ROOT / "recipes" / "shakespeare-fast.toml"
 ROTARY = ["model.decoder.position=rope", "model.decoder.ffn.activation=relu2", "model.decoder.ffn.size=520"]
-OURS = {"trivium": [], "trivium rotary": [*ROTARY, "optim.lr=1.4e-2", "budget_steps=215"]}
+OURS = {"trivium": [], "trivium rotary": [*ROTARY, "optim.lr=1.4e-2", "budget_steps=235"]}
 """Our sides, each with what it lays over the recipe. With RoPE there is no table of positions: wider feed-forwards make
 up for it, to the same number of parameters."""
 ITERATIONS = 2200
@@ -181,12 +181,12 @@ def turn(given: argparse.Namespace, side: str, seed: int, iterations: int) -> di
 
 
 def find(given: argparse.Namespace) -> dict[str, list[float]]:
-    """Return the losses of nanoGPT by its steps, up to the first with which every seed reaches the goal."""
+    """Return the losses of nanoGPT by its steps, up to the first with which a seed reaches the goal."""
     found: dict[str, list[float]] = {}
     for iterations in given.find:
         losses = [turn(given, "nanogpt", seed, iterations)["loss"] for seed in range(given.pairs)]
         found[str(iterations)] = losses
-        if max(losses) <= GOAL:
+        if min(losses) <= GOAL:
             break
     return found
 
@@ -199,7 +199,7 @@ def summed(runs: list[dict[str, Any]], clock: str) -> dict[str, Any]:
         losses = [run["loss"] for run in own]
         found[side] = {name: statistics.median(run[name] for run in own) for name in ("wall", "cpu", "start")}
         found[side] |= {"parameters": own[0]["parameters"], "losses": losses, "mean_loss": statistics.mean(losses)}
-        found[side]["reached"] = max(losses) <= GOAL
+        found[side]["reached"] = sum(loss <= GOAL for loss in losses)
         for name in ("wall", "cpu"):
             each = [b[name] / a[name] for a, b in zip(own, sides["nanogpt"], strict=True)]
             found[side][f"{name}_ratio"] = [round(f(each), 2) for f in (statistics.median, min, max)]

@@ -10,6 +10,7 @@ from trivium.data.loader import Loader
 from trivium.lab import recipes as room
 from trivium.lab.recipes import copy, listing, shipped
 from trivium.model.presets import PRESETS as KNOWN
+from trivium.study.grid import count
 from trivium.task.feed import open_rows
 from trivium.task.start import start_model
 from trivium.train.recipe import read_recipe
@@ -40,6 +41,12 @@ def test_one_is_copied_with_its_base(tmp_path: Path):
     names = {"recipes/shakespeare-llama.toml", "recipes/shakespeare-nanogpt.toml", "tours/3_attention.py"}
     assert {path.relative_to(tmp_path).as_posix() for path in made} == names
     assert read_recipe(tmp_path / "recipes" / "shakespeare-llama.toml").model is not None
+
+
+def test_the_fast_recipe_has_as_many_parameters_as_nanogpt():
+    recipe = read_recipe(ROOT / "recipes" / "shakespeare-fast.toml", ["model.vocab_size=65"])
+    matrices, norms, tables = 4 * 12 * 128**2, (2 * 4 + 1) * 128, (65 + 64) * 128
+    assert count(recipe) == matrices + norms + tables == 804_096
 
 
 def test_what_a_person_changed_is_not_replaced_unasked(tmp_path: Path):
