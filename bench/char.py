@@ -9,9 +9,9 @@ its README for a CPU (12 random windows of 64, AdamW 1e-3, cosine to a tenth, fl
 
 A run counts when it is finished: its learning rate has come to the end of its schedule, and only then it is scored,
 once. With the steps of ours every seed ends at 1.88 or below. nanoGPT has the fewest of those tried with which a seed
-does; `--find` looks for them. All are scored in float32 on the same rows of 64 characters, the whole held-out text. The clock runs from
-the first step to the last; start-up is told beside it, and scoring is left out. With one thread the ratio is of
-processor time, for a busy machine; with more of wall time. Both are kept, in bench/results/char.json.
+does; `--find` looks for them. All are scored in float32 on the same rows of 64 characters, the whole held-out text. The
+clock runs from the first step to the last; start-up is told beside it, and scoring is left out. With one thread the
+ratio is of processor time, for a busy machine; with more of wall time. Both are kept, in bench/results/char.json.
 """
 
 import argparse
