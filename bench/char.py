@@ -8,10 +8,11 @@ Each run is a process of its own, and they take turns: A B A B, each pair with a
 its README for a CPU (12 random windows of 64, AdamW 1e-3, cosine to a tenth, float32, not compiled).
 
 A run counts when it is finished: its learning rate has come to the end of its schedule, and only then it is scored,
-once. With the steps of ours every seed ends at 1.88 or below. nanoGPT has the fewest of those tried with which a seed
-does; `--find` looks for them. All are scored in float32 on the same rows of 64 characters, the whole held-out text. The
-clock runs from the first step to the last; start-up is told beside it, and scoring is left out. With one thread the
-ratio is of processor time, for a busy machine; with more of wall time. Both are kept, in bench/results/char.json.
+once. nanoGPT has the fewest steps of those tried with which the mean of the seeds is at most 1.88 (`--find` tries
+others); with those of ours every seed is. All are scored in float32 on the same rows of 64 characters, the whole
+held-out text. The clock runs from the first step to the last; start-up is told beside it, and scoring is left out.
+With one thread the ratio is of processor time, for a busy machine; with more of wall time. Both are kept, in
+bench/results/char.json.
 """
 
 import argparse
@@ -41,7 +42,7 @@ OURS = {"trivium": [], "trivium rotary": [*ROTARY, "optim.lr=1.4e-2", "budget_st
 """Our sides, each with what it lays over the recipe. With RoPE there is no table of positions: wider feed-forwards make
 up for it, to the same number of parameters."""
 ITERATIONS = 2200
-"""The steps of nanoGPT, the fewest that do: 2,000 end at 1.904."""
+"""The steps of nanoGPT: seed 0 ends at 1.904 after 2,000."""
 CASE = CASES["char"]
 LENGTH = CASE.length
 
@@ -181,12 +182,12 @@ def turn(given: argparse.Namespace, side: str, seed: int, iterations: int) -> di
 
 
 def find(given: argparse.Namespace) -> dict[str, list[float]]:
-    """Return the losses of nanoGPT by its steps, up to the first with which a seed reaches the goal."""
+    """Return the losses of nanoGPT by its steps, up to the first whose mean is at most the goal."""
     found: dict[str, list[float]] = {}
     for iterations in given.find:
         losses = [turn(given, "nanogpt", seed, iterations)["loss"] for seed in range(given.pairs)]
         found[str(iterations)] = losses
-        if min(losses) <= GOAL:
+        if statistics.mean(losses) <= GOAL:
             break
     return found
 
@@ -199,7 +200,7 @@ def summed(runs: list[dict[str, Any]], clock: str) -> dict[str, Any]:
         losses = [run["loss"] for run in own]
         found[side] = {name: statistics.median(run[name] for run in own) for name in ("wall", "cpu", "start")}
         found[side] |= {"parameters": own[0]["parameters"], "losses": losses, "mean_loss": statistics.mean(losses)}
-        found[side]["reached"] = sum(loss <= GOAL for loss in losses)
+        found[side]["reached"] = found[side]["mean_loss"] <= GOAL
         for name in ("wall", "cpu"):
             each = [b[name] / a[name] for a, b in zip(own, sides["nanogpt"], strict=True)]
             found[side][f"{name}_ratio"] = [round(f(each), 2) for f in (statistics.median, min, max)]
