@@ -155,7 +155,8 @@ QUESTIONS: dict[str, Question] = {
     "residual": depth(
         6,
         f"{NONE}. Xiong et al. 2020 (arXiv:2002.04745): post-norm needs a warm-up, and pre-norm without one reaches "
-        "comparable results.",
+        "comparable results. The short form has 100 steps of warm-up of 150: with 20 both were worse here on "
+        "2026-11-30, pre-norm by 0.19 nats and post-norm, which did not train at any rate, by 0.65.",
     ),
     "residual12": depth(12),
     "residual24": depth(24),
