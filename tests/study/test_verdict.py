@@ -3,9 +3,11 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from trivium.study import verdict
 from trivium.study.grid import Comparison
 from trivium.study.verdict import judge, quantile, report, sentences, spread
 
@@ -87,14 +89,30 @@ def test_a_run_that_diverged_is_said_and_not_averaged_away() -> None:
     assert "one seed cannot tell" in single
 
 
-def test_a_report_is_page_picture_and_json(tmp_path: Path) -> None:
-    results = [*runs("base", [4.0, 4.01], 100), *runs("norm-layer", [3.9, None], 50)]
+def written(folder: Path, results: list[dict]) -> list[dict]:
+    """Write the metrics of made-up runs."""
     for result in results:
-        folder = tmp_path / result["cell"] / str(result["seed"])
-        folder.mkdir(parents=True)
+        run = folder / result["cell"] / str(result["seed"])
+        run.mkdir(parents=True)
         lines = [{"step": step, "loss": 5.0 - step / 10 + result["seed"] / 50} for step in range(1, 11)]
         lines.append({"step": 10, "valid_loss": result["loss"] or float("nan")})
-        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return results
+
+
+def test_long_names_of_values_stand_in_lines_below_their_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(verdict, "save", lambda figure, out: drawn.append(figure))
+    results = written(tmp_path, [*runs("base", [4.0, 4.01], 100), *runs("norm-layer", [3.9, 3.91], 50)])
+    pairs = [("a name of many words", "base"), ("short", "norm-layer")]
+    verdict.draw(tmp_path, [Comparison("norm", "", pairs)], results, tmp_path / "a.png")
+    labels = drawn[0].axes[1].get_xticklabels()
+    assert [label.get_text() for label in labels] == ["a name of many\nwords", "short"]
+    assert all(label.get_ha() == "right" and label.get_rotation() == 20 for label in labels)
+
+
+def test_a_report_is_page_picture_and_json(tmp_path: Path) -> None:
+    results = written(tmp_path, [*runs("base", [4.0, 4.01], 100), *runs("norm-layer", [3.9, None], 50)])
     report(tmp_path, "10 steps", [COMPARISON], results, {"norm-layer": "ffn.size 4 -> 5"})
     found = json.loads((tmp_path / "ablate.json").read_text())
     assert found["comparisons"][0]["rows"][1][0] == "layer (ffn.size 4 -> 5)"

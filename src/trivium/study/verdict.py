@@ -9,6 +9,7 @@ of each cell.
 
 import math
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -189,8 +190,9 @@ def draw(
         curves.set(xlabel="million tokens", ylabel="loss (nats per token)")
         curves.set_title(comparison.axis + (f" ({comparison.beside})" if comparison.beside else ""), loc="left")
         curves.legend(frameon=False, fontsize="small")
-        labels = [label for label, _ in comparison.cells]
-        dots.set_xticks(range(len(labels)), labels, rotation=20 if max(map(len, labels)) > 8 else 0)
+        labels = [textwrap.fill(label, 16) for label, _ in comparison.cells]
+        turned = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if max(map(len, labels)) > 8 else {}
+        dots.set_xticks(range(len(labels)), labels, **turned)
         dots.set(xlim=(-0.6, len(labels) - 0.4), ylabel="held-out loss at the end")
         finish(curves)
         finish(dots)
