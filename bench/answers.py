@@ -24,9 +24,9 @@ BEFORE = (
 )
 NOT_YET = (
     "**The long form has not been run yet.** It takes about {:.0f} hours of one core, prints its plan first, and goes "
-    "on where it was stopped. What follows is the short form. With three seeds it tells differences of 0.02 to 0.06 nats "
-    "from chance, with six of 0.02; the literature finds 0.01 to 0.05 between parts. Its models are 32 wide, and may "
-    "say nothing about wide ones. The long form:"
+    "on where it was stopped. What follows is the short form. With three seeds it tells differences of 0.02 to 0.06 "
+    "nats from chance, with six of 0.02; the literature finds 0.01 to 0.05 between parts. Its models are 32 wide, and "
+    "may say nothing about wide ones. The long form:"
 )
 CHECKED = (
     "The published numbers beside each question were checked on 2026-12-01 against public transcriptions of the tables "
