@@ -9,13 +9,15 @@ time to the end of the schedule, with five seeds. The tokens to a loss are those
 losses over the logarithm of tokens gets there; the loss is that of the first optimizer on the whole budget.
 
 Every run is a run folder with a result.json, so the same command goes on where it was stopped. A rate at the edge of a
-grid is told: the grid is then too narrow. `--small` is its smallest form, some minutes on one core.
+grid is told: the grid is then too narrow. `--small` is its smallest form, some minutes on one core; of the other the
+numbers are kept in bench/results/tokens.json, and docs/tokens.png has the curves.
 """
 
 import argparse
 import math
 import statistics
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ import numpy as np
 
 from trivium.base.files import read_json, write_json
 from trivium.base.log import columns, say
+from trivium.lab.picture import blank, save
 from trivium.study.trial import measured
 from trivium.study.verdict import quantile
 from trivium.train.recipe import Recipe, read_recipe
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "ablate.toml"
+ROOT = Path(__file__).parents[1]
+RECIPE, KEPT = ROOT / "recipes" / "ablate.toml", ROOT / "bench" / "results" / "tokens.json"
 OPTIMIZERS = {"adamw": ["optim=adamw"], "muon": ["optim=muon"]}
 """The overrides of each; the first is the reference."""
 RATES = [1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2]
@@ -79,7 +83,7 @@ def main() -> None:
     given = parser.parse_intermixed_args()
     shared = [f"data.path={given.data}", *(SMALL if given.small else []), *given.overrides]
     rates, shares, seeds = (SMALL_RATES, SMALL_SHARES, SMALL_SEEDS) if given.small else (RATES, SHARES, SEEDS)
-    report: dict[str, Any] = {"overrides": shared, "optimizers": {}}
+    report: dict[str, Any] = {"date": str(date.today()), "overrides": shared[1:], "optimizers": {}}
     for name, own in OPTIMIZERS.items():
         rate, by_rate = tuned([*shared, *own], rates, given.out / name / "rates")
         chosen = [*shared, *own, f"optim.lr={rate}"]
@@ -93,6 +97,35 @@ def main() -> None:
         report["optimizers"][name] = {"rate": rate, "rates": by_rate, "points": points}
     tell(report)
     write_json(given.out / "tokens.json", report)
+    if not given.small:
+        write_json(KEPT, report)
+        draw(report)
+
+
+def draw(report: dict[str, Any]) -> None:
+    """Draw the mean loss of each optimizer and its 95 % over the tokens, and where it has the loss of the first."""
+    figure = blank(7, 4, dpi=110)
+    axes = figure.subplots()
+    for name, one in report["optimizers"].items():
+        tokens, means, halves = zip(
+            *((point["tokens"], *mean_of(point["losses"])) for point in one["points"]), strict=True
+        )
+        line = axes.errorbar(tokens, means, halves, marker="o", capsize=3, label=f"{name}, rate {one['rate']:g}")
+        at = one["share_of_tokens"] * report["tokens"]
+        axes.axvline(at, color=line.lines[0].get_color(), linestyle=":", linewidth=1)
+    axes.axhline(report["goal"], color="0.6", linestyle="--", linewidth=1)
+    axes.set(xscale="log", xlabel="tokens of a finished run", ylabel="held-out loss, nats a token")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e3:,.0f} k")
+    axes.xaxis.set_minor_formatter(lambda value, _: f"{value / 1e3:,.0f} k")
+    axes.legend(frameon=False)
+    save(figure, ROOT / "docs" / "tokens.png")
+
+
+def mean_of(losses: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of some losses, and half of its 95 % interval."""
+    if len(losses) < 2:
+        return losses[0], math.nan
+    return statistics.mean(losses), quantile(len(losses) - 1) * statistics.stdev(losses) / math.sqrt(len(losses))
 
 
 def tell(report: dict[str, Any]) -> None:
@@ -101,13 +134,11 @@ def tell(report: dict[str, Any]) -> None:
     first = next(iter(report["optimizers"].values()))
     goal = statistics.mean(first["points"][-1]["losses"])
     whole = first["points"][-1]["tokens"]
+    report |= {"goal": goal, "tokens": whole}
     for name, one in report["optimizers"].items():
         for point in one["points"]:
-            found = point["losses"]
-            half = quantile(len(found) - 1) * statistics.stdev(found) / math.sqrt(len(found)) if found[1:] else math.nan
-            rows.append(
-                (name, f"{one['rate']:g}", f"{point['tokens']:,}", f"{statistics.mean(found):.4f}", f"± {half:.4f}")
-            )
+            mean, half = mean_of(point["losses"])
+            rows.append((name, f"{one['rate']:g}", f"{point['tokens']:,}", f"{mean:.4f}", f"± {half:.4f}"))
         means = [statistics.mean(point["losses"]) for point in one["points"]]
         one["share_of_tokens"] = tokens_to(goal, [point["tokens"] for point in one["points"]], means) / whole
     for line in columns(rows):
