@@ -131,7 +131,8 @@ class MuonAdamW(BlockAdamW):
             torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
             changes = [cut(update, one) for one, update in zip(ones, updates, strict=True)]
             torch._foreach_add_(weights, changes, alpha=-group["lr"] * RMS * max(shape) ** 0.5)
-            if copied := [one for one in ones if one in self.copies]:
+            copied: list[Tensor] = [one for one in ones if one in self.copies]
+            if copied:
                 torch._foreach_copy_([self.copies[one] for one in copied], copied)
 
     def _momentum(self, step: int) -> float:
