@@ -36,20 +36,21 @@ from sides import SIDES, Case, masked
 RESULTS = Path(__file__).parent / "results" / "train.json"
 GPT2 = {"preset": "gpt2", "vocab_size": 50304, "ffn": {"activation": "gelu"}}
 SMALL = {**GPT2, "vocab_size": 65, "context": 64, "layers": 4, "heads": 4, "hidden_size": 128}
-LLAMA = {"preset": "llama", "layers": 30, "heads": 9, "kv_heads": 3, "hidden_size": 576, "ffn_size": 1536}
+LLAMA = {"preset": "llama", "layers": 12, "heads": 9, "kv_heads": 3, "hidden_size": 576, "ffn_size": 1536}
 LLAMA |= {"vocab_size": 49152, "context": 2048, "tie": True}
 T5 = {"preset": "t5", "layers": 6, "heads": 8, "hidden_size": 512, "ffn_size": 2048}
 OURS = ("trivium bf16", "trivium fp32")
 NANO = ("nanogpt fp32", "nanogpt bf16", "nanogpt bf16 compiled")
 LIT = ("litgpt fp32", "litgpt bf16", "litgpt bf16 compiled")
 STOCK = ("transformers fp32", "transformers bf16", "transformers bf16 compiled")
+SMALLER = ("recompute", "parts", "recompute parts")
 CASES = {
     "gpt2": Case(GPT2, 4, 256, (*OURS, *NANO)),
     "llama": Case(LLAMA, 4, 256, (*OURS, *LIT, *STOCK)),
     "bert": Case({"preset": "bert"}, 16, 128, (*OURS, *STOCK)),
     "t5": Case(T5, 8, 256, (*OURS, *STOCK), 2),
     "char": Case(SMALL, 12, 64, (*OURS, "trivium fp32 compiled", *NANO, "nanogpt fp32 compiled"), 20),
-    "memory": Case(GPT2, 8, 512, ("trivium bf16", "trivium bf16 recompute", "trivium bf16 parts", *NANO)),
+    "memory": Case(GPT2, 8, 512, ("trivium bf16", *(f"trivium bf16 {words}" for words in SMALLER), *NANO)),
 }
 
 
@@ -64,8 +65,16 @@ def work(case: Case, side: str, began: float) -> None:
         for _ in range(int(line)):
             loss = run()
         seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({**seconds, "loss": loss, "peak": round(peak)}), flush=True)
+        print(json.dumps({**seconds, "loss": loss, "peak": peak()}), flush=True)
+
+
+def peak() -> int:
+    """Return the most MB that this process held; ru_maxrss would begin with those of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        words = status.read_text(encoding="utf-8").split()
+        return round(int(words[words.index("VmHWM:") + 1]) / 1024)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 class Side:
